@@ -1,0 +1,76 @@
+# Two commands do all the set-up: `make demo` and `make test`. `make help` lists the rest.
+# The environment is .venv, installed by plain pip with the exact versions of constraints.txt.
+
+# The versions in constraints.txt were tested on 3.11, so it is preferred. Override: make demo PYTHON=/path/to/python
+PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,$(shell \
+	$(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(python))))
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+# One stamp for what the product needs, one for what its tests need as well: a demo does not wait for linters.
+PRODUCT := .venv/.product
+TOOLS := .venv/.tools
+# More arguments for pytest: make test ARGS="-k search"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(PRODUCT) ## Run the whole loop on the Python standard library and show before against after
+	@$(BIN)/tribrid demo
+
+.PHONY: test
+test: lint ## Check everything: lint, then all tests
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(TOOLS) ## Check style, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(TOOLS) ## Rewrite the code in the house's format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: docs
+docs: $(TOOLS) ## Check the docs: run their code blocks, compare the reference with the program
+	@$(BIN)/pytest tests/docs $(ARGS)
+
+.PHONY: smoke
+smoke: ## Install the built package alone, without extras and tools, and start it
+	@rm -rf .venv-smoke && $(PYTHON) -m venv .venv-smoke
+	@.venv-smoke/bin/pip install --quiet --constraint constraints.txt .
+	@cd / && $(CURDIR)/.venv-smoke/bin/python -c 'import tribrid.api, tribrid.app, tribrid.jobs, tribrid.pipeline'
+	@cd / && $(CURDIR)/.venv-smoke/bin/tribrid --help
+	@rm -rf .venv-smoke
+
+.PHONY: clean
+clean: ## Remove the environment and every cache; your data stays
+	rm -rf .venv .venv-smoke build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PRODUCT): pyproject.toml constraints.txt
+	$(if $(PYTHON),,$(error Tribrid needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python))
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "Could not make .venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing Tribrid into .venv (once; a few minutes)"
+	@$(PIP_INSTALL) --quiet pip
+# torch by itself and first, by pip: it is the largest by far, and the exact build matters.
+	@$(PIP_INSTALL) torch
+	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres]'
+	@$(BIN)/python -c 'import lightgbm' || { \
+		echo "LightGBM needs the OpenMP runtime: apt-get install libgomp1 (macOS: brew install libomp)" >&2; exit 1; }
+	@touch $@
+
+$(TOOLS): $(PRODUCT)
+	@echo "Installing the test tools into .venv (once)"
+	@$(PIP_INSTALL) --group dev
+	@touch $@

@@ -1,0 +1,230 @@
+"""Every setting: typed, bounded, frozen, with its unit in its name. The only reader of the environment.
+
+A value comes from the first of: the corpus's override, the global override (both stored, sparse), the
+environment (`TRIBRID_RERANKING__RERANKER_MODE=none`), the default written here. Nothing is ever copied
+down, so a better default reaches everyone who did not choose otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tribrid.errors import InvalidInput, UnknownSetting
+
+ENV_PREFIX = "TRIBRID_"
+DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
+Origin = Literal["corpus", "global", "environment", "default"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class RerankingConfig(Section):
+    reranker_mode: Literal["none", "local", "learning", "cloud"] = Field(
+        "learning",
+        description="none: the fused order; local: a Hugging Face cross-encoder as it is; learning: the corpus's "
+        "champion, trained here; cloud: a rerank service.",
+    )
+    reranker_cloud_provider: Literal["cohere", "voyage", "jina"] | None = Field(
+        None, description="Rerank service of mode cloud. Its key is read from the environment."
+    )
+    reranker_cloud_model: str | None = Field(
+        None, max_length=200, description="Model name sent to the rerank service; its price is in data/models.json."
+    )
+    reranker_local_model: str | None = Field(
+        None, max_length=1000, description="Hugging Face id or folder of a cross-encoder for mode local."
+    )
+    tribrid_reranker_topn: int = Field(50, ge=1, le=1000, description="Candidates to rerank (documents).")
+    rerank_input_snippet_chars: int = Field(
+        1200, ge=50, le=20_000, description="Max characters of a candidate's passage that the reranker reads."
+    )
+    reranker_timeout_ms: int = Field(
+        10_000, ge=50, le=600_000, description="Longest wait for a rerank service before the fused order is served, ms."
+    )
+
+
+class IndexingConfig(Section):
+    passage_chars: int = Field(1000, ge=200, le=10_000, description="Target length of a passage, characters.")
+    passage_overlap_chars: int = Field(
+        150, ge=0, le=1000, description="Characters a passage repeats from the one before it."
+    )
+    max_document_chars: int = Field(
+        2_000_000, ge=1000, le=50_000_000, description="A longer document is refused, characters."
+    )
+
+
+class RetrievalConfig(Section):
+    fusion: Literal["weighted", "rrf"] = Field(
+        "weighted", description="How the legs are joined: fixed weights on normalised scores, or reciprocal ranks."
+    )
+    dense_weight: float = Field(0.6, ge=0, le=1, description="Weight of the dense leg; the sparse leg has the rest.")
+    rrf_k: int = Field(60, ge=1, le=1000, description="Reciprocal rank fusion's constant k (ranks).")
+    leg_depth: int = Field(200, ge=10, le=2000, description="Passages each leg returns before fusion.")
+
+
+class MiningConfig(Section):
+    max_pairs: int = Field(500, ge=1, le=1_000_000, description="Most (query, positive) pairs to mine.")
+    negatives_per_pair: int = Field(7, ge=1, le=50, description="Most negatives drawn for a pair.")
+    negative_depth: int = Field(30, ge=2, le=500, description="Deployed top ranks from which negatives come.")
+    near_duplicate_threshold: float = Field(
+        0.9, ge=0.5, le=1, description="Word 3-gram Jaccard similarity from which two texts count as one."
+    )
+    examined_below_click: int = Field(
+        1, ge=0, le=10, description="Ranks below the lowest click that still count as examined."
+    )
+
+
+class TrainingConfig(Section):
+    base_model: str = Field(
+        DEFAULT_BASE_MODEL, max_length=1000, description="Encoder or cross-encoder to start from: id or folder."
+    )
+    epochs: int = Field(2, ge=1, le=50, description="Passes over the training queries.")
+    batch_size: int = Field(16, ge=1, le=1024, description="Queries (each with its list of candidates) per step.")
+    learning_rate: float = Field(5e-5, gt=0, le=1e-2, description="Peak learning rate of the cross-encoder.")
+    warmup_ratio: float = Field(0.1, ge=0, le=0.9, description="Share of steps in which the rate rises linearly.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, le=100, description="Gradient norm above which gradients are scaled.")
+    dev_ratio: float = Field(0.2, gt=0, le=0.5, description="Share of query clusters held out to choose the model.")
+    evaluations_per_epoch: int = Field(2, ge=1, le=20, description="Dev evaluations (and checkpoints) per epoch.")
+    seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of every random choice.")
+
+
+class EvaluationConfig(Section):
+    primary_measure: Literal["nDCG@10", "RR@10", "AP"] | None = Field(
+        None, description="Measure the gate decides on; None: recommended from the labels and frozen with the dataset."
+    )
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap and randomisation resamples.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
+    seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of the resampling.")
+
+
+class Config(Section):
+    reranking: RerankingConfig = RerankingConfig()  # type: ignore[call-arg]
+    indexing: IndexingConfig = IndexingConfig()  # type: ignore[call-arg]
+    retrieval: RetrievalConfig = RetrievalConfig()  # type: ignore[call-arg]
+    mining: MiningConfig = MiningConfig()  # type: ignore[call-arg]
+    training: TrainingConfig = TrainingConfig()  # type: ignore[call-arg]
+    evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
+
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Sparse settings by section: {"training": {"epochs": 3}}."""
+
+
+def _invalid(error: ValidationError) -> InvalidInput:
+    """The first fault of a validation, in words, as the right branch of the error tree."""
+    fault = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return UnknownSetting(
+            f"There is no setting {name!r}. GET /config lists every setting with its default and bounds.", setting=name
+        )
+    return InvalidInput(f"{name}: {fault['msg']}", setting=name)
+
+
+def check_overrides(overrides: Overrides) -> dict[str, dict[str, Any]]:
+    """The overrides, validated against defaults and normalised to JSON values.
+
+    Raises:
+        UnknownSetting: a section or a field does not exist; names it.
+        InvalidInput: a value is of the wrong type or out of bounds.
+    """
+    try:
+        config = Config.model_validate(overrides)
+    except ValidationError as error:
+        raise _invalid(error) from None
+    dumped = config.model_dump(mode="json")
+    return {section: {name: dumped[section][name] for name in fields} for section, fields in overrides.items()}
+
+
+def resolve(
+    *, environment: Overrides | None = None, stored: Overrides | None = None, corpus: Overrides | None = None
+) -> tuple[Config, dict[str, dict[str, Origin]]]:
+    """The settings in force, and where each came from.
+
+    Raises:
+        UnknownSetting, InvalidInput: as check_overrides.
+    """
+    layers: list[tuple[Origin, Overrides]] = [
+        ("environment", environment or {}),
+        ("global", stored or {}),
+        ("corpus", corpus or {}),
+    ]
+    origins: dict[str, dict[str, Origin]] = {
+        section: dict.fromkeys(type(getattr(Config(), section)).model_fields, "default")
+        for section in Config.model_fields
+    }
+    merged: dict[str, dict[str, Any]] = {}
+    for origin, layer in layers:
+        for section, fields in check_overrides(layer).items():
+            merged.setdefault(section, {}).update(fields)
+            origins[section].update(dict.fromkeys(fields, origin))
+    return Config.model_validate(merged), origins
+
+
+def with_params(config: Config, section: str, params: Mapping[str, Any]) -> Config:
+    """The config with one call's parameters (`{"epochs": 2}`) laid over one section.
+
+    Raises:
+        UnknownSetting, InvalidInput: naming `section.field`.
+    """
+    current = config.model_dump(mode="json")
+    try:
+        return Config.model_validate({**current, section: {**current[section], **params}})
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+class Environment(BaseModel):
+    """What the process was given from outside: where data lives, where to listen, secrets by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data_dir: Path
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    api_key: str | None = Field(None, repr=False)
+    overrides: dict[str, dict[str, Any]] = {}
+    cloud_keys: dict[str, str] = Field({}, repr=False)
+    models_file: Path | None = None
+
+
+_CLOUD_KEYS = {"cohere": "COHERE_API_KEY", "voyage": "VOYAGE_API_KEY", "jina": "JINA_API_KEY"}
+
+
+def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
+    """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
+    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_<SECTION>__<FIELD>, and the rerank services' keys.
+
+    Raises:
+        InvalidInput: a variable's value does not fit; names the variable.
+    """
+    env = os.environ if environ is None else environ
+    overrides: dict[str, dict[str, Any]] = {}
+    for name, value in env.items():
+        section, separator, field = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        if name.startswith(ENV_PREFIX) and separator:
+            overrides.setdefault(section, {})[field] = value
+    plain = {
+        field: env[ENV_PREFIX + field.upper()]
+        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file")
+        if env.get(ENV_PREFIX + field.upper())
+    }
+    plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
+    try:
+        return Environment.model_validate(
+            {
+                **plain,
+                "overrides": check_overrides(overrides),
+                "cloud_keys": {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)},
+            }
+        )
+    except ValidationError as error:
+        raise _invalid(error) from None

@@ -1,0 +1,236 @@
+"""Reads JSON values from a byte stream, one by one, and never raises on what is in it.
+
+NDJSON is read line by line in flat memory; a stream that starts with `[` is one JSON array and is held
+whole. What cannot be read becomes a `Skipped` that says where and why, and reading goes on. Refuses what
+Python's parser would let through and a database or a JSON client would choke on: NaN, Infinity, numbers
+that overflow, NUL characters and broken UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import PurePath
+from typing import BinaryIO, Literal
+
+Stream = BinaryIO | Iterable[bytes]
+
+BLOCK_BYTES = 1 << 16
+MAX_ID_CHARS = 512
+MAX_NESTING = 50
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Control characters, and the two separators that some readers take for line ends.
+_ID_REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One thing that was not taken in, and why.
+
+    `line` counts from 1; in a JSON array it is the item's position, for a file as a whole it is 0. `kind` is
+    `invalid` (the record is broken), `unjoined` (feedback that fits no impression) or `ignored` (rightly
+    formed, nothing in it to import). `source` names the file where several are read together.
+    """
+
+    line: int
+    reason: str
+    doc_id: str | None = None
+    kind: Literal["invalid", "unjoined", "ignored"] = "invalid"
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One JSON value and the line (or array position) it stood at, from 1."""
+
+    line: int
+    value: object
+
+
+def json_items(stream: Stream, *, max_item_bytes: int) -> Iterator[Item | Skipped]:
+    """Every JSON value of an NDJSON stream, or of one JSON array, in order.
+
+    Args:
+        stream: an open binary file, or byte chunks of any size (an HTTP body).
+        max_item_bytes: a longer NDJSON line is skipped without being held in memory.
+    """
+    blocks = _blocks(stream)
+    first, line = b"", 1
+    for block in blocks:
+        first = block.removeprefix(b"\xef\xbb\xbf")
+        if first.strip():
+            break
+        line += first.count(b"\n")
+    if first.lstrip().startswith(b"["):
+        text = (first + b"".join(blocks)).decode("utf-8", "surrogateescape")
+        yield from _array_items(text)
+        return
+    for number, raw in _lines(first, blocks, line, max_item_bytes):
+        if raw is None:
+            yield Skipped(number, f"longer than {max_item_bytes:,} bytes")
+        elif raw.strip():
+            yield _line_item(number, raw)
+
+
+def stream_name(stream: Stream) -> str:
+    """The file name behind a stream, without its folder; empty for anything else."""
+    name = getattr(stream, "name", "")
+    return PurePath(name).name if isinstance(name, str) else ""
+
+
+def text_fault(text: str) -> str | None:
+    """Why a text cannot be stored and sent on, or None."""
+    # memchr for NUL and a flag test for ASCII: this runs over every document.
+    if text.isascii() and "\x00" not in text:
+        return None
+    found = _UNSTORABLE.search(text)
+    if found is None:
+        return None
+    return "holds a NUL character" if found[0] == "\x00" else "is not valid Unicode (broken UTF-8)"
+
+
+def id_fault(value: object, name: str) -> str | None:
+    """Why a value cannot be an id, or None. Ids are 1 to 512 characters, none of them a control character."""
+    if not isinstance(value, str):
+        return f"{name} is missing" if value is None else f"{name} is not a string"
+    fault = None
+    if not value.strip():
+        fault = "is empty"
+    elif len(value) > MAX_ID_CHARS:
+        fault = f"is longer than {MAX_ID_CHARS} characters"
+    elif _ID_REFUSED.search(value):
+        fault = "holds a control character or broken Unicode"
+    elif value != value.strip():
+        fault = "starts or ends with a space"
+    return fault and f"{name} {fault}"
+
+
+def id_text(value: object) -> object:
+    """An integer id as the text it is written with; anything else unchanged, for `id_fault` to judge."""
+    # bool is an int in Python; `true` is no id.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def value_fault(value: object, depth: int = 0) -> str | None:
+    """Why a JSON value cannot be stored (a NUL, broken Unicode, nested too deeply), or None."""
+    if depth > MAX_NESTING:
+        return f"is nested deeper than {MAX_NESTING} levels"
+    if isinstance(value, str):
+        return text_fault(value)
+    children: Iterable[object] = ()
+    if isinstance(value, dict):
+        children = [*value.keys(), *value.values()]
+    elif isinstance(value, list):
+        children = value
+    return next((fault for child in children if (fault := value_fault(child, depth + 1))), None)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not valid JSON: {error.msg} (column {error.colno})"
+    if isinstance(error, RecursionError):
+        return "not valid JSON: nested too deeply"
+    return f"not valid JSON: {error}"[:200]
+
+
+def _line_item(number: int, raw: bytes) -> Item | Skipped:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Skipped(number, f"not valid UTF-8 (byte {error.start + 1} of the line)")
+    try:
+        return Item(number, _DECODER.decode(text))
+    except (ValueError, RecursionError) as error:
+        return Skipped(number, _fault(error))
+
+
+def _array_items(text: str) -> Iterator[Item | Skipped]:
+    """The items of one JSON array. A syntax error ends it: there is no line to start afresh at."""
+    position = _space_end(text, text.index("[") + 1)
+    number = 0
+    if text.startswith("]", position):
+        position += 1
+    else:
+        while True:
+            number += 1
+            try:
+                value, position = _DECODER.raw_decode(text, position)
+            except (ValueError, RecursionError) as error:
+                yield Skipped(number, f"{_fault(error)}; the rest of the array was not read")
+                return
+            yield Item(number, value)
+            position = _space_end(text, position)
+            mark, position = text[position : position + 1], _space_end(text, position + 1)
+            if mark == "]":
+                break
+            if mark != ",":
+                yield Skipped(number + 1, "not valid JSON: expected ',' or ']'; the rest of the array was not read")
+                return
+    if _space_end(text, position) < len(text):
+        yield Skipped(number + 1, "not valid JSON: there is more after the end of the array")
+
+
+def _space_end(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+def _blocks(stream: Stream) -> Iterator[bytes]:
+    """The stream in blocks of at least BLOCK_BYTES, but for the last: small chunks cost as little as large ones."""
+    reader = getattr(stream, "read", None)
+    chunks: Iterable[bytes] = iter(lambda: reader(BLOCK_BYTES), b"") if reader else stream
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _lines(first: bytes, blocks: Iterator[bytes], number: int, limit: int) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines without their line feed; None for one longer than `limit` bytes, whose bytes are dropped."""
+    held: list[bytes] = []
+    size = 0
+
+    def line(end: bytes) -> bytes | None:
+        return None if size + len(end) > limit else b"".join([*held, end])
+
+    for block in chain([first], blocks):
+        *ended, rest = block.split(b"\n")
+        for part in ended:
+            yield number, line(part)
+            held, size = [], 0
+            number += 1
+        size += len(rest)
+        if size <= limit:
+            held.append(rest)
+        else:
+            held.clear()
+    if size:
+        yield number, line(b"")

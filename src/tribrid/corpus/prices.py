@@ -1,0 +1,165 @@
+"""What models cost: `data/models.json`, looked up and multiplied.
+
+A price nobody can vouch for is not in the list, and an estimate for such a model says so (`usd` is None) instead
+of claiming it is free. Local models cost 0 and report their compute seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tribrid.errors import InvalidInput, Unavailable
+
+Kind = Literal["RERANK", "EMB", "GEN"]
+LOCAL = "local"
+
+# Rule of thumb of the providers for English: a token is about four characters.
+CHARS_PER_TOKEN = 4
+# Rerank services that bill by search count each hundred documents as one.
+DOCUMENTS_PER_SEARCH = 100
+
+_FILE = "models.json"
+
+
+class Price(BaseModel):
+    """One model's price: `usd` for every `per` units; for kind GEN `usd_output` for every `per` units written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Kind
+    provider: Annotated[str, Field(min_length=1, max_length=100)]
+    model: Annotated[str, Field(min_length=1, max_length=1000)]
+    unit: Literal["token", "search"]
+    per: Annotated[int, Field(ge=1)]
+    usd: Annotated[float, Field(ge=0)]
+    usd_output: Annotated[float, Field(ge=0)] | None = None
+    as_of: Annotated[str, Field(pattern=r"^\d{4}-\d{2}(-\d{2})?$")]
+    source: str
+
+
+class _PriceList(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: str = ""
+    models: tuple[Price, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The price list in force."""
+
+    models: tuple[Price, ...]
+
+    def find(self, kind: Kind, model: str, provider: str | None = None) -> Price | None:
+        """The price of a model, of any provider if none is named; None if the list has none."""
+        for price in self.models:
+            if price.kind == kind and price.model == model and provider in (None, price.provider):
+                return price
+        return None
+
+    def estimate(
+        self,
+        kind: Kind,
+        model: str,
+        units: float,
+        *,
+        provider: str | None = None,
+        output_units: float = 0.0,
+        compute_s: float | None = None,
+    ) -> dict[str, Any]:
+        """What some use of a model costs, as a JSON object.
+
+        Args:
+            kind: RERANK, EMB or GEN.
+            model: its name in the list; any name at all where the provider is "local".
+            units: tokens or searches, as the price says; tokens read for kind GEN.
+            provider: "local" for a model that runs here; None to go by the model's name alone.
+            output_units: tokens written, kind GEN.
+            compute_s: seconds of this machine's time, where they are known.
+
+        Returns:
+            model, kind, provider, unit, units, usd, as_of and compute_s; `usd` is None, with a `note`, for a
+            model that is not in the list.
+        """
+        price = self.find(kind, model, provider)
+        found: dict[str, Any] = {"model": model, "kind": kind, "provider": provider, "unit": "token", "units": units}
+        if price is not None:
+            usd = (units * price.usd + output_units * (price.usd_output or 0.0)) / price.per
+            found |= {"provider": price.provider, "unit": price.unit, "usd": usd, "as_of": price.as_of}
+        elif provider == LOCAL:
+            found |= {"usd": 0.0, "as_of": None}
+        else:
+            note = f"no {kind} price for this model in {_FILE}: add it to the file that TRIBRID_MODELS_FILE names"
+            found |= {"usd": None, "as_of": None, "note": note}
+        return {**found, "compute_s": compute_s}
+
+    def estimate_rerank(
+        self,
+        model: str,
+        *,
+        query_chars: Sequence[int],
+        documents: int,
+        document_chars: int,
+        provider: str | None = None,
+    ) -> dict[str, Any]:
+        """What reranking costs before it is done, in the unit the model's price is in.
+
+        A service that bills by search counts one for each query and hundred documents, one that bills by token
+        the query once for each document and the documents.
+
+        Args:
+            model: its name in the list.
+            query_chars: length of each query, characters.
+            documents: candidates of each query.
+            document_chars: length of a candidate, characters.
+            provider: as for `estimate`.
+        """
+        price = self.find("RERANK", model, provider)
+        if price is not None and price.unit == "search":
+            units = len(query_chars) * math.ceil(documents / DOCUMENTS_PER_SEARCH)
+        else:
+            chars = documents * (sum(query_chars) + len(query_chars) * document_chars)
+            units = math.ceil(chars / CHARS_PER_TOKEN)
+        return self.estimate("RERANK", model, units, provider=provider)
+
+
+def load_prices(path: Path | None = None) -> Prices:
+    """The price list of a file, or the one that comes with Tribrid.
+
+    Raises:
+        InvalidInput: the file given cannot be read, or an entry is wrong; names file and field.
+        Unavailable: Tribrid's own list is missing from this installation.
+    """
+    file = Path(path) if path is not None else _shipped()
+    try:
+        listed = _PriceList.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"The price list {str(file)!r} cannot be read: {_reason(error)}.", path=str(file)) from None
+    return Prices(listed.models)
+
+
+def _shipped() -> Traversable:
+    """The list inside the installed package; in a source tree, where `src/` is the package, the repository's."""
+    packaged = resources.files("tribrid") / "data" / _FILE
+    if packaged.is_file():
+        return packaged
+    repository = Path(__file__).resolve().parents[3] / "data" / _FILE
+    if repository.is_file():
+        return repository
+    raise Unavailable(f"The price list {_FILE} is missing from this installation: install tribrid again.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fault = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+    return str(error) if not isinstance(error, OSError) else str(error.strerror)

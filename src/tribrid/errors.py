@@ -1,0 +1,185 @@
+"""Every error Tribrid raises on purpose, each with a stable code, an HTTP status and an exit code.
+
+    TribridError                      500  exit 1
+    ├── InvalidInput                  422  exit 2   the caller can mend the request
+    │   ├── UnknownSetting            422           a field that no Pydantic model has
+    │   ├── NotShown                  422           feedback for a document that was never shown
+    │   └── TooLarge                  413           a body, a document or a list over its limit
+    ├── Unauthorized                  401  exit 6
+    ├── NotFound                      404  exit 3
+    │   ├── CorpusNotFound, QueryNotFound, RunNotFound, ModelNotFound,
+    │   └── EvaluationNotFound, JobNotFound, DocumentNotFound
+    ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
+    │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
+    │   └── Leakage, StaleIndex
+    ├── Unavailable                   503  exit 5   something this machine lacks right now
+    │   ├── MissingExtra              503           a package to install, with the command
+    │   └── ModelUnavailable          503           a model that cannot be loaded, and why
+    └── Failed                        500  exit 1   work that started and did not end well
+        ├── ScorerFailed, TrainingFailed, EvaluationFailed
+        └── Cancelled                 409  exit 130
+
+`detail` says what happened and what to do; `facts` carries the values, never query text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class TribridError(Exception):
+    """Root of the tree. `str(error)` is the detail a person reads."""
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    def problem(self) -> dict[str, Any]:
+        """The error as an RFC 9457 problem, facts as extension members."""
+        return {
+            **self.facts,
+            "type": f"urn:tribrid:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+
+
+class InvalidInput(TribridError):
+    code, title, status, exit_code = "invalid_input", "Invalid input", 422, 2
+
+
+class UnknownSetting(InvalidInput):
+    code, title = "unknown_setting", "Unknown setting"
+
+
+class NotShown(InvalidInput):
+    code, title = "not_shown", "Document was not shown"
+
+
+class TooLarge(InvalidInput):
+    code, title, status = "too_large", "Too large", 413
+
+
+class Unauthorized(TribridError):
+    code, title, status, exit_code = "unauthorized", "Unauthorized", 401, 6
+
+
+class NotFound(TribridError):
+    code, title, status, exit_code = "not_found", "Not found", 404, 3
+
+
+class CorpusNotFound(NotFound):
+    code, title = "corpus_not_found", "No such corpus"
+
+    def __init__(self, corpus_id: str) -> None:
+        super().__init__(
+            f"There is no corpus {corpus_id!r}. Create it with POST /corpora or `tribrid index`.",
+            corpus_id=corpus_id,
+        )
+
+
+class QueryNotFound(NotFound):
+    code, title = "query_not_found", "No such query_id"
+
+
+class RunNotFound(NotFound):
+    code, title = "run_not_found", "No such training run"
+
+
+class ModelNotFound(NotFound):
+    code, title = "model_not_found", "No such model version"
+
+
+class EvaluationNotFound(NotFound):
+    code, title = "evaluation_not_found", "No such evaluation"
+
+
+class JobNotFound(NotFound):
+    code, title = "job_not_found", "No such job"
+
+
+class DocumentNotFound(NotFound):
+    code, title = "document_not_found", "No such document"
+
+
+class Conflict(TribridError):
+    code, title, status, exit_code = "conflict", "Conflict", 409, 4
+
+
+class CorpusExists(Conflict):
+    code, title = "corpus_exists", "Corpus exists"
+
+
+class NoDocuments(Conflict):
+    code, title = "no_documents", "The corpus is empty"
+
+
+class NoTriplets(Conflict):
+    code, title = "no_triplets", "No triplets"
+
+
+class NoEvalDataset(Conflict):
+    code, title = "no_eval_dataset", "No eval dataset"
+
+
+class NoModel(Conflict):
+    code, title = "no_model", "No trained model"
+
+
+class NotRunning(Conflict):
+    code, title = "not_running", "Not running"
+
+
+class Leakage(Conflict):
+    code, title = "leakage", "Training data overlaps the eval dataset"
+
+
+class StaleIndex(Conflict):
+    code, title = "stale_index", "The index does not match the documents"
+
+
+class Unavailable(TribridError):
+    code, title, status, exit_code = "unavailable", "Unavailable", 503, 5
+
+
+class MissingExtra(Unavailable):
+    code, title = "missing_extra", "A package is missing"
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}: pip install 'tribrid[{extra}]'",
+            package=package,
+            extra=extra,
+        )
+
+
+class ModelUnavailable(Unavailable):
+    code, title = "model_unavailable", "The model cannot be loaded"
+
+
+class Failed(TribridError):
+    code, title = "failed", "Failed"
+
+
+class ScorerFailed(Failed):
+    code, title = "scorer_failed", "The reranker failed"
+
+
+class TrainingFailed(Failed):
+    code, title = "training_failed", "Training failed"
+
+
+class EvaluationFailed(Failed):
+    code, title = "evaluation_failed", "Evaluation failed"
+
+
+class Cancelled(Failed):
+    code, title, status, exit_code = "cancelled", "Cancelled", 409, 130

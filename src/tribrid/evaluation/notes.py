@@ -1,0 +1,123 @@
+"""What a careful reader would add to the numbers: where a gain comes from, and what this dataset cannot show.
+
+Notes never decide; the gate does. They exist because a table is easily read as more than it says: a gain that only
+repairs a poor fusion, a cross-encoder that the blend does not need, documents nobody has judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tribrid.evaluation.comparison import Delta
+from tribrid.types import LEGS
+
+RETRIEVAL, ORACLE = "retrieval", "oracle"
+WITHOUT_CROSS_ENCODER = "blend_without_cross_encoder"
+
+_FEW_QUERIES = 50
+_JUDGED_DROP = 0.02
+_CEILING = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the notes are read from.
+
+    `primary` holds each system's mean of the primary measure, `after_minus` the comparison of after with each system
+    (empty without a trained model), `judged` Judged@10 before and after.
+    """
+
+    measure: str
+    before: str
+    after: str | None
+    queries: int
+    primary: Mapping[str, float]
+    after_minus: Mapping[str, Delta]
+    judged: tuple[float, float] | None
+    recall_ceiling: float
+    depth: int
+
+
+def notes(findings: Findings) -> list[str]:
+    """The notes that apply, the weightiest first, each one or two sentences."""
+    return [
+        *_fusion(findings),
+        *_ablation(findings),
+        *_headroom(findings),
+        *_judged(findings),
+        *_dataset(findings),
+    ]
+
+
+def _fusion(findings: Findings) -> Iterator[str]:
+    """Whether one leg alone beats the fused order, and what is left of the gain beside that leg."""
+    legs = {leg: findings.primary[leg] for leg in LEGS if leg in findings.primary}
+    fused = findings.primary.get(RETRIEVAL)
+    if not legs or fused is None:
+        return
+    best = max(legs, key=lambda leg: legs[leg])
+    if legs[best] <= fused:
+        return
+    note = f"The {best} leg alone ({legs[best]:.3f}) ranks better than the fused order ({fused:.3f})."
+    delta = findings.after_minus.get(best)
+    if delta is None:
+        yield note
+    elif delta.ci[0] > 0:
+        yield f"{note} {findings.after} beats that leg as well ({_change(delta)})."
+    else:
+        yield f"{note} Against that leg the change is {_change(delta)}: a gain over retrieval only repairs the fusion."
+
+
+def _ablation(findings: Findings) -> Iterator[str]:
+    delta = findings.after_minus.get(WITHOUT_CROSS_ENCODER)
+    if delta is None:
+        return
+    without = findings.primary[WITHOUT_CROSS_ENCODER]
+    if delta.ci[0] > 0:
+        yield f"The cross-encoder earns its place: without it the blend has {without:.3f} ({_change(delta)} with it)."
+    elif delta.ci[1] < 0:
+        yield f"The cross-encoder does harm: without it the blend has {without:.3f} ({_change(delta)} with it)."
+    else:
+        yield (
+            f"Without the cross-encoder the blend has {without:.3f}; with it the change is {_change(delta)}, "
+            "which cannot be told from chance."
+        )
+
+
+def _headroom(findings: Findings) -> Iterator[str]:
+    best, before = findings.primary.get(ORACLE), findings.primary.get(findings.before)
+    if best is None or before is None:
+        return
+    after = findings.primary.get(findings.after or "")
+    if after is not None and before < after < best:
+        closed = (after - before) / (best - before)
+        yield (
+            f"The best order of these candidates has {best:.3f}; {findings.after} goes {closed:.0%} of the way "
+            f"from {findings.before} to it."
+        )
+    if findings.recall_ceiling < _CEILING:
+        yield (
+            f"{1 - findings.recall_ceiling:.0%} of a query's relevant documents are, on average, not among its "
+            f"{findings.depth} candidates; no reranker can bring those back."
+        )
+
+
+def _judged(findings: Findings) -> Iterator[str]:
+    if findings.judged is None:
+        return
+    before, after = findings.judged
+    if after < before - _JUDGED_DROP:
+        yield (
+            f"Judged@10 falls from {before:.3f} to {after:.3f}: {findings.after} shows more documents that nobody has "
+            "judged. They count as not relevant, so it may be better than measured."
+        )
+
+
+def _dataset(findings: Findings) -> Iterator[str]:
+    if findings.queries < _FEW_QUERIES:
+        yield f"With {findings.queries} queries only a large change can be told from chance; 50 or more are better."
+
+
+def _change(delta: Delta) -> str:
+    return f"{delta.mean:+.3f} [{delta.ci[0]:+.3f}, {delta.ci[1]:+.3f}]"

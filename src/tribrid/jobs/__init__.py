@@ -1,0 +1,12 @@
+"""Long work that outlives the process that asked for it: submit a job, wait for it, cancel it.
+
+The job's row and its events in the store are what users see; DBOS (durable.py) makes sure that what was submitted is
+run, in order, whatever is killed in between. Each job runs in a process of its own (child.py), started by the one
+worker of a data folder (worker.py), which a supervisor keeps alive (supervisor.py).
+"""
+
+from tribrid.jobs.queue import cancel, submit
+from tribrid.jobs.supervisor import Supervisor, WorkerHealth, worker_for
+from tribrid.jobs.wait import wait
+
+__all__ = ["Supervisor", "WorkerHealth", "cancel", "submit", "wait", "worker_for"]

@@ -1,0 +1,87 @@
+"""What a source says about the documents of one query, in the form every source shares.
+
+A `Positive` should stand high. A `Known` document was seen and found worse, by a user or a judge. `standing` puts a
+number to how good the feedback on a document is; a document is a negative only of positives that stand higher.
+A document that nobody looked at has neither: it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from tribrid.types import Source
+
+EXPLICITLY_BAD = -1.0
+"""Standing of a document that was rated or judged not relevant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """A document with good feedback.
+
+    `weight` (0, 1] is how sure it is that the document is relevant. `answer` is the stretch of the document that
+    answers the query (characters), where the source knows it.
+    """
+
+    doc_id: str
+    weight: float
+    standing: float
+    reason: str
+    evidence: str = ""
+    answer: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A document that was seen and found worse than a positive; `weight` (0, 1] is how sure that is."""
+
+    doc_id: str
+    weight: float
+    standing: float
+    reason: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One query's labels from one source.
+
+    Args:
+        positives: best standing first.
+        explicit: found bad in so many words; negatives of every positive.
+        preferred: positive's doc_id → documents that lost to it where both were examined.
+        unknown: shown below where a user stopped looking: never a negative on our own guess.
+    """
+
+    query_id: str
+    query: str
+    source: Source
+    positives: tuple[Positive, ...]
+    explicit: tuple[Known, ...] = ()
+    preferred: Mapping[str, tuple[Known, ...]] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+
+    def known_negatives(self, positive: Positive) -> list[Known]:
+        """Everything seen and found worse than `positive`, each document once, surest first."""
+        found = {known.doc_id: known for known in self.preferred.get(positive.doc_id, ())}
+        found.update((known.doc_id, known) for known in self.explicit)
+        worse = [
+            known for known in found.values() if known.standing < positive.standing and known.doc_id != positive.doc_id
+        ]
+        return sorted(worse, key=lambda known: (-known.weight, known.doc_id))
+
+    def documents(self) -> set[str]:
+        """Every document that a label names."""
+        lost = (known.doc_id for found in self.preferred.values() for known in found)
+        return {*(p.doc_id for p in self.positives), *(known.doc_id for known in self.explicit), *lost}
+
+    def without(self, missing: Collection[str]) -> Group:
+        """The same group with no label for the documents in `missing`."""
+        lost = {winner: _kept(found, missing) for winner, found in self.preferred.items() if winner not in missing}
+        positives = tuple(positive for positive in self.positives if positive.doc_id not in missing)
+        return replace(self, positives=positives, explicit=_kept(self.explicit, missing), preferred=lost)
+
+
+def _kept(found: tuple[Known, ...], missing: Collection[str]) -> tuple[Known, ...]:
+    return tuple(known for known in found if known.doc_id not in missing)

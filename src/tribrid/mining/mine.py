@@ -1,0 +1,302 @@
+"""Mining: from labels of every source to weighted triplets, up to a budget of pairs.
+
+The sources fill the budget in their order of trust. Within one, every query gives its best positive before any
+query gives its second: breadth teaches more than depth. What may not enter is refused with a reason and counted;
+what the eval dataset asks is refused first of all.
+
+A pair is a query and a positive; a triplet adds one negative. Counted in `rejected`, per pair: in_eval_dataset,
+already_mined (a more trusted source has it), no_negative, trivial (retrieval answers it), ambiguous (several
+documents ask it); per label: unknown_document, conflicting_feedback; per document that might have become a
+negative: near_duplicate, positive_for_similar_query, shown_not_examined, contains_query.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from tribrid.config import MiningConfig
+from tribrid.corpus.lexical import normalise
+from tribrid.mining.heuristics import heuristic_groups
+from tribrid.mining.judgments import judged_groups
+from tribrid.mining.labels import Group, Positive
+from tribrid.mining.negatives import Negative, PassagesOf, Ranking, choose_negatives, says
+from tribrid.mining.splits import QueryMatcher, query_clusters
+from tribrid.mining.tallies import log_groups
+from tribrid.types import (
+    FIRST_RANK,
+    Candidate,
+    Document,
+    Emit,
+    Feedback,
+    Impression,
+    JudgedQuery,
+    Passage,
+    Source,
+    Triplet,
+)
+
+Retrieve = Callable[[str], Sequence[Candidate]]
+
+UNKNOWN_NAMED = 20
+"""Unknown documents named in the counts; the rest is only counted."""
+PROGRESS_STEPS = 100
+LEAST_WEIGHT = 0.0001
+HEURISTIC_TRIES = 5
+"""Pseudo-queries tried for each pair wanted: most are trivial or, in a corpus of twins, have no negative."""
+
+
+def _no_documents() -> Iterable[Document]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class MiningInputs:
+    """What there is to mine from.
+
+    Every source given here is read, whichever are mined: what one knows to be good is no other's negative.
+
+    Args:
+        known: of these doc_ids, the ones that are in the corpus.
+        passages_of: the indexed passages of these documents; one that is not indexed is missing from it.
+        impressions: each with its feedback; streamed once, in any order.
+        documents: opens a walk over the corpus; called only for heuristics.
+        eval_queries: texts of which no near-duplicate may be mined.
+        sources: which to mine.
+    """
+
+    known: Callable[[Collection[str]], Collection[str]]
+    passages_of: PassagesOf
+    impressions: Iterable[tuple[Impression, Sequence[Feedback]]] = ()
+    judged: Sequence[JudgedQuery] = ()
+    documents: Callable[[], Iterable[Document]] = _no_documents
+    eval_queries: Sequence[str] = ()
+    sources: Sequence[Source] = tuple(Source)
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """The triplets, those of a query together, and what was counted on the way (JSON-shaped)."""
+
+    triplets: list[Triplet]
+    counts: dict[str, Any]
+
+
+def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: Emit) -> Mined:
+    """Mines at most `config.max_pairs` pairs. The same inputs give the same triplets.
+
+    Args:
+        retrieve: the deployed first stage's ranking of a query, best first, at least `config.negative_depth` deep.
+        emit: gets `progress` with `done` and `total` queries retrieved, at most about 100 times a source.
+    """
+    run = _Mining(inputs, retrieve, config, emit)
+    logs = log_groups(inputs.impressions, examined_below_click=config.examined_below_click)
+    labelled = {
+        Source.LOGS: run.admitted(Source.LOGS, logs.groups, {"conflicting_feedback": logs.conflicting}),
+        Source.JUDGMENTS: run.admitted(Source.JUDGMENTS, judged_groups(inputs.judged), {}),
+    }
+    known_good = [group for groups in labelled.values() for group in groups]
+    run.shield = Shield(known_good)
+    for source, groups in labelled.items():
+        if source in inputs.sources:
+            run.take(source, groups)
+    if Source.HEURISTICS in inputs.sources and run.room:
+        found, ambiguous = heuristic_groups(inputs.documents())
+        tried = found[: run.room * HEURISTIC_TRIES]
+        asked = run.admitted(Source.HEURISTICS, tried, {"ambiguous": ambiguous})
+        run.shield = Shield([*known_good, *asked])
+        run.take(Source.HEURISTICS, asked)
+    return run.mined(logs.impressions)
+
+
+class Shield:
+    """What every source says of a query, so that no source's label is used against another's."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        clusters = query_clusters([group.query for group in groups])
+        self._cluster_of: dict[str, str] = {}
+        self._good: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._bad: defaultdict[str, set[str]] = defaultdict(set)
+        for group, cluster in zip(groups, clusters, strict=True):
+            text = normalise(group.query)
+            self._cluster_of[text] = cluster
+            self._good[cluster].update(positive.doc_id for positive in group.positives)
+            self._bad[text].update(known.doc_id for known in group.explicit)
+
+    def against(self, group: Group) -> frozenset[str]:
+        """What is good for the query, or a near-duplicate of it, by other groups: no negative here.
+
+        Of its own positives a group itself knows which stand higher.
+        """
+        good = self._good[self._cluster_of[normalise(group.query)]]
+        own = {positive.doc_id for positive in group.positives}
+        return frozenset(doc_id for doc_id, count in good.items() if count > (doc_id in own))
+
+    def disputes(self, group: Group, positive: Positive) -> bool:
+        """Whether another source found the positive bad for this very query."""
+        return positive.doc_id in self._bad[normalise(group.query)]
+
+
+@dataclass(slots=True)
+class _Mining:
+    """One run's ledger: what was taken, from whom, and what was refused."""
+
+    inputs: MiningInputs
+    retrieve: Retrieve
+    config: MiningConfig
+    emit: Emit
+    shield: Shield = field(default_factory=lambda: Shield(()))
+    triplets: list[Triplet] = field(default_factory=list)
+    pairs: dict[tuple[str, str], Source] = field(default_factory=dict)
+    rejected: Counter[str] = field(default_factory=Counter)
+    unknown: dict[str, None] = field(default_factory=dict)
+    id_of: dict[str, str] = field(default_factory=dict)
+    text_of: dict[str, str] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
+    retrieved: int = 0
+    unretrieved_positives: int = 0
+
+    @property
+    def room(self) -> int:
+        return self.config.max_pairs - len(self.pairs)
+
+    def admitted(self, source: Source, groups: Iterable[Group], refused: Mapping[str, int]) -> list[Group]:
+        """The groups that may be mined: nothing of the eval dataset, nothing that the corpus does not hold.
+
+        Refusals are counted only where the source is mined.
+        """
+        rejected = Counter(refused)
+        matcher = QueryMatcher(self.inputs.eval_queries)
+        clean: list[Group] = []
+        for group in groups:
+            if matcher.matches(group.query):
+                rejected["in_eval_dataset"] += len(group.positives)
+            else:
+                clean.append(group)
+        documents = {doc_id for group in clean for doc_id in group.documents()}
+        missing = documents - set(self.inputs.known(sorted(documents))) if documents else set()
+        rejected["unknown_document"] += sum(len(group.documents() & missing) for group in clean) if missing else 0
+        if source in self.inputs.sources:
+            self.rejected.update(rejected)
+            self.unknown.update(dict.fromkeys(sorted(missing)))
+        kept = [group.without(missing) for group in clean] if missing else clean
+        return [group for group in kept if group.positives]
+
+    def take(self, source: Source, groups: Sequence[Group]) -> None:
+        """Fills the room that is left from one source, a retrieval for each query."""
+        queue = _by_turns(groups)
+        while self.room and (batch := list(islice(queue, self.room))):
+            wanted: dict[int, tuple[Group, list[Positive]]] = {}
+            for group, positive in batch:
+                wanted.setdefault(id(group), (group, []))[1].append(positive)
+            total = self.retrieved + len(wanted)
+            step = max(1, len(wanted) // PROGRESS_STEPS)
+            for group, positives in wanted.values():
+                self._take_query(group, positives)
+                self.retrieved += 1
+                if self.retrieved == total or self.retrieved % step == 0:
+                    self.emit("progress", {"source": str(source), "done": self.retrieved, "total": total})
+
+    def _take_query(self, group: Group, positives: Sequence[Positive]) -> None:
+        ranking = Ranking(group.query, self.retrieve(group.query), self.inputs.passages_of)
+        shielded = self.shield.against(group)
+        for positive in positives:
+            refusal = self._take_pair(group, positive, ranking, shielded)
+            if refusal:
+                self.rejected[refusal] += 1
+
+    def _take_pair(self, group: Group, positive: Positive, ranking: Ranking, shielded: Collection[str]) -> str | None:
+        """Writes one pair's triplets; why not, if it may not be one."""
+        key = (normalise(group.query), positive.doc_id)
+        if key in self.pairs:
+            return "already_mined"
+        if self.shield.disputes(group, positive):
+            return "conflicting_feedback"
+        passage = ranking.answer(positive)
+        if passage is None:
+            return "unknown_document"
+        if group.source is Source.HEURISTICS and _trivial(group.query, passage, ranking):
+            return "trivial"
+        negatives = choose_negatives(group, positive, ranking, shielded, self.config, self.rejected)
+        if not negatives:
+            return "no_negative"
+        self.pairs[key] = group.source
+        self.unretrieved_positives += positive.doc_id not in ranking.rank_of
+        query_id = self._query_id(group)
+        self.kinds.update(negative.kind for negative in negatives)
+        self.triplets += [_triplet(query_id, group, positive, passage.key, negative) for negative in negatives]
+        return None
+
+    def _query_id(self, group: Group) -> str:
+        """One id for a text, from whichever source came first; an id that names another text already is told apart."""
+        text = normalise(group.query)
+        if text not in self.id_of:
+            query_id = group.query_id
+            while query_id in self.text_of:
+                query_id = f"{group.source}:{query_id}"
+            self.id_of[text], self.text_of[query_id] = query_id, text
+        return self.id_of[text]
+
+    def mined(self, impressions: int) -> Mined:
+        by_source = {
+            str(source): {
+                "pairs": sum(found is source for found in self.pairs.values()),
+                "triplets": sum(triplet.source is source for triplet in self.triplets),
+                "queries": len({text for (text, _), found in self.pairs.items() if found is source}),
+            }
+            for source in Source
+            if source in self.inputs.sources
+        }
+        counts = {
+            "pairs": len(self.pairs),
+            "triplets": len(self.triplets),
+            "queries": len({text for text, _ in self.pairs}),
+            "by_source": by_source,
+            "by_negative": dict(sorted(self.kinds.items())),
+            "rejected": {reason: count for reason, count in sorted(self.rejected.items()) if count},
+            "unknown_documents": list(islice(self.unknown, UNKNOWN_NAMED)),
+            "positives_not_retrieved": self.unretrieved_positives,
+            "queries_retrieved": self.retrieved,
+            "impressions": impressions,
+        }
+        return Mined(self.triplets, counts)
+
+
+def _by_turns(groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
+    """Every query's best positive, then every query's second, and so on."""
+    turn, waiting = 0, list(groups)
+    while waiting:
+        for group in waiting:
+            yield group, group.positives[turn]
+        turn += 1
+        waiting = [group for group in waiting if len(group.positives) > turn]
+
+
+def _trivial(query: str, passage: Passage, ranking: Ranking) -> bool:
+    """Whether retrieval needs no help: every leg has the document first, and its passage says the query verbatim.
+
+    All legs first is the widest margin that any fusion knows, whatever scale its scores have.
+    """
+    first = ranking.candidates[0] if ranking.candidates else None
+    return (
+        first is not None
+        and first.doc_id == passage.doc_id
+        and all(leg.rank == FIRST_RANK for leg in first.legs.values())
+        and says(passage, query)
+    )
+
+
+def _triplet(query_id: str, group: Group, positive: Positive, key: tuple[str, int], negative: Negative) -> Triplet:
+    return Triplet(
+        query_id=query_id,
+        query=group.query,
+        positive=key,
+        negative=negative.passage.key,
+        source=group.source,
+        weight=max(LEAST_WEIGHT, round(positive.weight * negative.weight, 4)),
+        reason=f"{positive.reason}; {negative.reason}",
+        evidence=positive.evidence,
+    )

@@ -1,0 +1,193 @@
+"""Which queries are one query in other words, and how to split so that none stands on both sides.
+
+Two queries are near-duplicates when the sets of their content words (case, punctuation, articles, prepositions
+and plural "s" taken away, order ignored) or of their word 3-grams have a Jaccard similarity of `QUERY_SIMILARITY`
+or more. 3-grams alone, which serve for passages, see too little in a query of five words. Wrongly joining two
+queries costs a training query; wrongly keeping them apart leaks, so joining is the safer mistake. Mining uses it,
+and whoever splits for training or looks for leakage should.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from tribrid.corpus.lexical import normalise, shingles
+
+QUERY_SIMILARITY = 0.8
+"""Jaccard from which queries count as one. At 0.8 a claim and the same claim with one of its ten words reversed are
+one; at 0.75 "a b c" and "a b c d" are, and short product queries chain into clusters of hundreds."""
+
+_ARTICLES_AND_LINKS = ("a", "an", "the", "and", "or", "is", "are", "was", "were", "be", "do", "does", "did")
+_FUNCTION_WORDS = frozenset((*_ARTICLES_AND_LINKS, "of", "in", "on", "at", "for", "to", "by", "with"))
+# A script without spaces has no words to split at: each of its characters counts as one.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_SLACK = 1e-9
+
+
+def content_words(text: str) -> frozenset[str]:
+    """What a query says, as a set: never empty, so that "???" is still equal to itself only."""
+    normal = normalise(text)
+    words = _WORD.findall(normal)
+    content = frozenset(_singular(word) for word in words if word not in _FUNCTION_WORDS)
+    return content or frozenset(words) or frozenset((normal,))
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+class _WordSets:
+    """Finds the stored sets at least `threshold` similar to a given one, exactly, by prefix filtering.
+
+    Two sets of a and b words are that similar when they share `need` words (see `_need`). Then, with the words in
+    one order everywhere, rarest first, the first `a - need + 1` of one and `b - need + 1` of the other have a word
+    in common, so only such prefixes are indexed: by word, by the set's size, and by the word's place in it, because
+    a common word far down leaves too few after it.
+
+    References:
+        Bayardo, Ma, Srikant: Scaling up all pairs similarity search, WWW 2007. Xiao et al.: Efficient similarity
+        joins for near duplicate detection, WWW 2008 (the places).
+    """
+
+    def __init__(self, sets: Sequence[frozenset[str]], threshold: float) -> None:
+        self._threshold = threshold
+        self._frequency = Counter(word for words in sets for word in words)
+        self._sets: list[frozenset[str]] = []
+        self._numbers: dict[frozenset[str], int] = {}
+        self._postings: defaultdict[tuple[str, int], list[list[int]]] = defaultdict(list)
+
+    def add(self, words: frozenset[str]) -> None:
+        """Stores a set that is not stored yet; it is known by the number of sets stored before it."""
+        size = len(words)
+        longest = size - math.ceil(self._threshold * size - _SLACK) + 1
+        for place, word in enumerate(self._ordered(words)[:longest]):
+            places = self._postings[word, size]
+            places.extend([] for _ in range(place + 1 - len(places)))
+            places[place].append(len(self._sets))
+        self._numbers[words] = len(self._sets)
+        self._sets.append(words)
+
+    def similar(self, words: frozenset[str]) -> Iterator[int]:
+        """The stored sets that are similar, each once; the equal one first."""
+        if words in self._numbers:
+            yield self._numbers[words]
+        size, ordered = len(words), self._ordered(words)
+        smallest = math.ceil(self._threshold * size - _SLACK)
+        largest = math.floor(size / self._threshold + _SLACK)
+        for other_size in range(max(1, smallest), largest + 1):
+            need = self._need(size, other_size)
+            if need < size or need < other_size:
+                for number in self._sharing(ordered, other_size, need):
+                    if len(words & self._sets[number]) >= need and words != self._sets[number]:
+                        yield number
+
+    def _sharing(self, ordered: Sequence[str], other_size: int, need: int) -> set[int]:
+        """Stored sets of one size that share a prefix word and could share `need` words in all."""
+        size = len(ordered)
+        found: set[int] = set()
+        for place, word in enumerate(ordered[: size - need + 1]):
+            for other_place, numbers in enumerate(self._postings.get((word, other_size), ())):
+                if min(place, other_place) + min(size - place, other_size - other_place) >= need:
+                    found.update(numbers)
+        return found
+
+    def _need(self, a: int, b: int) -> int:
+        """Fewest shared words that make sets of a and b words similar: shared / (a + b - shared) >= threshold."""
+        return math.ceil(self._threshold / (1 + self._threshold) * (a + b) - _SLACK)
+
+    def _ordered(self, words: frozenset[str]) -> list[str]:
+        return sorted(words, key=lambda word: (self._frequency[word], word))
+
+
+_VIEWS: tuple[Callable[[str], frozenset[str]], ...] = (content_words, shingles)
+
+
+class QueryMatcher:
+    """Answers whether a text is, or nearly is, one of the queries it was made from."""
+
+    def __init__(self, queries: Iterable[str], threshold: float = QUERY_SIMILARITY) -> None:
+        texts = sorted({normalise(query) for query in queries})
+        self._indexes: list[_WordSets] = []
+        for view in _VIEWS:
+            distinct = sorted({view(text) for text in texts}, key=sorted)
+            index = _WordSets(distinct, threshold)
+            for words in distinct:
+                index.add(words)
+            self._indexes.append(index)
+
+    def matches(self, query: str) -> bool:
+        text = normalise(query)
+        return any(
+            next(index.similar(view(text)), None) is not None for view, index in zip(_VIEWS, self._indexes, strict=True)
+        )
+
+
+def query_clusters(queries: Sequence[str], threshold: float = QUERY_SIMILARITY) -> list[str]:
+    """The cluster of each query, in the order given; near-duplicates, and theirs in turn, share one.
+
+    A cluster's id is a hash of its alphabetically first member, so it depends neither on the order of the
+    queries nor on how often one occurs. 100,000 queries take seconds.
+    """
+    normal = [normalise(query) for query in queries]
+    texts = sorted(set(normal))
+    parent = list(range(len(texts)))
+    for view in _VIEWS:
+        _join_similar(parent, [view(text) for text in texts], threshold)
+    number_of = {text: number for number, text in enumerate(texts)}
+    return [_digest(texts[_root(parent, number_of[text])])[:16] for text in normal]
+
+
+def _join_similar(parent: list[int], sets: Sequence[frozenset[str]], threshold: float) -> None:
+    """Joins the trees of similar sets; the smallest number becomes the root."""
+    index = _WordSets(sets, threshold)
+    owners: list[int] = []
+    known: dict[frozenset[str], int] = {}
+    for number, words in enumerate(sets):
+        similar = [known[words]] if words in known else [owners[found] for found in index.similar(words)]
+        for other in similar:
+            a, b = _root(parent, number), _root(parent, other)
+            parent[max(a, b)] = min(a, b)
+        if words not in known:
+            known[words] = number
+            owners.append(number)
+            index.add(words)
+
+
+def _root(parent: list[int], number: int) -> int:
+    while parent[number] != number:
+        parent[number] = parent[parent[number]]
+        number = parent[number]
+    return number
+
+
+def split_dev(clusters: Sequence[str], ratio: float, seed: int) -> frozenset[str]:
+    """The clusters held out for dev; a query belongs to dev exactly when its cluster does.
+
+    Args:
+        clusters: one cluster id per query, as `query_clusters` gives them (an id repeats for each of its queries).
+        ratio: share of the *queries* dev should hold, 0..1. Whole clusters are drawn, so it is met as nearly as
+            they allow without going over; a cluster too big to fit stays in training.
+        seed: another seed draws other clusters.
+
+    Returns:
+        At least one cluster and never all of them, where there are two or more; else none.
+    """
+    sizes = Counter(clusters)
+    if len(sizes) < 2 or ratio <= 0:
+        return frozenset()
+    drawn = sorted(sizes, key=lambda cluster: _digest(f"{seed}\0{cluster}"))
+    room = round(ratio * len(clusters))
+    dev: set[str] = set()
+    for cluster in drawn:
+        if sizes[cluster] <= room and len(dev) < len(sizes) - 1:
+            dev.add(cluster)
+            room -= sizes[cluster]
+    return frozenset(dev or {min(drawn, key=lambda cluster: sizes[cluster])})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,243 @@
+"""The index of one corpus: passages searched by BM25 and by vectors, from whichever process published them.
+
+Derived data: it can be deleted and rebuilt from the store at any time. Readers see whole syncs only: `Index` opens
+the version that `publication.py` names, so both legs of a query look at the same rows, a half-done sync is invisible,
+and a killed writer leaves the last finished state.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from tribrid.errors import StaleIndex
+from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
+from tribrid.retrieval.lance import PassageTable, Tables
+from tribrid.retrieval.publication import Publication, read_publication, writer_lock
+from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
+from tribrid.retrieval.writer import IndexWriter
+from tribrid.types import DENSE, SPARSE, Passage
+
+VECTORS_IN_MEMORY_BYTES = 256 * 2**20
+T = TypeVar("T")
+
+
+class Snapshot:
+    """One published version of the index: everything read from it belongs together. Safe for threads.
+
+    Every method raises StaleIndex when the files cannot be read; `Index.read` knows what to do then.
+    """
+
+    def __init__(self, table: PassageTable, publication: Publication, vectors_in_memory_bytes: int) -> None:
+        self.publication = publication
+        self._table = table
+        self._in_memory_bytes = vectors_in_memory_bytes
+        self._loading = threading.Lock()
+        self._loaded: Rows | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """Keys and vectors in memory, loaded at the first use."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._table.rows(self._in_memory_bytes)
+            return self._loaded
+
+    def count(self) -> int:
+        """Passages."""
+        return self._table.count()
+
+    def doc_hashes(self) -> dict[str, str]:
+        """doc_id → content_sha of every document."""
+        return self._table.hashes()
+
+    def legs(self, query: str, vector: Vector, k: int) -> Legs:
+        """Both legs' k best passages, and the exact cosine of every passage that either returned.
+
+        Args:
+            query: text for BM25, in the form of the `lexical` column.
+            vector: float32 (dim,), L2-normalised.
+            k: passages a leg.
+        """
+        sparse, bm25 = self._match(query, k)
+        dense, cosines = self._nearest(vector, k)
+        only_sparse = np.setdiff1d(sparse, dense)
+        either = np.concatenate([dense, only_sparse])
+        keys = self.rows.keys(either)
+        exact = np.concatenate([cosines, self._vectors_at(only_sparse) @ vector])
+        return Legs(
+            hits={
+                SPARSE: ranked(self.rows.keys(sparse), bm25.tolist()),
+                DENSE: ranked(keys[: len(dense)], cosines.tolist()),
+            },
+            cosines=dict(zip(keys, exact.tolist(), strict=True)),
+            row_ids=dict(zip(keys, self.rows.row_ids[either].tolist(), strict=True)),
+        )
+
+    def found(self, legs: Legs, keys: Collection[Key]) -> dict[Key, Passage]:
+        """Passages that `legs` of this snapshot returned; faster than `passages`."""
+        return self._table.passages_at([legs.row_ids[key] for key in keys])
+
+    def bm25(self, query: str, k: int) -> list[Hit]:
+        """The k best passages by BM25, best first; none when no word of the query is left after stop words.
+
+        Any text is a query: it is tokenised, never parsed.
+        """
+        positions, scores = self._match(query, k)
+        return ranked(self.rows.keys(positions), scores.tolist())
+
+    def nearest(self, vector: Vector, k: int) -> list[Hit]:
+        """The k passages of the highest cosine, best first; exact. `vector` is float32 (dim,), L2-normalised."""
+        positions, scores = self._nearest(vector, k)
+        return ranked(self.rows.keys(positions), scores.tolist())
+
+    def passages(self, keys: Collection[Key]) -> dict[Key, Passage]:
+        """The passages of these keys; a key that the index does not hold is missing."""
+        return self._table.passages(keys)
+
+    def passages_of(self, doc_ids: Collection[str]) -> dict[str, list[Passage]]:
+        """All passages of these documents, by ordinal; a document that the index does not hold is missing."""
+        passages: dict[str, list[Passage]] = {}
+        for passage in sorted(self._table.passages_of(doc_ids), key=lambda passage: passage.ordinal):
+            passages.setdefault(passage.doc_id, []).append(passage)
+        return passages
+
+    def tokens(self, keys: Collection[Key]) -> dict[Key, bytes]:
+        """The opaque token blobs of these passages, as they were added."""
+        return self._table.column(keys, "tokens")
+
+    def vectors(self, keys: Collection[Key]) -> dict[Key, Vector]:
+        """float32 (dim,) a passage, L2-normalised."""
+        return {key: np.asarray(vector, np.float32) for key, vector in self._table.column(keys, "vector").items()}
+
+    def _match(self, query: str, k: int) -> tuple[Positions, Vector]:
+        row_ids, scores = self._table.match(query, k)
+        return self.rows.positions(row_ids), scores
+
+    def _nearest(self, vector: Vector, k: int) -> tuple[Positions, Vector]:
+        if vector.shape != (self._table.dim,):
+            raise StaleIndex(
+                f"The index holds vectors of {self._table.dim} numbers, the encoder makes {vector.shape}. Index again.",
+                index_dim=self._table.dim,
+            )
+        if self.rows.vectors is None:
+            row_ids, scores = self._table.nearest(vector, k)
+            return self.rows.positions(row_ids), scores
+        scores = self.rows.vectors @ vector
+        best = best_positions(scores, k)
+        return best, scores[best]
+
+    def _vectors_at(self, positions: Positions) -> Vector:
+        if self.rows.vectors is None:
+            return self._table.vectors_at(self.rows.row_ids[positions])
+        return self.rows.vectors[positions]
+
+
+class Index:
+    """A corpus's index in one folder. Reads go to the last published state; one process at a time writes."""
+
+    def __init__(self, folder: Path, vectors_in_memory_bytes: int) -> None:
+        self._folder = folder
+        self._in_memory_bytes = vectors_in_memory_bytes
+        self._tables = Tables(folder)
+        self._opening = threading.Lock()
+        self._snapshot: Snapshot | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, vectors_in_memory_bytes: int = VECTORS_IN_MEMORY_BYTES) -> Index:
+        """The index of a folder, which may be empty or missing: then nothing is found until something is published.
+
+        Args:
+            folder: the corpus's own; nothing else lives in it.
+            vectors_in_memory_bytes: vectors are kept in memory up to this size, else scanned on disk.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder, vectors_in_memory_bytes)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What the published state was made with; None when nothing was published yet."""
+        publication = read_publication(self._folder)
+        return publication.fingerprint if publication else None
+
+    def snapshot(self) -> Snapshot | None:
+        """The published state, opened; None when nothing was published yet. About 0.05 ms when it is unchanged.
+
+        Raises:
+            StaleIndex: the published table is missing or unreadable.
+        """
+        with self._opening:
+            publication = read_publication(self._folder)
+            if publication is None:
+                self._snapshot = None
+            elif self._snapshot is None or self._snapshot.publication != publication:
+                table = self._tables.open(publication.table, publication.version)
+                self._snapshot = Snapshot(table, publication, self._in_memory_bytes)
+            return self._snapshot
+
+    def read(self, query: Callable[[Snapshot], T], nothing: T) -> T:
+        """The query's answer from one snapshot; `nothing` when none was published yet.
+
+        A sync may remove a superseded snapshot's files while the query runs; it is then run on the newer one.
+
+        Raises:
+            StaleIndex: the index cannot be read, and there is no newer state.
+        """
+        snapshot = self.snapshot()
+        if snapshot is None:
+            return nothing
+        try:
+            return query(snapshot)
+        except StaleIndex:
+            newer = self.snapshot()
+            if newer is None or newer is snapshot:
+                raise
+        return query(newer)
+
+    @contextmanager
+    def writer(self, fingerprint: str, dim: int) -> Iterator[IndexWriter]:
+        """The index open for writing. Waits while another thread or process writes.
+
+        Args:
+            fingerprint: what the rows are made with. Another than the published one starts an empty table.
+            dim: numbers in a vector.
+        """
+        with writer_lock(self._folder):
+            yield IndexWriter(self._folder, self._tables, fingerprint, dim)
+
+    def count(self) -> int:
+        """Passages."""
+        return self.read(Snapshot.count, 0)
+
+    def doc_hashes(self) -> dict[str, str]:
+        """doc_id → content_sha of every published document."""
+        return self.read(Snapshot.doc_hashes, {})
+
+    def bm25(self, query: str, k: int) -> list[Hit]:
+        """As Snapshot.bm25."""
+        return self.read(lambda snapshot: snapshot.bm25(query, k), [])
+
+    def nearest(self, vector: Vector, k: int) -> list[Hit]:
+        """As Snapshot.nearest."""
+        return self.read(lambda snapshot: snapshot.nearest(vector, k), [])
+
+    def passages(self, keys: Collection[Key]) -> dict[Key, Passage]:
+        """As Snapshot.passages."""
+        return self.read(lambda snapshot: snapshot.passages(keys), {})
+
+    def passages_of(self, doc_ids: Collection[str]) -> dict[str, list[Passage]]:
+        """As Snapshot.passages_of."""
+        return self.read(lambda snapshot: snapshot.passages_of(doc_ids), {})
+
+    def tokens(self, keys: Collection[Key]) -> dict[Key, bytes]:
+        """As Snapshot.tokens."""
+        return self.read(lambda snapshot: snapshot.tokens(keys), {})
+
+    def vectors(self, keys: Collection[Key]) -> dict[Key, Vector]:
+        """As Snapshot.vectors."""
+        return self.read(lambda snapshot: snapshot.vectors(keys), {})

@@ -1,0 +1,112 @@
+"""The index's one writer: adds and deletes in commits of their own, then publishes them all at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from tribrid.errors import Failed
+from tribrid.retrieval.lance import Tables
+from tribrid.retrieval.publication import Publication, read_publication, write_publication
+from tribrid.retrieval.rows import Vector
+from tribrid.types import Passage
+
+# Merging rewrites the whole table, so it waits for this many data files: one or two commits a sync.
+MERGE_FILES = 20
+KEEP_VERSIONS = timedelta(minutes=10)
+_NEVER_SEEN = timedelta(milliseconds=1)
+_SCHEMA_VERSION = 1
+
+
+class IndexWriter:
+    """What `Index.writer` gives. A writer that is killed leaves whole commits behind, and the next goes on from them.
+
+    A fingerprint has a table of its own: after a change of settings or model the new table is built beside the one
+    that serves, and takes its place when it is published.
+    """
+
+    def __init__(self, folder: Path, tables: Tables, fingerprint: str, dim: int) -> None:
+        self._folder = folder
+        self._tables = tables
+        self._fingerprint = fingerprint
+        self._name = "passages-" + hashlib.sha256(f"{_SCHEMA_VERSION} {dim} {fingerprint}".encode()).hexdigest()[:12]
+        self._table = tables.open_or_create(self._name, dim)
+
+    @property
+    def published(self) -> bool:
+        """Whether readers see everything that was written."""
+        publication = read_publication(self._folder)
+        return publication is not None and (publication.table, publication.version) == (self._name, self._table.version)
+
+    def doc_hashes(self) -> dict[str, str]:
+        """doc_id → content_sha of every document written, published or not."""
+        return self._table.hashes()
+
+    def count(self) -> int:
+        """Passages written, published or not."""
+        return self._table.count()
+
+    def add(
+        self,
+        passages: Sequence[Passage],
+        *,
+        lexical: Sequence[str],
+        vectors: Vector,
+        content_shas: Sequence[str],
+        tokens: Sequence[bytes],
+    ) -> None:
+        """Append passages in one commit. A document's passages belong in one call, so that it is there wholly or not.
+
+        Args:
+            passages: n passages whose keys the index does not hold.
+            lexical: what BM25 sees, one text a passage.
+            vectors: float32 (n, dim), L2-normalised.
+            content_shas: of each passage's document.
+            tokens: opaque, kept as they are.
+
+        Raises:
+            Failed: vectors of another shape or not finite, or the table cannot be written (a full disk).
+        """
+        if vectors.shape != (len(passages), self._table.dim) or not np.isfinite(vectors).all():
+            raise Failed(
+                f"The encoder made vectors of shape {vectors.shape} for {len(passages)} passages in an index of "
+                f"{self._table.dim} dimensions, or numbers that are not finite."
+            )
+        self._table.add(passages, lexical, vectors, content_shas, tokens)
+
+    def delete_docs(self, doc_ids: Collection[str]) -> None:
+        """Remove all passages of these documents; unknown ids are no error.
+
+        Raises:
+            Failed: the table cannot be written.
+        """
+        self._table.delete(doc_ids)
+
+    def publish(self) -> None:
+        """Bring the indices up to date and let readers see all of it.
+
+        After it, BM25 scores are those of an index built at once from the same rows. Every MERGE_FILES commits the
+        data files are merged, and the versions that no reader can need any more are removed; a query that loses its
+        version all the same is run again on the new one by `Index.read`.
+
+        Raises:
+            Failed: the table cannot be written.
+        """
+        if self.published:
+            return
+        before = read_publication(self._folder)
+        merge = self._table.files() >= MERGE_FILES
+        if merge:
+            self._table.merge()
+        self._table.rebuild_indices()
+        write_publication(self._folder, Publication(self._name, self._table.version, self._fingerprint))
+        if merge:
+            seen = before is not None and before.table == self._name
+            self._table.prune(KEEP_VERSIONS if seen else _NEVER_SEEN)
+        for other in self._tables.names():
+            if other != self._name:
+                self._tables.drop(other)

@@ -1,0 +1,221 @@
+"""What the blend knows of a query and its candidates: the legs, token interaction, lexical overlap, and memory.
+
+All features of a query's candidates are computed together, from one matrix of similarities between the query's
+tokens and all tokens of all candidates. Some features compare a candidate with the others of its list, so a list
+must always be the whole list that is served, in training too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tribrid.scoring.memory import Memory
+from tribrid.scoring.onnx import FloatArray
+from tribrid.scoring.tokens import PassageTokens, QueryTokens
+from tribrid.types import DENSE, SPARSE, Candidate
+
+WINDOW = 24
+"""Tokens in a window, about a sentence; windows overlap by half."""
+_BM25_K1, _BM25_B = 1.2, 0.75
+_TINY = 1e-9
+_RELATIVE = ("fused", "cosine", "bm25", "maxsim_idf", "maxsim", "window", "word_bm25", "title_maxsim", "feedback", "overlap")
+
+Features = dict[str, FloatArray]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusStatistics:
+    """What lexical features need of the corpus. Kept in the model's artifact, so that a model's scores never move.
+
+    Attributes:
+        idf: float32 (vocabulary,), of each vocabulary id over passages.
+        mean_tokens: mean tokens of a passage.
+    """
+
+    idf: FloatArray
+    mean_tokens: float
+
+    @classmethod
+    def count(cls, passages: Sequence[PassageTokens], vocabulary: int) -> CorpusStatistics:
+        """Count document frequencies; with BM25's IDF, never negative."""
+        frequency = np.zeros(vocabulary, np.int64)
+        for passage in passages:
+            frequency[np.unique(passage.ids)] += 1
+        n = len(passages)
+        idf = np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+        mean = float(np.mean([len(passage.ids) for passage in passages])) if passages else 1.0
+        return cls(idf, max(mean, 1.0))
+
+
+class _Segments:
+    """All candidates' tokens in one row, with where each candidate begins. Empty passages get one zero token."""
+
+    def __init__(self, passages: Sequence[PassageTokens], width: int) -> None:
+        blank = PassageTokens(np.full(1, -1, np.int64), np.zeros((1, width), np.float32), 0)
+        filled = [p if len(p.ids) else blank for p in passages]
+        self.lengths = np.array([len(p.ids) for p in filled])
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.intp)
+        self.owner = np.repeat(np.arange(len(filled)), self.lengths)
+        self.ids = np.concatenate([p.ids for p in filled])
+        self.vectors = np.concatenate([p.vectors for p in filled])
+        titles = np.array([p.title for p in filled])
+        self.titles = titles
+        self.in_title = np.arange(len(self.ids)) - self.starts[self.owner] < titles[self.owner]
+
+    def best(self, values: Array) -> Array:
+        """Maximum over each candidate's tokens: (rows, tokens) → (rows, n)."""
+        return np.maximum.reduceat(values, self.starts, axis=1)
+
+    def total(self, values: Array) -> Array:
+        """Sum over each candidate's tokens: (rows, tokens) → (rows, n)."""
+        return np.add.reduceat(values, self.starts, axis=1)
+
+
+def _leg_features(candidates: Sequence[Candidate]) -> Features:
+    fused = np.array([c.score for c in candidates], np.float32)
+    sparse = np.array([c.legs[SPARSE].score if SPARSE in c.legs else 0.0 for c in candidates], np.float32)
+    # A candidate outside the dense leg is at most as near as the last one inside it.
+    inside = [c.legs[DENSE].score for c in candidates if DENSE in c.legs]
+    floor = min(inside, default=0.0)
+    cosine = np.array([c.legs[DENSE].score if DENSE in c.legs else floor for c in candidates], np.float32)
+    return {
+        "fused": fused,
+        "cosine": cosine,
+        "bm25": sparse / max(float(sparse.max()), _TINY),
+        "bm25_raw": sparse,
+        "log_rank": np.log1p(np.arange(len(candidates), dtype=np.float32)),
+    }
+
+
+def _interaction_features(similar: Array, weights: Array, tokens: _Segments) -> Features:
+    best = tokens.best(similar)
+    title = np.where(tokens.titles > 0, tokens.best(np.where(tokens.in_title, similar, -1.0)), 0.0)
+    body = tokens.best(np.where(tokens.in_title, -1.0, similar))
+    body = np.where(tokens.lengths > tokens.titles, body, 0.0)
+    column = weights[:, None]
+    return {
+        "maxsim": best.mean(0),
+        "maxsim_idf": (column * best).sum(0),
+        "maxsim_min": best.min(0),
+        "maxsim_std": best.std(0),
+        "maxsim_over_7": (best > 0.7).mean(0),
+        "maxsim_idf_over_6": (column * (best > 0.6)).sum(0),
+        "maxsim_soft": (column * np.maximum(best - 0.4, 0)).sum(0),
+        "title_maxsim": (column * title).sum(0),
+        "body_maxsim": (column * body).sum(0),
+        "top_tokens": _top_mean(similar.max(0), tokens, 3),
+    }
+
+
+def _top_mean(values: Array, tokens: _Segments, k: int) -> Array:
+    """Mean of each candidate's k highest values; values are (tokens,)."""
+    order = np.lexsort((-values, tokens.owner))
+    ranked = values[order]
+    within = np.arange(len(values)) - tokens.starts[tokens.owner]
+    sums = np.add.reduceat(np.where(within < k, ranked, 0.0), tokens.starts)
+    return sums / np.minimum(tokens.lengths, k)
+
+
+def _lexical_features(query: QueryTokens, idf: Array, weights: Array, tokens: _Segments, mean_tokens: float) -> Features:
+    match = query.ids[:, None] == tokens.ids[None]
+    counts = tokens.total(match.astype(np.float32))
+    in_title = tokens.total((match & tokens.in_title).astype(np.float32)) > 0
+    norm = _BM25_K1 * (1 - _BM25_B + _BM25_B * tokens.lengths / mean_tokens)
+    gain = idf[:, None] * counts * (_BM25_K1 + 1) / (counts + norm)
+    total = max(float(idf.sum()), _TINY)
+    return {
+        "overlap": (weights[:, None] * (counts > 0)).sum(0),
+        "title_overlap": (weights[:, None] * in_title).sum(0),
+        "word_bm25": gain.sum(0) / total,
+        "bigrams": _bigrams(match, idf, tokens),
+    }
+
+
+def _bigrams(match: Array, idf: Array, tokens: _Segments) -> Array:
+    """Share (by IDF) of the query's adjacent token pairs that stand adjacent in the candidate."""
+    if len(match) < 2:
+        return np.zeros(len(tokens.lengths), np.float32)
+    same = tokens.owner[:-1] == tokens.owner[1:]
+    pairs = np.zeros((len(match) - 1, match.shape[1]), bool)
+    pairs[:, :-1] = match[:-1, :-1] & match[1:, 1:] & same
+    weight = np.minimum(idf[:-1], idf[1:])
+    share: Array = (weight[:, None] * tokens.best(pairs)).sum(0) / max(float(weight.sum()), _TINY)
+    return share
+
+
+def _window_features(query: QueryTokens, tokens: _Segments, fused: Array) -> Features:
+    """Best window's cosine, the whole passage's, and pseudo-relevance feedback (nearness to the list's head)."""
+    running = np.concatenate([np.zeros((1, tokens.vectors.shape[1]), np.float32), np.cumsum(tokens.vectors, 0)])
+    ends = tokens.starts + tokens.lengths
+    sums = running[ends] - running[tokens.starts]
+    means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), _TINY)
+    counts = np.maximum(1, -(-(tokens.lengths - WINDOW // 2) // (WINDOW // 2)))
+    owner = np.repeat(np.arange(len(counts)), counts)
+    nth = np.arange(counts.sum()) - np.repeat(np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+    begin = tokens.starts[owner] + nth * (WINDOW // 2)
+    windows = running[np.minimum(begin + WINDOW, ends[owner])] - running[begin]
+    cosines = windows @ query.pooled / np.maximum(np.linalg.norm(windows, axis=1), _TINY)
+    head = np.argsort(-fused, kind="stable")
+    return {
+        "window": np.maximum.reduceat(cosines, np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)),
+        "passage": means @ query.pooled,
+        "feedback": means @ means[head[:3]].mean(0),
+        "feedback_wide": means @ means[head[:8]].mean(0),
+    }
+
+
+def _relative(features: Features) -> Features:
+    """How each candidate stands in its list: distance to the best and standard score of the leading features."""
+    out: Features = {}
+    for name in _RELATIVE:
+        values = features[name]
+        out[f"{name}_gap"] = values - values.max()
+        out[f"{name}_z"] = (values - values.mean()) / (values.std() + 1e-6)
+    return out
+
+
+def compute(
+    query: QueryTokens,
+    candidates: Sequence[Candidate],
+    passages: Sequence[PassageTokens],
+    statistics: CorpusStatistics,
+    memory: Memory,
+    *,
+    unlike: frozenset[str] = frozenset(),
+) -> Features:
+    """Every feature, float32 (n,), in a fixed order of names.
+
+    Args:
+        query: the query.
+        candidates: the whole served list in fused order, at least one.
+        passages: the candidates' tokens, in the same order.
+        statistics: of the corpus, frozen with the model.
+        memory: past queries and what was good for them.
+        unlike: query clusters whose memory is not used: a training query's own.
+    """
+    tokens = _Segments(passages, query.vectors.shape[1])
+    idf = np.where(query.ids < len(statistics.idf), statistics.idf[np.minimum(query.ids, len(statistics.idf) - 1)], 0.0)
+    weights = idf / idf.sum() if idf.sum() > 0 else np.full(len(idf), 1 / max(len(idf), 1), np.float32)
+    features = _leg_features(candidates)
+    if len(query.ids) == 0:  # nothing readable in the query: every interaction is zero
+        query = QueryTokens(np.full(1, -2, np.int64), np.zeros_like(query.pooled)[None], query.pooled, query.embedding)
+        idf, weights = np.zeros(1, np.float32), np.ones(1, np.float32)
+    similar = query.vectors @ tokens.vectors.T
+    features |= _interaction_features(similar, weights, tokens)
+    features |= _lexical_features(query, idf, weights, tokens, statistics.mean_tokens)
+    features |= _window_features(query, tokens, features["fused"])
+    features["log_tokens"] = np.log1p(tokens.lengths)
+    features["query_tokens"] = np.full(len(candidates), len(query.ids))
+    features |= _relative(features)
+    features |= memory.features(query.embedding, [c.doc_id for c in candidates], unlike)
+    return {name: values.astype(np.float32) for name, values in features.items()}
+
+
+def matrix(features: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:
+    """float32 (n, len(names)), columns in the order of `names`."""
+    return np.stack([features[name] for name in names], axis=1)

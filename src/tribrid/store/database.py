@@ -1,0 +1,202 @@
+"""One database, SQLite or PostgreSQL, reached the same way: `begin()` writes, `read()` reads, `migrate()` at start.
+
+The only file that knows which of the two it is. A fault of the database itself is mapped here to the error tree;
+a broken constraint is left to the caller, who knows what it means.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.util import CommandError
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tribrid.errors import InvalidInput, MissingExtra, Unavailable
+
+T = TypeVar("T")
+BUSY_TIMEOUT_S = 30
+_WRITES = "tribrid_writes"
+_MIGRATION_LOCK = 0x7472_6962  # any number of our own; PostgreSQL's advisory locks are named by numbers
+
+
+def now_us() -> int:
+    """The time, microseconds since 1970 in UTC."""
+    return time.time_ns() // 1000
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of at most `size`: memory stays flat, and a statement's parameters under its limit."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, which both databases spell alike and SQLAlchemy keeps apart."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _plain(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+def to_json(value: object) -> str:
+    """Compact JSON. NaN and infinity are refused: PostgreSQL would refuse them later, SQLite never.
+
+    Raises:
+        InvalidInput: the value is not made of JSON's types, or holds NaN or infinity.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"The database holds JSON values (no NaN, no infinity) only: {error}.") from error
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    """What the driver says is wrong; its further lines can quote the values."""
+    return str(error.orig).partition("\n")[0]
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    """Foreign errors in our words. A broken constraint (SQLAlchemy's IntegrityError) passes as it is."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        raise Unavailable(f"The database cannot be used: {_first_line(error)}") from error
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("All database connections are in use. Try again.") from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidInput(f"The database cannot hold this value: {type(error).__name__}.") from error
+    except sa.exc.DataError as error:
+        raise InvalidInput(f"The database cannot hold this value: {_first_line(error)}") from error
+    except sa.exc.DBAPIError:
+        raise
+    except sa.exc.StatementError as error:
+        if isinstance(error.orig, InvalidInput):  # from to_json, wrapped on its way on SQLite only
+            raise error.orig from error
+        raise
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    """Set up a new SQLite connection."""
+    connection.isolation_level = None  # the driver opens no transactions behind our back; _begin_sqlite does
+    cursor = connection.cursor()
+    # Off by default for history's sake; without it no delete cascades.
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # Readers and the one writer do not wait for each other (in the default mode, each reader blocks it).
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # Under WAL, a killed process loses nothing either way. NORMAL saves an fsync per commit, and the price is that
+    # after a power cut the last commits can be missing (whole ones: the file is never corrupt).
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Start a transaction.
+
+    A writer takes the write lock at once (IMMEDIATE): one that reads first and asks for the lock later fails without
+    waiting if another wrote in between; one that asks first waits its turn.
+    """
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    try:
+        # Pinging lets a pool outlive a restart of the server.
+        return sa.create_engine(url, json_serializer=to_json, hide_parameters=True, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise MissingExtra("psycopg", "postgres", "A PostgreSQL database") from error
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:  # not chained, not quoted: the URL may hold a password
+        raise InvalidInput("TRIBRID_DATABASE_URL is not a database URL such as postgresql://user@host/name.") from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return _postgresql_engine(parsed)
+    if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise InvalidInput(f"A database must be PostgreSQL or an SQLite file, not {parsed.drivername!r}.")
+    # `timeout`: a second writer waits this long for the first one's commit before it gives up.
+    arguments = {"timeout": BUSY_TIMEOUT_S}
+    engine = sa.create_engine(parsed, json_serializer=to_json, hide_parameters=True, connect_args=arguments)
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+class Database:
+    """A pool of connections. Open one per process (never share one over a fork), from any thread."""
+
+    def __init__(self, url: str) -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            InvalidInput: the URL is malformed, or names neither PostgreSQL nor an SQLite file.
+            MissingExtra: it names PostgreSQL, and psycopg is not installed.
+        """
+        self._reader = _engine(url)
+        self._writer = self._reader.execution_options(**{_WRITES: True})
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction that writes: committed at the end of the block, rolled back if the block raises.
+
+        Raises:
+            Unavailable: the database cannot be reached, is full, or was busy for 30 seconds.
+            InvalidInput: a value that the database cannot hold.
+        """
+        with _mapped_errors(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self, *, page: bool = False) -> Iterator[sa.Connection]:
+        """One transaction that only reads. On SQLite it sees one moment; on PostgreSQL each statement does.
+
+        Args:
+            page: it reads one of many pages of a table in the order of an index. PostgreSQL, which has no statistics
+                of rows just imported, would otherwise sort all that is left of the table anew for every page.
+
+        Raises:
+            Unavailable: as begin.
+        """
+        with _mapped_errors(), self._reader.begin() as connection:
+            if page and connection.dialect.name == "postgresql":
+                connection.execute(sa.text("SET LOCAL enable_sort = off"))
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the tables to this release's form. Safe when several processes start at once: the second waits.
+
+        Raises:
+            Unavailable: the database cannot be reached, or a newer Tribrid has written it.
+        """
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        with self.begin() as connection:  # on SQLite, BEGIN IMMEDIATE is the lock
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise Unavailable(f"The database's tables are not this release's: {error}") from error
+
+    def close(self) -> None:
+        self._reader.dispose()

@@ -1,0 +1,195 @@
+"""Documents of a corpus: upserted by content, read as a stream. The index is derived from these rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.errors import DocumentNotFound
+from tribrid.store import tables
+from tribrid.store.corpora import bump_version, require_corpus
+from tribrid.store.database import Database, batches, insert_into
+from tribrid.types import Document
+
+BATCH_ROWS = 500
+_DOCUMENT = tables.documents.c
+_FIELDS: tuple[sa.ColumnElement[Any], ...] = (
+    _DOCUMENT.doc_id,
+    _DOCUMENT.text,
+    _DOCUMENT.title,
+    _DOCUMENT.uri,
+    _DOCUMENT.metadata,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What an upsert did, in documents. `changed_ids`, in the order given, are those to embed (again): the inserted,
+    and the changed whose title or text differ. A changed uri or metadata alone is counted in `changed` only.
+    """
+
+    inserted: int
+    changed: int
+    unchanged: int
+    changed_ids: list[str]
+
+
+def content_sha(document: Document) -> str:
+    """What the embedding depends on: sha256 over title, NUL, text."""
+    return hashlib.sha256(f"{document.title}\0{document.text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _row_sha(document: Document, content: str) -> str:
+    rest = json.dumps([content, document.uri, document.metadata], sort_keys=True, default=dict)
+    return hashlib.sha256(rest.encode()).hexdigest()
+
+
+def _row(corpus_id: str, document: Document) -> dict[str, Any]:
+    content = content_sha(document)
+    return {
+        "corpus_id": corpus_id,
+        "doc_id": document.doc_id,
+        "title": document.title,
+        "text": document.text,
+        "uri": document.uri,
+        "metadata": document.metadata,
+        "content_sha": content,
+        "row_sha": _row_sha(document, content),
+    }
+
+
+def _document(row: sa.Row[Any]) -> Document:
+    return Document(**row._mapping)
+
+
+class Documents:
+    """Documents, by corpus and doc_id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def upsert(self, corpus_id: str, docs: Sequence[Document]) -> Upserted:
+        """Store the documents; of two with one id, the last. The corpus's version goes up if anything changed.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        last = {document.doc_id: document for document in docs}
+        inserted, changed, changed_ids = 0, 0, []
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            for batch in batches(last.values(), BATCH_ROWS):
+                known = _known_hashes(connection, corpus_id, [document.doc_id for document in batch])
+                rows = [_row(corpus_id, document) for document in batch]
+                differing = [row for row in rows if known.get(row["doc_id"], ("", ""))[1] != row["row_sha"]]
+                new = sum(row["doc_id"] not in known for row in differing)
+                inserted, changed = inserted + new, changed + len(differing) - new
+                changed_ids += [
+                    row["doc_id"] for row in differing if known.get(row["doc_id"], ("", ""))[0] != row["content_sha"]
+                ]
+                _write(connection, differing)
+            if inserted or changed:
+                bump_version(connection, corpus_id)
+        return Upserted(inserted, changed, len(last) - inserted - changed, changed_ids)
+
+    def delete(self, corpus_id: str, doc_ids: Iterable[str]) -> int:
+        """Delete those of the documents that exist; how many did. The version goes up if any did.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        gone = 0
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            for batch in batches(doc_ids, BATCH_ROWS):
+                these = sa.and_(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
+                gone += connection.execute(sa.delete(tables.documents).where(these)).rowcount
+            if gone:
+                bump_version(connection, corpus_id)
+        return gone
+
+    def get(self, corpus_id: str, doc_id: str) -> Document:
+        """The document.
+
+        Raises:
+            DocumentNotFound: the corpus has no such document.
+        """
+        found = self.get_many(corpus_id, [doc_id])
+        if doc_id not in found:
+            raise DocumentNotFound(
+                f"Corpus {corpus_id!r} has no document {doc_id!r}.", corpus_id=corpus_id, doc_id=doc_id
+            )
+        return found[doc_id]
+
+    def get_many(self, corpus_id: str, ids: Iterable[str]) -> dict[str, Document]:
+        """Those of the documents that exist, by doc_id."""
+        found: dict[str, Document] = {}
+        with self._database.read() as connection:
+            for batch in batches(ids, BATCH_ROWS):
+                these = sa.select(*_FIELDS).where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
+                found.update((row.doc_id, _document(row)) for row in connection.execute(these))
+        return found
+
+    def exists(self, corpus_id: str, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are documents of the corpus."""
+        with self._database.read() as connection:
+            return {
+                doc_id for batch in batches(ids, BATCH_ROWS) for doc_id in _known_hashes(connection, corpus_id, batch)
+            }
+
+    def iterate(self, corpus_id: str, batch: int = BATCH_ROWS) -> Iterator[Document]:
+        """Every document, by doc_id (code points). Reads `batch` documents at a time, each in a transaction of its
+        own, so a slow consumer holds nothing open; a document written meanwhile may or may not be seen.
+        """
+        after = ""
+        while True:
+            page = (
+                sa.select(*_FIELDS)
+                .where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id > after)
+                .order_by(_DOCUMENT.doc_id)
+                .limit(batch)
+            )
+            with self._database.read(page=True) as connection:
+                rows = connection.execute(page).all()
+            yield from map(_document, rows)
+            if len(rows) < batch:
+                return
+            after = rows[-1].doc_id
+
+    def hashes(self, corpus_id: str) -> dict[str, str]:
+        """Every document's content_sha, by doc_id."""
+        every = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha).where(_DOCUMENT.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            return {row.doc_id: row.content_sha for row in connection.execute(every)}
+
+    def count(self, corpus_id: str) -> int:
+        """How many documents the corpus has."""
+        every = sa.select(sa.func.count()).select_from(tables.documents).where(_DOCUMENT.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            return connection.execute(every).scalar_one()
+
+
+def _known_hashes(connection: sa.Connection, corpus_id: str, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(content_sha, row_sha) of those of the ids that exist."""
+    these = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha, _DOCUMENT.row_sha).where(
+        _DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(ids)
+    )
+    return {row.doc_id: (row.content_sha, row.row_sha) for row in connection.execute(these)}
+
+
+def _write(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    new = insert_into(connection, tables.documents)
+    fields = ("title", "text", "uri", "metadata", "content_sha", "row_sha")
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=["corpus_id", "doc_id"], set_={field: new.excluded[field] for field in fields}
+        ),
+        rows,
+    )

@@ -1,0 +1,141 @@
+"""Eval datasets: content-hashed, numbered by version, never edited in place. One of a corpus's is current."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.errors import InvalidInput, NoEvalDataset
+from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
+from tribrid.store.database import Database, now_us
+from tribrid.types import EvalDataset, JudgedQuery
+
+_SET = tables.eval_datasets.c
+
+
+@dataclass(frozen=True, slots=True)
+class EvalVersion:
+    """An eval dataset without its queries. `queries` and `judgments` are counts."""
+
+    sha256: str
+    version: int
+    current: bool
+    queries: int
+    judgments: int
+    primary_measure: str
+    created_us: int
+
+
+def content_sha(queries: Sequence[JudgedQuery]) -> str:
+    """sha256 of the queries as canonical JSON: by query_id, keys sorted, ASCII, no spaces."""
+    canonical = json.dumps(_as_json(queries), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _as_json(queries: Sequence[JudgedQuery]) -> list[dict[str, Any]]:
+    ordered = sorted(queries, key=lambda query: query.query_id)
+    return [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in ordered]
+
+
+def _dataset(row: sa.Row[Any]) -> EvalDataset:
+    queries = tuple(JudgedQuery(**query) for query in row.queries)
+    return EvalDataset(row.sha256, row.version, row.corpus_id, queries, row.primary_measure, row.created_us)
+
+
+class EvalSets:
+    """Eval datasets, by corpus and content hash."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, corpus_id: str, queries: Sequence[JudgedQuery], primary_measure: str) -> EvalDataset:
+        """Store the dataset and make it current. Content that is already there keeps its version *and the primary
+        measure it was first stored with*: a measure chosen after seeing results decides nothing.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+            InvalidInput: two queries have one query_id.
+        """
+        if len({query.query_id for query in queries}) < len(queries):
+            raise InvalidInput("Two queries of the eval dataset have the same query_id.", corpus_id=corpus_id)
+        sha256 = content_sha(queries)
+        mine = _SET.corpus_id == corpus_id
+        same = sa.and_(mine, _SET.sha256 == sha256)
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            connection.execute(sa.update(tables.eval_datasets).where(mine).values(is_current=False))
+            known = connection.execute(sa.update(tables.eval_datasets).where(same).values(is_current=True)).rowcount
+            if not known:
+                latest = connection.execute(sa.select(sa.func.max(_SET.version)).where(mine)).scalar_one()
+                connection.execute(
+                    sa.insert(tables.eval_datasets).values(
+                        corpus_id=corpus_id,
+                        sha256=sha256,
+                        version=(latest or 0) + 1,
+                        is_current=True,
+                        queries=_as_json(queries),
+                        query_count=len(queries),
+                        judgment_count=sum(len(query.judgments) for query in queries),
+                        primary_measure=primary_measure,
+                        created_us=now_us(),
+                    )
+                )
+            return _dataset(connection.execute(sa.select(tables.eval_datasets).where(same)).one())
+
+    def current(self, corpus_id: str) -> EvalDataset:
+        """The dataset to evaluate on, its queries by query_id.
+
+        Raises:
+            NoEvalDataset: the corpus has none.
+        """
+        found = self._find(corpus_id, _SET.is_current)
+        if found is None:
+            raise NoEvalDataset(
+                f"Corpus {corpus_id!r} has no eval dataset. Put one with PUT /corpora/{corpus_id}/eval_dataset.",
+                corpus_id=corpus_id,
+            )
+        return found
+
+    def get(self, corpus_id: str, sha256: str) -> EvalDataset:
+        """The dataset with this content, current or not.
+
+        Raises:
+            NoEvalDataset: the corpus never had it.
+        """
+        found = self._find(corpus_id, _SET.sha256 == sha256)
+        if found is None:
+            raise NoEvalDataset(
+                f"Corpus {corpus_id!r} has no eval dataset {sha256}.", corpus_id=corpus_id, sha256=sha256
+            )
+        return found
+
+    def versions(self, corpus_id: str) -> list[EvalVersion]:
+        """Every dataset the corpus had, newest version first."""
+        every = (
+            sa.select(
+                _SET.sha256,
+                _SET.version,
+                _SET.is_current.label("current"),
+                _SET.query_count.label("queries"),
+                _SET.judgment_count.label("judgments"),
+                _SET.primary_measure,
+                _SET.created_us,
+            )
+            .where(_SET.corpus_id == corpus_id)
+            .order_by(_SET.version.desc())
+        )
+        with self._database.read() as connection:
+            return [EvalVersion(**row._mapping) for row in connection.execute(every)]
+
+    def _find(self, corpus_id: str, condition: sa.ColumnElement[bool]) -> EvalDataset | None:
+        with self._database.read() as connection:
+            found = connection.execute(
+                sa.select(tables.eval_datasets).where(_SET.corpus_id == corpus_id, condition)
+            ).first()
+        return None if found is None else _dataset(found)

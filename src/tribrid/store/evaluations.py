@@ -1,0 +1,119 @@
+"""Evaluation reports, each with its per-query rows: the proof that stays readable after the run."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.errors import EvaluationNotFound, InvalidInput
+from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
+from tribrid.store.database import Database, batches, insert_into, now_us
+
+BATCH_ROWS = 1000
+_EVALUATION = tables.evaluations.c
+_QUERY = tables.evaluation_queries.c
+_SORT = re.compile(r"-?(\w[\w@-]*)(\.\w[\w@-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """A stored report, without its per-query rows."""
+
+    evaluation_id: str
+    corpus_id: str
+    created_us: int
+    report: Mapping[str, Any]
+
+
+class Evaluations:
+    """Evaluation reports, by id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, evaluation_id: str, corpus_id: str, report: Mapping[str, Any], queries: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Store a report and its per-query rows, in order. One that is already stored (a step replayed after a crash)
+        is left as it is.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            if connection.execute(_by_id(evaluation_id)).first() is not None:
+                return
+            new = insert_into(connection, tables.evaluations).values(
+                evaluation_id=evaluation_id, corpus_id=corpus_id, created_us=now_us(), report=report
+            )
+            number = connection.execute(new.returning(_EVALUATION.evaluation_number)).scalar_one()
+            for batch in batches(enumerate(queries), BATCH_ROWS):
+                connection.execute(
+                    sa.insert(tables.evaluation_queries),
+                    [{"evaluation_number": number, "position": position, "data": row} for position, row in batch],
+                )
+
+    def get(self, evaluation_id: str) -> dict[str, Any]:
+        """The report.
+
+        Raises:
+            EvaluationNotFound: there is none of this id.
+        """
+        with self._database.read() as connection:
+            report: dict[str, Any] = _find(connection, evaluation_id).report
+        return report
+
+    def queries(
+        self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None
+    ) -> tuple[builtins.list[dict[str, Any]], int]:
+        """A stretch of the per-query rows, and how many there are in all.
+
+        Args:
+            sort: a number in the rows, as a path: "delta" or "after.nDCG@10"; "-delta" for the highest first. Rows
+                without it come last, ties in the order stored. None: the order stored.
+
+        Raises:
+            EvaluationNotFound: there is no such evaluation.
+            InvalidInput: the sort is not a path, or (PostgreSQL alone can tell) what it names is not a number.
+        """
+        order = [_QUERY.position] if sort is None else [_by_number(sort), _QUERY.position]
+        with self._database.read() as connection:
+            these = _QUERY.evaluation_number == _find(connection, evaluation_id).evaluation_number
+            total = connection.execute(
+                sa.select(sa.func.count()).select_from(tables.evaluation_queries).where(these)
+            ).scalar_one()
+            page = sa.select(_QUERY.data).where(these).order_by(*order).offset(offset).limit(limit)
+            return list(connection.execute(page).scalars()), total
+
+    def list(self, corpus_id: str, limit: int = 100) -> builtins.list[EvaluationRow]:
+        """The corpus's evaluations, newest first, at most `limit`."""
+        columns = (_EVALUATION.evaluation_id, _EVALUATION.corpus_id, _EVALUATION.created_us, _EVALUATION.report)
+        every = sa.select(*columns).where(_EVALUATION.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            rows = connection.execute(every.order_by(_EVALUATION.evaluation_number.desc()).limit(limit))
+            return [EvaluationRow(**row._mapping) for row in rows]
+
+
+def _by_id(evaluation_id: str) -> sa.Select[Any]:
+    return sa.select(tables.evaluations).where(_EVALUATION.evaluation_id == evaluation_id)
+
+
+def _find(connection: sa.Connection, evaluation_id: str) -> sa.Row[Any]:
+    found = connection.execute(_by_id(evaluation_id)).first()
+    if found is None:
+        raise EvaluationNotFound(f"There is no evaluation {evaluation_id!r}.", evaluation_id=evaluation_id)
+    return found
+
+
+def _by_number(sort: str) -> sa.ColumnElement[Any]:
+    if not _SORT.fullmatch(sort):
+        raise InvalidInput("sort must be a path such as delta or -after.nDCG@10.", field="sort")
+    number: sa.ColumnElement[float] = _QUERY.data[tuple(sort.removeprefix("-").split("."))].as_float()
+    return (number.desc() if sort.startswith("-") else number.asc()).nulls_last()

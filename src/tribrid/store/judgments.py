@@ -1,0 +1,72 @@
+"""Relevance judgments to train from. Never the eval dataset's: those are kept in evalsets.py."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
+from tribrid.store.database import Database, batches, insert_into
+from tribrid.types import JudgedQuery
+
+BATCH_ROWS = 1000
+_QUERY = tables.judged_queries.c
+
+
+class Judgments:
+    """Judged queries, by corpus and query_id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, corpus_id: str, queries: Iterable[JudgedQuery], replace: bool) -> None:
+        """Store the queries; one already there takes the new text and judgments, as does the last of two in a call.
+
+        Args:
+            replace: first forget every query the corpus had.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            if replace:
+                connection.execute(sa.delete(tables.judged_queries).where(_QUERY.corpus_id == corpus_id))
+            new = insert_into(connection, tables.judged_queries)
+            upsert = new.on_conflict_do_update(
+                index_elements=["corpus_id", "query_id"],
+                set_={field: new.excluded[field] for field in ("text", "judgments", "judgment_count")},
+            )
+            for batch in batches(queries, BATCH_ROWS):
+                rows = [
+                    {
+                        "corpus_id": corpus_id,
+                        "query_id": query.query_id,
+                        "text": query.text,
+                        "judgments": query.judgments,
+                        "judgment_count": len(query.judgments),
+                    }
+                    for query in batch
+                ]
+                connection.execute(upsert, rows)
+
+    def list(self, corpus_id: str) -> builtins.list[JudgedQuery]:
+        """Every judged query, by query_id."""
+        every = (
+            sa.select(_QUERY.query_id, _QUERY.text, _QUERY.judgments)
+            .where(_QUERY.corpus_id == corpus_id)
+            .order_by(_QUERY.query_id)
+        )
+        with self._database.read() as connection:
+            return [JudgedQuery(**row._mapping) for row in connection.execute(every)]
+
+    def counts(self, corpus_id: str) -> dict[str, int]:
+        """How many `queries` and `judgments` there are."""
+        total = sa.func.coalesce(sa.func.sum(_QUERY.judgment_count), 0)
+        every = sa.select(sa.func.count(), total).where(_QUERY.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            queries, judgments = connection.execute(every).one()
+        return {"queries": queries, "judgments": int(judgments)}

@@ -1,0 +1,67 @@
+"""Stored overrides of settings, sparse: only what somebody chose. What they mean and may be is config.py's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
+from tribrid.store.database import Database, insert_into
+
+GLOBAL_SCOPE = ""
+_SETTING = tables.settings.c
+
+
+class Settings:
+    """Overrides, by scope."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, scope: str) -> dict[str, dict[str, Any]]:
+        """The overrides of a scope (a corpus_id, or '' for all corpora) by section; {} if nobody chose anything."""
+        with self._database.read() as connection:
+            return _get(connection, scope)
+
+    def patch(self, scope: str, overrides: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
+        """Lay these over the scope's overrides; what then holds. None takes an override back, and in place of a
+        section takes back all of the section's (JSON merge patch, RFC 7396).
+
+        Raises:
+            CorpusNotFound: the scope is a corpus that does not exist.
+        """
+        with self._database.begin() as connection:
+            if scope != GLOBAL_SCOPE:
+                require_corpus(connection, scope)
+            for section, fields in overrides.items():
+                in_section = sa.and_(_SETTING.scope == scope, _SETTING.section == section)
+                if fields is None:
+                    connection.execute(sa.delete(tables.settings).where(in_section))
+                    continue
+                dropped = [name for name, value in fields.items() if value is None]
+                connection.execute(sa.delete(tables.settings).where(in_section, _SETTING.name.in_(dropped)))
+                _set(connection, scope, section, {name: v for name, v in fields.items() if v is not None})
+            return _get(connection, scope)
+
+
+def _set(connection: sa.Connection, scope: str, section: str, fields: Mapping[str, Any]) -> None:
+    new = insert_into(connection, tables.settings)
+    upsert = new.on_conflict_do_update(
+        index_elements=["scope", "section", "name"], set_={"value": new.excluded["value"]}
+    )
+    where = {"scope": scope, "corpus_id": scope or None, "section": section}
+    # In one order always: two writers that lock the same rows in two orders would wait for each other for ever.
+    rows = [{**where, "name": name, "value": value} for name, value in sorted(fields.items())]
+    if rows:
+        connection.execute(upsert, rows)
+
+
+def _get(connection: sa.Connection, scope: str) -> dict[str, dict[str, Any]]:
+    these = sa.select(_SETTING.section, _SETTING.name, _SETTING.value).where(_SETTING.scope == scope)
+    overrides: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(these.order_by(_SETTING.section, _SETTING.name)):
+        overrides.setdefault(row.section, {})[row.name] = row.value
+    return overrides

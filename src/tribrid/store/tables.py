@@ -1,0 +1,278 @@
+"""Every table, and the facts the database itself keeps: keys, cascades, one running training per corpus.
+
+A change here needs a migration in `migrations/versions`; a test compares the two. Everything of a corpus hangs
+on its row in `corpora` and goes with it (ON DELETE CASCADE). Times are microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    # Named constraints, because SQLite can only change a table by copying it and must know what to leave out.
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Ids sort by code point on both databases: PostgreSQL would otherwise use the server's language, and pages
+# that continue "after this doc_id" would come in another order than on SQLite.
+ID = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
+# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+# Python's None is SQL NULL, never the JSON value null.
+JSON = sa.JSON(none_as_null=True)
+MICROSECONDS = sa.BigInteger
+
+
+def _corpus_id(primary_key: bool = False, nullable: bool = False) -> sa.Column[str]:
+    key = sa.ForeignKey("corpora.corpus_id", ondelete="CASCADE")
+    return sa.Column("corpus_id", ID, key, primary_key=primary_key, nullable=nullable)
+
+
+corpora = sa.Table(
+    "corpora",
+    metadata,
+    sa.Column("corpus_id", ID, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+)
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    _corpus_id(primary_key=True),
+    sa.Column("doc_id", ID, primary_key=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("metadata", JSON, nullable=False),
+    sa.Column("content_sha", sa.String(64), nullable=False),
+    sa.Column("row_sha", sa.String(64), nullable=False),
+)
+
+judged_queries = sa.Table(
+    "judged_queries",
+    metadata,
+    _corpus_id(primary_key=True),
+    sa.Column("query_id", ID, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("judgments", JSON, nullable=False),
+    sa.Column("judgment_count", sa.Integer, nullable=False),
+)
+
+eval_datasets = sa.Table(
+    "eval_datasets",
+    metadata,
+    _corpus_id(primary_key=True),
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("is_current", sa.Boolean, nullable=False),
+    sa.Column("queries", JSON, nullable=False),
+    sa.Column("query_count", sa.Integer, nullable=False),
+    sa.Column("judgment_count", sa.Integer, nullable=False),
+    sa.Column("primary_measure", sa.Text, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.UniqueConstraint("corpus_id", "version"),
+)
+sa.Index(
+    "ux_eval_datasets_one_current",
+    eval_datasets.c.corpus_id,
+    unique=True,
+    sqlite_where=sa.text("is_current"),
+    postgresql_where=sa.text("is_current"),
+)
+
+impressions = sa.Table(
+    "impressions",
+    metadata,
+    # A number of our own: the same log may be imported into two corpora, and feedback rows stay small.
+    sa.Column("impression_number", NUMBER, primary_key=True),
+    _corpus_id(),
+    sa.Column("query_id", ID, nullable=False, index=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("shown", JSON, nullable=False),
+    sa.Column("model_id", sa.Text, nullable=False),
+    sa.Column("reranked", sa.Boolean, nullable=False),
+    sa.Column("fallback_reason", sa.Text),
+    sa.Column("took_ms", sa.Double, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.UniqueConstraint("corpus_id", "query_id"),
+    sa.Index(None, "corpus_id", "created_us", "impression_number"),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("feedback_number", NUMBER, primary_key=True),
+    sa.Column(
+        "impression_number",
+        sa.ForeignKey("impressions.impression_number", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("signal", sa.String(16), nullable=False),
+    sa.Column("doc_id", ID),
+    sa.Column("value", sa.Double),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+)
+
+triplet_sets = sa.Table(
+    "triplet_sets",
+    metadata,
+    sa.Column("set_number", NUMBER, primary_key=True),
+    sa.Column("triplet_set_id", ID, nullable=False, unique=True),
+    _corpus_id(),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Column("params", JSON, nullable=False),
+    sa.Column("counts", JSON, nullable=False),
+    sa.Column("triplet_count", sa.Integer, nullable=False),
+    sa.Index(None, "corpus_id", "set_number"),
+)
+
+triplets = sa.Table(
+    "triplets",
+    metadata,
+    sa.Column(
+        "set_number",
+        sa.ForeignKey("triplet_sets.set_number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("query_id", ID, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("positive_doc_id", ID, nullable=False),
+    sa.Column("positive_ordinal", sa.Integer, nullable=False),
+    sa.Column("negative_doc_id", ID, nullable=False),
+    sa.Column("negative_ordinal", sa.Integer, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("weight", sa.Double, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    # Clocks step back and ids are random: only this number says which job was created first.
+    sa.Column("job_number", NUMBER, primary_key=True),
+    sa.Column("job_id", ID, nullable=False, unique=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    _corpus_id(),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("params", JSON, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Column("started_us", MICROSECONDS),
+    sa.Column("finished_us", MICROSECONDS),
+    sa.Column("progress", JSON),
+    sa.Column("result", JSON),
+    sa.Column("problem", JSON),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sa.Index(None, "corpus_id", "job_number"),
+)
+_TRAINING_RUNS = "kind = 'train' AND state = 'running'"
+ONE_RUNNING_TRAINING = sa.Index(
+    "ux_jobs_one_running_training",
+    jobs.c.corpus_id,
+    unique=True,
+    sqlite_where=sa.text(_TRAINING_RUNS),
+    postgresql_where=sa.text(_TRAINING_RUNS),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("job_id", ID, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("at_us", MICROSECONDS, nullable=False),
+    sa.Column("data", JSON, nullable=False),
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("model_id", ID, primary_key=True),
+    _corpus_id(),
+    sa.Column("run_id", ID, nullable=False),
+    sa.Column("artifact", sa.String(64), nullable=False),
+    sa.Column("manifest", JSON, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Index(None, "corpus_id"),
+)
+
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    _corpus_id(primary_key=True),
+    sa.Column("alias", sa.String(16), primary_key=True),
+    # NULL is an answer: "no trained model", which a rollback can go back to.
+    sa.Column("model_id", ID, sa.ForeignKey("models.model_id", ondelete="CASCADE")),
+)
+
+promotions = sa.Table(
+    "promotions",
+    metadata,
+    sa.Column("promotion_number", NUMBER, primary_key=True),
+    _corpus_id(),
+    sa.Column("model_id", ID),
+    sa.Column("previous_model_id", ID),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evaluation_id", ID),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Index(None, "corpus_id", "promotion_number"),
+)
+
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    sa.Column("evaluation_number", NUMBER, primary_key=True),
+    sa.Column("evaluation_id", ID, nullable=False, unique=True),
+    _corpus_id(),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Column("report", JSON, nullable=False),
+    sa.Index(None, "corpus_id", "evaluation_number"),
+)
+
+evaluation_queries = sa.Table(
+    "evaluation_queries",
+    metadata,
+    sa.Column(
+        "evaluation_number",
+        sa.ForeignKey("evaluations.evaluation_number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("data", JSON, nullable=False),
+)
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("scope", ID, primary_key=True),
+    sa.Column("section", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", JSON, nullable=False),
+    # The scope again, as a reference, so that a corpus takes its settings along; NULL for the global scope ''.
+    _corpus_id(nullable=True),
+    sa.CheckConstraint("scope = coalesce(corpus_id, '')", name="scope"),
+)
+
+candidates = sa.Table(
+    "candidates",
+    metadata,
+    sa.Column("key", ID, primary_key=True),
+    _corpus_id(),
+    sa.Column("payload", JSON, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Index(None, "corpus_id"),
+)

@@ -1,0 +1,161 @@
+"""Triplet sets: what one mining made, immutable, and the numbered triplets in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from tribrid.errors import NotFound, NoTriplets
+from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
+from tribrid.store.database import Database, batches, now_us
+from tribrid.types import Source, Triplet, TripletSet
+
+BATCH_ROWS = 2000
+_SET = tables.triplet_sets.c
+_TRIPLET = tables.triplets.c
+
+
+def _row(set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
+    return {
+        "set_number": set_number,
+        "position": position,
+        "query_id": triplet.query_id,
+        "query": triplet.query,
+        "positive_doc_id": triplet.positive[0],
+        "positive_ordinal": triplet.positive[1],
+        "negative_doc_id": triplet.negative[0],
+        "negative_ordinal": triplet.negative[1],
+        "source": str(triplet.source),
+        "weight": triplet.weight,
+        "reason": triplet.reason,
+        "evidence": triplet.evidence,
+    }
+
+
+def _triplet(row: sa.Row[Any]) -> Triplet:
+    return Triplet(
+        row.query_id,
+        row.query,
+        positive=(row.positive_doc_id, row.positive_ordinal),
+        negative=(row.negative_doc_id, row.negative_ordinal),
+        source=Source(row.source),
+        weight=row.weight,
+        reason=row.reason,
+        evidence=row.evidence,
+    )
+
+
+def _triplet_set(row: sa.Row[Any]) -> TripletSet:
+    return TripletSet(row.triplet_set_id, row.corpus_id, row.created_us, row.params, row.counts)
+
+
+class Triplets:
+    """Triplet sets, by id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, corpus_id: str, params: Mapping[str, Any], counts: Mapping[str, Any], triplets: Iterable[Triplet]
+    ) -> TripletSet:
+        """Store a new set, the triplets in the order given, all or nothing.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        triplet_set = TripletSet(uuid4().hex, corpus_id, now_us(), params, counts)
+        total = 0
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id)
+            new = sa.insert(tables.triplet_sets).values(
+                triplet_set_id=triplet_set.triplet_set_id,
+                corpus_id=corpus_id,
+                created_us=triplet_set.created_us,
+                params=params,
+                counts=counts,
+                triplet_count=0,
+            )
+            number = connection.execute(new.returning(_SET.set_number)).scalar_one()
+            for batch in batches(enumerate(triplets), BATCH_ROWS):
+                rows = [_row(number, position, triplet) for position, triplet in batch]
+                connection.execute(sa.insert(tables.triplets), rows)
+                total += len(rows)
+            connection.execute(
+                sa.update(tables.triplet_sets).where(_SET.set_number == number).values(triplet_count=total)
+            )
+        return triplet_set
+
+    def latest(self, corpus_id: str) -> TripletSet:
+        """The corpus's newest set.
+
+        Raises:
+            NoTriplets: there is none, or it holds no triplet.
+        """
+        with self._database.read() as connection:
+            return _triplet_set(_latest(connection, corpus_id))
+
+    def load(self, triplet_set_id: str) -> list[Triplet]:
+        """Every triplet of the set, in order.
+
+        Raises:
+            NotFound: there is no such set.
+        """
+        with self._database.read() as connection:
+            number = _find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id).set_number
+            every = sa.select(tables.triplets).where(_TRIPLET.set_number == number).order_by(_TRIPLET.position)
+            return [_triplet(row) for row in connection.execute(every)]
+
+    def page(
+        self, corpus_id: str, triplet_set_id: str | None, source: Source | None, offset: int, limit: int
+    ) -> tuple[list[Triplet], int]:
+        """A stretch of a set's triplets, and how many there are in all.
+
+        Args:
+            triplet_set_id: None for the newest set.
+            source: only triplets from there; None for all.
+
+        Raises:
+            NoTriplets: the corpus has none, or its newest set is empty.
+            NotFound: the corpus has no set of this id.
+        """
+        with self._database.read() as connection:
+            if triplet_set_id is None:
+                number = _latest(connection, corpus_id).set_number
+            else:
+                named = sa.and_(_SET.triplet_set_id == triplet_set_id, _SET.corpus_id == corpus_id)
+                number = _find(connection, named, triplet_set_id).set_number
+            these = _TRIPLET.set_number == number
+            if source is not None:
+                these = sa.and_(these, _TRIPLET.source == str(source))
+            every = sa.select(tables.triplets).where(these).order_by(_TRIPLET.position)
+            total = connection.execute(
+                sa.select(sa.func.count()).select_from(tables.triplets).where(these)
+            ).scalar_one()
+            return [_triplet(row) for row in connection.execute(every.offset(offset).limit(limit))], total
+
+
+def _latest(connection: sa.Connection, corpus_id: str) -> sa.Row[Any]:
+    newest = sa.select(tables.triplet_sets).where(_SET.corpus_id == corpus_id).order_by(_SET.set_number.desc()).limit(1)
+    found = connection.execute(newest).first()
+    if found is None:
+        raise NoTriplets(
+            f"Corpus {corpus_id!r} has no triplets. Mine some with POST /reranker/mine.", corpus_id=corpus_id
+        )
+    if found.triplet_count == 0:
+        raise NoTriplets(
+            f"The last mining of corpus {corpus_id!r} found no triplets. Add judgments or feedback, then mine again.",
+            corpus_id=corpus_id,
+            counts=found.counts,
+        )
+    return found
+
+
+def _find(connection: sa.Connection, condition: sa.ColumnElement[bool], triplet_set_id: str) -> sa.Row[Any]:
+    found = connection.execute(sa.select(tables.triplet_sets).where(condition)).first()
+    if found is None:
+        raise NotFound(f"There is no triplet set {triplet_set_id!r}.", triplet_set_id=triplet_set_id)
+    return found

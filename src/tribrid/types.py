@@ -1,0 +1,264 @@
+"""The field's words as types. Pure data: no I/O, no clock, no library beyond the standard one.
+
+Ranks start at 1. Order is score descending, ties by doc_id descending, which is what trec_eval does.
+Times are integers, microseconds since 1970 in UTC (`*_us`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+FIRST_RANK = 1
+
+SPARSE = "sparse"
+DENSE = "dense"
+LEGS = (SPARSE, DENSE)
+
+
+class Signal(StrEnum):
+    """What a user did with a result."""
+
+    CLICK = "click"
+    DWELL = "dwell"
+    COPY = "copy"
+    CITE = "cite"
+    THUMBS_UP = "thumbs_up"
+    THUMBS_DOWN = "thumbs_down"
+    RATING = "rating"
+
+
+class Source(StrEnum):
+    """Where a triplet's label came from, in order of trust."""
+
+    LOGS = "logs"
+    JUDGMENTS = "judgments"
+    HEURISTICS = "heuristics"
+
+
+class JobKind(StrEnum):
+    MINE = "mine"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+class State(StrEnum):
+    """A job's life: queued → running → succeeded | failed | cancelled."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+EventType = Literal["log", "progress", "metrics", "state", "error", "complete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is judged. `metadata` is JSON-shaped and never interpreted."""
+
+    doc_id: str
+    text: str
+    title: str = ""
+    uri: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document: `text == document.text[start:end]` (characters). What is retrieved and scored."""
+
+    doc_id: str
+    ordinal: int
+    start: int
+    end: int
+    title: str
+    text: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return (self.doc_id, self.ordinal)
+
+
+@dataclass(frozen=True, slots=True)
+class LegScore:
+    """One retrieval leg's opinion of a candidate: 1-based rank and raw score (bm25 or cosine)."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document as the first stage ranked it, by its best passage.
+
+    `score` is the fused score; a leg that did not return the document is missing from `legs`.
+    """
+
+    passage: Passage
+    rank: int
+    score: float
+    legs: Mapping[str, LegScore]
+
+    @property
+    def doc_id(self) -> str:
+        return self.passage.doc_id
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredDoc:
+    doc_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    query_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQuery:
+    """A query with its relevance judgments: doc_id → grade; a grade of 1 or more is relevant."""
+
+    query_id: str
+    text: str
+    judgments: Mapping[str, int]
+
+    @property
+    def has_positive(self) -> bool:
+        return any(grade >= 1 for grade in self.judgments.values())
+
+
+@dataclass(frozen=True, slots=True)
+class EvalDataset:
+    """A fixed, content-hashed set of judged queries. Never edited in place."""
+
+    sha256: str
+    version: int
+    corpus_id: str
+    queries: tuple[JudgedQuery, ...]
+    primary_measure: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDoc:
+    """One row of an impression: what stood at `rank` and why."""
+
+    doc_id: str
+    rank: int
+    score: float
+    start: int
+    end: int
+    legs: Mapping[str, LegScore]
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """A served list. `fallback_reason` is set when the reranker should have run and did not."""
+
+    query_id: str
+    corpus_id: str
+    query: str
+    shown: tuple[ShownDoc, ...]
+    model_id: str
+    reranked: bool
+    fallback_reason: str | None
+    took_ms: float
+    created_us: int
+    source: Literal["search", "import"] = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a user did after an impression. `doc_id` None: the signal is about the whole list."""
+
+    query_id: str
+    signal: Signal
+    doc_id: str | None
+    value: float | None
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Triplet:
+    """`positive` should rank above `negative` for `query`, as sure as `weight` (0 < weight <= 1) says.
+
+    `query_id` groups the triplets of one query; `evidence` names the impression or judgment behind it.
+    """
+
+    query_id: str
+    query: str
+    positive: tuple[str, int]
+    negative: tuple[str, int]
+    source: Source
+    weight: float
+    reason: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TripletSet:
+    """What one mining made. Immutable; `counts` holds mined by source and rejected by reason."""
+
+    triplet_set_id: str
+    corpus_id: str
+    created_us: int
+    params: Mapping[str, Any]
+    counts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One stored line of a run's story. `seq` starts at 1 and has no gaps."""
+
+    seq: int
+    type: EventType
+    at_us: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    job_id: str
+    kind: JobKind
+    corpus_id: str
+    state: State
+    params: Mapping[str, Any]
+    created_us: int
+    started_us: int | None = None
+    finished_us: int | None = None
+    progress: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    problem: Mapping[str, Any] | None = None
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable trained reranker. `path` is the artifact directory, named by its content hash."""
+
+    model_id: str
+    corpus_id: str
+    run_id: str
+    artifact: str
+    manifest: Mapping[str, Any]
+    created_us: int
+
+
+def rank_order(scored: Iterable[ScoredDoc]) -> list[ScoredDoc]:
+    """Best first: score descending, then doc_id descending (trec_eval's tie-break)."""
+    return sorted(scored, key=lambda s: (s.score, s.doc_id), reverse=True)
+
+
+Emit = Callable[[EventType, Mapping[str, Any]], None]
+"""How long work reports: an event type and its data. Must be cheap and safe to call often."""

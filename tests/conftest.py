@@ -1,0 +1,74 @@
+"""What every test shares: where the repository is, real data where there is some, and no way out to the network's hubs.
+
+Nothing here stands in for the product: tests run the real components.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+REPO_ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
+STRICT = "TRIBRID_TEST_STRICT"
+
+# Before any library is imported: models come from packages and folders, never from a hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# A developer's own settings and paid keys must not decide whether a test passes.
+for _name in [name for name in os.environ if name.startswith("TRIBRID_") and name != STRICT]:
+    del os.environ[_name]
+for _name in ("COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY"):
+    os.environ.pop(_name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for the shared data is marked `shared`, so that `-m "not shared"` is complete."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "shared_data" in item.fixturenames:
+            item.add_marker(pytest.mark.shared)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_dir_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test that forgets to say where its data lives writes to a temporary folder, not to the home folder."""
+    os.environ["TRIBRID_DATA_DIR"] = str(tmp_path_factory.mktemp("data_dir"))
+    yield
+    del os.environ["TRIBRID_DATA_DIR"]
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The repository's root folder."""
+    return REPO_ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real datasets beside the repository; the test is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("../shared/data is absent")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Find a program a test runs (`node`, `jq`, ...): its path.
+
+    Where it is not installed the test is skipped, or fails if TRIBRID_TEST_STRICT is set, as .ci/run does.
+    """
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            if os.environ.get(STRICT):
+                pytest.fail(f"{name} is not installed")
+            pytest.skip(f"{name} is not installed")
+        return path
+
+    return find

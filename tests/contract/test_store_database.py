@@ -1,0 +1,166 @@
+"""The database under the store: migrations, transactions, and foreign errors in our words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tribrid.errors import InvalidInput, Unavailable
+from tribrid.store import Store, tables
+from tribrid.store.database import Database
+from tribrid.types import Document, JobKind
+
+MIGRATE = "import sys; from tribrid.store.database import Database; Database(sys.argv[1]).migrate()"
+
+
+def test_migrations_end_at_the_tables(store: Store) -> None:
+    with store.database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_migrated_tables_are_what_create_all_makes(store: Store) -> None:
+    """Partial indexes, cascades, checks and collations too, which compare_metadata does not look at."""
+    with store.database.begin() as connection:
+        migrated = _described(connection)
+        tables.metadata.drop_all(connection)
+        tables.metadata.create_all(connection)
+        assert migrated == _described(connection)
+        assert len(migrated) == len(tables.metadata.tables)
+
+
+def _described(connection: sa.Connection) -> dict[str, str]:
+    inspector = sa.inspect(connection)
+    return {
+        table: repr(
+            (
+                [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in inspector.get_columns(table)],
+                inspector.get_pk_constraint(table),
+                *(
+                    sorted(things, key=lambda thing: thing["name"] or "")
+                    for things in (
+                        map(_index, inspector.get_indexes(table)),
+                        inspector.get_unique_constraints(table),
+                        inspector.get_foreign_keys(table),
+                        inspector.get_check_constraints(table),
+                    )
+                ),
+            )
+        )
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def _index(index: Any) -> dict[str, Any]:
+    return {**index, "dialect_options": {name: str(value) for name, value in index.get("dialect_options", {}).items()}}
+
+
+def test_migrating_twice_changes_nothing(store: Store) -> None:
+    store.database.migrate()
+    assert [corpus.corpus_id for corpus in store.corpora.list()] == ["c"]
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    starting = [
+        subprocess.Popen([sys.executable, "-c", MIGRATE, database_url], stderr=subprocess.PIPE) for _ in range(3)
+    ]
+    failures = [errors.decode() for process in starting for errors in [process.communicate()[1]] if process.returncode]
+    assert failures == []
+    database = Database(database_url)
+    with database.read() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+    database.close()
+
+
+def test_a_database_from_the_future_is_refused(store: Store) -> None:
+    with store.database.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Unavailable, match="9999"):
+        store.database.migrate()
+
+
+def test_a_block_that_raises_leaves_nothing(store: Store) -> None:
+    def interrupted() -> None:
+        with store.database.begin() as connection:
+            connection.execute(sa.delete(tables.corpora))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert store.corpora.list()
+
+
+def test_a_second_writer_waits_for_the_first(store: Store) -> None:
+    """Read, then write, from two threads: with a lock taken late, one of the two would fail on SQLite."""
+
+    def write(number: int) -> None:
+        store.documents.upsert("c", [Document(doc_id=f"d{number}", text="text")])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    assert store.documents.count("c") == 40
+    assert store.corpora.get("c").version == 40
+
+
+def test_a_page_is_read_along_its_index(store: Store) -> None:
+    """Also of rows just imported, of which PostgreSQL has no statistics: else reading is quadratic."""
+    with store.database.read() as connection:
+        name = connection.dialect.name
+    if name == "sqlite":
+        pytest.skip("SQLite does not plan by statistics")
+    store.documents.upsert("c", [Document(f"d{n}", "text") for n in range(500)])
+    query = "EXPLAIN SELECT * FROM documents WHERE corpus_id = 'c' AND doc_id > 'd1' ORDER BY doc_id LIMIT 10"
+    with store.database.read(page=True) as connection:
+        plan = "\n".join(connection.execute(sa.text(query)).scalars())
+    assert "Index Scan" in plan
+    assert "Sort" not in plan
+
+
+def test_nan_is_refused_before_it_is_stored(store: Store) -> None:
+    job = store.jobs.create(JobKind.TRAIN, "c", {})
+    with pytest.raises(InvalidInput, match="NaN"):
+        store.events.append(job.job_id, "metrics", {"loss": float("nan")})
+    assert store.events.append(job.job_id, "metrics", {"loss": 0.5}) == 1
+
+
+def test_text_that_is_no_unicode_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidInput):
+        store.documents.upsert("c", [Document(doc_id="d", text="half a pair: \ud800")])
+
+
+def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path / 'no' / 'folder' / 'x.db'}", f"postgresql://u:secret@/x?host={tmp_path}"):
+        with pytest.raises(Unavailable) as caught:
+            Database(url).migrate()
+        assert "secret" not in caught.value.detail
+
+
+@pytest.mark.parametrize("url", ["u:secret@host", "mysql://u:secret@host/x", "sqlite://", "sqlite:///:memory:"])
+def test_a_url_of_no_use_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Database(url)
+    assert "secret" not in caught.value.detail
+
+
+def test_sqlite_is_set_up_for_readers_beside_a_writer(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    with store.database.read() as connection:
+        settings = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert settings == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 30_000}
+    assert (tmp_path / "tribrid.db").is_file()
+    with store.database.begin() as writer, store.database.read() as reader:
+        writer.execute(sa.delete(tables.corpora))
+        assert reader.execute(sa.select(tables.corpora)).all() == []
+    store.close()

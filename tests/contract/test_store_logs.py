@@ -1,0 +1,127 @@
+"""Impressions and feedback: only evidence of what was really shown, in bulk and one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tribrid.errors import CorpusNotFound, NotShown, QueryNotFound
+from tribrid.store import Store
+from tribrid.types import Feedback, Impression, LegScore, ShownDoc, Signal
+
+SHOWN = (
+    ShownDoc("d1", 1, 2.5, 0, 40, {"sparse": LegScore(1, 12.25), "dense": LegScore(3, 0.5)}),
+    ShownDoc("d2", 2, 1.5, 40, 80, {}),
+)
+
+
+def impression(query_id: str, created_us: int = 10, **fields: Any) -> Impression:
+    made = Impression(query_id, "c", "what is it", SHOWN, "m1", True, None, 12.5, created_us)
+    return replace(made, **fields)
+
+
+def click(query_id: str, doc_id: str | None = "d1", created_us: int = 20) -> Feedback:
+    return Feedback(query_id, Signal.CLICK, doc_id, None, created_us)
+
+
+def test_an_impression_comes_back_as_it_was(store: Store) -> None:
+    served = impression("q1", fallback_reason="timeout", reranked=False, source="import")
+    store.logs.add_impression(served)
+    assert store.logs.impression("q1") == served
+    with pytest.raises(QueryNotFound):
+        store.logs.impression("q2")
+    with pytest.raises(CorpusNotFound):
+        store.logs.add_impression(impression("q3", corpus_id="none"))
+
+
+def test_feedback_needs_a_list_that_was_served(store: Store) -> None:
+    store.logs.add_impression(impression("q1"))
+    with pytest.raises(QueryNotFound) as unknown:
+        store.logs.add_feedback(click("nobody asked"))
+    assert unknown.value.status == 404
+    with pytest.raises(NotShown) as never_shown:
+        store.logs.add_feedback(click("q1", "d3"))
+    assert never_shown.value.status == 422
+    assert store.logs.stats("c")["feedback"] == {}
+    store.logs.add_feedback(click("q1", "d2"))
+    store.logs.add_feedback(Feedback("q1", Signal.RATING, None, 4.0, 30))  # about the whole list
+    assert store.logs.stats("c")["feedback"] == {"click": 1, "rating": 1}
+
+
+def test_iterate_gives_what_can_be_learned_from(store: Store) -> None:
+    store.logs.add_impressions(
+        [
+            impression("late", 30),
+            impression("early", 10),
+            impression("no feedback", 20),
+            impression("fallback", 5, fallback_reason="the model failed", reranked=False),
+        ]
+    )
+    for query_id in ("late", "early", "fallback"):
+        store.logs.add_feedback(click(query_id, "d2", 50))
+    store.logs.add_feedback(Feedback("early", Signal.DWELL, "d2", 31.5, 40))
+    assert list(store.logs.iterate_with_feedback("c")) == [
+        (impression("early", 10), [Feedback("early", Signal.DWELL, "d2", 31.5, 40), click("early", "d2", 50)]),
+        (impression("late", 30), [click("late", "d2", 50)]),
+    ]
+    assert list(store.logs.iterate_with_feedback("none")) == []
+
+
+def test_stats(store: Store) -> None:
+    empty = store.logs.stats("c")
+    assert empty == {
+        "impressions": 0,
+        "with_feedback": 0,
+        "fallbacks": 0,
+        "feedback": {},
+        "first_us": None,
+        "last_us": None,
+    }
+    store.logs.add_impressions([impression("q1", 7), impression("q2", 9, fallback_reason="x"), impression("q3", 8)])
+    store.logs.add_feedback(click("q1"))
+    store.logs.add_feedback(click("q1", "d2"))
+    assert store.logs.stats("c") == {
+        "impressions": 3,
+        "with_feedback": 1,
+        "fallbacks": 1,
+        "feedback": {"click": 2},
+        "first_us": 7,
+        "last_us": 9,
+    }
+
+
+def test_an_import_can_be_repeated(store: Store) -> None:
+    lists = [impression(f"q{n}", n, source="import") for n in range(5)]
+    signals = [click("q1"), click("q1", "d2"), click("q1"), click("q9"), click("q2", "d9"), click("q3", None)]
+    assert store.logs.add_impressions(lists[:3]) == 3
+    assert store.logs.add_impressions(iter(lists)) == 2
+    first = store.logs.add_feedbacks("c", iter(signals))
+    assert (first.added, first.known) == (3, 1)
+    assert first.rejected == [(3, "query_not_found"), (4, "not_shown")]
+    again = store.logs.add_feedbacks("c", signals)
+    assert (again.added, again.known) == (0, 4)
+    assert store.logs.stats("c")["feedback"] == {"click": 3}
+
+
+def test_one_log_can_be_imported_into_two_corpora(store: Store) -> None:
+    store.corpora.create("other", "")
+    assert store.logs.add_impressions([impression("q"), impression("q", corpus_id="other")]) == 2
+    assert store.logs.add_feedbacks("c", [click("q")]).added == 1
+    assert store.logs.stats("other")["with_feedback"] == 0
+    assert store.logs.impression("q").corpus_id == "other"
+
+
+def test_bulk_spans_batches_and_pages(store: Store) -> None:
+    """More than one batch of writing and several pages of reading, all at the same microsecond."""
+
+    def lists() -> Iterator[Impression]:
+        return (impression(f"q{n}", 1) for n in range(2500))
+
+    assert store.logs.add_impressions(lists()) == 2500
+    done = store.logs.add_feedbacks("c", (click(f"q{n}") for n in range(2600)))
+    assert (done.added, len(done.rejected), done.rejected[0]) == (2500, 100, (2500, "query_not_found"))
+    read = [served.query_id for served, _ in store.logs.iterate_with_feedback("c")]
+    assert read == [f"q{n}" for n in range(2500)]

@@ -1,0 +1,108 @@
+"""What the measures refuse, exclude and recommend. Their numbers are checked in tests/oracle/test_measures.py."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tribrid.errors import EvaluationFailed, InvalidInput
+from tribrid.evaluation.measures import (
+    MEASURES,
+    evaluable,
+    explain_primary,
+    means,
+    oracle,
+    per_query,
+    recall_ceiling,
+    recommend_primary,
+    report_key,
+)
+from tribrid.types import JudgedQuery, ScoredDoc
+
+
+def judged(query_id: str, **grades: int) -> JudgedQuery:
+    return JudgedQuery(query_id, f"text of {query_id}", grades)
+
+
+def ranked(*doc_ids: str) -> list[ScoredDoc]:
+    return [ScoredDoc(doc_id, float(-at)) for at, doc_id in enumerate(doc_ids)]
+
+
+def test_hand_computed() -> None:
+    values = per_query({"q": ranked("x", "a", "y", "b")}, [judged("q", a=1, b=1, c=1, y=0)])
+    assert {key: of["q"] for key, of in values.items()} == pytest.approx(
+        {
+            "mrr@10": 1 / 2,
+            "recall@5": 2 / 3,
+            "recall@10": 2 / 3,
+            "recall@20": 2 / 3,
+            # The ideal counts c as well, which the run never found.
+            "ndcg@10": (1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3) + 1 / math.log2(4)),
+            "map": (1 / 2 + 2 / 4) / 3,
+            "judged@10": 3 / 4,
+        }
+    )
+
+
+@pytest.mark.parametrize("run", [{}, {"q": []}, {"other": ranked("a")}])
+def test_a_query_the_run_missed_has_zero(run: dict[str, list[ScoredDoc]]) -> None:
+    assert per_query(run, [judged("q", a=1)]) == {key: {"q": 0.0} for key in MEASURES}
+
+
+def test_a_query_without_a_positive_is_left_out() -> None:
+    queries = [judged("b", a=1), judged("none", a=0), judged("empty"), judged("a", x=2)]
+    assert [query.query_id for query in evaluable(queries)] == ["a", "b"]
+    assert list(per_query({"none": ranked("a")}, queries)["map"]) == ["a", "b"]
+    assert per_query({"none": ranked("a")}, [judged("none", a=0)]) == {key: {} for key in MEASURES}
+    assert set(means(per_query({}, []) | {}).values()) == {0.0}
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_no_number_fails(score: float) -> None:
+    with pytest.raises(EvaluationFailed, match="'d2' for query 'q' is not a finite number"):
+        per_query({"q": [ScoredDoc("d1", 1.0), ScoredDoc("d2", score)]}, [judged("q", d1=1)])
+
+
+def test_a_document_ranked_twice_fails() -> None:
+    with pytest.raises(EvaluationFailed, match="more than once"):
+        per_query({"q": ranked("a", "b", "a")}, [judged("q", a=1)])
+
+
+def test_measures_go_by_either_name() -> None:
+    assert report_key("nDCG@10") == report_key("ndcg@10") == "ndcg@10"
+    assert {report_key(name) for name in MEASURES.values()} == set(MEASURES)
+    assert set(per_query({}, [judged("q", a=1)], ["AP", "mrr@10"])) == {"map", "mrr@10"}
+    with pytest.raises(InvalidInput, match=r"no measure 'nDCG@7'.*nDCG@10"):
+        report_key("nDCG@7")
+
+
+def test_oracle_is_the_best_order_of_the_candidates() -> None:
+    queries = [judged("q", a=1, b=3, c=0, missing=3)]
+    candidates = {"q": ["x", "a", "c", "b"]}
+    best = oracle(candidates, queries)
+    assert [doc.doc_id for doc in best["q"]] == ["b", "a", "x", "c"]
+    value = per_query(best, queries)["ndcg@10"]["q"]
+    others = per_query({"q": ranked("b", "x", "a", "c")}, queries)["ndcg@10"]["q"]
+    assert others < value < 1.0
+    assert recall_ceiling(candidates, queries) == pytest.approx(2 / 3)
+    assert oracle({}, queries) == {"q": []}
+    assert recall_ceiling({}, [judged("q")]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("queries", "reason"),
+    [
+        ([judged("q", a=2, b=1)], "graded"),
+        ([judged("q", a=1, b=1), judged("p", a=1)], "several relevant documents"),
+        ([judged("q", a=1, b=0), judged("p", c=1)], "one relevant document"),
+    ],
+)
+def test_primary_measure_is_recommended_with_a_reason(queries: list[JudgedQuery], reason: str) -> None:
+    assert recommend_primary(queries) == "nDCG@10"
+    assert reason in explain_primary(queries)
+
+
+def test_nothing_to_recommend_without_a_positive() -> None:
+    with pytest.raises(InvalidInput, match="nothing to measure"):
+        recommend_primary([judged("q", a=0)])

@@ -1,0 +1,340 @@
+"""The report and its page: the contract's shape, numbers that agree with the parts, refusals, notes, escaping."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tribrid.config import EvaluationConfig
+from tribrid.errors import EvaluationFailed, InvalidInput
+from tribrid.evaluation.comparison import Delta, compare
+from tribrid.evaluation.html import render_html
+from tribrid.evaluation.measures import MEASURES, Run, means, per_query
+from tribrid.evaluation.notes import Findings, notes
+from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
+
+QUERIES = 60
+DEPTH = 15
+STRENGTH = {
+    "sparse": 0.5,
+    "dense": 0.8,
+    "retrieval": 1.0,
+    "base": 0.2,
+    "blend_without_cross_encoder": 1.8,
+    "challenger": 2.2,
+}
+
+
+def make_inputs(**changes: Any) -> EvaluationInputs:
+    """60 judged queries and one without a positive; each system finds the relevant document as well as its strength."""
+    generator = np.random.default_rng(4)
+    queries = [JudgedQuery(f"q{at:02}", f"question {at}", {f"d{at}_0": 1, f"d{at}_1": 0}) for at in range(QUERIES)]
+    candidates = {f"q{at:02}": [f"d{at}_{rank}" for rank in range(DEPTH)] for at in range(QUERIES)}
+    systems: dict[str, dict[str, list[ScoredDoc]]] = {name: {} for name in STRENGTH}
+    for query_id, doc_ids in candidates.items():
+        shared = generator.normal(size=DEPTH)
+        for name, strength in STRENGTH.items():
+            scores = shared + 0.4 * generator.normal(size=DEPTH)
+            scores[0] += strength
+            systems[name][query_id] = [ScoredDoc(d, float(s)) for d, s in zip(doc_ids, scores, strict=True)]
+    queries.append(JudgedQuery("none", "nobody knows", {"d0_0": 0}))
+    defaults: dict[str, Any] = {
+        "dataset": EvalDataset("ab" * 32, 2, "wiki", tuple(queries), "nDCG@10", 0),
+        "candidates": FrozenCandidates(DEPTH, "cd" * 32, candidates),
+        "systems": systems,
+        "before": "retrieval",
+        "after": "challenger",
+        "config": EvaluationConfig.model_validate({"resamples": 500}),
+        "latency_ms": [1.0, 2.0, 3.0, 100.0],
+        "cost": {"usd": 0.0, "compute_s": np.float64(1.5)},
+        "leakage": {"overlapping": [], "exact": 0, "checked": 9, "eval_queries": 61},
+        "context": {"evaluation_id": "e1", "corpus_id": "wiki", "created_us": 1_700_000_000_000_000},
+    }
+    return EvaluationInputs(**(defaults | changes))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return build_report(make_inputs())
+
+
+def without(name: str) -> dict[str, Run]:
+    return {system: run for system, run in make_inputs().systems.items() if system != name}
+
+
+def test_the_contracts_shape(report: Report) -> None:
+    summary = report.summary
+    assert summary["eval_dataset"] == {
+        "sha256": "ab" * 32,
+        "version": 2,
+        "queries": 61,
+        "judgments": 121,
+        "excluded": 1,
+    }
+    assert summary["candidates"] == {"depth": DEPTH, "sha256": "cd" * 32, "recall_ceiling": 1.0}
+    assert set(summary["before"]) == set(summary["after"]) == set(summary["delta"]) == set(MEASURES)
+    assert set(summary["delta"]["map"]) >= {"mean", "ci95", "p_value", "wins", "losses", "ties"}
+    assert set(summary["systems"]) == {*STRENGTH, "champion", "oracle"}
+    assert summary["systems"]["champion"] is None
+    assert summary["systems"]["oracle"]["ndcg@10"] == pytest.approx(1.0)
+    assert set(summary["systems"]["oracle"]) == {*MEASURES, "ci95", "after_minus"}
+    assert summary["verdict"]["decision"] == "promote"
+    assert summary["latency_ms"] == {"p50": 2.5, "p95": pytest.approx(85.45), "queries": 4}
+    assert summary["cost"] == {"usd": 0.0, "compute_s": 1.5}
+    assert summary["fallbacks"] == {"count": 0, "reasons": {}}
+    assert (summary["primary_measure"], summary["primary_key"]) == ("nDCG@10", "ndcg@10")
+    assert summary["evaluation_id"] == "e1"
+
+
+def test_it_is_plain_json(report: Report) -> None:
+    assert json.loads(json.dumps(report, allow_nan=False)) == [report.summary, report.queries]
+
+
+def test_its_numbers_are_those_of_its_parts(report: Report) -> None:
+    inputs = make_inputs()
+    values = {name: per_query(inputs.systems[name], inputs.dataset.queries) for name in ("retrieval", "challenger")}
+    assert report.summary["before"] == means(values["retrieval"])
+    assert report.summary["after"] == means(values["challenger"])
+    assert report.summary["systems"]["challenger"]["mrr@10"] == report.summary["after"]["mrr@10"]
+    for key in MEASURES:
+        alone = compare(values["retrieval"][key], values["challenger"][key], resamples=500, confidence=0.95, seed=13)
+        written = report.summary["delta"][key]
+        assert written["mean"] == pytest.approx(report.summary["after"][key] - report.summary["before"][key])
+        assert written["ci95"] == pytest.approx(alone.ci95, abs=1e-9)
+        assert (written["p_value"], written["wins"]) == (alone.p_value, alone.wins)
+    assert report.summary["systems"]["retrieval"]["after_minus"]["mean"] == pytest.approx(
+        report.summary["delta"]["ndcg@10"]["mean"]
+    )
+    assert report.summary["systems"]["challenger"]["after_minus"] is None
+
+
+def test_a_row_for_each_evaluable_query(report: Report) -> None:
+    assert [row["query_id"] for row in report.queries] == [f"q{at:02}" for at in range(QUERIES)]
+    for key in MEASURES:
+        mean = math.fsum(row["after"][key] for row in report.queries) / QUERIES
+        assert mean == pytest.approx(report.summary["after"][key])
+    row = report.queries[7]
+    assert row["delta_primary"] == row["delta"]["ndcg@10"] == row["after"]["ndcg@10"] - row["before"]["ndcg@10"]
+    expected = rank_order(make_inputs().systems["challenger"]["q07"])[:10]
+    assert [(doc["doc_id"], doc["score"]) for doc in row["top_after"]] == [(d.doc_id, d.score) for d in expected]
+    grades = {doc["doc_id"]: doc["grade"] for doc in row["top_after"]}
+    assert grades["d7_0"] == 1
+    assert set(grades.values()) <= {0, 1, None}
+    assert [doc["rank"] for doc in row["top_before"]] == list(range(1, 11))
+
+
+def test_without_a_trained_model_there_is_a_before_and_no_verdict_but_keep() -> None:
+    summary, rows = build_report(make_inputs(after=None, systems=without("challenger"), latency_ms=()))
+    assert summary["after"] is None
+    assert summary["delta"] is None
+    assert summary["verdict"] == {"decision": "keep", "reasons": ["There is no trained model to compare."]}
+    assert summary["latency_ms"] == {"p50": None, "p95": None, "queries": 0}
+    assert rows[0]["top_after"] == []
+    assert rows[0]["delta_primary"] is None
+
+
+@pytest.mark.parametrize("failed", ["retrieval", "challenger"])
+def test_a_failed_arm_is_shown_and_keeps(failed: str) -> None:
+    inputs = make_inputs(systems=without(failed), failed={failed: "the process died"})
+    summary, rows = build_report(inputs)
+    assert summary["verdict"]["decision"] == "keep"
+    assert f"{failed} failed" in summary["verdict"]["reasons"][0]
+    assert summary["systems"][failed] is None
+    assert summary["failed"] == {failed: "the process died"}
+    assert "the process died" in render_html(summary, rows)
+
+
+@pytest.mark.parametrize(
+    "change", [{"fallbacks": {"timeout": 1}}, {"leakage": {"overlapping": ["q01"], "exact": 1, "checked": 5}}]
+)
+def test_fallbacks_and_leakage_keep(change: dict[str, Any]) -> None:
+    assert build_report(make_inputs(**change)).summary["verdict"]["decision"] == "keep"
+
+
+def test_what_was_not_run_is_an_error_not_a_zero() -> None:
+    with pytest.raises(EvaluationFailed, match="'challenger', but it was not run"):
+        build_report(make_inputs(systems=without("challenger")))
+
+
+@pytest.mark.parametrize("fault", ["missing query", "missing document", "stray document"])
+def test_a_reranker_must_order_exactly_the_frozen_candidates(fault: str) -> None:
+    inputs = make_inputs()
+    run = {query_id: list(docs) for query_id, docs in inputs.systems["challenger"].items()}
+    if fault == "missing query":
+        del run["q05"]
+    elif fault == "missing document":
+        run["q05"].pop()
+    else:
+        run["q05"][0] = ScoredDoc("from elsewhere", 9.0)
+    with pytest.raises(EvaluationFailed, match=r"does not order the frozen candidates on 1 queries \(first: 'q05'\)"):
+        build_report(replace(inputs, systems={**inputs.systems, "challenger": run}))
+    assert build_report(replace(inputs, systems={**inputs.systems, "sparse": run})).summary["verdict"]
+
+
+def test_numbers_that_are_none_are_refused_by_name() -> None:
+    with pytest.raises(EvaluationFailed, match=r"report\.cost\.usd is not a finite number"):
+        build_report(make_inputs(cost={"usd": math.nan}))
+    with pytest.raises(EvaluationFailed, match=r"report\.when is a set"):
+        build_report(make_inputs(context={"when": {1}}))
+
+
+def test_no_positive_anywhere_is_refused() -> None:
+    empty = EvalDataset("ab", 1, "wiki", (JudgedQuery("q", "text", {"d": 0}),), "nDCG@10", 0)
+    with pytest.raises(InvalidInput, match="nothing to measure"):
+        build_report(make_inputs(dataset=empty))
+
+
+def test_another_primary_measure_decides() -> None:
+    dataset = replace(make_inputs().dataset, primary_measure="RR@10")
+    summary = build_report(make_inputs(dataset=dataset)).summary
+    assert summary["primary_key"] == "mrr@10"
+    assert summary["verdict"]["reasons"][0].startswith("RR@10 rises")
+
+
+# ---- notes
+
+
+def findings(**changes: Any) -> Findings:
+    gain = Delta(0.05, (0.02, 0.08), 0.001, 30, 10, 60, (0.02, 0.08), 0.95)
+    defaults: dict[str, Any] = {
+        "measure": "nDCG@10",
+        "before": "retrieval",
+        "after": "challenger",
+        "queries": 100,
+        "primary": {"retrieval": 0.5, "challenger": 0.75, "oracle": 1.0, "dense": 0.4},
+        "after_minus": {"dense": gain, "blend_without_cross_encoder": gain},
+        "judged": (0.5, 0.5),
+        "recall_ceiling": 0.95,
+        "depth": 50,
+    }
+    merged = defaults | changes
+    merged["primary"] = {"blend_without_cross_encoder": 0.7} | merged["primary"]
+    return Findings(**merged)
+
+
+def test_a_repaired_fusion_is_called_that() -> None:
+    strong_leg = {"retrieval": 0.594, "dense": 0.731, "challenger": 0.735}
+    chance = Delta(0.004, (-0.01, 0.02), 0.6, 20, 18, 62, (-0.01, 0.02), 0.95)
+    said = notes(findings(primary=strong_leg, after_minus={"dense": chance}))
+    assert "dense leg alone (0.731) ranks better than the fused order (0.594)" in said[0]
+    assert "only repairs the fusion" in said[0]
+    assert "beats that leg as well" in notes(findings(primary=strong_leg))[0]
+    assert notes(findings(primary=strong_leg, after=None, after_minus={}))[0].endswith("(0.594).")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "earns its place"),
+        ({}, "goes 50% of the way from retrieval to it"),
+        ({"judged": (0.5, 0.4)}, "Judged@10 falls from 0.500 to 0.400"),
+        ({"recall_ceiling": 0.8}, "20% of a query's relevant documents"),
+        ({"queries": 12}, "With 12 queries"),
+        (
+            {"after_minus": {"blend_without_cross_encoder": Delta(0, (-0.1, 0.1), 1, 1, 1, 9, (-0.1, 0.1), 0.95)}},
+            "cannot be told from chance",
+        ),
+        (
+            {"after_minus": {"blend_without_cross_encoder": Delta(-0.2, (-0.3, -0.1), 0, 1, 9, 9, (-0.3, -0.1), 0.95)}},
+            "does harm",
+        ),
+    ],
+)
+def test_notes(change: dict[str, Any], said: str) -> None:
+    assert any(said in note for note in notes(findings(**change)))
+
+
+# ---- the page
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see, tags and text; every tag must be closed in order."""
+
+    VOID = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.stack: list[str] = []
+        self.text = ""
+        self.feed(page)
+        assert self.stack == [], self.stack
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.stack and self.stack[-1] != "style":
+            self.text += data
+
+
+def test_the_page_shows_the_report(report: Report) -> None:
+    page = Page(render_html(*report))
+    after = report.summary["after"]["ndcg@10"]
+    for expected in ("wiki", "Promote", f"{after:.3f}", "BM25 alone", "Biggest wins", "2.5 ms", "14 November 2023"):
+        assert expected in page.text, expected
+    biggest = max(report.queries, key=lambda row: row["delta_primary"])
+    assert biggest["text"] in page.text
+    assert sum(tag == "svg" for tag, _ in page.tags) >= 20
+
+
+def test_the_page_asks_for_nothing_from_outside(report: Report) -> None:
+    html = render_html(*report)
+    page = Page(html)
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "use", "image"}
+    assert not re.search(r"url\(|@import|https?:", html)
+    assert not any(name in ("src", "href") or name.startswith("on") for _, attrs in page.tags for name in attrs)
+
+
+def test_text_from_outside_is_escaped() -> None:
+    evil = "</style><script>alert('x')</script><img src=x onerror=alert(1)> \"&"
+    inputs = make_inputs()
+    queries = tuple(replace(query, text=evil) for query in inputs.dataset.queries)
+    summary, rows = build_report(
+        replace(
+            inputs,
+            dataset=replace(inputs.dataset, queries=queries),
+            systems={**inputs.systems, evil: inputs.systems["challenger"]},
+            after=evil,
+            failed={evil + "2": evil},
+            cost={evil: evil},
+            context={"corpus_id": evil, "evaluation_id": evil},
+        )
+    )
+    page = Page(render_html(summary, rows))
+    assert not {tag for tag, _ in page.tags} & {"script", "img"}
+    assert evil in page.text
+
+
+@pytest.mark.parametrize("queries", [1, 2, 2000])
+def test_the_page_of_few_and_of_many_queries(queries: int) -> None:
+    judged = tuple(JudgedQuery(f"q{at}", f"t{at}", {"a": 1}) for at in range(queries))
+    worse = {query.query_id: [ScoredDoc("a", 0.0), ScoredDoc("b", 1.0)] for query in judged}
+    better = {query.query_id: [ScoredDoc("a", 1.0), ScoredDoc("b", 0.0)] for query in judged}
+    summary, rows = build_report(
+        make_inputs(
+            dataset=EvalDataset("ab", 1, "wiki", judged, "nDCG@10", 0),
+            candidates=FrozenCandidates(2, "cd", {query.query_id: ["a", "b"] for query in judged}),
+            systems={"retrieval": worse, "challenger": better},
+        )
+    )
+    assert summary["verdict"]["decision"] == ("promote" if queries > 2 else "keep")
+    html = render_html(summary, rows)
+    assert len(Page(html).text) < 20_000
+    assert len(html) < 300_000

@@ -42,7 +42,7 @@ class RerankingConfig(Section):
     )
     tribrid_reranker_topn: int = Field(50, ge=1, le=1000, description="Candidates to rerank (documents).")
     rerank_input_snippet_chars: int = Field(
-        1200, ge=50, le=20_000, description="Max characters of a candidate's passage that the reranker reads."
+        2000, ge=50, le=20_000, description="Max characters of a candidate's passage that the reranker reads."
     )
     reranker_timeout_ms: int = Field(
         10_000, ge=50, le=600_000, description="Longest wait for a rerank service before the fused order is served, ms."
@@ -50,9 +50,12 @@ class RerankingConfig(Section):
 
 
 class IndexingConfig(Section):
-    passage_chars: int = Field(1000, ge=200, le=10_000, description="Target length of a passage, characters.")
+    embedding_model: str = Field(
+        DEFAULT_BASE_MODEL, max_length=1000, description="Sentence encoder of passages and queries: id or folder."
+    )
+    passage_chars: int = Field(1500, ge=200, le=10_000, description="Target length of a passage, characters.")
     passage_overlap_chars: int = Field(
-        150, ge=0, le=1000, description="Characters a passage repeats from the one before it."
+        200, ge=0, le=1000, description="Characters a passage repeats from the one before it."
     )
     max_document_chars: int = Field(
         2_000_000, ge=1000, le=50_000_000, description="A longer document is refused, characters."
@@ -63,15 +66,15 @@ class RetrievalConfig(Section):
     fusion: Literal["weighted", "rrf"] = Field(
         "weighted", description="How the legs are joined: fixed weights on normalised scores, or reciprocal ranks."
     )
-    dense_weight: float = Field(0.6, ge=0, le=1, description="Weight of the dense leg; the sparse leg has the rest.")
+    dense_weight: float = Field(0.7, ge=0, le=1, description="Weight of the dense leg; the sparse leg has the rest.")
     rrf_k: int = Field(60, ge=1, le=1000, description="Reciprocal rank fusion's constant k (ranks).")
     leg_depth: int = Field(200, ge=10, le=2000, description="Passages each leg returns before fusion.")
 
 
 class MiningConfig(Section):
     max_pairs: int = Field(500, ge=1, le=1_000_000, description="Most (query, positive) pairs to mine.")
-    negatives_per_pair: int = Field(7, ge=1, le=50, description="Most negatives drawn for a pair.")
-    negative_depth: int = Field(30, ge=2, le=500, description="Deployed top ranks from which negatives come.")
+    negatives_per_pair: int = Field(50, ge=1, le=500, description="Most negatives drawn for a pair.")
+    negative_depth: int = Field(50, ge=2, le=500, description="Deployed top ranks from which negatives come.")
     near_duplicate_threshold: float = Field(
         0.9, ge=0.5, le=1, description="Word 3-gram Jaccard similarity from which two texts count as one."
     )
@@ -90,8 +93,19 @@ class TrainingConfig(Section):
     warmup_ratio: float = Field(0.1, ge=0, le=0.9, description="Share of steps in which the rate rises linearly.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, le=100, description="Gradient norm above which gradients are scaled.")
-    dev_ratio: float = Field(0.2, gt=0, le=0.5, description="Share of query clusters held out to choose the model.")
-    evaluations_per_epoch: int = Field(2, ge=1, le=20, description="Dev evaluations (and checkpoints) per epoch.")
+    folds: int = Field(
+        5, ge=2, le=20, description="Parts of the query clusters; each is held out once to choose a form."
+    )
+    negatives_per_list: int = Field(4, ge=1, le=100, description="Negatives a cross-encoder step sees per positive.")
+    query_tokens: int = Field(64, ge=8, le=256, description="Tokens of a query that the cross-encoder reads.")
+    passage_tokens: int = Field(160, ge=16, le=448, description="Tokens of a passage that the cross-encoder reads.")
+    cross_encoder: bool = Field(True, description="Train a cross-encoder too; it is served only where it helps on dev.")
+    cross_encoder_depth: int = Field(20, ge=2, le=1000, description="Best candidates that the cross-encoder reorders.")
+    dev_queries: int = Field(
+        64, ge=1, le=10_000, description="Most held-out queries on which checkpoints are compared."
+    )
+    evaluations_per_epoch: int = Field(1, ge=1, le=20, description="Times an epoch that dev nDCG@10 is measured.")
+    checkpoint_every_steps: int = Field(10, ge=1, le=10_000, description="Steps between checkpoints to resume from.")
     seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of every random choice.")
 
 
@@ -228,3 +242,17 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         )
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+def child_environment(environment: Environment, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment for a process of ours: what this one has, with this process's folder and database."""
+    child = dict(os.environ if environ is None else environ)
+    # Threads that wait should sleep: spinning ones, OpenMP's default, starve the server next to a training.
+    child.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    child[ENV_PREFIX + "DATA_DIR"] = str(environment.data_dir)
+    if environment.database_url:
+        child[ENV_PREFIX + "DATABASE_URL"] = environment.database_url
+    for section, fields in environment.overrides.items():
+        for name, value in fields.items():
+            child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = str(value)
+    return child

@@ -24,6 +24,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 
@@ -183,3 +184,22 @@ class EvaluationFailed(Failed):
 
 class Cancelled(Failed):
     code, title, status, exit_code = "cancelled", "Cancelled", 409, 130
+
+
+_MEMBERS = frozenset({"type", "title", "status", "code", "detail"})
+
+
+def from_problem(problem: Mapping[str, Any]) -> TribridError:
+    """The error that a problem was made from, by its code: what `problem()` says of it is what it says of itself."""
+    kind = next((found for found in _tree(TribridError) if found.code == problem.get("code")), TribridError)
+    error = kind.__new__(kind)
+    facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
+    # Not the class's own __init__: some make their detail from other arguments.
+    TribridError.__init__(error, str(problem.get("detail", kind.title)), **facts)
+    return error
+
+
+def _tree(root: type[TribridError]) -> Iterator[type[TribridError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)

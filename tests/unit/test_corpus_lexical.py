@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from tribrid.corpus.lexical import expand_identifiers, identifier_parts, jaccard, near_duplicate, normalise, shingles
 
+# A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
+CHARS = 400_000
+LIMIT_S = 10
+
 words = st.from_regex(r"[a-z]{1,12}|[A-Z][a-z]{0,11}|[A-Z]{2,6}|[0-9]{1,4}", fullmatch=True)
 prose = st.lists(words, max_size=40).map(", ".join) | st.lists(words, max_size=40).map(" ".join)
 
@@ -89,10 +93,10 @@ def test_short_and_wordless_texts_compare_whole() -> None:
 
 
 @pytest.mark.parametrize("unit", ["a", "_", "aB", "a.", "a_", "Aa", ".", "1A", "é", " "])
-def test_two_megabytes_without_a_space_take_linear_time(unit: str) -> None:
-    text = unit * (2_000_000 // len(unit))
+def test_the_time_is_linear_without_a_space(unit: str) -> None:
+    text = unit * (CHARS // len(unit))
     started = time.perf_counter()
     expand_identifiers(text)
     normalise(text)
     shingles(text)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < LIMIT_S

@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from tribrid.corpus.markup import markdown_title, rst_text
 
+# A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
+CHARS = 400_000
+LIMIT_S = 10
+
 
 @pytest.mark.parametrize(
     ("source", "title"),
@@ -19,7 +23,7 @@ from tribrid.corpus.markup import markdown_title, rst_text
         ("Title\n=====\n", "Title"),
         ("Title\n---\n", "Title"),
         ("```\n# no\n```\n# yes", "yes"),
-        ("---\ntitle: \"Front\"\n---\n# Body", "Front"),
+        ('---\ntitle: "Front"\n---\n# Body', "Front"),
         ("---\nlayout: x\n---\n# Body", "Body"),
         ("#no space\n", ""),
         ("    # code\n", ""),
@@ -72,9 +76,9 @@ def test_any_text_is_read(source: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["`", "`" + " " * 400, ":x:`", "..\n", "=\n", ".. x::\n", "# ", "\n", ":"])
-def test_two_megabytes_take_linear_time(unit: str) -> None:
-    source = unit * (2_000_000 // len(unit))
+def test_the_time_is_linear(unit: str) -> None:
+    source = unit * (CHARS // len(unit))
     started = time.perf_counter()
     rst_text(source)
     markdown_title(source)
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < LIMIT_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,10 @@ from hypothesis import strategies as st
 
 from tribrid.corpus.passages import split
 from tribrid.types import Document, Passage
+
+# A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
+CHARS = 400_000
+LIMIT_S = 10
 
 SENTENCE = "The quick brown fox jumps over the lazy dog. "
 
@@ -19,7 +24,8 @@ def parts(text: str, chars: int = 200, overlap: int = 30, doc_id: str = "d") -> 
 
 
 texts = st.text(alphabet="ab .\n#@é漢", max_size=3000) | st.lists(
-    st.sampled_from(["word ", "sentence. ", "\n\n", "# head\n", "def f(x):\n", "    ", "@deco\n", "x" * 300]), max_size=200
+    st.sampled_from(["word ", "sentence. ", "\n\n", "# head\n", "def f(x):\n", "    ", "@deco\n", "x" * 300]),
+    max_size=200,
 ).map("".join)
 
 
@@ -41,7 +47,7 @@ def test_offsets_are_exact_lengths_bounded_and_all_is_covered(text: str, chars: 
 @given(texts, st.integers(0, 100))
 def test_neighbours_repeat_at_most_the_overlap(text: str, overlap: int) -> None:
     passages = parts(text, 200, overlap)
-    for before, after in zip(passages, passages[1:], strict=False):
+    for before, after in pairwise(passages):
         assert before.end - after.start <= overlap
 
 
@@ -112,8 +118,8 @@ def test_the_title_is_on_every_passage_and_bounded() -> None:
 
 @pytest.mark.parametrize("unit", ["a", "aB", " ", "\n", "\n ", ".", '."', "#", "@\n", "# ", "def", "漢"])
 @pytest.mark.parametrize("doc_id", ["d", "d.py"])
-def test_two_megabytes_of_anything_take_linear_time(unit: str, doc_id: str) -> None:
-    text = unit * (2_000_000 // len(unit))
+def test_the_time_is_linear_whatever_the_text(unit: str, doc_id: str) -> None:
+    text = unit * (CHARS // len(unit))
     started = time.perf_counter()
     parts(text, chars=1000, overlap=150, doc_id=doc_id)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < LIMIT_S

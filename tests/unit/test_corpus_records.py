@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from tribrid.corpus.jsonlines import Item, json_items
 from tribrid.corpus.records import Skipped, parse_records
 from tribrid.types import Document
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MAX = 1000
 
 
@@ -127,19 +127,9 @@ def test_invalid_utf8_in_an_array_costs_one_item() -> None:
 
 
 def test_a_line_over_the_limit_is_dropped_in_flat_memory() -> None:
-    def chunks() -> list[bytes]:
-        return [b"x" * 10_000]
-
-    def endless():
-        yield line()
-        yield b'{"doc_id": "big", "text": "'
-        for _ in range(3000):
-            yield from chunks()
-        yield b'"}\n'
-        yield line(doc_id="z")
-
+    long_line = chain([b'{"doc_id": "big", "text": "'], (b"x" * 10_000 for _ in range(3000)), [b'"}\n'])
     tracemalloc.start()
-    found = list(parse_records(endless(), max_document_chars=10_000))
+    found = list(parse_records(chain([line()], long_line, [line(doc_id="z")]), max_document_chars=10_000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [type(item) for item in found] == [Document, Skipped, Document]
@@ -206,11 +196,9 @@ def test_many_tiny_chunks_are_linear() -> None:
     assert isinstance(item, Item)
 
 
-@pytest.mark.shared
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 @pytest.mark.parametrize(("name", "count"), [("adi", 82), ("scifact", 5183), ("bestbuy-xbox", 437), ("wikiqa", 11406)])
-def test_real_corpora_go_in_whole(name: str, count: int) -> None:
-    with (SHARED / name / "corpus.jsonl").open("rb") as stream:
+def test_real_corpora_go_in_whole(shared_data: Path, name: str, count: int) -> None:
+    with (shared_data / name / "corpus.jsonl").open("rb") as stream:
         found = list(parse_records(stream, max_document_chars=2_000_000))
     assert [item for item in found if isinstance(item, Skipped)] == []
     assert len(found) == count

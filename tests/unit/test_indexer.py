@@ -6,6 +6,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from itertools import pairwise
@@ -76,7 +77,7 @@ def index(tmp_path):
 def sync(index, corpus, embedder=None, config=CONFIG, events=None):
     report = sync_index(
         fetch=corpus.fetch,
-        hashes=corpus.hashes,
+        hashes=lambda: corpus.hashes,
         index=index,
         embedder=embedder or BagOfWords(),
         config=config,
@@ -189,7 +190,7 @@ class TestBatches:
         del corpus.documents["b"]
         report = sync_index(
             fetch=corpus.fetch,
-            hashes=hashes,
+            hashes=lambda: hashes,
             index=index,
             embedder=BagOfWords(),
             config=CONFIG,
@@ -199,6 +200,16 @@ class TestBatches:
 
 
 class TestInterruption:
+    def test_a_sync_that_waited_sees_the_corpus_as_it_is_then(self, index):
+        corpus = Corpus(a="cells")
+        with index.writer(index_fingerprint(CONFIG, BagOfWords()), BagOfWords.dim):
+            waiting = threading.Thread(target=sync, args=(index, corpus))
+            waiting.start()
+            waiting.join(0.3)
+            corpus.put("b", "stars")
+        waiting.join(20)
+        assert set(index.doc_hashes()) == {"a", "b"}
+
     def test_a_failed_sync_shows_nothing_and_the_next_goes_on_from_it(self, index):
         corpus = many(600)
         sync(index, Corpus(old="old text"))

@@ -21,7 +21,7 @@ from tribrid.errors import InvalidInput
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 # A full stop that ends a sentence: not the one in "e.g." or "3.5".
-_SENTENCE_END = re.compile(r"(?<![.\s]\w)[.!?](?=\s|$)")
+_SENTENCE_END = re.compile(r"(?<!\.\w)[.!?](?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _without_docstrings(node: _Definition, lines: list[bytes]) -> str:
     for inner in sorted(_docstrings(node), key=lambda found: found[0].lineno, reverse=True):
         _cut(kept, inner[0], offset=first, alone=inner[1])
     indent = node.col_offset
-    text = b"".join(line[indent:] if not line[:indent].strip() else line for line in kept)
+    text = b"".join(line if line[:indent].strip() else line[indent:] or b"\n" for line in kept)
     return text.decode("utf-8").rstrip()
 
 

@@ -195,8 +195,8 @@ _LINE_EDGES = re.compile(r" *\n *")
 _MANY_LINES = re.compile(r"\n{3,}")
 # Tags that have no content, or that the next of their kind closes.
 _VOID = ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
-_SELF_CLOSING = ["body", "colgroup", "dd", "dt", "head", "html", "li", "option", "p", "tbody", "td", "th", "thead", "tr"]
-_UNNESTED = frozenset([*_VOID, *_SELF_CLOSING])
+_UNCLOSED = ["body", "colgroup", "dd", "dt", "head", "html", "li", "option", "p", "tbody", "td", "th", "thead", "tr"]
+_UNNESTED = frozenset([*_VOID, *_UNCLOSED])
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})")
 # Stands for a preformatted text while the spaces around it are folded. HTML cannot hold it: parsers replace NUL.
 _VERBATIM = "\0"

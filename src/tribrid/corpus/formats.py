@@ -39,6 +39,7 @@ MAX_QUERY_CHARS = 10_000
 MAX_GRADE = 1_000_000
 MAX_QUERY_BYTES = 1 << 20
 _NAMED_MISSING = 5
+_COLUMNS = (3, 4)
 _SPLIT_PREFIX = "qrels_"
 _TEST_SPLIT = "test"
 
@@ -82,11 +83,11 @@ def _columns(line: str) -> list[str]:
 
 def _is_header(columns: list[str]) -> bool:
     """A line of names: nothing like a number where the grade should be."""
-    return not any(character.isdigit() for character in columns[-1])
+    return len(columns) in _COLUMNS and not any(character.isdigit() for character in columns[-1])
 
 
 def _judgment(number: int, columns: list[str]) -> tuple[str, str, int]:
-    if len(columns) not in (3, 4):
+    if len(columns) not in _COLUMNS:
         raise _fault(f"line {number} has {len(columns)} columns, not 3 (query, document, grade) or 4 (TREC)")
     grade = _grade(columns[-1])
     if grade is None:

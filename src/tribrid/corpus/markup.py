@@ -34,10 +34,10 @@ _INLINE = re.compile(r"(?::[\w:.+-]{1,60}:)?`{1,2}([^`\n]{1,1000})`{1,2}_{0,2}")
 def markdown_title(source: str) -> str:
     """The front matter's title, else the first heading outside a code fence; empty if there is neither."""
     lines = source.splitlines()
-    title = _front_matter_title(lines)
+    title, first = _front_matter(lines)
     fenced = False
     previous = ""
-    for line in lines if not title else ():
+    for line in lines[first:] if not title else ():
         if _FENCE.match(line):
             fenced = not fenced
         heading = None if fenced else _ATX_HEADING.match(line)
@@ -49,16 +49,16 @@ def markdown_title(source: str) -> str:
     return title
 
 
-def _front_matter_title(lines: list[str]) -> str:
-    if not lines or lines[0].rstrip() != "---":
-        return ""
-    for line in lines[1:_FRONT_MATTER_LINES]:
-        if line.rstrip() in ("---", "..."):
-            break
-        found = _FRONT_MATTER_TITLE.match(line)
-        if found:
-            return found[1].strip().strip("\"'")
-    return ""
+def _front_matter(lines: list[str]) -> tuple[str, int]:
+    """The title in a YAML front matter, if there is one, and the line after it."""
+    title = ""
+    if lines and lines[0].rstrip() == "---":
+        for number, line in enumerate(lines[1:_FRONT_MATTER_LINES], start=2):
+            if line.rstrip() in ("---", "..."):
+                return title, number
+            found = _FRONT_MATTER_TITLE.match(line)
+            title = found[1].strip().strip("\"'") if found and not title else title
+    return "", 0
 
 
 def rst_text(source: str) -> tuple[str, str]:

@@ -22,7 +22,8 @@ _LOOKS_LIKE_CODE = re.compile(r"^[ \t]*(?:(?:async[ \t]+)?def|class)[ \t]+\w+[ \
 _CODE_PROBE_CHARS = 2000
 
 # A definition with its decorators; their number is bounded so that the search is too.
-_DEFINITION = r"(?:@[^\n]*\n[ \t]*){0,20}(?:(?:async[ \t]+)?def|class|func|function|fn|pub|impl|struct|interface|type)[ \t]"
+_KEYWORD = r"(?:(?:async[ \t]+)?def|class|func|function|fn|pub|impl|struct|interface|type)"
+_DEFINITION = rf"(?:@[^\n]*\n[ \t]*){{0,20}}{_KEYWORD}[ \t]"
 _HEADING_START = re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE)
 _TOP_DEFINITION_START = re.compile(rf"^{_DEFINITION}", re.MULTILINE)
 _INNER_DEFINITION_START = re.compile(rf"^[ \t]+{_DEFINITION}", re.MULTILINE)

@@ -26,12 +26,11 @@ from tribrid.types import Document, JudgedQuery
 CORPUS_ID = "tribrid"
 EVAL_QUERIES = 300
 TRAINING_QUERIES = 900
-MAX_CHARS = 2_600_000
-"""Of all documents together; embedding them takes two cores about two minutes."""
+DOCUMENTS = 4_000
+"""About 4,800 passages, which two cores embed in about two minutes."""
 
 # What a Python programmer is likely to know, and what every version since 3.11 has.
-PACKAGES = tuple(
-    """
+_PACKAGES = """
     argparse ast asyncio base64 bdb bisect calendar cmd code codecs collections colorsys compileall concurrent
     configparser contextlib copy csv ctypes curses dataclasses datetime dbm difflib dis doctest email enum filecmp
     fileinput fnmatch fractions ftplib functools getopt getpass gettext glob graphlib gzip hashlib heapq hmac html http
@@ -41,14 +40,14 @@ PACKAGES = tuple(
     smtplib socket socketserver sqlite3 ssl stat statistics string stringprep subprocess symtable sysconfig tabnanny
     tarfile tempfile textwrap threading timeit token tokenize tomllib trace traceback tracemalloc types typing unittest
     urllib uuid venv warnings wave weakref webbrowser wsgiref xml xmlrpc zipapp zipfile zipimport zoneinfo
-    """.split()
-)
-EXCLUDED = frozenset(
-    "test tests idlelib lib2to3 site-packages dist-packages turtledemo ensurepip encodings pydoc_data __pycache__".split()
-)
+"""
+PACKAGES = tuple(_PACKAGES.split())
+_NOT_PRODUCT = "test tests idlelib lib2to3 site-packages dist-packages turtledemo ensurepip encodings pydoc_data"
+EXCLUDED = frozenset([*_NOT_PRODUCT.split(), "__pycache__"])
 
 MAX_DOCUMENT_CHARS = 8_000
-MAX_QUERIES_PER_PACKAGE = 45
+# So that many packages are measured, and none makes up much of it.
+MAX_EVAL_PER_PACKAGE, MAX_TRAINING_PER_PACKAGE = 12, 60
 FEWEST_WORDS, MOST_WORDS = 4, 30
 _FEWEST_PACKAGES = 60
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -142,7 +141,7 @@ def _units(path: Path, relative: str) -> Iterator[_Unit]:
 def _query(docstring: str, name: str) -> str:
     """The first sentence, if somebody could have typed it; else nothing."""
     sentence = first_sentence(docstring)
-    words = _WORD.findall(sentence)
+    words = [word for word in sentence.split() if _WORD.search(word)]
     if not FEWEST_WORDS <= len(words) <= MOST_WORDS or _NOT_PROSE.search(sentence):
         return ""
     return "" if normalise(sentence) == normalise(name.replace("_", " ")) else sentence
@@ -176,17 +175,16 @@ def _split(askable: Sequence[_Unit]) -> tuple[list[_Unit], list[_Unit]]:
         by_package[unit.package].append(unit)
     training: list[_Unit] = []
     evaluation: list[_Unit] = []
-    # The larger share trains: three packages in ten are the eval dataset's.
     for package in sorted(by_package, key=_hash):
-        half = evaluation if int(_hash(package)[:8], 16) % 10 < 3 else training
-        half += by_package[package][:MAX_QUERIES_PER_PACKAGE]
+        if len(evaluation) < EVAL_QUERIES:
+            evaluation += by_package[package][:MAX_EVAL_PER_PACKAGE]
+        else:
+            training += by_package[package][:MAX_TRAINING_PER_PACKAGE]
     evaluation = _mixed(evaluation)[:EVAL_QUERIES]
     clusters = query_clusters([unit.query for unit in (*evaluation, *training)])
     held_out = set(clusters[: len(evaluation)])
-    clean = [
-        unit for unit, cluster in zip(training, clusters[len(evaluation) :], strict=True) if cluster not in held_out
-    ]
-    return _mixed(clean)[:TRAINING_QUERIES], evaluation
+    own = zip(training, clusters[len(evaluation) :], strict=True)
+    return _mixed(unit for unit, cluster in own if cluster not in held_out)[:TRAINING_QUERIES], evaluation
 
 
 def _mixed(units: Iterable[_Unit]) -> list[_Unit]:
@@ -194,14 +192,9 @@ def _mixed(units: Iterable[_Unit]) -> list[_Unit]:
 
 
 def _documents(units: Sequence[_Unit], wanted: set[str]) -> tuple[Document, ...]:
-    """The wanted documents and, up to MAX_CHARS, a sample of all others, in the order of their ids."""
-    kept: list[Document] = []
-    room = MAX_CHARS
-    for unit in sorted(units, key=lambda unit: (unit.document.doc_id not in wanted, _hash(unit.document.doc_id))):
-        size = len(unit.document.text)
-        if unit.document.doc_id in wanted or size <= room:
-            kept.append(unit.document)
-            room -= size
+    """The wanted documents and, up to DOCUMENTS of them, a sample of all others, in the order of their ids."""
+    by_want = sorted(units, key=lambda unit: (unit.document.doc_id not in wanted, _hash(unit.document.doc_id)))
+    kept = [unit.document for unit in by_want[: max(DOCUMENTS, len(wanted))]]
     return tuple(sorted(kept, key=lambda document: document.doc_id))
 
 

@@ -4,10 +4,13 @@
 
 A writer put the short text over the long one to say what it answers, so the pair is true; but the query stands
 in the document word for word, as no user's query does, and a model must not learn that this is what relevance
-looks like. Three things are done against it. The weights are low. The positive is the passage that holds most of
-the *answer*, which in a longer section or function is not the one that holds the query. And `mine` drops what
-retrieval already answers: where every leg ranks the document first and the passage says the query verbatim, the
-pair could only teach to trust verbatim titles more.
+looks like. So the weights are low; the positive is the passage that holds most of the *answer*, which in a longer
+section or function is not the one that holds the query; and a pair is trivial where every leg ranks the document
+first and that passage says the query verbatim. `mine` takes the others first and fills what room is left with
+trivial ones at half weight: on prose the few others are mostly odd (an ambiguous title, a garbled one), and a
+model trained on those alone ranked worse than one that also saw what retrieval gets right.
+
+A document without a title has its first sentence stand for it, at the least weight of all.
 
 A query that two documents ask is ambiguous ("Introduction", "Return the name") and is dropped. Documents are told
 apart by the shape of their text; files of every format have their headings as `#` lines by the time they are here.
@@ -28,14 +31,15 @@ from tribrid.corpus.lexical import normalise
 from tribrid.mining.labels import Group, Positive
 from tribrid.types import Document, Source
 
-FAQ, DOCSTRING, HEADING, TITLE = "faq", "docstring", "heading", "title"
-WEIGHTS = {FAQ: 0.2, DOCSTRING: 0.15, HEADING: 0.1, TITLE: 0.1}
+FAQ, DOCSTRING, HEADING, TITLE, LEAD = "faq", "docstring", "heading", "title", "lead"
+WEIGHTS = {FAQ: 0.2, DOCSTRING: 0.15, HEADING: 0.1, TITLE: 0.1, LEAD: 0.05}
 """By how much the query is like one that somebody would ask; below any click with an examined alternative."""
 REASONS = {
     FAQ: "the question that this answer follows",
     DOCSTRING: "the first sentence of this function's docstring",
     HEADING: "the heading of this section",
     TITLE: "the title of this document",
+    LEAD: "the first sentence of this document, which has no title",
 }
 
 FEWEST_WORDS, MOST_WORDS = 3, 30
@@ -50,6 +54,7 @@ _HEADING_MARKS = re.compile(r" {0,3}#{1,6}[ \t]+")
 _QUESTION_ENDS = ("?", "？")  # noqa: RUF001 (the full-width question mark asks too)
 _QUESTION_MARK = re.compile(r"(?:(?:q|question)\s?\d{0,4}\s?[:.)]|\d{1,4}[.)])[ \t*_]*", re.I)
 _ANSWER_MARK = re.compile(r"\s*\**(?:a|answer)\s*[:.)]\**\s*", re.I)
+_SENTENCE_END = re.compile(r"(?<![.\s]\w)[.!?](?=\s)|[。！？]")  # noqa: RUF001 (full-width stops end sentences too)
 _DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*[(:]", re.MULTILINE)
 
 
@@ -106,7 +111,9 @@ def pseudo_queries(document: Document) -> Iterator[Pseudo]:
     if _sensible(title, kind) and len(text.strip()) >= SHORTEST_ANSWER_CHARS:
         yield Pseudo(title, document.doc_id, None, kind)
     tree = _python(text)
-    pairs = _docstrings(tree, text) if tree is not None else _sections(text)
+    pairs = list(_docstrings(tree, text) if tree is not None else _sections(text))
+    if not title and not pairs and not _DEFINITION.search(text):
+        pairs = [_lead(text)]
     for query, start, end, kind in pairs:
         if _sensible(query, kind) and len(text[start:end].strip()) >= SHORTEST_ANSWER_CHARS:
             yield Pseudo(query, document.doc_id, (start, end), kind)
@@ -117,6 +124,14 @@ def _sensible(query: str, kind: str) -> bool:
     fewest = FEWEST_QUESTION_WORDS if kind == FAQ else FEWEST_WORDS
     spoken = " " in query or not query.isascii()
     return spoken and fewest <= len(_WORD.findall(query)) <= MOST_WORDS
+
+
+def _lead(text: str) -> tuple[str, int, int, str]:
+    """The first sentence → the text after it."""
+    start = len(text) - len(text.lstrip())
+    end = _SENTENCE_END.search(text, start, start + LONGEST_LINE_CHARS)
+    after = end.end() if end else start
+    return " ".join(text[start:after].split()).rstrip(" ."), after, len(text), LEAD
 
 
 def _python(text: str) -> ast.Module | None:

@@ -47,7 +47,7 @@ class Known:
 class Group:
     """One query's labels from one source.
 
-    Args:
+    Attributes:
         positives: best standing first.
         explicit: found bad in so many words; negatives of every positive.
         preferred: positive's doc_id → documents that lost to it where both were examined.

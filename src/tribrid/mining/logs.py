@@ -53,7 +53,7 @@ class Opinion:
 class Evidence:
     """What one impression is evidence of.
 
-    Args:
+    Attributes:
         opinions: doc_id → opinion, for every document the user did something with.
         passed_over: doc_id → ABOVE or BELOW: examined, left alone, where another was used.
         unknown: shown and perhaps never looked at.

@@ -4,17 +4,20 @@ The sources fill the budget in their order of trust. Within one, every query giv
 query gives its second: breadth teaches more than depth. What may not enter is refused with a reason and counted;
 what the eval dataset asks is refused first of all.
 
-A pair is a query and a positive; a triplet adds one negative. Counted in `rejected`, per pair: in_eval_dataset,
-already_mined (a more trusted source has it), no_negative, trivial (retrieval answers it), ambiguous (several
-documents ask it); per label: unknown_document, conflicting_feedback; per document that might have become a
-negative: near_duplicate, positive_for_similar_query, shown_not_examined, contains_query.
+A pair is a query and a positive; a triplet adds one negative. What `rejected` counts:
+
+    pairs       in_eval_dataset · already_mined: a more trusted source has it · no_negative · ambiguous: several
+                documents ask it · trivial: retrieval answers it, and there was no room left
+    labels      unknown_document · conflicting_feedback: users, or two sources, contradict each other
+    documents   that were no negative, once for each pair: near_duplicate (of a positive) · shown_not_examined ·
+                positive_for_similar_query · contains_query
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -45,8 +48,9 @@ UNKNOWN_NAMED = 20
 """Unknown documents named in the counts; the rest is only counted."""
 PROGRESS_STEPS = 100
 LEAST_WEIGHT = 0.0001
-HEURISTIC_TRIES = 5
-"""Pseudo-queries tried for each pair wanted: most are trivial or, in a corpus of twins, have no negative."""
+HEURISTIC_TRIES = 2
+"""Pseudo-queries tried for each pair wanted: each costs a retrieval, and most are trivial."""
+TRIVIAL_WEIGHT = 0.5
 
 
 def _no_documents() -> Iterable[Document]:
@@ -59,7 +63,7 @@ class MiningInputs:
 
     Every source given here is read, whichever are mined: what one knows to be good is no other's negative.
 
-    Args:
+    Attributes:
         known: of these doc_ids, the ones that are in the corpus.
         passages_of: the indexed passages of these documents; one that is not indexed is missing from it.
         impressions: each with its feedback; streamed once, in any order.
@@ -109,6 +113,7 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         asked = run.admitted(Source.HEURISTICS, tried, {"ambiguous": ambiguous})
         run.shield = Shield([*known_good, *asked])
         run.take(Source.HEURISTICS, asked)
+        run.fill_with_trivial()
     return run.mined(logs.impressions)
 
 
@@ -140,6 +145,34 @@ class Shield:
         return positive.doc_id in self._bad[normalise(group.query)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A query, its positive and the negatives found for it; `retrieved`: whether retrieval returned the positive."""
+
+    group: Group
+    positive: Positive
+    passage: Passage
+    negatives: Sequence[Negative]
+    retrieved: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (normalise(self.group.query), self.positive.doc_id)
+
+    def triplets(self, query_id: str) -> Iterator[Triplet]:
+        for negative in self.negatives:
+            yield Triplet(
+                query_id=query_id,
+                query=self.group.query,
+                positive=self.passage.key,
+                negative=negative.passage.key,
+                source=self.group.source,
+                weight=max(LEAST_WEIGHT, round(self.positive.weight * negative.weight, 4)),
+                reason=f"{self.positive.reason}; {negative.reason}",
+                evidence=self.positive.evidence,
+            )
+
+
 @dataclass(slots=True)
 class _Mining:
     """One run's ledger: what was taken, from whom, and what was refused."""
@@ -158,10 +191,14 @@ class _Mining:
     kinds: Counter[str] = field(default_factory=Counter)
     retrieved: int = 0
     unretrieved_positives: int = 0
+    spare: list[_Pair] = field(default_factory=list)
 
     @property
     def room(self) -> int:
         return self.config.max_pairs - len(self.pairs)
+
+    def reject(self, reason: str, count: int) -> None:
+        self.rejected[reason] += count
 
     def admitted(self, source: Source, groups: Iterable[Group], refused: Mapping[str, int]) -> list[Group]:
         """The groups that may be mined: nothing of the eval dataset, nothing that the corpus does not hold.
@@ -218,17 +255,33 @@ class _Mining:
         passage = ranking.answer(positive)
         if passage is None:
             return "unknown_document"
-        if group.source is Source.HEURISTICS and _trivial(group.query, passage, ranking):
-            return "trivial"
         negatives = choose_negatives(group, positive, ranking, shielded, self.config, self.rejected)
         if not negatives:
             return "no_negative"
-        self.pairs[key] = group.source
-        self.unretrieved_positives += positive.doc_id not in ranking.rank_of
-        query_id = self._query_id(group)
-        self.kinds.update(negative.kind for negative in negatives)
-        self.triplets += [_triplet(query_id, group, positive, passage.key, negative) for negative in negatives]
+        pair = _Pair(group, positive, passage, negatives, retrieved=positive.doc_id in ranking.rank_of)
+        if group.source is Source.HEURISTICS and _trivial(group.query, passage, ranking):
+            self.spare.append(pair)
+        else:
+            self._write(pair)
         return None
+
+    def _write(self, pair: _Pair) -> None:
+        self.pairs[pair.key] = pair.group.source
+        self.unretrieved_positives += not pair.retrieved
+        self.kinds.update(negative.kind for negative in pair.negatives)
+        self.triplets += pair.triplets(self._query_id(pair.group))
+
+    def fill_with_trivial(self) -> None:
+        """What room is left goes to pairs that retrieval answers; those that find none are refused."""
+        fitting, rest = self.spare[: self.room], self.spare[self.room :]
+        for pair in fitting:
+            positive = replace(
+                pair.positive,
+                weight=pair.positive.weight * TRIVIAL_WEIGHT,
+                reason=f"{pair.positive.reason}, which retrieval finds by itself",
+            )
+            self._write(replace(pair, positive=positive))
+        self.reject("trivial", len(rest))
 
     def _query_id(self, group: Group) -> str:
         """One id for a text, from whichever source came first; an id that names another text already is told apart."""
@@ -281,22 +334,10 @@ def _trivial(query: str, passage: Passage, ranking: Ranking) -> bool:
     All legs first is the widest margin that any fusion knows, whatever scale its scores have.
     """
     first = ranking.candidates[0] if ranking.candidates else None
+    legs = {leg for candidate in ranking.candidates for leg in candidate.legs}
     return (
         first is not None
         and first.doc_id == passage.doc_id
-        and all(leg.rank == FIRST_RANK for leg in first.legs.values())
+        and all(leg in first.legs and first.legs[leg].rank == FIRST_RANK for leg in legs)
         and says(passage, query)
-    )
-
-
-def _triplet(query_id: str, group: Group, positive: Positive, key: tuple[str, int], negative: Negative) -> Triplet:
-    return Triplet(
-        query_id=query_id,
-        query=group.query,
-        positive=key,
-        negative=negative.passage.key,
-        source=group.source,
-        weight=max(LEAST_WEIGHT, round(positive.weight * negative.weight, 4)),
-        reason=f"{positive.reason}; {negative.reason}",
-        evidence=positive.evidence,
     )

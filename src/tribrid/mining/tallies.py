@@ -147,7 +147,7 @@ class LogLabels:
 
 
 def log_groups(impressions: Iterable[tuple[Impression, Sequence[Feedback]]], *, examined_below_click: int) -> LogLabels:
-    """Adds up a log. Reads `impressions` once, in any order."""
+    """Adds up a log. Reads `impressions` once, in any order; one without feedback on a document says nothing."""
     tallies: dict[str, _QueryTally] = {}
     names: dict[str, str] = {}
     read = 0
@@ -162,7 +162,12 @@ def log_groups(impressions: Iterable[tuple[Impression, Sequence[Feedback]]], *, 
             tally = tallies[key] = _QueryTally(impression.query_id, impression.query, names)
         tally.add(found)
     conflicts: Counter[str] = Counter()
-    groups = [group for tally in tallies.values() if (group := _group(tally, conflicts)).positives]
+    groups: list[Group] = []
+    while tallies:
+        # Each tally goes as its group comes: both together would double the peak memory of a long log.
+        group = _group(tallies.popitem()[1], conflicts)
+        if group.positives:
+            groups.append(group)
     groups.sort(key=lambda group: (-group.positives[0].weight, group.query_id))
     return LogLabels(groups, read, conflicts.total())
 

@@ -52,6 +52,10 @@ class Snapshot:
         """Passages."""
         return self._table.count()
 
+    def keys(self) -> list[Key]:
+        """Every passage's key."""
+        return list(zip(self.rows.doc_ids.tolist(), self.rows.ordinals.tolist(), strict=True))
+
     def doc_hashes(self) -> dict[str, str]:
         """doc_id → content_sha of every document."""
         return self._table.hashes()

@@ -7,7 +7,7 @@ and a sync of an unchanged corpus embeds nothing and writes nothing. Memory is b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,50 +83,48 @@ def lexical_text(passage: Passage) -> str:
 def sync_index(
     *,
     fetch: FetchDocuments,
-    hashes: Mapping[str, str],
+    hashes: Callable[[], Mapping[str, str]],
     index: Index,
     embedder: Embedder,
     config: IndexingConfig,
     emit: Emit,
 ) -> IndexReport:
-    """Make the index hold exactly the documents of `hashes`. Waits while another sync of the same index runs.
+    """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
-    Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}): documents embedded, documents to embed, documents
-    per second, seconds left.
+    Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}) in documents embedded, and seconds.
 
     Args:
-        fetch: the text of some documents; asked for those alone that must be embedded, FETCH_DOCUMENTS at a time.
-        hashes: doc_id → content_sha of every document of the corpus.
+        fetch: some documents by id; asked only for those to embed, FETCH_DOCUMENTS at a time.
+        hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
         index: to bring up to date.
-        embedder: see the Protocol.
+        embedder: of documents; queries must be embedded alike.
         config: passage length and overlap.
-        emit: takes progress.
+        emit: takes progress, once a batch.
 
     Raises:
-        Failed: the index cannot be written, or the embedder returned something unusable. What was written so far
-            stays, unpublished, for the next sync to go on from.
+        Failed: unusable vectors, or a full disk. What is written stays, unseen, for the next sync to go on from.
     """
     started = time.monotonic()
     with index.writer(index_fingerprint(config, embedder), embedder.dim) as writer:
-        held = writer.doc_hashes()
-        gone = held.keys() - hashes.keys()
+        held, wanted = writer.doc_hashes(), hashes()
+        gone = held.keys() - wanted.keys()
         writer.delete_docs(gone)
-        stale = sorted(doc_id for doc_id, sha in hashes.items() if held.get(doc_id) != sha)
-        progress = _Progress(len(stale), emit)
+        stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
         embedded, embedded_passages = 0, 0
+        progress = _Progress(len(stale), emit)
         for documents, passages in _batches(_documents(stale, fetch), config):
-            _replace(writer, embedder, passages, hashes, [doc_id for doc_id in documents if doc_id in held])
+            _replace(writer, embedder, passages, wanted, held.keys() & set(documents))
             embedded += len(documents)
             embedded_passages += len(passages)
             progress.report(embedded)
         writer.publish()
         took_s = time.monotonic() - started
         return IndexReport(
-            documents=len(hashes),
+            documents=len(wanted),
             passages=writer.count(),
             embedded=embedded,
             embedded_passages=embedded_passages,
-            unchanged=len(hashes) - len(stale),
+            unchanged=len(wanted) - len(stale),
             deleted=len(gone),
             took_s=took_s,
             rate_per_s=embedded_passages / took_s if took_s > 0 else 0.0,
@@ -173,7 +171,7 @@ def _replace(
     embedder: Embedder,
     passages: Sequence[Passage],
     hashes: Mapping[str, str],
-    outdated: Sequence[str],
+    outdated: Collection[str],
 ) -> None:
     """Put these passages in, and what the index held of their documents out. Embeds before it deletes."""
     vectors, tokens = embedder.embed_passages(passages)

@@ -22,7 +22,18 @@ WINDOW = 24
 """Tokens in a window, about a sentence; windows overlap by half."""
 _BM25_K1, _BM25_B = 1.2, 0.75
 _TINY = 1e-9
-_RELATIVE = ("fused", "cosine", "bm25", "maxsim_idf", "maxsim", "window", "word_bm25", "title_maxsim", "feedback", "overlap")
+_RELATIVE = (
+    "fused",
+    "cosine",
+    "bm25",
+    "maxsim_idf",
+    "maxsim",
+    "window",
+    "word_bm25",
+    "title_maxsim",
+    "feedback",
+    "overlap",
+)
 
 Features = dict[str, FloatArray]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -121,7 +132,9 @@ def _top_mean(values: Array, tokens: _Segments, k: int) -> Array:
     return sums / np.minimum(tokens.lengths, k)
 
 
-def _lexical_features(query: QueryTokens, idf: Array, weights: Array, tokens: _Segments, mean_tokens: float) -> Features:
+def _lexical_features(
+    query: QueryTokens, idf: Array, weights: Array, tokens: _Segments, mean_tokens: float
+) -> Features:
     match = query.ids[:, None] == tokens.ids[None]
     counts = tokens.total(match.astype(np.float32))
     in_title = tokens.total((match & tokens.in_title).astype(np.float32)) > 0

@@ -40,7 +40,8 @@ class PassageTokens:
 @dataclass(frozen=True, slots=True)
 class QueryTokens:
     """A query as the features read it: ids int64 (n,), vectors float32 (n, WIDTH), pooled float32 (WIDTH,) and
-    embedding float32 (dim,), the last three L2-normalised."""
+    embedding float32 (dim,), the last three L2-normalised.
+    """
 
     ids: IntArray
     vectors: FloatArray
@@ -99,7 +100,11 @@ class TokenCodec:
         at += ends.nbytes
         scales = np.frombuffer(blob, np.float16, n, at)
         at += scales.nbytes
-        keep = n if n == 0 or ends[-1] <= snippet_chars else title + int(np.searchsorted(ends[title:], snippet_chars, "right"))
+        keep = (
+            n
+            if n == 0 or ends[-1] <= snippet_chars
+            else title + int(np.searchsorted(ends[title:], snippet_chars, "right"))
+        )
         rows = np.frombuffer(blob, np.int8, keep * self.width, at).reshape(keep, self.width)
         return PassageTokens(ids[:keep].astype(np.int64), rows * scales[:keep, None].astype(np.float32), title)
 
@@ -124,7 +129,13 @@ class PassageEmbedder:
 
     @property
     def dim(self) -> int:
+        """Numbers in a vector."""
         return self._encoder.dim
+
+    @property
+    def vocabulary(self) -> int:
+        """Ids of the tokenizer."""
+        return self._encoder.vocabulary
 
     def embed_passages(self, passages: Sequence[Passage]) -> tuple[FloatArray, list[bytes]]:
         """float32 (n, dim), L2-normalised rows, and n packed token blobs."""

@@ -21,11 +21,11 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from tribrid.errors import ModelUnavailable, TribridError
-from tribrid.scoring.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad
+from tribrid.scoring.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad, token_batches
 from tribrid.scoring.tokens import WIDTH
 
 TOLERANCE = 1e-4
-_PROJECTION_CHARS = 200_000
+_PROJECTION_CHARS = 100_000
 _PROBES = (
     "what does the cat eat",
     "Aspirin inhibits the production of prostaglandins.",
@@ -108,23 +108,23 @@ def _feeds(source: Path, role: str, max_tokens: int) -> list[dict[str, Any]]:
     return feeds
 
 
-def token_projection(graph: torch.nn.Module, source: Path, max_tokens: int) -> FloatArray:
-    """float32 (dim, WIDTH): the principal directions of the model's own token vectors over plain prose.
+def token_projection(exported: Path, source: Path, max_tokens: int) -> FloatArray:
+    """float32 (dim, width): the principal directions of the model's own token vectors over plain prose.
 
     The prose is Python's language reference, which every installation carries: so the projection depends on the
-    model alone, not on a corpus, and index and artifacts of one model always fit each other. On SciFact it ranks
-    as well as one made from the corpus itself (docs/benchmarks.md).
+    model alone, not on a corpus, and index and artifacts of one model always fit each other.
     """
-    prose = "\n".join(text for _, text in sorted(topics.items()))
+    prose = "\n".join(text for _, text in sorted(topics.items()))[:_PROJECTION_CHARS]
     tokenizer = load_tokenizer(source, max_tokens)
+    rows = tokenizer.encode_batch([prose[at : at + 1000] for at in range(0, len(prose), 1000)])
+    session = load_session(exported)
     second_moment: Any = 0.0
-    for start in range(0, min(len(prose), _PROJECTION_CHARS), 1000):
-        row = tokenizer.encode(prose[start : start + 1000])
-        ids = torch.tensor([row.ids])
-        with torch.inference_mode():
-            rows = graph(input_ids=ids, attention_mask=torch.ones_like(ids))[0, 1:-1]
-        rows = torch.nn.functional.normalize(rows, dim=1).numpy().astype(np.float64)
-        second_moment = second_moment + rows.T @ rows
+    for batch in token_batches([len(row.ids) for row in rows]):
+        mask = pad([rows[i].attention_mask for i in batch])
+        hidden = session.run(None, {"input_ids": pad([rows[i].ids for i in batch]), "attention_mask": mask})[0]
+        vectors = hidden[mask.astype(bool)].astype(np.float64)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        second_moment = second_moment + vectors.T @ vectors
     _, directions = np.linalg.eigh(second_moment)
     projection: FloatArray = directions[:, ::-1][:, :WIDTH].astype(np.float32)
     return projection
@@ -163,7 +163,7 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
             raise ModelUnavailable(f"The export differs from torch by {difference:.2e} (limit {TOLERANCE:.0e}).")
         shutil.copy(source / "tokenizer.json", staged / "tokenizer.json")
         if role == "encoder":
-            np.save(staged / "projection.npy", token_projection(graph, source, max_tokens))
+            np.save(staged / "projection.npy", token_projection(staged / "model.onnx", source, max_tokens))
         inner: Any = graph.model
         manifest = {
             "model_id": model_id,
@@ -184,6 +184,8 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
 
 
 def main() -> int:
+    """Export as the command line says; the reason for a refusal goes to standard error."""
+    torch.set_num_threads(1)  # small work: threads would only wait for each other on a busy machine
     logging.disable(logging.WARNING)
     source, target, role, model_id = sys.argv[1:5]
     try:

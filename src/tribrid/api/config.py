@@ -1,0 +1,48 @@
+"""Settings, globally and of a corpus: what holds, where it came from, and what is to differ."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+
+from tribrid.api.answers import Json
+from tribrid.api.facade import Facade
+from tribrid.api.limits import JsonRoute
+from tribrid.api.openapi import answers
+
+router = APIRouter(tags=["config"], route_class=JsonRoute)
+
+_VALUE = {"value": 50, "origin": "default", "default": 50, "description": "Candidates to rerank (documents)."}
+_SETTINGS = answers("Every setting.", {"settings": {"reranking": {"tribrid_reranker_topn": _VALUE}}})
+Overrides = Annotated[
+    dict[str, dict[str, Any] | None],
+    Body(
+        description="What is to differ, by section; null takes an override, or a section's, back.",
+        examples=[{"reranking": {"reranker_mode": "none"}, "training": {"epochs": None}}],
+    ),
+]
+
+
+@router.get("/config", summary="The settings of all corpora", responses=_SETTINGS)
+def config(tribrid: Facade) -> Json:
+    """Each with its value, default and origin: environment, global or default."""
+    return Json(tribrid.config())
+
+
+@router.patch("/config", summary="Change settings of all corpora", responses=_SETTINGS)
+def patch(overrides: Overrides, tribrid: Facade) -> Json:
+    """Only what is named changes. A corpus that has its own value keeps it."""
+    return Json(tribrid.patch_config(overrides))
+
+
+@router.get("/corpora/{corpus_id}/config", summary="The settings of a corpus", responses=_SETTINGS)
+def corpus_config(corpus_id: str, tribrid: Facade) -> Json:
+    """Each with its value, default and origin: corpus, environment, global or default."""
+    return Json(tribrid.config(corpus_id))
+
+
+@router.patch("/corpora/{corpus_id}/config", summary="Change settings of a corpus", responses=_SETTINGS)
+def patch_corpus(corpus_id: str, overrides: Overrides, tribrid: Facade) -> Json:
+    """Only what is named changes, and only for this corpus."""
+    return Json(tribrid.patch_config(overrides, corpus_id))

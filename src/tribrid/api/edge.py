@@ -1,0 +1,72 @@
+"""Around every request: its id, its time, the key, and an answer whatever happens inside.
+
+The id is the caller's `X-Request-ID` or a new one; it is on every response, in every problem and in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tribrid.api.auth import Guard
+from tribrid.api.problems import problem_response
+from tribrid.api.telemetry import Telemetry
+from tribrid.errors import InvalidInput
+
+ID_HEADER = "X-Request-ID"
+UNMATCHED = "unmatched"
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_log = logging.getLogger(__name__)
+
+
+class Edge:
+    """Middleware, the outermost but for the framework's own."""
+
+    def __init__(self, app: ASGIApp, guard: Guard, telemetry: Telemetry) -> None:
+        self._app = app
+        self._guard = guard
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        given = Headers(scope=scope).get(ID_HEADER, "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[ID_HEADER] = request_id
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, send_with_id)
+        except ClientDisconnect:
+            _log.info("Request %s: the client went away.", request_id)
+        except Exception as error:
+            if status:  # too late for another answer: the server cuts the connection, so that nobody takes it for whole
+                raise
+            await problem_response(Request(scope), error)(scope, receive, send_with_id)
+        finally:
+            # A method or a path that anybody can make up would grow a label without end.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            self._telemetry.answered(method, route, status, time.monotonic() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._guard.check(Request(scope))
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            raise InvalidInput("The URL holds a NUL character.", field="url")
+        await self._app(scope, receive, send)

@@ -1,0 +1,147 @@
+"""The three calls that make a ranking better, mine, train and evaluate, and what the reranker is doing now."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from tribrid.api.answers import Json
+from tribrid.api.facade import Facade
+from tribrid.api.limits import JsonRoute
+from tribrid.api.openapi import answers
+from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, TrainBody
+from tribrid.api.waiting import accepted, job_address, job_response, prefers_async
+from tribrid.types import Job, JobKind, Source
+
+router = APIRouter(tags=["reranker"], route_class=JsonRoute)
+
+_STATUS = {"mode": "learning", "model_id": "5b1e", "loaded": True, "reason": None}
+_MINED = {"status": "succeeded", "job_id": "8c2d", "triplet_set_id": "1f9a", "pairs": 500, "triplets": 3312}
+_QUEUED = {
+    "run_id": "b7e0",
+    "job_id": "b7e0",
+    "state": "queued",
+    "queued_behind": 0,
+    "status_url": "/reranker/train/run/b7e0",
+    "metrics_url": "/reranker/train/run/b7e0/metrics",
+    "cost_estimate": {"model": "all-MiniLM-L6-v2", "usd": 0.0, "compute_s": 240, "estimate": True},
+}
+_REPORT = {
+    "status": "succeeded",
+    "evaluation_id": "77d1",
+    "before": {"ndcg@10": 0.690},
+    "after": {"ndcg@10": 0.741},
+    "verdict": {"decision": "promote", "reasons": ["..."]},
+}
+
+
+@router.get(
+    "/reranker/status", summary="What reranks now", responses=answers("Mode, model, loaded or why not.", _STATUS)
+)
+def status(
+    tribrid: Facade,
+    corpus_id: Annotated[str | None, Query(max_length=64, description="Of this corpus; default: globally.")] = None,
+) -> Json:
+    """`model_id` is what serves; `reason` says why nothing does."""
+    return Json(tribrid.status(corpus_id))
+
+
+@router.get("/reranker/info", summary="How it is made: backends, versions, limits, hyperparameters")
+def info(tribrid: Facade) -> Json:
+    """Every training hyperparameter is listed with its default and bounds."""
+    return Json(tribrid.info())
+
+
+@router.post(
+    "/reranker/mine",
+    summary="Mine triplets from logs, judgments and heuristics",
+    responses=answers("What was mined, by source, and what was rejected and why.", _MINED),
+)
+def mine(body: MineBody, request: Request, tribrid: Facade) -> Response:
+    """Answers when it is done; until then the body is white space. `"wait": false`: 202 and the job's address."""
+    sources = None if body.sources is None else list(dict.fromkeys(body.sources))
+    job = tribrid.submit_mine(body.corpus_id, max_pairs=body.max_pairs, sources=sources)
+    return job_response(request, tribrid, job, wait=body.wait)
+
+
+@router.post(
+    "/reranker/train",
+    status_code=202,
+    summary="Train a reranker on the mined triplets",
+    responses=answers("The run is queued. One at a time runs for a corpus; the rest wait.", _QUEUED, 202),
+)
+def train(body: TrainBody, request: Request, tribrid: Facade) -> Response:  # type: ignore[valid-type]
+    """Answers at once with the run's address. Any setting of the section `training` can be given for this run alone; an
+    unknown one is a 422 that names it. `"wait": true`: answers when it is done.
+    """
+    call: Any = body
+    job = tribrid.submit_train(call.corpus_id, call.hyperparameters())
+    if call.wait and not prefers_async(request):
+        return job_response(request, tribrid, job, wait=True)
+    return accepted(_run_address(tribrid, job))
+
+
+def _run_address(tribrid: Facade, job: Job) -> dict[str, Any]:
+    run = f"/reranker/train/run/{job.job_id}"
+    ahead = [pending.job_id for pending in tribrid.store.jobs.pending(job.corpus_id, JobKind.TRAIN)]
+    return {
+        **job_address(tribrid, job),
+        "run_id": job.job_id,
+        "queued_behind": ahead.index(job.job_id) if job.job_id in ahead else 0,
+        "status_url": run,
+        "metrics_url": f"{run}/metrics",
+    }
+
+
+@router.post(
+    "/reranker/evaluate",
+    summary="Measure before against after on the eval dataset",
+    responses=answers("The report.", _REPORT),
+)
+def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
+    """Comes after every training already queued for the corpus, and reports on what that made. Answers when it is done;
+    until then the body is white space. `"wait": false`: 202 and the job's address.
+    """
+    job = tribrid.submit_evaluate(body.corpus_id, model_id=body.model_id)
+    return job_response(request, tribrid, job, wait=body.wait)
+
+
+@router.get("/reranker/triplets", summary="What the last mining made, triplet by triplet")
+def triplets(
+    corpus_id: OfCorpus,
+    tribrid: Facade,
+    source: Annotated[Source | None, Query(description="Only from there.")] = None,
+    offset: Offset = 0,
+    limit: Limit = 50,
+) -> Json:
+    """Each with its source, weight and reason."""
+    return Json(tribrid.triplets(corpus_id, source=source, offset=offset, limit=limit))
+
+
+@router.get("/reranker/evaluations", summary="The corpus's evaluations, newest first")
+def evaluations(corpus_id: OfCorpus, tribrid: Facade) -> Json:
+    """What each decided, and its `evaluation_id`."""
+    return Json({"evaluations": tribrid.evaluations(corpus_id)})
+
+
+@router.get("/reranker/evaluations/{evaluation_id}", summary="One report", responses=answers("The report.", _REPORT))
+def evaluation(evaluation_id: str, tribrid: Facade) -> Json:
+    """As POST /reranker/evaluate answered it."""
+    return Json(tribrid.evaluation(evaluation_id))
+
+
+@router.get("/reranker/evaluations/{evaluation_id}/queries", summary="A report query by query")
+def evaluation_queries(
+    evaluation_id: str,
+    tribrid: Facade,
+    offset: Offset = 0,
+    limit: Limit = 50,
+    sort: Annotated[
+        str | None,
+        Query(max_length=200, description="A number in the rows, such as `delta`; `-delta` for the highest first."),
+    ] = None,
+) -> Json:
+    """What each query won or lost, with its rankings before and after."""
+    return Json(tribrid.evaluation_queries(evaluation_id, offset=offset, limit=limit, sort=sort))

@@ -1,0 +1,73 @@
+"""Training runs and other jobs: look, follow, compare, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from tribrid.api.answers import Json
+from tribrid.api.facade import Facade
+from tribrid.api.metrics_stream import NDJSON, SSE, last_event_id, stream
+from tribrid.api.openapi import answers
+from tribrid.api.schemas import MAX_ROWS, OfCorpus
+
+router = APIRouter(tags=["runs"])
+
+_RUN = {"run_id": "b7e0", "corpus_id": "tribrid", "state": "running", "model_id": None, "metrics": {"ndcg@10": 0.71}}
+_EVENT = '{"seq": 1, "type": "metrics", "at": "2026-01-02T03:04:05+00:00", "data": {"epoch": 1}}\n'
+RunId = Annotated[str, Query(max_length=64, description="A run.")]
+
+
+@router.get("/reranker/train/runs", summary="The corpus's training runs, newest first")
+def runs(corpus_id: OfCorpus, tribrid: Facade) -> Json:
+    """Each with its state, and the model it made."""
+    return Json({"runs": tribrid.runs(corpus_id)})
+
+
+@router.get("/reranker/train/diff", summary="Two runs side by side: settings, data, metrics")
+def diff(a: RunId, b: RunId, tribrid: Facade) -> Json:
+    """What differs, and which did better."""
+    return Json(tribrid.run_diff(a, b))
+
+
+@router.get(
+    "/reranker/train/run/{run_id}", summary="Inspect a training run", responses=answers("The run as it stands.", _RUN)
+)
+def run(run_id: str, tribrid: Facade) -> Json:
+    """Its state, settings, metrics so far, and the model it made."""
+    return Json(tribrid.run(run_id))
+
+
+@router.get(
+    "/reranker/train/run/{run_id}/metrics",
+    summary="Follow a training run",
+    responses={200: {"description": "Events.", "content": {NDJSON: {"example": _EVENT}, SSE: {"example": "id: 1\n"}}}},
+)
+def metrics(
+    run_id: str,
+    request: Request,
+    tribrid: Facade,
+    follow: Annotated[bool, Query(description="Go on to the run's end, or stop at what there is.")] = True,
+    after_seq: Annotated[int, Query(ge=0, le=MAX_ROWS, description="Leave out events up to this one.")] = 0,
+    last_event: Annotated[str | None, Header(alias="Last-Event-ID", description="The same, for SSE clients.")] = None,
+) -> Response:
+    """All events from the first, as they come, to the run's end: `log`, `progress`, `metrics`, `state`, `error`,
+    `complete`. NDJSON, or Server-Sent Events with `Accept: text/event-stream`. A quiet run sends an empty line (SSE: a
+    comment) every 2 seconds.
+    """
+    seen = last_event_id(request)
+    return stream(request, tribrid, run_id, after_seq=after_seq if seen is None else seen, follow=follow)
+
+
+@router.post("/reranker/train/run/{run_id}/cancel", summary="Cancel a training run")
+def cancel(run_id: str, tribrid: Facade) -> Json:
+    """One that waits is cancelled at once, one that runs within about ten seconds. 409 if it has ended."""
+    return Json(tribrid.cancel(run_id))
+
+
+@router.get("/jobs/{job_id}", summary="One job: mining, training or evaluation")
+def job(job_id: str, tribrid: Facade) -> Json:
+    """`state` is queued, running, succeeded, failed or cancelled; `result` or `problem` tells the rest."""
+    return Json(tribrid.job(job_id))

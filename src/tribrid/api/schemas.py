@@ -1,0 +1,131 @@
+"""The bodies of requests. An unknown field is an error that names it; bounds that are settings come from config.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
+from tribrid.config import MiningConfig, TrainingConfig
+from tribrid.corpus.jsonlines import MAX_ID_CHARS
+from tribrid.types import Signal, Source
+
+MAX_DELETED = 10_000
+MAX_ROWS = 2**31 - 1
+MAX_TEXT_CHARS = 1000
+
+CorpusId = Annotated[str, Field(min_length=1, max_length=64, description="The corpus.", examples=["tribrid"])]
+Wait = Annotated[bool, Field(description="Answer when the work is done; if not, at once with the job's address.")]
+
+# Of lists that come in pages.
+Offset = Annotated[int, Query(ge=0, le=MAX_ROWS, description="Rows to leave out at the start.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Rows to answer at most.")]
+OfCorpus = Annotated[str, Query(alias="corpus_id", max_length=64, description="The corpus.")]
+
+
+class Body(BaseModel):
+    """A request's JSON object."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class CorpusBody(Body):
+    """A new corpus."""
+
+    corpus_id: CorpusId
+    name: str = Field("", max_length=MAX_TEXT_CHARS, description="For people.", examples=["Our handbook"])
+
+
+class DeleteDocumentsBody(Body):
+    """Documents to delete."""
+
+    doc_ids: list[Annotated[str, Field(max_length=MAX_ID_CHARS)]] = Field(
+        min_length=1, max_length=MAX_DELETED, description="Their ids; unknown ones are passed over."
+    )
+
+
+class SearchBody(Body):
+    """A search."""
+
+    corpus_id: CorpusId
+    query: str = Field(
+        min_length=1, max_length=MAX_QUERY_CHARS, description="What to look for.", examples=["parse a date"]
+    )
+    top_k: int = Field(10, ge=1, le=MAX_TOP_K, description="Results to return at most.")
+
+
+class FeedbackBody(Body):
+    """What a user did with a result."""
+
+    query_id: str = Field(min_length=1, max_length=MAX_ID_CHARS, description="From the answer of /search.")
+    doc_id: str | None = Field(
+        None, min_length=1, max_length=MAX_ID_CHARS, description="The document; none: the list as a whole."
+    )
+    signal: Signal = Field(description="What was done.")
+    value: float | None = Field(None, description="For dwell the seconds, for rating 1 to 5; else nothing.")
+
+
+class MineBody(Body):
+    """What to mine triplets from."""
+
+    corpus_id: CorpusId
+    max_pairs: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description=str(MiningConfig.model_fields["max_pairs"].description) + " Default: the setting mining.max_pairs.",
+        examples=[500],
+    )
+    sources: list[Source] | None = Field(
+        None, min_length=1, max_length=len(Source), description="Where from, default: all there is, by trust."
+    )
+    wait: Wait = True
+
+
+class EvaluateBody(Body):
+    """What to evaluate."""
+
+    corpus_id: CorpusId
+    model_id: str | None = Field(
+        None, min_length=1, max_length=64, description="The model; default: what the last training made."
+    )
+    wait: Wait = True
+
+
+class PromoteBody(Body):
+    """The model to serve from now on."""
+
+    corpus_id: CorpusId
+    model_id: str | None = Field(None, min_length=1, max_length=64, description="Default: the newest.")
+    reason: str = Field(
+        min_length=1, max_length=MAX_TEXT_CHARS, description="Why the gate is passed over, for the record."
+    )
+
+
+class RollbackBody(Body):
+    """The corpus whose champion goes back to the one before."""
+
+    corpus_id: CorpusId
+    reason: str = Field("", max_length=MAX_TEXT_CHARS, description="For the record.")
+
+
+class _TrainCall(Body):
+    """The corpus to train on, and any hyperparameter that is to differ from the setting `training.<name>`."""
+
+    corpus_id: CorpusId
+    wait: Wait = False
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Those the call named."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"corpus_id", "wait"})
+
+
+# Made from the settings, so that a hyperparameter cannot be in one and not in the other.
+TrainBody: type[_TrainCall] = create_model(
+    "TrainBody",
+    __base__=_TrainCall,
+    __doc__=_TrainCall.__doc__,
+    **{name: (field.annotation, field) for name, field in TrainingConfig.model_fields.items()},  # type: ignore[call-overload]
+)

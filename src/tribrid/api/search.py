@@ -1,0 +1,102 @@
+"""Search, what users did with the results, and search logs from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from tribrid.api.answers import Json
+from tribrid.api.facade import Facade
+from tribrid.api.limits import MIB, JsonRoute, upload
+from tribrid.api.openapi import answers, takes
+from tribrid.api.schemas import FeedbackBody, SearchBody
+from tribrid.api.waiting import work_response
+
+# Records wait in memory for those they join, and take some ten times their length there.
+MAX_LOGS_BYTES = 256 * MIB
+
+router = APIRouter(tags=["search"], route_class=JsonRoute)
+
+_RESULT = {
+    "rank": 1,
+    "doc_id": "a",
+    "title": "Leave",
+    "uri": "file:a.md",
+    "text": "Everyone has 30 days.",
+    "score": 2.31,
+    "passage": {"start": 0, "end": 21},
+    "first_stage": {
+        "rank": 3,
+        "score": 0.71,
+        "legs": {"sparse": {"rank": 5, "score": 7.2}, "dense": {"rank": 2, "score": 0.63}},
+    },
+}
+_SEARCHED = {
+    "query_id": "0f3a",
+    "results": [_RESULT],
+    "reranked": True,
+    "fallback_reason": None,
+    "model_id": "5b1e",
+    "took_ms": 41.5,
+}
+_IMPRESSION = '{"query_id": "q1", "query": "leave", "timestamp": "2026-01-02T03:04:05Z", "shown": ["a", "b"]}\n'
+_LOGS = takes(
+    {"application/x-ndjson": _IMPRESSION + '{"query_id": "q1", "signal": "click", "doc_id": "b"}\n'},
+    "Query and event records, mixed and in any order: one JSON object a line, or an array of them.",
+)
+
+
+@router.post("/search", summary="Search", responses=answers("The best documents, best first.", _SEARCHED))
+def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
+    """Writes what it shows to the log before it answers: give `query_id` back with POST /feedback. If the reranker
+    should have run and did not, `fallback_reason` says why and the order is the first stage's.
+    """
+    found = tribrid.search(body.corpus_id, body.query, body.top_k)
+    request.app.state.telemetry.searched(found)
+    return Json(found)
+
+
+@router.post(
+    "/feedback",
+    summary="Tell what a user did with a result",
+    responses=answers("It is stored.", {"ok": True, "query_id": "0f3a", "doc_id": "a", "signal": "click"}),
+)
+def feedback(body: FeedbackBody, tribrid: Facade) -> Json:
+    """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok"."""
+    return Json(tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value))
+
+
+@router.post(
+    "/corpora/{corpus_id}/logs",
+    summary="Import search logs",
+    openapi_extra=_LOGS,
+    responses=answers("What was taken, how much of it joined, and what was not taken and why.", {"impressions": 1}),
+)
+async def import_logs(
+    corpus_id: str,
+    request: Request,
+    tribrid: Facade,
+    format: Annotated[Literal["native", "ubi"], Query(description="Tribrid's own, or OpenSearch UBI 1.3.")] = "native",
+) -> Response:
+    """Feedback counts if its query_id names an impression of the same import that showed its document."""
+    await run_in_threadpool(tribrid.corpus, corpus_id)
+    body = await upload(request, MAX_LOGS_BYTES, tribrid.environment.data_dir)
+
+    def read() -> dict[str, Any]:
+        with body:
+            return tribrid.import_logs(corpus_id, body, format=format)
+
+    return await work_response(request, read)
+
+
+@router.get(
+    "/corpora/{corpus_id}/logs/stats",
+    summary="How much was logged",
+    responses=answers("Impressions, feedback by signal, fallbacks.", {"impressions": 812, "with_feedback": 97}),
+)
+def log_stats(corpus_id: str, tribrid: Facade) -> Json:
+    """How many impressions there are, how many have feedback, and of which kinds."""
+    return Json(tribrid.log_stats(corpus_id))

@@ -1,0 +1,117 @@
+"""The app, and the process that serves it.
+
+create_app(tribrid)          for any ASGI server: its lifespan starts the worker and warms the models
+serve(tribrid, host, port)   uvicorn, until SIGINT or SIGTERM; never open to a network without an API key
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from tribrid import __version__
+from tribrid.api import config, corpora, documents, health, judgments, models, reranker, runs, search
+from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.edge import Edge
+from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
+from tribrid.api.problems import handle_problems
+from tribrid.api.readiness import Readiness
+from tribrid.api.telemetry import Telemetry
+from tribrid.api.waiting import LongWork
+from tribrid.app import Tribrid
+from tribrid.errors import InvalidInput, Unavailable
+
+# Streams and waits end by themselves when the server stops; this is for clients that do not read.
+STOP_S = 5
+BACKLOG = 2048
+
+
+def create_app(tribrid: Tribrid) -> FastAPI:
+    """The HTTP surface of this Tribrid, which stays the caller's to close."""
+    telemetry = Telemetry()
+    app = FastAPI(
+        title="Tribrid",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        responses=PROBLEMS,
+    )
+    app.state.tribrid = tribrid
+    app.state.telemetry = telemetry
+    app.state.readiness = Readiness(tribrid.warm)
+    app.state.long_work = LongWork()
+    handle_problems(app)
+    app.add_middleware(Edge, guard=Guard(tribrid.environment.api_key), telemetry=telemetry)
+    for router in routers():
+        app.include_router(router)
+    return app
+
+
+def routers() -> list[APIRouter]:
+    """Every router, in the order of the docs."""
+    modules = (corpora, documents, judgments, search, reranker, runs, models, config, health)
+    return [module.router for module in modules]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    readiness: Readiness = app.state.readiness
+    await run_in_threadpool(app.state.tribrid.supervisor.ensure_worker)
+    readiness.start()
+    yield
+    readiness.stop()
+
+
+def serve(tribrid: Tribrid, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        port: 0 for any that is free.
+
+    Raises:
+        InvalidInput: the host is not this machine's own and no API key is set.
+        Unavailable: the address is taken, or is not this machine's.
+    """
+    if not is_loopback(host) and tribrid.environment.api_key is None:
+        raise InvalidInput(
+            f"Without an API key the server listens on loopback only, not on {host!r}. Set TRIBRID_API_KEY.", host=host
+        )
+    listener = listen(host, port)
+    Server(create_app(tribrid)).run([listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        Unavailable: the address is taken, or is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another with --port or TRIBRID_PORT.",
+            host=host,
+            port=port,
+        ) from error
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which tells what waits and streams that it is about to stop."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(uvicorn.Config(app, server_header=False, timeout_graceful_shutdown=STOP_S))
+        self._long_work: LongWork = app.state.long_work
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._long_work.stopping = True
+        await super().shutdown(sockets)

@@ -1,0 +1,14 @@
+"""The library: one object with the eight verbs, on one data folder. The HTTP API and the command line are thin
+layers over it, so all three say the same.
+
+    from tribrid.app import Tribrid
+
+    with Tribrid() as tribrid:
+        tribrid.create_corpus("notes")
+        tribrid.index_path("notes", "~/notes")
+        tribrid.search("notes", "how do I renew the certificate")
+"""
+
+from tribrid.app.facade import Tribrid
+
+__all__ = ["Tribrid"]

@@ -1,0 +1,302 @@
+"""Verbs about what is searched and what is known of it: corpora, documents, judgments, eval datasets, settings."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tribrid import pipeline
+from tribrid.app.views import iso
+from tribrid.config import Config, check_overrides
+from tribrid.corpus.files import read_folder
+from tribrid.corpus.jsonlines import Skipped
+from tribrid.corpus.records import parse_records
+from tribrid.errors import InvalidInput
+from tribrid.evaluation.measures import recommend_primary
+from tribrid.mining.splits import QueryMatcher
+from tribrid.types import Document, Emit, JudgedQuery
+from tribrid.workspace import Workspace
+
+UPSERT_BATCH = 500
+NAMED = 20
+"""Rows named one by one in an answer; the rest is counted."""
+SKIPPED_NAMED = 100
+_RECORD_FILES = (".jsonl", ".ndjson", ".json")
+
+
+def quiet(_type: Any, _data: Mapping[str, Any]) -> None:
+    """An `emit` for who does not watch."""
+
+
+class Content:
+    """See the module."""
+
+    workspace: Workspace
+
+    def create_corpus(self, corpus_id: str, name: str = "") -> dict[str, Any]:
+        """Make an empty corpus. Ids are [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
+
+        Raises:
+            CorpusExists, InvalidInput.
+        """
+        self.workspace.store.corpora.create(corpus_id, name)
+        return self.corpus(corpus_id)
+
+    def corpora(self) -> list[dict[str, Any]]:
+        """Every corpus."""
+        return [self.corpus(row.corpus_id) for row in self.workspace.store.corpora.list()]
+
+    def corpus(self, corpus_id: str) -> dict[str, Any]:
+        """A corpus and how much it holds.
+
+        Raises:
+            CorpusNotFound.
+        """
+        row = self.workspace.store.corpora.get(corpus_id)
+        return {
+            "corpus_id": row.corpus_id,
+            "name": row.name,
+            "version": row.version,
+            "created_at": iso(row.created_us),
+            "documents": self.workspace.store.documents.count(corpus_id),
+            "passages": self.workspace.index(corpus_id).count(),
+            "judgments": self.workspace.store.judgments.counts(corpus_id),
+            "champion": self.workspace.store.models.alias(corpus_id, "champion"),
+        }
+
+    def delete_corpus(self, corpus_id: str) -> None:
+        """Delete a corpus with everything that belongs to it.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.workspace.store.corpora.delete(corpus_id)
+        self.workspace.forget_corpus(corpus_id)
+
+    def index(
+        self,
+        corpus_id: str,
+        records: Iterable[Document | Skipped],
+        *,
+        emit: Emit = quiet,
+        mirror: bool = False,
+    ) -> dict[str, Any]:
+        """Upsert what comes and bring the index in line; unchanged documents are not embedded again.
+
+        Args:
+            mirror: also delete the documents that did not come.
+
+        Raises:
+            CorpusNotFound, ModelUnavailable.
+        """
+        store = self.workspace.store
+        store.corpora.get(corpus_id)
+        skipped: list[dict[str, Any]] = []
+        skipped_total, seen = 0, set[str]()
+        incoming = iter(records)
+        while batch := list(itertools.islice(incoming, UPSERT_BATCH)):
+            documents = {item.doc_id: item for item in batch if isinstance(item, Document)}
+            for item in batch:
+                if isinstance(item, Skipped):
+                    skipped_total += 1
+                    if len(skipped) < SKIPPED_NAMED:
+                        skipped.append({"line": item.line, "reason": item.reason, "doc_id": item.doc_id})
+            seen |= documents.keys() if mirror else set()
+            store.documents.upsert(corpus_id, list(documents.values()))
+            emit("progress", {"stage": "reading", "done": len(seen), "total": None})
+        if mirror:
+            store.documents.delete(corpus_id, store.documents.hashes(corpus_id).keys() - seen)
+        report = pipeline.index(self.workspace, corpus_id, emit)
+        return {
+            "corpus_id": corpus_id,
+            "documents": report.documents,
+            "passages": report.passages,
+            "embedded": report.embedded,
+            "unchanged": report.unchanged,
+            "deleted": report.deleted,
+            "skipped": skipped,
+            "skipped_total": skipped_total,
+            "took_s": round(report.took_s, 3),
+            "rate_per_s": round(report.rate_per_s, 2),
+        }
+
+    def index_path(self, corpus_id: str, path: str | Path, *, emit: Emit = quiet) -> dict[str, Any]:
+        """Index a folder (mirrored), a file, or a file of records (.jsonl, .ndjson, .json; BEIR's as it is).
+
+        Raises:
+            InvalidInput: there is nothing at the path. And as `index`.
+        """
+        source = Path(path).expanduser()
+        limit = self.workspace.config(corpus_id).indexing.max_document_chars
+        if source.is_file() and source.suffix in _RECORD_FILES:
+            with source.open("rb") as stream:
+                return self.index(corpus_id, parse_records(stream, max_document_chars=limit), emit=emit)
+        found = read_folder(source, max_document_chars=limit)
+        return self.index(corpus_id, found, emit=emit, mirror=source.is_dir())
+
+    def document(self, corpus_id: str, doc_id: str) -> dict[str, Any]:
+        """One document as it was given.
+
+        Raises:
+            CorpusNotFound, DocumentNotFound.
+        """
+        found = self.workspace.store.documents.get(corpus_id, doc_id)
+        return {
+            "doc_id": found.doc_id,
+            "title": found.title,
+            "text": found.text,
+            "uri": found.uri,
+            "metadata": dict(found.metadata),
+        }
+
+    def delete_documents(self, corpus_id: str, doc_ids: Sequence[str]) -> dict[str, Any]:
+        """Delete documents; ids that are not there are not counted.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        deleted = self.workspace.store.documents.delete(corpus_id, doc_ids)
+        if deleted:
+            pipeline.index(self.workspace, corpus_id, quiet)
+        return {"corpus_id": corpus_id, "deleted": deleted}
+
+    def put_judgments(self, corpus_id: str, queries: Sequence[JudgedQuery], replace: bool = False) -> dict[str, Any]:
+        """Keep relevance judgments to train from. Queries that the eval dataset asks are kept out of training by
+        mining, and named here.
+
+        Raises:
+            CorpusNotFound, InvalidInput.
+        """
+        _check_queries(queries)
+        store = self.workspace.store
+        unknown = self._unknown_documents(corpus_id, queries)
+        store.judgments.put(corpus_id, queries, replace)
+        asked = (
+            [q.text for q in store.evalsets.current(corpus_id).queries] if store.evalsets.versions(corpus_id) else []
+        )
+        matcher = QueryMatcher(asked)
+        overlap = [q.query_id for q in queries if matcher.matches(q.text)] if asked else []
+        return {
+            "corpus_id": corpus_id,
+            **store.judgments.counts(corpus_id),
+            **_counted("unknown_documents", unknown),
+            **_counted("in_eval_dataset", overlap),
+        }
+
+    def judgments(self, corpus_id: str) -> dict[str, Any]:
+        """The judgments to train from.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        return {"corpus_id": corpus_id, "queries": _queries_view(self.workspace.store.judgments.list(corpus_id))}
+
+    def put_eval_dataset(self, corpus_id: str, queries: Sequence[JudgedQuery]) -> dict[str, Any]:
+        """Fix the judged queries that before and after are measured on. Other content is a new version.
+
+        Raises:
+            CorpusNotFound, InvalidInput: no query has a relevant document.
+        """
+        _check_queries(queries)
+        self.workspace.store.corpora.get(corpus_id)
+        chosen = self.workspace.config(corpus_id).evaluation.primary_measure
+        primary = chosen or recommend_primary(queries)
+        self.workspace.store.evalsets.put(corpus_id, queries, primary)
+        unknown = self._unknown_documents(corpus_id, queries)
+        return {**self._eval_facts(corpus_id), **_counted("unknown_documents", unknown)}
+
+    def eval_dataset(self, corpus_id: str) -> dict[str, Any]:
+        """The eval dataset in force.
+
+        Raises:
+            CorpusNotFound, NoEvalDataset.
+        """
+        facts = self._eval_facts(corpus_id)
+        queries = self.workspace.store.evalsets.current(corpus_id).queries
+        return {**facts, "queries": _queries_view(queries), "query_count": len(queries)}
+
+    def _eval_facts(self, corpus_id: str) -> dict[str, Any]:
+        dataset = self.workspace.store.evalsets.current(corpus_id)
+        return {
+            "corpus_id": corpus_id,
+            "sha256": dataset.sha256,
+            "version": dataset.version,
+            "queries": len(dataset.queries),
+            "judgments": sum(len(query.judgments) for query in dataset.queries),
+            "without_positive": sum(not query.has_positive for query in dataset.queries),
+            "primary_measure": dataset.primary_measure,
+            "created_at": iso(dataset.created_us),
+        }
+
+    def _unknown_documents(self, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:
+        wanted = {doc_id for query in queries for doc_id in query.judgments}
+        return sorted(wanted - self.workspace.store.documents.exists(corpus_id, wanted))
+
+    def config(self, corpus_id: str | None = None) -> dict[str, Any]:
+        """Every setting: its value, where it came from, its default and what it means.
+
+        Raises:
+            CorpusNotFound.
+        """
+        if corpus_id is not None:
+            self.workspace.store.corpora.get(corpus_id)
+        config, origins = self.workspace.settings(corpus_id)
+        values, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
+        settings = {
+            section: {
+                name: {
+                    "value": value,
+                    "origin": origins[section][name],
+                    "default": defaults[section][name],
+                    "description": type(getattr(config, section)).model_fields[name].description,
+                }
+                for name, value in fields.items()
+            }
+            for section, fields in values.items()
+        }
+        return {"corpus_id": corpus_id, "settings": settings}
+
+    def patch_config(
+        self, overrides: Mapping[str, Mapping[str, Any] | None], corpus_id: str | None = None
+    ) -> dict[str, Any]:
+        """Set overrides, sparse; null takes one (or a whole section's) back.
+
+        Raises:
+            CorpusNotFound, UnknownSetting, InvalidInput.
+        """
+        if corpus_id is not None:
+            self.workspace.store.corpora.get(corpus_id)
+        setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
+        checked = check_overrides(setting)
+        defaults = Config().model_dump(mode="json")
+        removed = {s: None if f is None else {n: None for n, v in f.items() if v is None} for s, f in overrides.items()}
+        for section, fields in removed.items():
+            unknown = {section} - defaults.keys() or (fields or {}).keys() - defaults.get(section, {}).keys()
+            if unknown:
+                check_overrides({section: dict.fromkeys(fields or (), 0)})
+        patch = {s: None if f is None else {**f, **checked.get(s, {})} for s, f in removed.items()}
+        self.workspace.store.settings.patch(corpus_id or "", patch)
+        return self.config(corpus_id)
+
+
+def _counted(name: str, ids: Sequence[str]) -> dict[str, Any]:
+    return {name: list(ids[:NAMED]), f"{name}_total": len(ids)}
+
+
+def _queries_view(queries: Iterable[JudgedQuery]) -> list[dict[str, Any]]:
+    return [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
+
+
+def _check_queries(queries: Sequence[JudgedQuery]) -> None:
+    if not queries:
+        raise InvalidInput("There is no query in the request.")
+
+
+def text_id(text: str) -> str:
+    """A stable id for a query that has none of its own."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

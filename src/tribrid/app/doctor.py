@@ -1,0 +1,112 @@
+"""What works on this machine: each check does the thing and times it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tribrid import pipeline
+from tribrid.app.content import quiet
+from tribrid.errors import TribridError
+from tribrid.jobs import Supervisor
+from tribrid.types import Document
+from tribrid.workspace import Workspace
+
+_DOCUMENTS = [
+    Document("renew", "To renew the certificate run the renewal command and restart the proxy.", "Certificates"),
+    Document("lunch", "The kitchen serves soup on Mondays and pasta on Fridays.", "Canteen"),
+    Document("backup", "Backups are written every night and kept for thirty days.", "Backups"),
+]
+LEAST_FREE_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class _Machine:
+    workspace: Workspace
+    supervisor: Supervisor
+
+
+def diagnose(workspace: Workspace, supervisor: Supervisor) -> list[dict[str, Any]]:
+    """Every check with whether it passed, what was found, and its seconds; `needed` checks must pass to serve."""
+    machine = _Machine(workspace, supervisor)
+    checks: list[tuple[str, bool, Callable[[_Machine], str]]] = [
+        ("data folder", True, _data_dir),
+        ("database", True, _database),
+        ("encoder", True, _encoder),
+        ("index and search", True, _search),
+        ("worker", True, _worker),
+        ("training packages", False, _training),
+    ]
+    return [_run(machine, name, needed, check) for name, needed, check in checks]
+
+
+def _run(machine: _Machine, name: str, needed: bool, check: Callable[[_Machine], str]) -> dict[str, Any]:
+    started = time.monotonic()
+    try:
+        detail, ok = check(machine), True
+    except (TribridError, OSError) as error:
+        detail, ok = str(error), False
+    return {"check": name, "ok": ok, "needed": needed, "detail": detail, "took_s": round(time.monotonic() - started, 3)}
+
+
+def _data_dir(machine: _Machine) -> str:
+    folder = machine.workspace.data_dir
+    with tempfile.NamedTemporaryFile(dir=folder) as probe:
+        probe.write(b"probe")
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise OSError(f"only {free / 2**30:.1f} GiB free where the data folder is; 2 GiB are needed")
+    return f"writable, {free / 2**30:.0f} GiB free"
+
+
+def _database(machine: _Machine) -> str:
+    return f"{len(machine.workspace.store.corpora.list())} corpora"
+
+
+def _encoder(machine: _Machine) -> str:
+    embedder = machine.workspace.embedder(machine.workspace.config())
+    vector = embedder.embed_query("does this work")
+    return f"{embedder.fingerprint}: {len(vector)} dimensions"
+
+
+def _search(machine: _Machine) -> str:
+    """Index three documents in a folder of its own and ask a question whose answer is known."""
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = machine.workspace.environment.model_copy(update={"data_dir": Path(folder), "database_url": None})
+        fresh = Workspace(elsewhere)
+        try:
+            fresh.share_encoders(machine.workspace)
+            fresh.store.corpora.create("doctor", "")
+            fresh.store.documents.upsert("doctor", _DOCUMENTS)
+            pipeline.index(fresh, "doctor", quiet)
+            impression, _ = pipeline.search(fresh, "doctor", "how do I renew the certificate", 3)
+        finally:
+            fresh.close()
+    best = impression.shown[0].doc_id if impression.shown else None
+    if best != "renew":
+        raise OSError(f"the search returned {best!r} first instead of 'renew'")
+    return f"right answer in {impression.took_ms:.0f} ms"
+
+
+def _worker(machine: _Machine) -> str:
+    machine.supervisor.ensure_worker()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        health = machine.supervisor.health()
+        if health.alive:
+            return f"running as process {health.pid}"
+        time.sleep(0.1)
+    raise OSError(f"no worker came up in 20 s: {machine.supervisor.health().detail}")
+
+
+def _training(_machine: _Machine) -> str:
+    missing = [name for name in ("torch", "transformers", "accelerate") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise OSError(f"training needs {', '.join(missing)}: pip install 'tribrid[train]'")
+    return "installed"

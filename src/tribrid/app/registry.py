@@ -1,0 +1,206 @@
+"""Verbs about what was made: runs, triplets, models and their promotion, evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tribrid import pipeline
+from tribrid.app.views import iso, job_view, model_view, triplet_view
+from tribrid.errors import InvalidInput, JobNotFound, RunNotFound
+from tribrid.types import Event, Job, JobKind, Source
+from tribrid.workspace import Workspace
+
+
+class Registry:
+    """See the module."""
+
+    workspace: Workspace
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job as it stands.
+
+        Raises:
+            JobNotFound.
+        """
+        return job_view(self.workspace.store.jobs.get(job_id))
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """A training run: its state, parameters, and what it made.
+
+        Raises:
+            RunNotFound.
+        """
+        job = self._run(run_id)
+        result: Mapping[str, Any] = job.result or {}
+        model_id = result.get("model_id")
+        manifest = self.workspace.store.models.get(model_id).manifest if model_id else {}
+        return {
+            "run_id": run_id,
+            **job_view(job),
+            "model_id": model_id,
+            "metrics": result.get("metrics"),
+            "config": manifest.get("config"),
+            "metrics_url": f"/reranker/train/run/{run_id}/metrics",
+        }
+
+    def runs(self, corpus_id: str) -> list[dict[str, Any]]:
+        """The corpus's training runs, newest first.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        found = self.workspace.store.jobs.list(corpus_id, JobKind.TRAIN)
+        return [
+            {"run_id": job.job_id, **job_view(job), "model_id": (job.result or {}).get("model_id")} for job in found
+        ]
+
+    def run_diff(self, a: str, b: str) -> dict[str, Any]:
+        """What differs between two runs: settings and metrics, by dotted name.
+
+        Raises:
+            RunNotFound.
+        """
+        sides = [_flat({k: self.run(run_id)[k] for k in ("state", "params", "config", "metrics")}) for run_id in (a, b)]
+        names = sorted(sides[0].keys() | sides[1].keys())
+        rows = {name: {"a": sides[0].get(name), "b": sides[1].get(name)} for name in names}
+        return {"a": a, "b": b, "differences": {name: row for name, row in rows.items() if row["a"] != row["b"]}}
+
+    def events(self, run_id: str, after_seq: int = 0, limit: int = 1000) -> list[Event]:
+        """The stored events of a job after `after_seq`, in order.
+
+        Raises:
+            RunNotFound.
+        """
+        self._run(run_id)
+        return self.workspace.store.events.read(run_id, after_seq, limit)
+
+    def models(self, corpus_id: str) -> dict[str, Any]:
+        """The corpus's model versions, its aliases, and every promotion.
+
+        Raises:
+            CorpusNotFound.
+        """
+        store = self.workspace.store
+        store.corpora.get(corpus_id)
+        return {
+            "corpus_id": corpus_id,
+            "champion": store.models.alias(corpus_id, "champion"),
+            "previous": store.models.alias(corpus_id, "previous"),
+            "models": [model_view(model) for model in store.models.list(corpus_id)],
+            "promotions": [
+                {
+                    "model_id": promotion.model_id,
+                    "reason": promotion.reason,
+                    "evaluation_id": promotion.evaluation_id,
+                    "at": iso(promotion.at_us),
+                }
+                for promotion in store.models.promotions(corpus_id)
+            ],
+        }
+
+    def promote(self, corpus_id: str, model_id: str | None = None, reason: str = "") -> dict[str, Any]:
+        """Serve a model version from the next search on, on a person's word instead of the gate's.
+
+        Raises:
+            CorpusNotFound, ModelNotFound, NoModel, ModelUnavailable.
+            InvalidInput: no reason was given.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        if not reason.strip():
+            raise InvalidInput("A promotion by hand needs a `reason`: it goes around the gate, and is kept.")
+        pipeline.promote(self.workspace, corpus_id, model_id, reason, None)
+        return self._aliases(corpus_id)
+
+    def rollback(self, corpus_id: str, reason: str = "") -> dict[str, Any]:
+        """Serve what was served before the last promotion.
+
+        Raises:
+            CorpusNotFound, NoModel.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        self.workspace.store.models.rollback(corpus_id, reason or "rolled back")
+        return self._aliases(corpus_id)
+
+    def _aliases(self, corpus_id: str) -> dict[str, Any]:
+        models = self.workspace.store.models
+        return {name: models.alias(corpus_id, name) for name in ("champion", "previous")} | {"corpus_id": corpus_id}  # type: ignore[arg-type]
+
+    def triplets(
+        self, corpus_id: str, *, source: str | None = None, offset: int = 0, limit: int = 50
+    ) -> dict[str, Any]:
+        """A page of the newest triplets, with source, weight and reason.
+
+        Raises:
+            CorpusNotFound, NoTriplets, InvalidInput.
+        """
+        store = self.workspace.store
+        store.corpora.get(corpus_id)
+        if source is not None and source not in set(Source):
+            raise InvalidInput(f"source: {source!r} is not one of {[s.value for s in Source]}.")
+        latest = store.triplets.latest(corpus_id)
+        wanted = Source(source) if source else None
+        rows, total = store.triplets.page(corpus_id, latest.triplet_set_id, wanted, offset, limit)
+        keys = {key for row in rows for key in (row.positive, row.negative)}
+        passages = self.workspace.index(corpus_id).passages(keys)
+        return {
+            "corpus_id": corpus_id,
+            "triplet_set_id": latest.triplet_set_id,
+            "created_at": iso(latest.created_us),
+            "counts": dict(latest.counts),
+            "total": total,
+            "offset": offset,
+            "triplets": [triplet_view(row, passages) for row in rows],
+        }
+
+    def evaluation(self, evaluation_id: str) -> dict[str, Any]:
+        """A stored report.
+
+        Raises:
+            EvaluationNotFound.
+        """
+        return self.workspace.store.evaluations.get(evaluation_id)
+
+    def evaluation_queries(
+        self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None
+    ) -> dict[str, Any]:
+        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta.
+
+        Raises:
+            EvaluationNotFound, InvalidInput.
+        """
+        rows, total = self.workspace.store.evaluations.queries(evaluation_id, offset, limit, sort)
+        return {"evaluation_id": evaluation_id, "total": total, "offset": offset, "queries": rows}
+
+    def evaluations(self, corpus_id: str) -> list[dict[str, Any]]:
+        """The corpus's evaluations, newest first.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        return [
+            {"evaluation_id": row.evaluation_id, "created_at": iso(row.created_us)}
+            for row in self.workspace.store.evaluations.list(corpus_id)
+        ]
+
+    def _run(self, run_id: str) -> Job:
+        try:
+            job = self.workspace.store.jobs.get(run_id)
+        except JobNotFound:
+            job = None
+        if job is None or job.kind is not JobKind.TRAIN:
+            raise RunNotFound(
+                f"There is no training run {run_id!r}. GET /reranker/train/runs lists them.", run_id=run_id
+            )
+        return job
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, Mapping):
+        return {prefix: tree}
+    out: dict[str, Any] = {}
+    for name, value in tree.items():
+        out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
+    return out

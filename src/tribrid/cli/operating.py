@@ -1,0 +1,98 @@
+"""The commands that look after an installation: serve, config, doctor."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tribrid.cli.command import Session
+from tribrid.cli.learning import assignment
+from tribrid.cli.library import library
+from tribrid.cli.terminal import seconds, table
+from tribrid.errors import InvalidInput, Unavailable
+from tribrid.jobs.processes import follow_parent
+
+
+def serve(session: Session, *, host: str | None, port: int | None, parent_pid: int | None) -> None:
+    """Serve until SIGINT or SIGTERM; see `tribrid serve --help`.
+
+    Args:
+        parent_pid: end with this process, which must be the parent.
+    """
+    if parent_pid is not None:
+        follow_parent(parent_pid, signal.SIGTERM)
+    # The HTTP stack is slow to import, and no other command needs it.
+    from tribrid import api
+
+    with library(session) as tribrid:
+        host, port = host or tribrid.environment.host, port or tribrid.environment.port
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        session.terminal.note(f"Serving {tribrid.environment.data_dir} on {url} (docs: {url}/docs). Ctrl-C stops it.")
+        api.serve(tribrid, host, port)
+        session.terminal.result({"served": url})
+
+
+def config(session: Session, given: Sequence[str], unset: Sequence[str]) -> None:
+    """Show or change settings; see `tribrid config --help`.
+
+    Raises:
+        InvalidInput: two corpora, or a setting that is not SECTION.FIELD=VALUE.
+    """
+    names = [text for text in given if "=" not in text]
+    if len(names) > 1:
+        raise InvalidInput(f"{names[1]!r} is neither the one corpus nor SECTION.FIELD=VALUE.", given=names[1])
+    corpus_id = names[0] if names else None
+    overrides: dict[str, dict[str, Any]] = {}
+    for name, value in (assignment(text) for text in given if "=" in text):
+        _put(overrides, name, value)
+    for name in unset:
+        _put(overrides, name, None)
+    with library(session) as tribrid:
+        found = tribrid.patch_config(overrides, corpus_id) if overrides else tribrid.config(corpus_id)
+    changed = {(section, field) for section, fields in overrides.items() for field in fields}
+    session.terminal.result(found, _settings(found["settings"], changed))
+
+
+def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> None:
+    section, dot, field = name.partition(".")
+    if not dot or not section or not field:
+        raise InvalidInput(f"{name!r} is not SECTION.FIELD: `tribrid config` lists every setting.", setting=name)
+    if field in overrides.setdefault(section, {}):
+        raise InvalidInput(f"{name} is given twice.", setting=name)
+    overrides[section][field] = value
+
+
+def _settings(settings: Mapping[str, Any], changed: set[tuple[str, str]]) -> Table:
+    """Every setting, or those just changed, with what is not the default in bold."""
+    made = table(["Setting", "Value", "From", "Meaning"], [])
+    for section, fields in settings.items():
+        for field, entry in fields.items():
+            if changed and (section, field) not in changed:
+                continue
+            style = "" if entry["origin"] == "default" else "bold"
+            value = "none" if entry["value"] is None else str(entry["value"])
+            made.add_row(f"{section}.{field}", Text(value, style=style), entry["origin"], entry["description"])
+    return made
+
+
+def doctor(session: Session) -> None:
+    """Check the machine; see `tribrid doctor --help`.
+
+    Raises:
+        typer.Exit: code 5, something that is needed does not work.
+    """
+    with library(session) as tribrid:
+        checks = tribrid.doctor()
+    failed = [check for check in checks if not check["ok"] and check.get("needed", True)]
+    made = table(["", "Check", "Detail", ("Took", "right")], [])
+    for check in checks:
+        mark = Text("ok", "green") if check["ok"] else Text("no", "bold red" if check in failed else "yellow")
+        made.add_row(mark, check["check"], Text(str(check["detail"])), seconds(check["took_s"]))
+    session.terminal.result({"ok": not failed, "checks": checks}, made)
+    if failed:
+        raise typer.Exit(Unavailable.exit_code)

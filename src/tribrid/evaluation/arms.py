@@ -1,0 +1,98 @@
+"""Runs every system of a comparison on the same frozen candidates. A system that fails is named, never scored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tribrid.errors import TribridError
+from tribrid.evaluation.report import FrozenCandidates
+from tribrid.scoring.learned import LearnedReranker, Reading, Scores
+from tribrid.scoring.scorer import Scorer, ranked
+from tribrid.types import ScoredDoc
+
+Readings = Mapping[str, Reading]
+"""query_id → what a reranker reads of it."""
+Rank = Callable[[Reading], Scores]
+
+
+@dataclass
+class Arms:
+    """What was run: name → query_id → ranking; and what could not be."""
+
+    systems: dict[str, dict[str, list[ScoredDoc]]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    latency_ms: list[float] = field(default_factory=list)
+
+
+def freeze(readings: Readings, depth: int) -> FrozenCandidates:
+    """The candidate lists by hash, before any model sees them."""
+    doc_ids = {query_id: [c.doc_id for c in reading.candidates] for query_id, reading in readings.items()}
+    text = json.dumps(doc_ids, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return FrozenCandidates(depth, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), doc_ids)
+
+
+def retrieval_arm(readings: Readings) -> dict[str, list[ScoredDoc]]:
+    """The fused order as it was retrieved."""
+    return {
+        query_id: [ScoredDoc(c.doc_id, c.score) for c in reading.candidates] for query_id, reading in readings.items()
+    }
+
+
+def ranks(scorers: Iterable[tuple[str, Scorer | None]], challenger: LearnedReranker | None) -> list[tuple[str, Rank]]:
+    """Every arm to run, by name: the scorers there are, then the challenger's parts, each alone."""
+    arms: list[tuple[str, Rank]] = [(name, scorer.score) for name, scorer in scorers if scorer is not None]
+    if challenger is not None:
+        for part in challenger.parts:
+            if part != "served":
+                arms.append((part, lambda reading, part=part: challenger.score(reading, part)))  # type: ignore[misc]
+    return arms
+
+
+def run_arms(
+    readings: Readings, arms: Sequence[tuple[str, Rank]], timed: str, report: Callable[[str, int, int], None]
+) -> Arms:
+    """Run each arm over all queries.
+
+    Args:
+        readings: the queries.
+        arms: (name, scoring function).
+        timed: the arm whose time a query goes into `latency_ms`.
+        report: gets the arm's name, queries done and all, a few times an arm.
+    """
+    found = Arms()
+    step = max(1, len(readings) // 20)
+    for name, score in arms:
+        rankings: dict[str, list[ScoredDoc]] = {}
+        try:
+            for number, (query_id, reading) in enumerate(readings.items(), 1):
+                started = time.perf_counter()
+                rankings[query_id] = ranked(reading, score(reading)) if reading.candidates else []
+                if name == timed and reading.candidates:
+                    found.latency_ms.append((time.perf_counter() - started) * 1000)
+                if number % step == 0:
+                    report(name, number, len(readings))
+        except TribridError as error:
+            found.failed[name] = error.detail
+            continue
+        found.systems[name] = rankings
+    return found
+
+
+def base_scores(reading: Reading) -> Scores:
+    """The untrained base encoder as a late-interaction reranker: mean MaxSim over the query's tokens.
+
+    References: Khattab and Zaharia, ColBERT, SIGIR 2020.
+    """
+    if not len(reading.tokens.ids):
+        return np.zeros(len(reading.candidates))
+    scores = [
+        float((reading.tokens.vectors @ passage.vectors.T).max(axis=1).mean()) if len(passage.ids) else -1.0
+        for passage in reading.passages
+    ]
+    return np.array(scores)

@@ -1,0 +1,155 @@
+"""A reranker trained here, loaded from its artifact: the blend, its memory, and the cross-encoder where it helped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tribrid.errors import ModelUnavailable
+from tribrid.scoring.blend import Blend
+from tribrid.scoring.cross_encoder import JointCrossEncoder
+from tribrid.scoring.features import CorpusStatistics, compute
+from tribrid.scoring.memory import Memory
+from tribrid.scoring.tokens import PassageTokens, QueryTokens
+from tribrid.types import Candidate
+
+FORMAT = 1
+MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
+Part = Literal["served", "blend", "blend_without_memory", "cross_encoder"]
+Scores = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a reranker reads of one search: the query, the served candidates in fused order, their tokens."""
+
+    query: str
+    tokens: QueryTokens
+    candidates: Sequence[Candidate]
+    passages: Sequence[PassageTokens]
+
+
+def standard(values: Scores) -> Scores:
+    """Standard scores (mean 0, deviation 1); zeros when all are equal."""
+    result: Scores = (values - values.mean()) / max(float(values.std()), 1e-9)
+    return result
+
+
+def reorder_head(blend: Scores, cross_encoder: Scores, weight: float) -> Scores:
+    """The blend's scores with those of its best candidates dealt out anew.
+
+    The head is as long as `cross_encoder` (in the order of the head's ranks by blend). Its order is by
+    standard(blend) + weight * standard(cross_encoder); the scores themselves stay the blend's, so that one scale
+    serves the whole list and no candidate leaves or enters the head.
+    """
+    head = np.argsort(-blend, kind="stable")[: len(cross_encoder)]
+    order = np.argsort(-(standard(blend[head]) + weight * standard(cross_encoder)), kind="stable")
+    out = blend.copy()
+    out[head[order]] = blend[head]
+    return out
+
+
+class LearnedReranker:
+    """One immutable model version. Safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load an artifact.
+
+        Raises:
+            ModelUnavailable: a file is missing, broken, or of another format.
+        """
+        self._folder = folder
+        try:
+            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+            arrays = load_file(folder / KNOWLEDGE)
+            served = self.manifest["served"]
+            self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]))
+            self._memory = Memory(
+                arrays["memory"],
+                tuple(served["memory"]["clusters"]),
+                {doc_id: tuple(at) for doc_id, at in served["memory"]["good"].items()},
+            )
+            self._blends: Mapping[str, Blend] = {
+                name: Blend.load(folder, name, names) for name, names in served["blends"].items()
+            }
+            self.cross_encoder_weight = float(served["cross_encoder_weight"])
+            self._depth = int(served["cross_encoder_depth"])
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ModelUnavailable(f"The artifact {folder.name[:12]} cannot be read: {error!r}") from error
+        if self.manifest.get("format") != FORMAT:
+            raise ModelUnavailable(
+                f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}."
+            )
+
+    @cached_property
+    def _cross_encoder(self) -> JointCrossEncoder:
+        return JointCrossEncoder(self._folder / CROSS_ENCODER)
+
+    @property
+    def parts(self) -> list[Part]:
+        """What can be scored with, for ablations; `served` is what searches get."""
+        found: list[Part] = ["served"]
+        if self.cross_encoder_weight > 0:
+            found.append("blend")
+        if "blend_without_memory" in self._blends:
+            found.append("blend_without_memory")
+        if (self._folder / CROSS_ENCODER).is_dir():
+            found.append("cross_encoder")
+        return found
+
+    def score(self, reading: Reading, part: Part = "served") -> Scores:
+        """float64 (n,), higher is better; comparable within one list only.
+
+        Raises:
+            ScorerFailed: a part failed; no score is made up in its place.
+        """
+        if part == "cross_encoder":
+            fused = np.array([c.score for c in reading.candidates])
+            return reorder_head(fused, self._read_head(reading, fused), 1e6)
+        features = compute(reading.tokens, reading.candidates, reading.passages, self.statistics, self._memory)
+        name = "blend_without_memory" if part == "blend_without_memory" else "blend"
+        scores = self._blends[name].score(features)
+        if part == "served" and self.cross_encoder_weight > 0:
+            return reorder_head(scores, self._read_head(reading, scores), self.cross_encoder_weight)
+        return scores
+
+    def _read_head(self, reading: Reading, scores: Scores) -> Scores:
+        """The cross-encoder's scores of the best candidates by `scores`, in that order."""
+        head = np.argsort(-scores, kind="stable")[: self._depth]
+        chosen = [reading.candidates[i] for i in head]
+        texts = [(c.passage.title, c.passage.text) for c in chosen]
+        fused = np.array([c.score for c in chosen], np.float32)
+        return self._cross_encoder.score(reading.query, texts, fused).astype(np.float64)
+
+
+def write_artifact(
+    folder: Path,
+    *,
+    manifest: Mapping[str, Any],
+    blends: Mapping[str, Blend],
+    statistics: CorpusStatistics,
+    memory: Memory,
+    cross_encoder_weight: float,
+    cross_encoder_depth: int,
+) -> None:
+    """Write everything of a model version but the cross-encoder's own folder."""
+    for name, blend in blends.items():
+        blend.save(folder, name)
+    save_file({"idf": statistics.idf, "memory": memory.embeddings}, folder / KNOWLEDGE)
+    served = {
+        "mean_tokens": statistics.mean_tokens,
+        "memory": {"clusters": memory.clusters, "good": memory.good},
+        "blends": {name: blend.names for name, blend in blends.items()},
+        "cross_encoder_weight": cross_encoder_weight,
+        "cross_encoder_depth": cross_encoder_depth,
+    }
+    content = {**manifest, "format": FORMAT, "served": served}
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")

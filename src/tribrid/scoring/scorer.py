@@ -1,0 +1,56 @@
+"""The seam of reranking: what every backend looks like to search and to evaluation."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from tribrid.scoring.cross_encoder import HubCrossEncoder
+from tribrid.scoring.learned import LearnedReranker, Reading, Scores
+from tribrid.types import ScoredDoc, rank_order
+
+
+class Scorer(Protocol):
+    """Scores the candidates of one search. `model_id` says who answered."""
+
+    model_id: str
+
+    def score(self, reading: Reading) -> Scores:
+        """float64 (n,), one a candidate, higher is better.
+
+        Raises:
+            ScorerFailed: it could not; no score is made up.
+        """
+
+
+class LearnedScorer:
+    """Mode learning: a model version trained here."""
+
+    def __init__(self, model_id: str, reranker: LearnedReranker) -> None:
+        self.model_id = model_id
+        self.reranker = reranker
+
+    def score(self, reading: Reading) -> Scores:
+        """See Scorer."""
+        return self.reranker.score(reading)
+
+
+class LocalScorer:
+    """Mode local: a Hugging Face cross-encoder as it is."""
+
+    def __init__(self, model_id: str, cross_encoder: HubCrossEncoder) -> None:
+        self.model_id = model_id
+        self._cross_encoder = cross_encoder
+
+    def score(self, reading: Reading) -> Scores:
+        """See Scorer."""
+        texts = [(c.passage.title, c.passage.text) for c in reading.candidates]
+        return self._cross_encoder.score(reading.query, texts).astype(np.float64)
+
+
+def ranked(reading: Reading, scores: Scores) -> list[ScoredDoc]:
+    """The candidates by score, best first, ties as trec_eval breaks them."""
+    return rank_order(
+        ScoredDoc(c.doc_id, float(score)) for c, score in zip(reading.candidates, scores.tolist(), strict=True)
+    )

@@ -1,0 +1,200 @@
+"""Fits the blend: a listwise linear model pulled towards the fused ranking, then LambdaMART on what it leaves.
+
+Which form is served (the fused ranking itself, linear, or linear with trees; with memory or without) is decided by
+cross-validation over clusters of training queries, never on the eval dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from scipy.optimize import minimize
+
+from tribrid.config import TrainingConfig
+from tribrid.scoring.blend import Blend
+from tribrid.scoring.features import CorpusStatistics, Features, matrix
+from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
+from tribrid.training.lists import UNKNOWN, TrainingList, memory_of, ndcg
+
+FUSED_SCALE = 30.0
+"""Where the linear model starts: this many times the fused score and nothing else, i.e. the ranking as it is."""
+RIDGE = 0.03
+TREES, LEAVES, SHRINKAGE, BAGS = 100, 7, 0.03, 3
+_TREE_PARAMS = {
+    "objective": "lambdarank",
+    "num_leaves": LEAVES,
+    "learning_rate": SHRINKAGE,
+    "min_data_in_leaf": 20,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "verbose": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    # The data is small: threads would wait for each other longer than they work, without end on a busy machine.
+    "num_threads": 1,
+}
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+Form = str
+RETRIEVAL, LINEAR, TREES_FORM = "retrieval", "linear", "trees"
+FORMS: tuple[Form, ...] = (RETRIEVAL, LINEAR, TREES_FORM)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Labelled candidates of many lists, stacked. `sizes` are rows a list; `grades` are 0, 1, 2."""
+
+    columns: np.ndarray[Any, np.dtype[np.float32]]
+    grades: np.ndarray[Any, np.dtype[np.int64]]
+    weights: Vector
+    sizes: list[int]
+
+
+def stack(lists: Sequence[TrainingList], features: Sequence[Features], names: Sequence[str]) -> Rows:
+    """The known rows of the lists that teach."""
+    parts = [
+        (matrix(found, names)[known], item.grades[known], item.weights[known])
+        for item, found in zip(lists, features, strict=True)
+        if item.teaches
+        for known in [np.flatnonzero(item.grades != UNKNOWN)]
+    ]
+    columns, grades, weights = zip(*parts, strict=True)
+    return Rows(np.concatenate(columns), np.concatenate(grades), np.concatenate(weights), [len(g) for g in grades])
+
+
+def fit(rows: Rows, names: Sequence[str], form: Form, seed: int, bags: int = BAGS) -> Blend:
+    """A blend of one form; `bags` sets of trees, which differ in their seed, are averaged."""
+    mean = rows.columns.mean(axis=0, dtype=np.float64)
+    scale = rows.columns.std(axis=0, dtype=np.float64) + 1e-6
+    start = np.zeros(len(names))
+    start[list(names).index("fused")] = FUSED_SCALE * scale[list(names).index("fused")]
+    if form == RETRIEVAL:
+        return Blend(tuple(names), mean, scale, start)
+    weights = _fit_linear((rows.columns - mean) / scale, rows, start)
+    linear = Blend(tuple(names), mean, scale, weights)
+    if form == LINEAR:
+        return linear
+    offset = linear.linear(rows.columns)
+    trees = tuple(_fit_trees(rows, offset, seed + bag) for bag in range(bags))
+    return Blend(linear.names, mean, scale, weights, trees)
+
+
+def _fit_linear(columns: Vector, rows: Rows, start: Vector) -> Vector:
+    """Weighted listwise softmax cross-entropy with a ridge towards `start`.
+
+    A list counts as much as its surest label; a candidate stands in the softmax's denominator by its weight.
+
+    References: Cao et al., Learning to rank: from pairwise approach to listwise approach, ICML 2007.
+    """
+    starts = np.concatenate([[0], np.cumsum(rows.sizes)[:-1]]).astype(np.intp)
+    owner = np.repeat(np.arange(len(rows.sizes)), rows.sizes)
+    sure = np.log(np.maximum(rows.weights, 1e-6))
+    gain = rows.grades * rows.weights
+    target = gain / np.add.reduceat(gain, starts)[owner]
+    importance = np.maximum.reduceat(rows.weights, starts)
+    importance = importance / importance.sum()
+
+    def loss(weights: Vector) -> tuple[float, Vector]:
+        scores = columns @ weights + sure
+        scores -= np.maximum.reduceat(scores, starts)[owner]
+        exponent = np.exp(scores)
+        total = np.add.reduceat(exponent, starts)
+        log_p = scores - np.log(total)[owner]
+        pull = weights - start
+        value = -(importance[owner] * target * log_p).sum() + RIDGE * (pull @ pull)
+        residual = importance[owner] * (exponent / total[owner] - target)
+        return float(value), columns.T @ residual + 2 * RIDGE * pull
+
+    found: Vector = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    return found
+
+
+def _fit_trees(rows: Rows, offset: Vector, seed: int) -> lgb.Booster:
+    data = lgb.Dataset(rows.columns, rows.grades, weight=rows.weights, group=rows.sizes, init_score=offset)
+    return lgb.train({**_TREE_PARAMS, "seed": seed}, data, num_boost_round=TREES)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What cross-validation found.
+
+    Attributes:
+        form: the best one.
+        use_memory: whether memory features are in it.
+        scores: variant → mean nDCG@10 over held-out training queries.
+        held_out: for each list, the scores (n,) a blend gave that never saw its cluster.
+    """
+
+    form: Form
+    use_memory: bool
+    scores: Mapping[str, float]
+    held_out: list[Vector]
+
+
+def fold_of(cluster: str, seed: int, folds: int) -> int:
+    """Which fold a cluster of queries belongs to; the same in every run with the same seed."""
+    return int(hashlib.sha256(f"{seed}:{cluster}".encode()).hexdigest(), 16) % folds
+
+
+def choose(
+    lists: Sequence[TrainingList],
+    statistics: CorpusStatistics,
+    config: TrainingConfig,
+    report: Callable[[int, int], None],
+) -> Choice:
+    """Cross-validate every form with and without memory. `report` gets folds done and all."""
+    variants = [(form, memory) for memory in (False, True) for form in FORMS if form != RETRIEVAL or not memory]
+    held_out: dict[tuple[Form, bool], list[Vector]] = {v: [np.zeros(0)] * len(lists) for v in variants}
+    folds = [fold_of(item.cluster, config.seed, config.folds) for item in lists]
+    for fold in range(config.folds):
+        inside = [item for item, own in zip(lists, folds, strict=True) if own != fold]
+        outside = [i for i, own in enumerate(folds) if own == fold]
+        if outside and any(item.teaches for item in inside):
+            _cross(lists, inside, outside, statistics, config.seed, held_out)
+        report(fold + 1, config.folds)
+    # A query counts as much as its surest label: guessed queries must not outvote real ones.
+    sure = np.array([item.weights.max(initial=0.0) for item in lists])
+    scores = {
+        variant: float(
+            np.average(
+                [ndcg(s, item) if len(s) else 0.0 for s, item in zip(found, lists, strict=True)],
+                weights=sure if sure.sum() > 0 else None,
+            )
+        )
+        for variant, found in held_out.items()
+    }
+    # The simplest of the equally good: a form has to win, not to tie.
+    best = max(variants, key=lambda v: (round(scores[v], 4), -variants.index(v)))
+    named = {f"{form}{'+memory' if memory else ''}": value for (form, memory), value in scores.items()}
+    return Choice(best[0], best[1], named, held_out[best])
+
+
+def _cross(
+    lists: Sequence[TrainingList],
+    inside: Sequence[TrainingList],
+    outside: Sequence[int],
+    statistics: CorpusStatistics,
+    seed: int,
+    held_out: dict[tuple[Form, bool], list[Vector]],
+) -> None:
+    """Fit on `inside` and score `outside` in every variant."""
+    memory = memory_of(inside)
+    seen = [item.features(statistics, memory) for item in inside]
+    unseen = {i: lists[i].features(statistics, memory) for i in outside}
+    for (form, use_memory), found in held_out.items():
+        names = feature_names(seen[0], use_memory)
+        blend = fit(stack(inside, seen, names), names, form, seed, bags=1)
+        for i in outside:
+            found[i] = blend.score(unseen[i])
+
+
+def feature_names(features: Features, use_memory: bool) -> list[str]:
+    """The columns of a blend, in order."""
+    return [name for name in features if use_memory or name not in MEMORY_FEATURES]

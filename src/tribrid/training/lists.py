@@ -1,0 +1,123 @@
+"""Triplets as the lists that are learned from: per query, the served candidates and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tribrid.scoring.features import CorpusStatistics, Features, compute
+from tribrid.scoring.memory import Memory
+from tribrid.scoring.tokens import PassageTokens, QueryTokens
+from tribrid.types import Candidate, Triplet
+
+GOOD, BETWEEN, BAD, UNKNOWN = 2, 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the triplets of one query say.
+
+    Attributes:
+        query_id, query: of the query.
+        grades: doc_id → GOOD (only ever better), BETWEEN (better than some, worse than others), BAD (only worse).
+        weights: doc_id → largest weight of a triplet about it, 0..1.
+    """
+
+    query_id: str
+    query: str
+    grades: Mapping[str, int]
+    weights: Mapping[str, float]
+
+    @property
+    def good(self) -> list[str]:
+        return [doc_id for doc_id, grade in self.grades.items() if grade > BAD]
+
+
+def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
+    """One Labels a query, in the order in which queries first appear."""
+    better: dict[str, set[str]] = {}
+    worse: dict[str, set[str]] = {}
+    weights: dict[str, dict[str, float]] = {}
+    texts: dict[str, str] = {}
+    for triplet in triplets:
+        good, bad = triplet.positive[0], triplet.negative[0]
+        texts.setdefault(triplet.query_id, triplet.query)
+        better.setdefault(triplet.query_id, set()).add(good)
+        worse.setdefault(triplet.query_id, set()).add(bad)
+        known = weights.setdefault(triplet.query_id, {})
+        for doc_id in (good, bad):
+            known[doc_id] = max(known.get(doc_id, 0.0), triplet.weight)
+    return [
+        Labels(
+            query_id,
+            texts[query_id],
+            {
+                doc_id: BAD if doc_id not in better[query_id] else BETWEEN if doc_id in worse[query_id] else GOOD
+                for doc_id in known
+            },
+            known,
+        )
+        for query_id, known in weights.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingList:
+    """One query's served list with its labels; what every learner here is given.
+
+    Attributes:
+        cluster: near-duplicate queries share it; splits never divide one.
+        candidates: as the first stage serves them, in fused order, whole.
+        passages: their tokens.
+        tokens: the query's.
+    """
+
+    labels: Labels
+    cluster: str
+    candidates: Sequence[Candidate]
+    passages: Sequence[PassageTokens]
+    tokens: QueryTokens
+
+    @property
+    def grades(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """int64 (n,): GOOD, BETWEEN, BAD or UNKNOWN for each candidate."""
+        return np.array([self.labels.grades.get(c.doc_id, UNKNOWN) for c in self.candidates])
+
+    @property
+    def weights(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """float64 (n,): the labels' weights, 0 where unknown."""
+        return np.array([self.labels.weights.get(c.doc_id, 0.0) for c in self.candidates])
+
+    @property
+    def teaches(self) -> bool:
+        """Whether some candidate is known to be better than another."""
+        known = {grade for grade in self.grades.tolist() if grade != UNKNOWN}
+        return len(known) > 1
+
+    def features(self, statistics: CorpusStatistics, memory: Memory) -> Features:
+        """The list's features, with the memory of its own cluster left out."""
+        return compute(
+            self.tokens, self.candidates, self.passages, statistics, memory, unlike=frozenset((self.cluster,))
+        )
+
+
+def memory_of(lists: Sequence[TrainingList]) -> Memory:
+    """What these lists' queries were answered well by, including documents the first stage missed."""
+    embeddings = np.stack([item.tokens.embedding for item in lists])
+    return Memory.of(embeddings, [item.cluster for item in lists], [item.labels.good for item in lists])
+
+
+def ndcg(scores: np.ndarray[Any, Any], item: TrainingList, k: int = 10) -> float:
+    """nDCG@k of a ranking by `scores` on the list's own labels; unknown counts as not relevant.
+
+    The ideal is over all labels of the query, so what the first stage missed lowers it, as in an evaluation.
+    """
+    gains = np.maximum(item.grades, 0)
+    order = np.argsort(-scores, kind="stable")[:k]
+    ideal = sorted((grade for grade in item.labels.grades.values() if grade > 0), reverse=True)[:k]
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    best = float((np.array(ideal) * discount[: len(ideal)]).sum())
+    return float((gains[order] * discount[: len(order)]).sum()) / best if best else 0.0

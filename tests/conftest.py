@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tiny
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
@@ -40,6 +41,29 @@ def _data_dir_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     os.environ["TRIBRID_DATA_DIR"] = str(tmp_path_factory.mktemp("data_dir"))
     yield
     del os.environ["TRIBRID_DATA_DIR"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every test uses a tiny real encoder unless it asks for `real_model`; its export is made once a session."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny.build_encoder(folder / "tiny")
+    settings = {
+        "TRIBRID_MODELS_DIR": str(folder),
+        "TRIBRID_INDEXING__EMBEDDING_MODEL": str(folder / "tiny"),
+        "TRIBRID_TRAINING__BASE_MODEL": str(folder / "tiny"),
+    }
+    os.environ.update(settings)
+    yield
+    for name in settings:
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def real_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test use all-MiniLM-L6-v2, the default model."""
+    monkeypatch.delenv("TRIBRID_INDEXING__EMBEDDING_MODEL")
+    monkeypatch.delenv("TRIBRID_TRAINING__BASE_MODEL")
 
 
 @pytest.fixture(scope="session")

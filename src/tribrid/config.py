@@ -208,6 +208,7 @@ class Environment(BaseModel):
     overrides: dict[str, dict[str, Any]] = {}
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
+    models_dir: Path | None = None
 
 
 _CLOUD_KEYS = {"cohere": "COHERE_API_KEY", "voyage": "VOYAGE_API_KEY", "jina": "JINA_API_KEY"}
@@ -215,7 +216,7 @@ _CLOUD_KEYS = {"cohere": "COHERE_API_KEY", "voyage": "VOYAGE_API_KEY", "jina": "
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_<SECTION>__<FIELD>, and the rerank services' keys.
+    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_<SECTION>__<FIELD>, and the rerank services' keys.
 
     Raises:
         InvalidInput: a variable's value does not fit; names the variable.
@@ -228,31 +229,37 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             overrides.setdefault(section, {})[field] = value
     plain = {
         field: env[ENV_PREFIX + field.upper()]
-        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file")
+        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir")
         if env.get(ENV_PREFIX + field.upper())
     }
     plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
+    cloud_keys = {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)}
     try:
-        return Environment.model_validate(
-            {
-                **plain,
-                "overrides": check_overrides(overrides),
-                "cloud_keys": {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)},
-            }
-        )
+        checked = check_overrides(overrides)
+        return Environment.model_validate({**plain, "overrides": checked, "cloud_keys": cloud_keys})
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise _of_variable(_invalid(error)) from None
+    except InvalidInput as error:
+        raise _of_variable(error) from None
+
+
+def _of_variable(error: InvalidInput) -> InvalidInput:
+    """The same error, with the environment variable that is at fault in front."""
+    variable = ENV_PREFIX + str(error.facts["setting"]).replace(".", "__").upper()
+    return type(error)(f"{variable}: {error.detail}", **error.facts)
 
 
 def child_environment(environment: Environment, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment for a process of ours: what this one has, with this process's folder and database."""
-    child = dict(os.environ if environ is None else environ)
+    """The whole environment for a process of ours: what this one has, with `environment` instead of its settings."""
+    inherited = os.environ if environ is None else environ
+    child = {name: value for name, value in inherited.items() if not (name.startswith(ENV_PREFIX) and "__" in name)}
     # Threads that wait should sleep: spinning ones, OpenMP's default, starve the server next to a training.
     child.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    child[ENV_PREFIX + "DATA_DIR"] = str(environment.data_dir)
-    if environment.database_url:
-        child[ENV_PREFIX + "DATABASE_URL"] = environment.database_url
+    for field in ("data_dir", "database_url", "models_file", "models_dir"):
+        value = getattr(environment, field)
+        child[ENV_PREFIX + field.upper()] = str(value) if value else ""  # empty: not given
     for section, fields in environment.overrides.items():
         for name, value in fields.items():
-            child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = str(value)
+            if value is not None:  # the default of all that may be null
+                child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = str(value)
     return child

@@ -14,20 +14,19 @@ from typing import Any
 from uuid import uuid4
 
 from tribrid.config import Config, read_environment, with_params
-from tribrid.errors import Leakage, NoModel, ScorerFailed, Unavailable
+from tribrid.errors import EvaluationFailed, EvaluationNotFound, Leakage, NoModel, ScorerFailed, Unavailable
 from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, retrieval_arm, run_arms
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.measures import evaluable
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.evaluation.report import EvaluationInputs, Report, build_report
+from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import QueryMatcher, query_clusters
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import Scorer, ranked
+from tribrid.scoring.scorer import Scorer, above, ranked
 from tribrid.types import (
-    LEGS,
     Candidate,
     Emit,
     EvalDataset,
@@ -75,8 +74,8 @@ def search(ws: Workspace, corpus_id: str, query: str, top_k: int) -> tuple[Impre
     try:
         scorer = ws.scorer(corpus_id, config)
         if scorer is not None and retrieved.candidates:
-            reading = ws.read(corpus_id, query, retrieved, config, depth)
-            order = [*ranked(reading, scorer.score(reading)), *order[depth:]]
+            reading = ws.read(corpus_id, query, retrieved.candidates[:depth], config)
+            order = above(ranked(reading, scorer.score(reading)), order[depth:])
             model_id = scorer.model_id
     except (ScorerFailed, Unavailable) as error:
         fallback = error.detail
@@ -142,61 +141,59 @@ def train(
         TrainingFailed, Cancelled: as `training.train`.
     """
     # Imported here: serving must not load what only training needs.
-    from tribrid.training.lists import TrainingList, labels_by_query
+    from tribrid.training.lists import TrainingList, labels_by_query, triplets_sha256
     from tribrid.training.train import TrainingInputs
     from tribrid.training.train import train as train_model
 
+    for model in ws.store.models.list(corpus_id):
+        if model.run_id == run_id:  # killed between the model's commit and the run's end
+            return model
     config = with_params(ws.config(corpus_id), "training", params)
     triplet_set = ws.store.triplets.latest(corpus_id)
     triplets = ws.store.triplets.load(triplet_set.triplet_set_id)
     refuse_leakage(ws, corpus_id, triplets)
     labels = labels_by_query(triplets)
     clusters = query_clusters([label.query for label in labels])
-    readings = read_queries(ws, corpus_id, {label.query_id: label.query for label in labels}, config, emit)[0]
+    readings = ws.read_queries(corpus_id, {label.query_id: label.query for label in labels}, config, emit)[0]
+    snippet_chars = config.reranking.rerank_input_snippet_chars
     lists = [
-        TrainingList(label, cluster, readings[label.query_id].candidates, readings[label.query_id].passages,
-                     readings[label.query_id].tokens)
+        TrainingList(
+            label, cluster, reading.candidates, [p.cut(snippet_chars) for p in reading.passages], reading.tokens
+        )
         for label, cluster in zip(labels, clusters, strict=True)
-        if readings[label.query_id].candidates
-    ]  # fmt: skip
+        if (reading := readings[label.query_id]).candidates
+    ]
     base = locate(config.training.base_model)
     facts = {
         "corpus_id": corpus_id,
         "run_id": run_id,
         "base": {"model": config.training.base_model, "sha256": fingerprint(base)},
-        "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": _triplets_hash(triplets)},
+        "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
+        "encoder": ws.embedder(config).fingerprint,
         "retrieval": config.retrieval.model_dump(mode="json"),
         "reranking": config.reranking.model_dump(mode="json"),
     }
-    inputs = TrainingInputs(
-        lists, ws.statistics(corpus_id, config), base, config.reranking.rerank_input_snippet_chars, facts
-    )
+    inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
     return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
 
 
-def evaluate(ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> Report:
+def evaluate(
+    ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
+) -> Mapping[str, Any]:
     """Compare before with after on the eval dataset's frozen candidates; the challenger is promoted if it won.
 
     Raises:
         NoEvalDataset: the corpus has none.
-        EvaluationFailed: a needed system could not be run.
+        EvaluationFailed: a needed system could not be run, or the training that it waited for made no model.
     """
-    config = ws.config(corpus_id)
-    dataset = ws.store.evalsets.current(corpus_id)
-    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
-    readings, legs = read_queries(ws, corpus_id, queries, config, emit)
-    champion_id = ws.store.models.alias(corpus_id, "champion")
-    challenger_id = params.get("model_id") or _newest(ws, corpus_id)
-    inputs = _run_systems(ws, corpus_id, config, dataset, readings, legs, (champion_id, challenger_id), emit)
-    report = build_report(inputs(evaluation_id))
-    verdict = report.summary["verdict"]
-    promoted = verdict["decision"] == "promote" and challenger_id is not None and challenger_id != champion_id
-    report.summary["promoted"] = promoted
-    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries)
-    if promoted:
-        promote(ws, corpus_id, str(challenger_id), "; ".join(verdict["reasons"]), evaluation_id)
-    return report
+    try:
+        summary = ws.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
+    except EvaluationNotFound:
+        summary = _compare(ws, corpus_id, evaluation_id, params, emit)
+    if summary["promoted"]:
+        promote(ws, corpus_id, summary["model_id"], "; ".join(summary["verdict"]["reasons"]), evaluation_id)
+    return summary
 
 
 def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, evaluation_id: str | None) -> str:
@@ -206,33 +203,15 @@ def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, ev
         NoModel: none was named and none was trained.
         ModelNotFound, ModelUnavailable: no such version, or its artifact does not load.
     """
-    chosen = model_id or _newest(ws, corpus_id)
+    chosen = model_id or _newest(ws, corpus_id, None)
     if chosen is None:
         raise NoModel("No model has been trained for this corpus. Train one first.", corpus_id=corpus_id)
-    ws.learned(chosen)  # loads, or is not promoted
+    ws.learned(chosen, ws.config(corpus_id))  # loads, or is not promoted
     ws.store.models.promote(corpus_id, chosen, reason, evaluation_id)
     return chosen
 
 
 # ------------------------------------------------------------------------------------------ steps of the verbs
-
-
-def read_queries(
-    ws: Workspace, corpus_id: str, queries: Mapping[str, str], config: Config, emit: Emit
-) -> tuple[Readings, dict[str, dict[str, list[ScoredDoc]]]]:
-    """Every query's candidates as they would be served, with their tokens; and each leg's own ranking."""
-    depth = config.reranking.tribrid_reranker_topn
-    retriever = ws.retriever(corpus_id, config)
-    readings, legs = {}, {leg: {} for leg in LEGS}  # type: dict[str, Any], dict[str, dict[str, list[ScoredDoc]]]
-    step = max(1, len(queries) // 20)
-    for number, (query_id, text) in enumerate(queries.items(), 1):
-        found = retriever.search(text, depth)
-        readings[query_id] = ws.read(corpus_id, text, found, config, depth)
-        for leg, run in found.leg_runs.items():
-            legs[leg][query_id] = list(run)
-        if number % step == 0:
-            emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
-    return readings, legs
 
 
 def refuse_leakage(ws: Workspace, corpus_id: str, triplets: Sequence[Triplet]) -> None:
@@ -259,20 +238,43 @@ def _eval_queries(ws: Workspace, corpus_id: str) -> tuple[Any, ...]:
     return ws.store.evalsets.current(corpus_id).queries
 
 
-def _newest(ws: Workspace, corpus_id: str) -> str | None:
-    """The model of the latest training that succeeded."""
+def _compare(
+    ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
+) -> dict[str, Any]:
+    """The report, stored; `promoted` says whether the challenger won its place."""
+    config = ws.config(corpus_id)
+    dataset = ws.store.evalsets.current(corpus_id)
+    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
+    challenger_id = params.get("model_id") or _newest(ws, corpus_id, params.get("run_id"))
+    champion_id = ws.store.models.alias(corpus_id, "champion")
+    readings, legs = ws.read_queries(corpus_id, queries, config, emit)
+    inputs = _run_systems(ws, corpus_id, config, dataset, readings, legs, (champion_id, challenger_id), emit)
+    report = build_report(inputs(evaluation_id))
+    won = report.summary["verdict"]["decision"] == "promote"
+    report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
+    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries)
+    return report.summary
+
+
+def _newest(ws: Workspace, corpus_id: str, run_id: str | None) -> str | None:
+    """The model of this run, or of the latest one that succeeded.
+
+    Raises:
+        EvaluationFailed: this run made no model; an older one is not taken in its place.
+    """
+    if run_id is not None:
+        run = ws.store.jobs.get(run_id)
+        if run.state is not State.SUCCEEDED:
+            raise EvaluationFailed(
+                f"The training {run_id} whose model was to be evaluated {run.state}: "
+                f"{(run.problem or {}).get('detail', 'it made no model.')}",
+                run_id=run_id,
+                state=run.state,
+            )
+        return str((run.result or {})["model_id"])
     for job in ws.store.jobs.list(corpus_id, JobKind.TRAIN, [State.SUCCEEDED], 1):
         return str((job.result or {})["model_id"])
     return None
-
-
-def _triplets_hash(triplets: Sequence[Triplet]) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for t in triplets:
-        digest.update(f"{t.query}\x1f{t.positive}\x1f{t.negative}\x1f{t.weight}\x1e".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:
@@ -299,20 +301,21 @@ def _run_systems(
     champion_id, challenger_id = models
     candidates = freeze(readings, config.reranking.tribrid_reranker_topn)
     ws.store.candidates.put(candidates.sha256, corpus_id, {"depth": candidates.depth, "doc_ids": candidates.doc_ids})
-    challenger = ws.learned(challenger_id) if challenger_id else None
-    champion: Scorer | None = ws.learned(champion_id) if champion_id and champion_id != challenger_id else None
+    challenger = ws.learned(challenger_id, config) if challenger_id else None
+    champion: Scorer | None = ws.learned(champion_id, config) if champion_id and champion_id != challenger_id else None
     local = ws.scorer(corpus_id, config) if config.reranking.reranker_mode == "local" else None
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
     arms = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
-    found = run_arms(readings, arms, "challenger", lambda name, done, total: emit(
+    found = run_arms(readings, arms, "challenger", time.perf_counter, lambda name, done, total: emit(
         "progress", {"stage": name, "done": done, "total": total}
     ))  # fmt: skip
-    compute_s = round(time.monotonic() - started, 3)
+    pairs = sum(len(reading.candidates) for reading in readings.values())
+    cost = ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
     training = ws.store.models.get(challenger_id).manifest if challenger_id else {}
     texts = _training_queries(ws, training)
     systems = {**legs, "retrieval": retrieval_arm(readings), **found.systems}
-    if champion_id is not None and champion_id == challenger_id:
+    if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
     after = "challenger" if challenger else "local" if local else None
     return lambda evaluation_id: EvaluationInputs(
@@ -323,7 +326,7 @@ def _run_systems(
         after=after,
         config=config.evaluation,
         latency_ms=found.latency_ms,
-        cost=dict(ws.local_cost("RERANK", "tribrid", len(readings), compute_s)),
+        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id)},
         leakage=leakage(dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed=found.failed,
         context={
@@ -349,21 +352,23 @@ def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _mine_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-    started = time.monotonic()
+    estimated, started = ws.estimate(job.kind, job.corpus_id), time.monotonic()
     triplet_set_id, mined = mine(ws, job.corpus_id, job.params, emit)
-    cost = ws.local_cost("EMB", "all-MiniLM-L6-v2", 0, round(time.monotonic() - started, 3))
-    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": dict(cost)}
+    model, took_s = ws.config(job.corpus_id).indexing.embedding_model, round(time.monotonic() - started, 3)
+    cost = ws.local_cost("EMB", model, mined.counts["queries_retrieved"], took_s, "query")
+    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
 
 
 def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-    started = time.monotonic()
+    estimated, started = ws.estimate(job.kind, job.corpus_id), time.monotonic()
     model = train(ws, job.corpus_id, job.job_id, job.params, emit, cancelled)
-    cost = ws.local_cost("RERANK", "tribrid", 0, round(time.monotonic() - started, 3))
-    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": model.manifest["metrics"], "cost": dict(cost)}
+    metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
+    cost = ws.local_cost("RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
+    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
 
 
 def _evaluate_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-    return evaluate(ws, job.corpus_id, job.job_id, job.params, emit).summary
+    return dict(evaluate(ws, job.corpus_id, job.job_id, job.params, emit))
 
 
 def _handler(

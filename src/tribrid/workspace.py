@@ -8,28 +8,34 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tribrid.config import Config, Environment, Origin, resolve
-from tribrid.corpus.prices import Prices, load_prices
-from tribrid.errors import ModelUnavailable, TribridError
+from tribrid.corpus.prices import Kind, Prices, load_prices
+from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.retrieval.index import Index
-from tribrid.retrieval.search import Retrieved, Retriever
+from tribrid.retrieval.search import Retriever
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
+from tribrid.scoring.loading import LoadOnce
 from tribrid.scoring.models import ensure_export
 from tribrid.scoring.onnx import Encoder
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
 from tribrid.store import Store
-from tribrid.types import Candidate
+from tribrid.types import LEGS, Candidate, Emit, JobKind, ScoredDoc
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
 _MODELS_KEPT = 8
+SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
+"""Measured on two cores (docs/benchmarks.md); only for the estimate before a job, its result says what it took."""
+KnownTokens = dict[tuple[str, int], PassageTokens]
+"""(doc_id, ordinal) → a passage's tokens."""
 
 
 def now_us() -> int:
@@ -50,10 +56,9 @@ class Workspace:
         self.data_dir: Path = environment.data_dir
         self.store = Store.open(self.data_dir, environment.database_url)
         self._lock = threading.RLock()
-        self._embedders: dict[str, PassageEmbedder] = {}
         self._indexes: dict[str, Index] = {}
-        self._scorers: dict[tuple[str, str, int], Scorer] = {}
-        self._broken: dict[tuple[str, str, int], TribridError] = {}
+        self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
+        self._scorers: LoadOnce[tuple[str, str, int], Scorer] = LoadOnce(self._load_scorer, _MODELS_KEPT)
 
     def close(self) -> None:
         """Close the store. The workspace is not used after it."""
@@ -66,8 +71,8 @@ class Workspace:
 
     @property
     def models_dir(self) -> Path:
-        """Where exports of base models are kept."""
-        return self.data_dir / "models"
+        """Where exports of base models are kept; several data folders may share it."""
+        return self.environment.models_dir or self.data_dir / "models"
 
     def settings(self, corpus_id: str | None = None) -> tuple[Config, dict[str, dict[str, Origin]]]:
         """The settings in force, for a corpus or in general, and where each came from."""
@@ -87,11 +92,10 @@ class Workspace:
         Raises:
             ModelUnavailable, MissingExtra: it cannot be loaded or exported.
         """
-        name = config.indexing.embedding_model
-        with self._lock:
-            if name not in self._embedders:
-                self._embedders[name] = PassageEmbedder(Encoder(ensure_export(self.models_dir, name, "encoder")))
-            return self._embedders[name]
+        return self._embedders.get(config.indexing.embedding_model)
+
+    def _load_embedder(self, name: str) -> PassageEmbedder:
+        return PassageEmbedder(Encoder(ensure_export(self.models_dir, name, "encoder")))
 
     def share_encoders(self, other: Workspace) -> None:
         """Use the encoders that another workspace has loaded, instead of loading them again."""
@@ -108,59 +112,110 @@ class Workspace:
         """Where the corpus's index lives. Corpus ids cannot hold a path separator (checked when created)."""
         return self.data_dir / "indexes" / corpus_id
 
-    def forget_corpus(self, corpus_id: str) -> None:
-        """Remove the corpus's index, which is derived data; its rows are the store's to delete."""
+    def forget_corpus(self, corpus_id: str, artifacts: Sequence[str], runs: Sequence[str]) -> None:
+        """Remove a deleted corpus's files: its index, its models' artifacts (no other corpus can share one: each says
+        which corpus it is of), its trainings' checkpoints.
+        """
         with self._lock:
             self._indexes.pop(corpus_id, None)
         shutil.rmtree(self.index_dir(corpus_id), ignore_errors=True)
+        for artifact in artifacts:
+            with suppress(ModelUnavailable):  # it is gone already
+                shutil.rmtree(self.store.artifacts.path(artifact), ignore_errors=True)
+        for run_id in runs:
+            shutil.rmtree(self.run_dir(run_id), ignore_errors=True)
 
     def run_dir(self, run_id: str) -> Path:
         """Where a training keeps its checkpoint."""
         return self.data_dir / "runs" / run_id
 
     def retriever(self, corpus_id: str, config: Config) -> Retriever:
-        """First-stage search over the corpus."""
-        return Retriever(self.index(corpus_id), self.embedder(config), config.retrieval)
+        """First-stage search over the corpus.
 
-    def read(self, corpus_id: str, query: str, retrieved: Retrieved, config: Config, depth: int) -> Reading:
-        """What a reranker reads of a search: the first `depth` candidates with their tokens."""
-        candidates = retrieved.candidates[:depth]
+        Raises:
+            StaleIndex: the passages were embedded by another encoder than the queries would be.
+        """
+        index, embedder = self.index(corpus_id), self.embedder(config)
+        made_with = index.fingerprint
+        if made_with is not None and not made_with.endswith(embedder.fingerprint):
+            raise StaleIndex(
+                f"The index of {corpus_id!r} was made with another encoder than {embedder.fingerprint}: index the "
+                "corpus again, or set indexing.embedding_model back.",
+                corpus_id=corpus_id,
+            )
+        return Retriever(index, embedder, config.retrieval)
+
+    def read(
+        self,
+        corpus_id: str,
+        query: str,
+        candidates: Sequence[Candidate],
+        config: Config,
+        known: KnownTokens | None = None,
+    ) -> Reading:
+        """What a reranker reads of a search: its candidates with their tokens.
+
+        Args:
+            known: passages that were read before, for who reads many lists of one corpus; it grows.
+        """
         embedder = self.embedder(config)
-        tokens = self._tokens(corpus_id, candidates, embedder, config.reranking.rerank_input_snippet_chars)
-        return Reading(query, embedder.query_tokens(query), candidates, tokens)
-
-    def _tokens(
-        self, corpus_id: str, candidates: Sequence[Candidate], embedder: PassageEmbedder, snippet_chars: int
-    ) -> list[PassageTokens]:
-        blobs = dict(self.index(corpus_id).tokens([c.passage.key for c in candidates]))
+        known = {} if known is None else known
+        wanted = [c.passage for c in candidates if c.passage.key not in known]
+        blobs = dict(self.index(corpus_id).tokens([p.key for p in wanted]))
         # A passage that a newer version of the index no longer holds is encoded from its text, as it was shown.
-        gone = [c.passage for c in candidates if c.passage.key not in blobs]
+        gone = [p for p in wanted if p.key not in blobs]
         if gone:
             blobs.update(zip([p.key for p in gone], embedder.embed_passages(gone)[1], strict=True))
-        return [embedder.codec.unpack(blobs[c.passage.key], snippet_chars) for c in candidates]
+        known.update((key, embedder.codec.unpack(blob)) for key, blob in blobs.items())
+        return Reading(query, embedder.query_tokens(query), candidates, [known[c.passage.key] for c in candidates])
+
+    def read_queries(
+        self, corpus_id: str, queries: Mapping[str, str], config: Config, emit: Emit
+    ) -> tuple[dict[str, Reading], dict[str, dict[str, list[ScoredDoc]]]]:
+        """Every query's candidates as they would be served, with their tokens; and each leg's own ranking."""
+        depth = config.reranking.tribrid_reranker_topn
+        retriever = self.retriever(corpus_id, config)
+        readings: dict[str, Reading] = {}
+        legs: dict[str, dict[str, list[ScoredDoc]]] = {leg: {} for leg in LEGS}
+        known: KnownTokens = {}  # lists share passages: each is held once
+        step = max(1, len(queries) // 20)
+        for number, (query_id, text) in enumerate(queries.items(), 1):
+            found = retriever.search(text, depth)
+            readings[query_id] = self.read(corpus_id, text, found.candidates, config, known)
+            for leg, run in found.leg_runs.items():
+                legs[leg][query_id] = list(run)
+            if number % step == 0:
+                emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
+        return readings, legs
 
     def statistics(self, corpus_id: str, config: Config) -> CorpusStatistics:
         """Document frequencies of the corpus as it is now."""
         embedder, index = self.embedder(config), self.index(corpus_id)
         snapshot = index.snapshot()
         keys = snapshot.keys()[:: max(1, index.count() // STATISTICS_PASSAGES)] if snapshot else []
-        found: list[PassageTokens] = []
-        for start in range(0, len(keys), 1000):
-            for blob in index.tokens(keys[start : start + 1000]).values():
-                tokens = embedder.codec.unpack(blob, config.reranking.rerank_input_snippet_chars)
-                # Only the ids are counted: vectors of a whole corpus would not fit.
-                found.append(PassageTokens(tokens.ids, tokens.vectors[:0], 0))
-        return CorpusStatistics.count(found, embedder.vocabulary)
+        passages = (
+            embedder.codec.unpack(blob).cut(config.reranking.rerank_input_snippet_chars)
+            for start in range(0, len(keys), 1000)
+            for blob in index.tokens(keys[start : start + 1000]).values()
+        )
+        return CorpusStatistics.count(passages, embedder.vocabulary)
 
-    def learned(self, model_id: str) -> LearnedScorer:
+    def learned(self, model_id: str, config: Config) -> LearnedScorer:
         """A trained model version, loaded once.
 
         Raises:
             ModelNotFound: no such version.
-            ModelUnavailable: its artifact cannot be read.
+            ModelUnavailable: its artifact cannot be read, or it was trained on another encoder's tokens.
         """
-        scorer = self._scorer(("learning", model_id, 0))
-        assert isinstance(scorer, LearnedScorer)  # noqa: S101 - by construction in _load
+        scorer = self._scorers.get(("learning", model_id, 0))
+        assert isinstance(scorer, LearnedScorer)  # noqa: S101 - by construction in _load_scorer
+        trained_on, now = scorer.reranker.manifest.get("encoder"), self.embedder(config).fingerprint
+        if trained_on != now:
+            raise ModelUnavailable(
+                f"Model {model_id} was trained on what {trained_on} reads; indexing.embedding_model is now {now}. "
+                "Train again.",
+                model_id=model_id,
+            )
         return scorer
 
     def scorer(self, corpus_id: str, config: Config) -> Scorer | None:
@@ -174,32 +229,17 @@ class Workspace:
             raise ModelUnavailable("Mode cloud is not part of this version: use learning, local or none.")
         if mode == "learning":
             champion = self.store.models.alias(corpus_id, "champion")
-            return self._scorer(("learning", champion, 0)) if champion else None
+            return self.learned(champion, config) if champion else None
         if mode == "local":
             name = config.reranking.reranker_local_model
             if not name:
                 raise ModelUnavailable(
                     "Mode local needs reranking.reranker_local_model: a Hugging Face id or a folder."
                 )
-            return self._scorer(("local", name, config.reranking.rerank_input_snippet_chars))
+            return self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
         return None
 
-    def _scorer(self, key: tuple[str, str, int]) -> Scorer:
-        with self._lock:
-            if key not in self._scorers:
-                if key in self._broken:  # do not try a broken model again with every search
-                    raise self._broken[key]
-                try:
-                    loaded = self._load(key)
-                except ModelUnavailable as error:
-                    self._broken[key] = error
-                    raise
-                while len(self._scorers) >= _MODELS_KEPT:
-                    del self._scorers[next(iter(self._scorers))]
-                self._scorers[key] = loaded
-            return self._scorers[key]
-
-    def _load(self, key: tuple[str, str, int]) -> Scorer:
+    def _load_scorer(self, key: tuple[str, str, int]) -> Scorer:
         kind, name, snippet_chars = key
         if kind == "learning":
             model = self.store.models.get(name)
@@ -207,6 +247,24 @@ class Workspace:
         folder = ensure_export(self.models_dir, name, "cross-encoder")
         return LocalScorer(name, HubCrossEncoder(folder, snippet_chars))
 
-    def local_cost(self, kind: Any, model: str, units: float, compute_s: float | None) -> Mapping[str, Any]:
-        """The cost entry of work done on this machine: 0 dollars and its seconds."""
-        return self.prices.estimate(kind, model, units, provider="local", compute_s=compute_s)
+    def estimate(self, kind: JobKind, corpus_id: str) -> dict[str, Any]:
+        """What a job will cost, before it runs: dollars, and seconds of this machine."""
+        config = self.config(corpus_id)
+        if kind is JobKind.EVALUATE and self.store.evalsets.versions(corpus_id):
+            queries = len(self.store.evalsets.current(corpus_id).queries)
+        else:
+            queries = config.mining.max_pairs
+        seconds = round(SECONDS_PER_QUERY[kind] * queries, 1)
+        if kind is JobKind.MINE:
+            return self.local_cost("EMB", config.indexing.embedding_model, queries, seconds, "query")
+        return self.local_cost("RERANK", "tribrid", queries * config.reranking.tribrid_reranker_topn, seconds)
+
+    def local_cost(
+        self, kind: Kind, model: str, units: int, compute_s: float, unit: Literal["pair", "query"] = "pair"
+    ) -> dict[str, Any]:
+        """The cost entry of work done on this machine: 0 dollars, its seconds, and how much was done.
+
+        Args:
+            units: pairs of query and passage read, or queries retrieved.
+        """
+        return {**self.prices.estimate(kind, model, units, provider="local", compute_s=compute_s), "unit": unit}

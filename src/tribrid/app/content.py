@@ -17,13 +17,14 @@ from tribrid.corpus.records import parse_records
 from tribrid.errors import InvalidInput
 from tribrid.evaluation.measures import recommend_primary
 from tribrid.mining.splits import QueryMatcher
-from tribrid.types import Document, Emit, JudgedQuery
+from tribrid.types import Document, Emit, JobKind, JudgedQuery
 from tribrid.workspace import Workspace
 
 UPSERT_BATCH = 500
 NAMED = 20
 """Rows named one by one in an answer; the rest is counted."""
 SKIPPED_NAMED = 100
+ALL = 1_000_000
 _RECORD_FILES = (".jsonl", ".ndjson", ".json")
 
 
@@ -73,8 +74,11 @@ class Content:
         Raises:
             CorpusNotFound.
         """
-        self.workspace.store.corpora.delete(corpus_id)
-        self.workspace.forget_corpus(corpus_id)
+        store = self.workspace.store
+        artifacts = [model.artifact for model in store.models.list(corpus_id)]
+        runs = [job.job_id for job in store.jobs.list(corpus_id, JobKind.TRAIN, limit=ALL)]
+        store.corpora.delete(corpus_id)
+        self.workspace.forget_corpus(corpus_id, artifacts, runs)
 
     def index(
         self,
@@ -95,7 +99,7 @@ class Content:
         store = self.workspace.store
         store.corpora.get(corpus_id)
         skipped: list[dict[str, Any]] = []
-        skipped_total, seen = 0, set[str]()
+        skipped_total, read, seen = 0, 0, set[str]()
         incoming = iter(records)
         while batch := list(itertools.islice(incoming, UPSERT_BATCH)):
             documents = {item.doc_id: item for item in batch if isinstance(item, Document)}
@@ -106,7 +110,8 @@ class Content:
                         skipped.append({"line": item.line, "reason": item.reason, "doc_id": item.doc_id})
             seen |= documents.keys() if mirror else set()
             store.documents.upsert(corpus_id, list(documents.values()))
-            emit("progress", {"stage": "reading", "done": len(seen), "total": None})
+            read += len(batch)
+            emit("progress", {"stage": "reading", "done": read, "total": None})
         if mirror:
             store.documents.delete(corpus_id, store.documents.hashes(corpus_id).keys() - seen)
         report = pipeline.index(self.workspace, corpus_id, emit)
@@ -271,6 +276,9 @@ class Content:
         """
         if corpus_id is not None:
             self.workspace.store.corpora.get(corpus_id)
+        for section, fields in overrides.items():
+            if fields is not None and not isinstance(fields, Mapping):
+                raise InvalidInput(f"{section}: must be an object of settings, or null.", setting=section)
         setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
         checked = check_overrides(setting)
         defaults = Config().model_dump(mode="json")

@@ -8,16 +8,14 @@ from typing import Any
 from tribrid import jobs
 from tribrid.app.views import job_view
 from tribrid.config import with_params
-from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
+from tribrid.errors import Cancelled, Failed, InvalidInput, ModelNotFound, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
 from tribrid.pipeline import refuse_leakage
-from tribrid.scoring.models import locate
+from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace import Workspace
 
 Watch = Callable[[Event], None]
-# Measured on two cores (docs/benchmarks.md); only for the estimate before a job, the report says what it took.
-_SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
 
 
 class Learning:
@@ -52,12 +50,14 @@ class Learning:
         """Queue a training on the newest triplets (or on those of a mining that is already queued).
 
         Raises:
-            CorpusNotFound, UnknownSetting, InvalidInput, NoTriplets, ModelUnavailable.
+            CorpusNotFound, UnknownSetting, InvalidInput, NoTriplets, ModelUnavailable, MissingExtra.
             Leakage: the triplets hold a query of the eval dataset.
         """
         store = self.workspace.store
         store.corpora.get(corpus_id)
         config = with_params(self.workspace.config(corpus_id), "training", hyperparameters or {})
+        if config.training.cross_encoder:
+            require_torch("Training a cross-encoder (training.cross_encoder)")
         locate(config.training.base_model)
         if not store.jobs.pending(corpus_id, JobKind.MINE):
             latest = store.triplets.latest(corpus_id)
@@ -76,7 +76,9 @@ class Learning:
         self._require_documents(corpus_id)
         self.workspace.store.evalsets.current(corpus_id)
         if model_id is not None:
-            self.workspace.store.models.get(model_id)
+            owner = self.workspace.store.models.get(model_id).corpus_id
+            if owner != corpus_id:
+                raise ModelNotFound(f"Corpus {corpus_id!r} has no model {model_id!r}.", model_id=model_id)
         pending = self.workspace.store.jobs.pending(corpus_id, JobKind.TRAIN)
         params = {"model_id": model_id} if model_id else {}
         if pending and not model_id:
@@ -138,14 +140,7 @@ class Learning:
 
     def estimate(self, kind: JobKind, corpus_id: str) -> dict[str, Any]:
         """What a job will cost, before it runs: dollars, and seconds of this machine."""
-        store = self.workspace.store
-        if kind is JobKind.EVALUATE and store.evalsets.versions(corpus_id):
-            queries = len(store.evalsets.current(corpus_id).queries)
-        else:
-            queries = self.workspace.config(corpus_id).mining.max_pairs
-        model = self.workspace.config(corpus_id).training.base_model
-        seconds = round(_SECONDS_PER_QUERY[kind] * queries, 1)
-        return {**self.workspace.local_cost("RERANK", model, queries, seconds), "estimate": True}
+        return {**self.workspace.estimate(kind, corpus_id), "estimate": True}
 
     def _submit(self, kind: JobKind, corpus_id: str, params: dict[str, Any]) -> Job:
         self.supervisor.ensure_worker()

@@ -94,7 +94,7 @@ class Registry:
                     "model_id": promotion.model_id,
                     "reason": promotion.reason,
                     "evaluation_id": promotion.evaluation_id,
-                    "at": iso(promotion.at_us),
+                    "at": iso(promotion.created_us),
                 }
                 for promotion in store.models.promotions(corpus_id)
             ],
@@ -125,7 +125,7 @@ class Registry:
 
     def _aliases(self, corpus_id: str) -> dict[str, Any]:
         models = self.workspace.store.models
-        return {name: models.alias(corpus_id, name) for name in ("champion", "previous")} | {"corpus_id": corpus_id}  # type: ignore[arg-type]
+        return {name: models.alias(corpus_id, name) for name in ("champion", "previous")} | {"corpus_id": corpus_id}
 
     def triplets(
         self, corpus_id: str, *, source: str | None = None, offset: int = 0, limit: int = 50

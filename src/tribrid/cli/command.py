@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -18,6 +19,11 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from tribrid.cli.terminal import Terminal
+from tribrid.corpus.jsonlines import text_fault
+from tribrid.errors import InvalidInput
+
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 P = ParamSpec("P")
 
@@ -79,7 +85,13 @@ def command(
         def run(ctx: typer.Context, data_dir: Path | None, as_json: bool, **typed: Any) -> None:
             before: Everywhere = ctx.obj
             session = Session(Terminal(as_json=as_json or before.as_json), data_dir or before.data_dir)
-            function(session, **typed)  # type: ignore[call-arg]
+            _check_text(typed)
+            try:
+                function(session, **typed)  # type: ignore[call-arg]
+                sys.stdout.flush()
+            except BrokenPipeError:
+                forget_stdout()
+                raise typer.Exit(EXIT_BROKEN_PIPE) from None
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         parameters = [
@@ -96,6 +108,18 @@ def command(
         return function
 
     return declare
+
+
+def _check_text(typed: Mapping[str, Any]) -> None:
+    """Refuse words that are not valid UTF-8. Lists are left alone: they hold paths, which may be anything."""
+    for name, value in typed.items():
+        if isinstance(value, str) and text_fault(value):
+            raise InvalidInput(f"{name} {text_fault(value)}.", argument=name)
+
+
+def forget_stdout() -> None:
+    """Nobody reads it any more: let what is left to flush go nowhere, instead of failing as the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:

@@ -304,3 +304,5 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("config", LOOK, config),
     ("doctor", LOOK, doctor),
 )
+
+NAMES = tuple(name for name, _, _ in _COMMANDS)

@@ -16,17 +16,17 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.cli.command import Session
-from tribrid.cli.following import EXIT_INTERRUPTED, Teller
+from tribrid.cli.command import EXIT_INTERRUPTED, Session
 from tribrid.cli.progress import gauge
 from tribrid.cli.reports import before_after, verdict_view
-from tribrid.cli.terminal import Terminal, facts, one_line, plain, seconds, table
+from tribrid.cli.telling import Teller
+from tribrid.cli.terminal import Terminal, Verbatim, facts, indented, one_line, plain, seconds, table
 from tribrid.config import read_environment
 from tribrid.demo.client import Client
 from tribrid.demo.collection import CORPUS_ID, Collection, collect
 from tribrid.demo.examples import Example, choose, relevant_rank
 from tribrid.demo.loop import Loop, Shown
-from tribrid.demo.memory import Memory, recall
+from tribrid.demo.memory import Memory, maker, recall
 from tribrid.demo.server import HOST, PORT, running_server
 from tribrid.errors import InvalidInput, MissingExtra
 from tribrid.evaluation.html import render_html
@@ -59,26 +59,25 @@ def demo(session: Session, *, fresh: bool, port: int | None) -> None:
 
 def _demo(session: Session, folder: Path, api_key: str | None, *, fresh: bool, port: int | None) -> None:
     terminal, started = session.terminal, time.monotonic()
+    memory = recall(folder)
+    if memory is not None and memory.evaluation_id and memory.made_by == maker() and not fresh:
+        terminal.note("The saved result of the last run; --fresh starts over.")
+        with _server(terminal, folder, port, api_key) as client:
+            loop = Loop(client, memory, folder, lambda name: _stage(terminal, name))
+            _tell(session, loop, loop.report(), started)
+        return
+    _check_extras()
     with _stage(terminal, "Reading the standard library"):
         collection = collect()
-    memory = recall(folder)
-    saved = memory is not None and memory.collection == collection.sha256 and not fresh
-    if not (saved and memory is not None and memory.evaluation_id):
-        _check_extras()
+    terminal.note(_about(collection))
+    empty = Memory(maker(), collection.sha256)
     with _server(terminal, folder, port, api_key) as client:
-        loop = Loop(
-            client, collection, memory or Memory(collection.sha256), folder, lambda name: _stage(terminal, name)
-        )
+        loop = Loop(client, memory or empty, folder, lambda name: _stage(terminal, name))
         if memory is None:
             loop.check_ours()
-        elif not saved:
-            loop.start_over()
-        if loop.done:
-            terminal.note("The result of the last run; `--fresh` starts over.")
-        else:
-            terminal.note(_about(collection))
-        report = loop.report() if loop.done else loop.run()
-        _tell(session, loop, report, started)
+        elif fresh or memory.collection != collection.sha256:
+            loop.start_over(empty)
+        _tell(session, loop, loop.run(collection), started)
 
 
 def _check_extras() -> None:
@@ -121,7 +120,7 @@ def _tell(session: Session, loop: Loop, report: Json, started: float) -> None:
     rows = loop.rows()
     _write(render_html(report, rows))
     chosen = choose(rows)
-    query = chosen[0].row["text"] if chosen else loop.any_query
+    query = chosen[0].row["text"] if chosen else rows[0]["text"]
     served = loop.search(query, _TOP)
     document = {
         "corpus_id": CORPUS_ID,
@@ -139,7 +138,7 @@ def _tell(session: Session, loop: Loop, report: Json, started: float) -> None:
         before_after(report),
         Text(),
         verdict_view(report),
-        *(Text(f"  Note: {plain(note)}", style="dim") for note in report["notes"]),
+        *(indented(f"Note: {note}", "dim") for note in report["notes"]),
         *_examples(report, chosen),
         Text(),
         _served(query, served),
@@ -189,7 +188,7 @@ def _served(query: str, served: Json) -> Text:
     """What the server answers now to the first example."""
     by = f"reranked by {served['model_id']}" if served["reranked"] else "not reranked"
     first = one_line(served["results"][0]["doc_id"], 80) if served["results"] else "nothing"
-    return Text(f"Served now for “{one_line(query, 60)}”, {by} in {served['took_ms']:.0f} ms: {first}")
+    return Text(f"Served now to “{one_line(query, 60)}”: {first} ({by}, {served['took_ms']:.0f} ms)")
 
 
 def _next_steps(session: Session, query: str) -> Iterator[RenderableType]:
@@ -205,4 +204,4 @@ def _next_steps(session: Session, query: str) -> Iterator[RenderableType]:
         f"{program} serve",
         f"curl -sS http://{HOST}:{PORT}/search -H 'Content-Type: application/json'{key} -d {shlex.quote(body)}",
     ):
-        yield Text(f"  {command}", no_wrap=True, overflow="ignore")
+        yield Verbatim(f"  {command}")

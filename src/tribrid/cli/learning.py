@@ -12,15 +12,17 @@ from rich.text import Text
 
 from tribrid.app import Tribrid
 from tribrid.cli.command import Session
-from tribrid.cli.following import follow, measured, words
+from tribrid.cli.following import follow
 from tribrid.cli.library import library
 from tribrid.cli.reports import cost_line, report_view
+from tribrid.cli.telling import measured, words
 from tribrid.cli.terminal import facts, moment, one_line, table
-from tribrid.errors import InvalidInput, RunNotFound, from_problem
+from tribrid.errors import Cancelled, Failed, InvalidInput, RunNotFound, from_problem
 from tribrid.evaluation.html import render_html
 from tribrid.types import Job, State
 
 _ROWS_PER_PAGE = 1000
+CANCEL_TIMEOUT_S = 20.0
 
 
 def mine(session: Session, corpus_id: str, *, max_pairs: int | None, sources: Sequence[str] | None, wait: bool) -> None:
@@ -123,9 +125,13 @@ def _job(
 
 def _check(outcome: Mapping[str, Any]) -> None:
     """Raise what a job that did not succeed ended with, as the error it was."""
-    if outcome["status"] == "succeeded":
+    if outcome["status"] == State.SUCCEEDED:
         return
-    raise from_problem(outcome["problem"])
+    if outcome["problem"]:
+        raise from_problem(outcome["problem"])
+    # A job that was cancelled before it ran has no more to say.
+    kind = Cancelled if outcome["status"] == State.CANCELLED else Failed
+    raise kind(f"The job ended as {outcome['status']}.", job_id=outcome["job_id"])
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -226,8 +232,11 @@ def runs(session: Session, run_id: str | None, about: About) -> None:
             found = tribrid.run_diff(run_id, about.diff)
             session.terminal.result(found, _difference(found))
         elif about.cancel:
-            answer = tribrid.cancel(run_id)
-            session.terminal.result(answer, _run_view(answer))
+            tribrid.cancel(run_id)
+            tribrid.supervisor.ensure_worker()  # it is a worker that ends a running job
+            tribrid.wait(run_id, timeout_s=CANCEL_TIMEOUT_S)
+            ended = tribrid.job(run_id)
+            session.terminal.result(ended, _run_view(ended))
         elif about.follow:
             tribrid.supervisor.ensure_worker()
             outcome = follow(session, tribrid, tribrid.wait(run_id, timeout_s=0))

@@ -32,7 +32,9 @@ def serve(session: Session, *, host: str | None, port: int | None, parent_pid: i
     with library(session) as tribrid:
         host, port = host or tribrid.environment.host, port or tribrid.environment.port
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        session.terminal.note(f"Serving {tribrid.environment.data_dir} on {url} (docs: {url}/docs). Ctrl-C stops it.")
+        session.terminal.note(
+            f"Starting on {url} with {tribrid.environment.data_dir}; docs at {url}/docs. Ctrl-C stops it."
+        )
         api.serve(tribrid, host, port)
         session.terminal.result({"served": url})
 
@@ -49,7 +51,7 @@ def config(session: Session, given: Sequence[str], unset: Sequence[str]) -> None
     corpus_id = names[0] if names else None
     overrides: dict[str, dict[str, Any]] = {}
     for name, value in (assignment(text) for text in given if "=" in text):
-        _put(overrides, name, value)
+        _put(overrides, name, None if value == "null" else value)
     for name in unset:
         _put(overrides, name, None)
     with library(session) as tribrid:

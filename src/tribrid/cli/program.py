@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -16,12 +15,9 @@ from typer.main import get_command
 
 import tribrid
 from tribrid.cli import commands
-from tribrid.cli.command import DataDir, Everywhere, Json
+from tribrid.cli.command import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, DataDir, Everywhere, Json, forget_stdout
 from tribrid.cli.terminal import Terminal
 from tribrid.errors import InvalidInput, TribridError, Unavailable
-
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 
 app = typer.Typer(
     name="tribrid",
@@ -74,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _forget_stdout()
+        forget_stdout()
         return EXIT_BROKEN_PIPE
     except OSError as error:
         return _told(_unusable(error), argv)
@@ -89,7 +85,7 @@ def _told(error: TribridError, argv: Sequence[str]) -> int:
         if terminal.as_json:
             terminal.json(error.problem())
     except BrokenPipeError:
-        _forget_stdout()
+        forget_stdout()
     return error.exit_code
 
 
@@ -105,8 +101,3 @@ def _unusable(error: OSError) -> Unavailable:
     """A file or folder that cannot be read or written, a full disk: the machine's, and the user's to mend."""
     where = f"{error.filename}: " if error.filename else ""
     return Unavailable(f"{where}{error.strerror or error}.", path=str(error.filename or ""))
-
-
-def _forget_stdout() -> None:
-    # The interpreter flushes stdout as it ends; what is left in it must go somewhere that does not complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

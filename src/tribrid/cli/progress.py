@@ -104,6 +104,6 @@ def _detail(data: Mapping[str, Any]) -> str:
         parts.append(f"{done / total:.0%}")
     if isinstance(rate, (int, float)) and rate > 0:
         parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-    if isinstance(left, (int, float)):
+    if isinstance(left, (int, float)) and done != total:
         parts.append(f"{seconds(left)} left")
     return ", ".join(parts)

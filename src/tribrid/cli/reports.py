@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.cli.terminal import facts, plain, seconds, table
+from tribrid.cli.terminal import facts, indented, plain, seconds, table
 
 Json = Mapping[str, Any]
 
@@ -30,9 +30,9 @@ def report_view(report: Json) -> RenderableType:
 def verdict_view(report: Json) -> RenderableType:
     """The decision and its reasons."""
     words, style = _BADGES[report["verdict"]["decision"]]
-    reasons = [Text(f"  {plain(reason)}") for reason in report["verdict"]["reasons"]]
+    reasons = [indented(reason) for reason in report["verdict"]["reasons"]]
     if report.get("promoted"):
-        reasons.append(Text("  It serves from the next search on."))
+        reasons.append(indented("It serves from the next search on."))
     return Group(Text(words, style=style), *reasons)
 
 
@@ -132,7 +132,7 @@ def _notes(report: Json) -> Iterator[RenderableType]:
     notes: Sequence[str] = report["notes"]
     if notes:
         yield Text()
-        yield from (Text(f"Note: {plain(note)}", style="dim") for note in notes)
+        yield from (indented(f"Note: {note}", "dim") for note in notes)
 
 
 def _keys(report: Json) -> list[str]:

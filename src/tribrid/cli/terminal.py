@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 PIPE_WIDTH = 140
 
 Justify = Literal["left", "right", "center"]
+
+
+class Verbatim(str):
+    """Text that must stay on one line, to be copied as it is: a command."""
 
 
 def plain(text: object) -> str:
@@ -36,10 +41,17 @@ def one_line(text: object, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+class _Console(Console):
+    """Rich's, but a pipe that nobody reads is an exception as everywhere else, instead of an exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
 
 
 class Terminal:
@@ -67,11 +79,11 @@ class Terminal:
 
     def show(self, item: RenderableType) -> None:
         """Print to stdout; strings without markup and without control characters."""
-        self.out.print(Text(plain(item)) if isinstance(item, str) else item)
+        self.out.print(Text(plain(item)) if isinstance(item, str) else item, soft_wrap=isinstance(item, Verbatim))
 
     def note(self, text: str, style: str = "") -> None:
         """A line to stderr: what is going on, not what was asked for."""
-        self.err.print(Text(plain(text), style=style))
+        self.err.print(Text(plain(text), style=style), soft_wrap=isinstance(text, Verbatim))
 
     def error(self, detail: str) -> None:
         self.err.print(Text.assemble(("error: ", "bold red"), plain(detail)), soft_wrap=True)
@@ -97,6 +109,11 @@ def facts(pairs: Mapping[str, object]) -> Table:
         if value is not None and value != "":
             made.add_row(name, value if isinstance(value, Text) else Text(plain(value)))
     return made
+
+
+def indented(text: str, style: str = "") -> RenderableType:
+    """A paragraph two columns in, all of its lines."""
+    return Padding(Text(plain(text), style=style), (0, 0, 0, 2))
 
 
 def seconds(value: float) -> str:

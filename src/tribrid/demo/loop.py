@@ -39,11 +39,10 @@ Stage = Callable[[str], AbstractContextManager[Shown]]
 
 
 class Loop:
-    """The loop of one collection on one server."""
+    """The loop on one server."""
 
-    def __init__(self, client: Client, collection: Collection, memory: Memory, folder: Path, stage: Stage) -> None:
+    def __init__(self, client: Client, memory: Memory, folder: Path, stage: Stage) -> None:
         self._client = client
-        self._collection = collection
         self._memory = memory
         self._folder = folder
         self._stage = stage
@@ -58,16 +57,11 @@ class Loop:
         """Seconds by stage, over all the runs of the demo that it took."""
         return self._memory.took_s
 
-    @property
-    def any_query(self) -> str:
-        """One of the eval dataset."""
-        return self._collection.evaluation[0].text
-
-    def start_over(self) -> None:
-        """Forget the corpus and all that came of it."""
+    def start_over(self, memory: Memory) -> None:
+        """Forget the corpus and all that came of it; go on with an empty memory."""
         with suppress(CorpusNotFound):  # an earlier run was stopped before it made one
             self._client.delete(f"/corpora/{CORPUS_ID}")
-        self._memory = Memory(collection=self._collection.sha256)
+        self._memory = memory
         remember(self._folder, self._memory)
 
     def check_ours(self) -> None:
@@ -81,19 +75,20 @@ class Loop:
         except CorpusNotFound:
             return
         raise Conflict(
-            f"{self._folder} has a corpus {CORPUS_ID!r} that the demo did not make. Choose another --data-dir.",
+            f"{self._folder} has a corpus {CORPUS_ID!r} that the demo did not make. Choose another --data-dir, "
+            f"or delete it: tribrid --data-dir {self._folder} corpora {CORPUS_ID} --delete",
             corpus_id=CORPUS_ID,
         )
 
-    def run(self) -> Json:
-        """Whatever of the loop is not done yet; the evaluation's report.
+    def run(self, collection: Collection) -> Json:
+        """Whatever of the loop on this collection is not done yet; the evaluation's report.
 
         Raises:
             TribridError: as the stage that failed says.
         """
         remember(self._folder, self._memory)
-        self._index()
-        self._label()
+        self._index(collection.documents)
+        self._label(collection)
         self._mine()
         self._train()
         self._evaluate()
@@ -117,8 +112,7 @@ class Loop:
         """What the server serves for a query now."""
         return self._client.post("/search", {"corpus_id": CORPUS_ID, "query": query, "top_k": top_k})
 
-    def _index(self) -> None:
-        documents = self._collection.documents
+    def _index(self, documents: Sequence[Document]) -> None:
         if self._memory.documents >= len(documents):
             return
         try:
@@ -136,11 +130,11 @@ class Loop:
                 remember(self._folder, self._memory)
                 progress.at(self._memory.documents)
 
-    def _label(self) -> None:
+    def _label(self, collection: Collection) -> None:
         if self._memory.labelled:
             return
-        self._client.put(f"/corpora/{CORPUS_ID}/eval_dataset", _judged(self._collection.evaluation))
-        self._client.put(f"/corpora/{CORPUS_ID}/judgments?replace=true", _judged(self._collection.training))
+        self._client.put(f"/corpora/{CORPUS_ID}/eval_dataset", _judged(collection.evaluation))
+        self._client.put(f"/corpora/{CORPUS_ID}/judgments?replace=true", _judged(collection.training))
         self._memory.labelled = True
         remember(self._folder, self._memory)
 

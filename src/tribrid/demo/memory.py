@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from tribrid import __version__
 
 
 @dataclass(slots=True)
@@ -13,13 +16,15 @@ class Memory:
     """How far the demo got. Empty ids: not there yet.
 
     Attributes:
-        collection: sha256 of the collection it was run on.
+        made_by: the interpreter and the version of Tribrid, which decide the collection.
+        collection: its sha256.
         documents: how many of its documents are indexed.
         labelled: whether judgments and eval dataset are stored.
         took_s: seconds by stage, over all the runs it took.
     """
 
-    collection: str = ""
+    made_by: str
+    collection: str
     documents: int = 0
     labelled: bool = False
     mine_job: str = ""
@@ -27,6 +32,11 @@ class Memory:
     evaluate_job: str = ""
     evaluation_id: str = ""
     took_s: dict[str, float] = field(default_factory=dict)
+
+
+def maker() -> str:
+    """This interpreter and this version of Tribrid."""
+    return f"Python {sys.version}, Tribrid {__version__}"
 
 
 def recall(folder: Path) -> Memory | None:

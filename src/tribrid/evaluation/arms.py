@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -55,7 +54,11 @@ def ranks(scorers: Iterable[tuple[str, Scorer | None]], challenger: LearnedReran
 
 
 def run_arms(
-    readings: Readings, arms: Sequence[tuple[str, Rank]], timed: str, report: Callable[[str, int, int], None]
+    readings: Readings,
+    arms: Sequence[tuple[str, Rank]],
+    timed: str,
+    clock: Callable[[], float],
+    report: Callable[[str, int, int], None],
 ) -> Arms:
     """Run each arm over all queries.
 
@@ -63,6 +66,7 @@ def run_arms(
         readings: the queries.
         arms: (name, scoring function).
         timed: the arm whose time a query goes into `latency_ms`.
+        clock: seconds, from any start.
         report: gets the arm's name, queries done and all, a few times an arm.
     """
     found = Arms()
@@ -71,10 +75,10 @@ def run_arms(
         rankings: dict[str, list[ScoredDoc]] = {}
         try:
             for number, (query_id, reading) in enumerate(readings.items(), 1):
-                started = time.perf_counter()
+                started = clock()
                 rankings[query_id] = ranked(reading, score(reading)) if reading.candidates else []
                 if name == timed and reading.candidates:
-                    found.latency_ms.append((time.perf_counter() - started) * 1000)
+                    found.latency_ms.append((clock() - started) * 1000)
                 if number % step == 0:
                     report(name, number, len(readings))
         except TribridError as error:

@@ -62,7 +62,7 @@ class Blend:
 
     def save(self, folder: Path, name: str) -> None:
         """Write `name`.safetensors, and `name`-trees-N.txt for each booster."""
-        arrays = {"mean": self.mean, "scale": self.scale, "weights": self.weights}
+        arrays = {"mean": self.mean, "scale": self.scale, "weights": self.weights, "trees": np.array(len(self.trees))}
         save_file(arrays, folder / f"{name}.safetensors", {"names": "\n".join(self.names)})
         for number, booster in enumerate(self.trees):
             (folder / f"{name}-trees-{number}.txt").write_text(booster.model_to_string(), "utf-8")
@@ -76,8 +76,10 @@ class Blend:
         """
         try:
             arrays = load_file(folder / f"{name}.safetensors")
-            paths = sorted(folder.glob(f"{name}-trees-*.txt"))
+            if any(arrays[part].shape != (len(names),) for part in ("mean", "scale", "weights")):
+                raise ModelUnavailable(f"The artifact's {name} has not one weight for each feature.")
+            paths = [folder / f"{name}-trees-{number}.txt" for number in range(int(arrays["trees"]))]
             boosters = tuple(lgb.Booster(model_str=path.read_text("utf-8")) for path in paths)
             return cls(tuple(names), arrays["mean"], arrays["scale"], arrays["weights"], boosters)
-        except (OSError, KeyError, SafetensorError, lgb.basic.LightGBMError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError, lgb.basic.LightGBMError) as error:
             raise ModelUnavailable(f"The artifact's {name} cannot be read: {error}") from error

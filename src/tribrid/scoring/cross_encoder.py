@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from tribrid.errors import ModelUnavailable, ScorerFailed
-from tribrid.scoring.onnx import FloatArray, load_session, load_tokenizer, pad, token_batches
+from tribrid.scoring.onnx import (
+    CHARS_PER_TOKEN_BOUND,
+    FloatArray,
+    load_session,
+    load_tokenizer,
+    pad,
+    token_batches,
+)
 from tribrid.scoring.pairs import PairEncoder, PairLimits
 from tribrid.scoring.tokens import passage_text
 
@@ -26,6 +33,8 @@ def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
         result: FloatArray = session.run(None, feed)[0]
     except Exception as error:
         raise ScorerFailed(f"The cross-encoder failed: {error}") from error
+    if not np.isfinite(result).all():
+        raise ScorerFailed("The cross-encoder gave something that is not a number.")
     return result
 
 
@@ -89,17 +98,19 @@ class HubCrossEncoder:
         self.manifest: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
         self._snippet_chars = snippet_chars
         self._tokenizer = load_tokenizer(folder, self.manifest["max_tokens"], cut="only_second")
+        # A query of half the model's length still leaves room for a passage.
+        self._query_tokenizer = load_tokenizer(folder, self.manifest["max_tokens"] // 2)
         self._session = load_session(folder / "model.onnx")
         self._inputs = {i.name for i in self._session.get_inputs()}
 
     def score(self, query: str, passages: Sequence[tuple[str, str]]) -> FloatArray:
-        """Logits float32 (n,); only the passage is shortened when a pair is too long.
+        """Logits float32 (n,); a query is cut at half the model's length, then the passage at what is left.
 
         Raises:
-            ScorerFailed: the query alone fills the model, or onnxruntime failed.
+            ScorerFailed: a pair cannot be read, or onnxruntime failed.
         """
-        # A query of half the model's length still leaves room for a passage.
-        short = query[: self.manifest["max_tokens"] * 2]
+        offsets = self._query_tokenizer.encode(query[: self.manifest["max_tokens"] * CHARS_PER_TOKEN_BOUND]).offsets
+        short = query[: max((end for _, end in offsets), default=0)]
         texts = [passage_text(title, text[: self._snippet_chars]) for title, text in passages]
         try:
             rows = self._tokenizer.encode_batch([(short, text) for text in texts])

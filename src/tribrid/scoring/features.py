@@ -7,7 +7,7 @@ must always be the whole list that is served, in training too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,22 +52,23 @@ class CorpusStatistics:
     mean_tokens: float
 
     @classmethod
-    def count(cls, passages: Sequence[PassageTokens], vocabulary: int) -> CorpusStatistics:
-        """Count document frequencies; with BM25's IDF, never negative."""
+    def count(cls, passages: Iterable[PassageTokens], vocabulary: int) -> CorpusStatistics:
+        """Count document frequencies in one pass, holding one passage; with BM25's IDF, never negative."""
         frequency = np.zeros(vocabulary, np.int64)
+        n = tokens = 0
         for passage in passages:
             frequency[np.unique(passage.ids)] += 1
-        n = len(passages)
+            n += 1
+            tokens += len(passage.ids)
         idf = np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
-        mean = float(np.mean([len(passage.ids) for passage in passages])) if passages else 1.0
-        return cls(idf, max(mean, 1.0))
+        return cls(idf, max(tokens / max(n, 1), 1.0))
 
 
 class _Segments:
     """All candidates' tokens in one row, with where each candidate begins. Empty passages get one zero token."""
 
     def __init__(self, passages: Sequence[PassageTokens], width: int) -> None:
-        blank = PassageTokens(np.full(1, -1, np.int64), np.zeros((1, width), np.float32), 0)
+        blank = PassageTokens(np.full(1, -1, np.int64), np.zeros((1, width), np.float32), 0, np.zeros(1, np.int64))
         filled = [p if len(p.ids) else blank for p in passages]
         self.lengths = np.array([len(p.ids) for p in filled])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.intp)
@@ -129,7 +130,8 @@ def _top_mean(values: Array, tokens: _Segments, k: int) -> Array:
     ranked = values[order]
     within = np.arange(len(values)) - tokens.starts[tokens.owner]
     sums = np.add.reduceat(np.where(within < k, ranked, 0.0), tokens.starts)
-    return sums / np.minimum(tokens.lengths, k)
+    mean: Array = sums / np.minimum(tokens.lengths, k)
+    return mean
 
 
 def _lexical_features(
@@ -201,15 +203,38 @@ def compute(
     *,
     unlike: frozenset[str] = frozenset(),
 ) -> Features:
-    """Every feature, float32 (n,), in a fixed order of names.
+    """Every feature, float32 (n,), in a fixed order of names: `describe`, then the memory's.
+
+    Args:
+        query, candidates, passages, statistics: as `describe`.
+        memory: past queries and what was good for them.
+        unlike: query clusters whose memory is not used: a training query's own.
+    """
+    features = describe(query, candidates, passages, statistics)
+    return features | remember(query, candidates, memory, unlike)
+
+
+def remember(
+    query: QueryTokens, candidates: Sequence[Candidate], memory: Memory, unlike: frozenset[str] = frozenset()
+) -> Features:
+    """The features that depend on past queries, float32 (n,)."""
+    found = memory.features(query.embedding, [c.doc_id for c in candidates], unlike)
+    return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+def describe(
+    query: QueryTokens,
+    candidates: Sequence[Candidate],
+    passages: Sequence[PassageTokens],
+    statistics: CorpusStatistics,
+) -> Features:
+    """The features that do not depend on past queries, float32 (n,).
 
     Args:
         query: the query.
         candidates: the whole served list in fused order, at least one.
         passages: the candidates' tokens, in the same order.
         statistics: of the corpus, frozen with the model.
-        memory: past queries and what was good for them.
-        unlike: query clusters whose memory is not used: a training query's own.
     """
     tokens = _Segments(passages, query.vectors.shape[1])
     idf = np.where(query.ids < len(statistics.idf), statistics.idf[np.minimum(query.ids, len(statistics.idf) - 1)], 0.0)
@@ -225,7 +250,6 @@ def compute(
     features["log_tokens"] = np.log1p(tokens.lengths)
     features["query_tokens"] = np.full(len(candidates), len(query.ids))
     features |= _relative(features)
-    features |= memory.features(query.embedding, [c.doc_id for c in candidates], unlike)
     return {name: values.astype(np.float32) for name, values in features.items()}
 
 

@@ -29,7 +29,7 @@ Scores = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that a reranker reads of one search: the query, the served candidates in fused order, their tokens."""
+    """All that a reranker reads of one search: the query, the served candidates in fused order, their whole tokens."""
 
     query: str
     tokens: QueryTokens
@@ -69,6 +69,10 @@ class LearnedReranker:
         self._folder = folder
         try:
             self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+            if self.manifest.get("format") != FORMAT:
+                raise ModelUnavailable(
+                    f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}."
+                )
             arrays = load_file(folder / KNOWLEDGE)
             served = self.manifest["served"]
             self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]))
@@ -82,12 +86,11 @@ class LearnedReranker:
             }
             self.cross_encoder_weight = float(served["cross_encoder_weight"])
             self._depth = int(served["cross_encoder_depth"])
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            self._snippet_chars = int(served["snippet_chars"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise ModelUnavailable(f"The artifact {folder.name[:12]} cannot be read: {error!r}") from error
-        if self.manifest.get("format") != FORMAT:
-            raise ModelUnavailable(
-                f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}."
-            )
+        if self.cross_encoder_weight > 0:
+            _ = self._cross_encoder  # loads, or the model is not served
 
     @cached_property
     def _cross_encoder(self) -> JointCrossEncoder:
@@ -114,7 +117,9 @@ class LearnedReranker:
         if part == "cross_encoder":
             fused = np.array([c.score for c in reading.candidates])
             return reorder_head(fused, self._read_head(reading, fused), 1e6)
-        features = compute(reading.tokens, reading.candidates, reading.passages, self.statistics, self._memory)
+        # What it was trained on and what it serves are cut alike, whatever the setting is now.
+        passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
+        features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
         name = "blend_without_memory" if part == "blend_without_memory" else "blend"
         scores = self._blends[name].score(features)
         if part == "served" and self.cross_encoder_weight > 0:
@@ -137,6 +142,7 @@ def write_artifact(
     blends: Mapping[str, Blend],
     statistics: CorpusStatistics,
     memory: Memory,
+    snippet_chars: int,
     cross_encoder_weight: float,
     cross_encoder_depth: int,
 ) -> None:
@@ -148,6 +154,7 @@ def write_artifact(
         "mean_tokens": statistics.mean_tokens,
         "memory": {"clusters": memory.clusters, "good": memory.good},
         "blends": {name: blend.names for name, blend in blends.items()},
+        "snippet_chars": snippet_chars,
         "cross_encoder_weight": cross_encoder_weight,
         "cross_encoder_depth": cross_encoder_depth,
     }

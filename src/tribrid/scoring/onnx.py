@@ -101,7 +101,7 @@ def pad(rows: Sequence[Sequence[int]], value: int = 0) -> IntArray:
 
 
 class Encoder:
-    """A sentence encoder exported by `tribrid.scoring.export`. Safe to call from several threads."""
+    """A sentence encoder exported by `tribrid.scoring.models.ensure_export`. Safe to call from several threads."""
 
     def __init__(self, folder: Path) -> None:
         """Load the export.
@@ -123,7 +123,7 @@ class Encoder:
         self._run = load_session(folder / "model.onnx")
 
     def encode(self, texts: Sequence[str], max_tokens: int | None = None) -> list[EncodedText]:
-        """Every text, in the order given; what goes beyond `max_tokens` tokens (default: the model's limit) is not read.
+        """Every text, in the order given, each cut at `max_tokens` tokens (default: the model's limit).
 
         Raises:
             ScorerFailed: onnxruntime failed on the batch.

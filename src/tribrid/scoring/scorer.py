@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
 from tribrid.types import ScoredDoc, rank_order
+
+LEAST_STEP = 1e-6
+"""Between the last score that a reranker gave and the first that it did not."""
 
 
 class Scorer(Protocol):
@@ -47,6 +51,16 @@ class LocalScorer:
         """See Scorer."""
         texts = [(c.passage.title, c.passage.text) for c in reading.candidates]
         return self._cross_encoder.score(reading.query, texts).astype(np.float64)
+
+
+def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDoc]:
+    """A reranked head and the first stage's tail as one list, best first. The tail's scores are of another kind: its
+    order and distances stay, and all of them are lowered, if need be, so that no score rises with rank.
+    """
+    if not head or not tail:
+        return [*head, *tail]
+    drop = max(0.0, tail[0].score - head[-1].score + LEAST_STEP)
+    return [*head, *(ScoredDoc(doc.doc_id, doc.score - drop) for doc in tail)]
 
 
 def ranked(reading: Reading, scores: Scores) -> list[ScoredDoc]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,11 +31,20 @@ class PassageTokens:
         ids: int64 (n,), vocabulary ids.
         vectors: float32 (n, WIDTH), L2-normalised up to rounding.
         title: tokens of the title; the first `title` rows.
+        ends: int64 (n,), character offset in the text where each token ends; 0 in the title.
     """
 
     ids: IntArray
     vectors: FloatArray
     title: int
+    ends: IntArray
+
+    def cut(self, snippet_chars: int) -> PassageTokens:
+        """The tokens of the title and of the first `snippet_chars` characters of the text."""
+        if len(self.ends) == 0 or self.ends[-1] <= snippet_chars:
+            return self
+        keep = self.title + int(np.searchsorted(self.ends[self.title :], snippet_chars, "right"))
+        return PassageTokens(self.ids[:keep], self.vectors[:keep], self.title, self.ends[:keep])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +94,8 @@ class TokenCodec:
             )
         )
 
-    def unpack(self, blob: bytes, snippet_chars: int) -> PassageTokens:
-        """The tokens of the title and of the first `snippet_chars` characters of the text.
+    def unpack(self, blob: bytes) -> PassageTokens:
+        """What was packed.
 
         Raises:
             StaleIndex: the bytes were written by another version of the format.
@@ -100,13 +110,9 @@ class TokenCodec:
         at += ends.nbytes
         scales = np.frombuffer(blob, np.float16, n, at)
         at += scales.nbytes
-        keep = (
-            n
-            if n == 0 or ends[-1] <= snippet_chars
-            else title + int(np.searchsorted(ends[title:], snippet_chars, "right"))
-        )
-        rows = np.frombuffer(blob, np.int8, keep * self.width, at).reshape(keep, self.width)
-        return PassageTokens(ids[:keep].astype(np.int64), rows * scales[:keep, None].astype(np.float32), title)
+        rows = np.frombuffer(blob, np.int8, n * self.width, at).reshape(n, self.width).astype(np.float32)
+        rows *= scales[:, None]
+        return PassageTokens(ids.astype(np.int64), rows, title, ends.astype(np.int64))
 
     def query(self, encoded: EncodedText) -> QueryTokens:
         """A query in the features' form; its vectors are projected, not rounded."""
@@ -125,6 +131,8 @@ class PassageEmbedder:
         self._encoder = encoder
         self._max_tokens = min(max_tokens, encoder.max_tokens)
         self.codec = TokenCodec(encoder.projection)
+        # A search needs its query twice, for the first stage and for the reranker; and people repeat queries.
+        self._query = lru_cache(maxsize=256)(lambda text: encoder.encode([text])[0])
         self.fingerprint = f"model={encoder.folder.name} tokens={self._max_tokens} codec={FORMAT}x{self.codec.width}"
 
     @property
@@ -145,8 +153,8 @@ class PassageEmbedder:
 
     def embed_query(self, text: str) -> FloatArray:
         """float32 (dim,), L2-normalised."""
-        return self._encoder.encode([text])[0].pooled
+        return self._query(text).pooled
 
     def query_tokens(self, text: str) -> QueryTokens:
         """The query as the features read it."""
-        return self.codec.query(self._encoder.encode([text])[0])
+        return self.codec.query(self._query(text))

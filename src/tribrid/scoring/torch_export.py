@@ -38,7 +38,9 @@ class EncoderGraph(torch.nn.Module):
 
     def __init__(self, source: Path) -> None:
         super().__init__()
-        self.model = AutoModel.from_pretrained(source, attn_implementation="eager", trust_remote_code=False)
+        self.model = AutoModel.from_pretrained(
+            source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+        )
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         hidden: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -51,7 +53,7 @@ class CrossEncoderGraph(torch.nn.Module):
     def __init__(self, source: Path) -> None:
         super().__init__()
         self.model = AutoModelForSequenceClassification.from_pretrained(
-            source, attn_implementation="eager", trust_remote_code=False
+            source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
         )
         if self.model.config.num_labels != 1:
             raise ModelUnavailable(f"A cross-encoder has one output; {source.name} has {self.model.config.num_labels}.")

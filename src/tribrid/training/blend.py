@@ -24,6 +24,8 @@ from tribrid.training.lists import UNKNOWN, TrainingList, memory_of, ndcg
 FUSED_SCALE = 30.0
 """Where the linear model starts: this many times the fused score and nothing else, i.e. the ranking as it is."""
 RIDGE = 0.03
+SURE = 1.64
+"""Standard errors by which a learned form must beat the fused ranking on held-out queries: 95 %, one-sided."""
 TREES, LEAVES, SHRINKAGE, BAGS = 100, 7, 0.03, 3
 _TREE_PARAMS = {
     "objective": "lambdarank",
@@ -77,19 +79,24 @@ def fit(rows: Rows, names: Sequence[str], form: Form, seed: int, bags: int = BAG
     start[list(names).index("fused")] = FUSED_SCALE * scale[list(names).index("fused")]
     if form == RETRIEVAL:
         return Blend(tuple(names), mean, scale, start)
-    weights = _fit_linear((rows.columns - mean) / scale, rows, start)
+    # Having been good for a past query never counts against a document: where every document has one query, as in
+    # generated data, the opposite would be learned ("already an answer, so not this one") and be true of the eval
+    # dataset too, and of no search after it.
+    rising = [int(name in MEMORY_FEATURES) for name in names]
+    weights = _fit_linear((rows.columns - mean) / scale, rows, start, rising)
     linear = Blend(tuple(names), mean, scale, weights)
     if form == LINEAR:
         return linear
     offset = linear.linear(rows.columns)
-    trees = tuple(_fit_trees(rows, offset, seed + bag) for bag in range(bags))
+    trees = tuple(_fit_trees(rows, offset, rising, seed + bag) for bag in range(bags))
     return Blend(linear.names, mean, scale, weights, trees)
 
 
-def _fit_linear(columns: Vector, rows: Rows, start: Vector) -> Vector:
+def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int]) -> Vector:
     """Weighted listwise softmax cross-entropy with a ridge towards `start`.
 
-    A list counts as much as its surest label; a candidate stands in the softmax's denominator by its weight.
+    A list counts as much as its surest label; a candidate stands in the softmax's denominator by its weight. Weights
+    of features that are `rising` are kept at 0 or more.
 
     References: Cao et al., Learning to rank: from pairwise approach to listwise approach, ICML 2007.
     """
@@ -112,13 +119,20 @@ def _fit_linear(columns: Vector, rows: Rows, start: Vector) -> Vector:
         residual = importance[owner] * (exponent / total[owner] - target)
         return float(value), columns.T @ residual + 2 * RIDGE * pull
 
-    found: Vector = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    found: Vector = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None) if up else (None, None) for up in rising],
+        options={"maxiter": 200},
+    ).x
     return found
 
 
-def _fit_trees(rows: Rows, offset: Vector, seed: int) -> lgb.Booster:
+def _fit_trees(rows: Rows, offset: Vector, rising: Sequence[int], seed: int) -> lgb.Booster:
     data = lgb.Dataset(rows.columns, rows.grades, weight=rows.weights, group=rows.sizes, init_score=offset)
-    return lgb.train({**_TREE_PARAMS, "seed": seed}, data, num_boost_round=TREES)
+    return lgb.train({**_TREE_PARAMS, "seed": seed, "monotone_constraints": list(rising)}, data, num_boost_round=TREES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,46 +167,54 @@ def choose(
     variants = [(form, memory) for memory in (False, True) for form in FORMS if form != RETRIEVAL or not memory]
     held_out: dict[tuple[Form, bool], list[Vector]] = {v: [np.zeros(0)] * len(lists) for v in variants}
     folds = [fold_of(item.cluster, config.seed, config.folds) for item in lists]
+    described = [item.described(statistics) for item in lists]
     for fold in range(config.folds):
-        inside = [item for item, own in zip(lists, folds, strict=True) if own != fold]
+        inside = [i for i, own in enumerate(folds) if own != fold]
         outside = [i for i, own in enumerate(folds) if own == fold]
-        if outside and any(item.teaches for item in inside):
-            _cross(lists, inside, outside, statistics, config.seed, held_out)
+        if outside and any(lists[i].teaches for i in inside):
+            _cross(lists, described, inside, outside, config.seed, held_out)
         report(fold + 1, config.folds)
     # A query counts as much as its surest label: guessed queries must not outvote real ones.
     sure = np.array([item.weights.max(initial=0.0) for item in lists])
-    scores = {
-        variant: float(
-            np.average(
-                [ndcg(s, item) if len(s) else 0.0 for s, item in zip(found, lists, strict=True)],
-                weights=sure if sure.sum() > 0 else None,
-            )
-        )
-        for variant, found in held_out.items()
+    weights = sure / sure.sum() if sure.sum() > 0 else np.full(len(lists), 1 / len(lists))
+    found = {
+        variant: np.array([ndcg(s, item) if len(s) else 0.0 for s, item in zip(of, lists, strict=True)])
+        for variant, of in held_out.items()
     }
-    # The simplest of the equally good: a form has to win, not to tie.
-    best = max(variants, key=lambda v: (round(scores[v], 4), -variants.index(v)))
+    scores = {variant: float(values @ weights) for variant, values in found.items()}
+    # The simplest of the equally good, and the fused ranking unless what was learned is better beyond chance.
+    unlearned = variants[0]
+    better = [v for v in variants if _surely_above(found[v] - found[unlearned], weights)]
+    best = max([unlearned, *better], key=lambda v: (round(scores[v], 4), -variants.index(v)))
     named = {f"{form}{'+memory' if memory else ''}": value for (form, memory), value in scores.items()}
     return Choice(best[0], best[1], named, held_out[best])
 
 
+def _surely_above(gains: Vector, weights: Vector) -> bool:
+    """Whether the weighted mean of per-query gains exceeds SURE of its own standard errors; weights sum to 1."""
+    mean = float(gains @ weights)
+    error = float(np.sqrt((weights**2) @ (gains - mean) ** 2))
+    return mean > SURE * error
+
+
 def _cross(
     lists: Sequence[TrainingList],
-    inside: Sequence[TrainingList],
+    described: Sequence[Features],
+    inside: Sequence[int],
     outside: Sequence[int],
-    statistics: CorpusStatistics,
     seed: int,
     held_out: dict[tuple[Form, bool], list[Vector]],
 ) -> None:
-    """Fit on `inside` and score `outside` in every variant."""
-    memory = memory_of(inside)
-    seen = [item.features(statistics, memory) for item in inside]
-    unseen = {i: lists[i].features(statistics, memory) for i in outside}
+    """Fit on `inside` and score `outside` in every variant; the memory is of `inside` alone."""
+    learned = [lists[i] for i in inside]
+    memory = memory_of(learned)
+    features = [known | item.remembered(memory) for known, item in zip(described, lists, strict=True)]
+    seen = [features[i] for i in inside]
     for (form, use_memory), found in held_out.items():
         names = feature_names(seen[0], use_memory)
-        blend = fit(stack(inside, seen, names), names, form, seed, bags=1)
+        blend = fit(stack(learned, seen, names), names, form, seed, bags=1)
         for i in outside:
-            found[i] = blend.score(unseen[i])
+            found[i] = blend.score(features[i])
 
 
 def feature_names(features: Features, use_memory: bool) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tribrid.scoring.features import CorpusStatistics, Features, compute
+from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
 from tribrid.scoring.memory import Memory
 from tribrid.scoring.tokens import PassageTokens, QueryTokens
 from tribrid.types import Candidate, Triplet
@@ -64,6 +65,14 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
     ]
 
 
+def triplets_sha256(triplets: Sequence[Triplet]) -> str:
+    """What was taught, as a hash (hex) of every query, pair and weight in order."""
+    digest = hashlib.sha256()
+    for t in triplets:
+        digest.update(f"{t.query}\x1f{t.positive}\x1f{t.negative}\x1f{t.weight}\x1e".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingList:
     """One query's served list with its labels; what every learner here is given.
@@ -97,11 +106,13 @@ class TrainingList:
         known = {grade for grade in self.grades.tolist() if grade != UNKNOWN}
         return len(known) > 1
 
-    def features(self, statistics: CorpusStatistics, memory: Memory) -> Features:
-        """The list's features, with the memory of its own cluster left out."""
-        return compute(
-            self.tokens, self.candidates, self.passages, statistics, memory, unlike=frozenset((self.cluster,))
-        )
+    def described(self, statistics: CorpusStatistics) -> Features:
+        """The features that do not depend on past queries: the same whatever is held out."""
+        return describe(self.tokens, self.candidates, self.passages, statistics)
+
+    def remembered(self, memory: Memory) -> Features:
+        """The memory's features, with what the list's own cluster left there taken out."""
+        return remember(self.tokens, self.candidates, memory, frozenset((self.cluster,)))
 
 
 def memory_of(lists: Sequence[TrainingList]) -> Memory:

@@ -97,7 +97,9 @@ def build(source: Path) -> tuple[Lower, Joint]:
             f"training.base_model must be a BERT-like encoder; {source.name} is {config.model_type!r}.",
             model_type=config.model_type,
         )
-    base: Any = AutoModel.from_pretrained(source, attn_implementation="eager", trust_remote_code=False)
+    base: Any = AutoModel.from_pretrained(
+        source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+    )
     layers = list(base.encoder.layer)
     split = max(1, len(layers) * 2 // 3) if len(layers) > 1 else 0
     lower = Lower(base.embeddings, layers[:split]).eval()
@@ -127,7 +129,7 @@ def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:
     """
     from tribrid.scoring.onnx import load_session
 
-    lower, joint = lower.eval(), joint.eval()
+    lower, joint = lower.cpu().eval(), joint.cpu().eval()
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, lower.embeddings.word_embeddings.num_embeddings, (3, 11), generator=generator)  # type: ignore[union-attr, arg-type]
     mask = torch.ones_like(ids)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch import Tensor
 from tribrid.config import TrainingConfig
 from tribrid.errors import Cancelled, TrainingFailed
 from tribrid.scoring.pairs import PairEncoder
-from tribrid.training.lists import TrainingList, ndcg
+from tribrid.training.lists import BAD, TrainingList, ndcg
 from tribrid.training.torch_joint import Joint, Lower, load_weights, save_weights
 from tribrid.types import Emit
 
@@ -58,15 +59,12 @@ class Loop:
         self._pairs, self._config, self._folder = pairs, config, folder
         self._emit, self._cancelled = emit, cancelled
         self._accelerator = Accelerator()
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": list(joint.layers.parameters()) + list(joint.head.parameters())},
-                # The mix of scores lives on another scale than the weights.
-                {"params": [joint.mix], "lr": config.learning_rate * 100, "weight_decay": 0.0},
-            ],
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-        )
+        groups: list[dict[str, Any]] = [
+            {"params": [*joint.layers.parameters(), *joint.head.parameters()]},
+            # The mix of scores lives on another scale than the weights.
+            {"params": [joint.mix], "lr": config.learning_rate * 100, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
         self.joint: Any
         self.joint, self._optimizer = self._accelerator.prepare(joint, optimizer)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -80,7 +78,6 @@ class Loop:
             Cancelled: as soon as `cancelled()` is true, between steps.
             TrainingFailed: the loss is not finite, or all scores have become the same.
         """
-        torch.manual_seed(self._config.seed)
         progress = self._resume()
         per_epoch = max(1, math.ceil(len(train) / self._config.batch_size))
         total = per_epoch * self._config.epochs
@@ -115,12 +112,14 @@ class Loop:
         """float64 (min(depth, n),): the cross-encoder's scores of the list's first `depth` candidates."""
         self.joint.eval()
         with torch.inference_mode():
-            found: np.ndarray[Any, Any] = self._score(item, list(range(min(depth, len(item.candidates))))).numpy()
+            found: np.ndarray[Any, Any] = self._score(item, list(range(min(depth, len(item.candidates))))).cpu().numpy()
         return found.astype(np.float64)
 
     def _step(self, batch: Sequence[TrainingList], step: int, total: int) -> float:
         """One optimiser step over a batch of lists; gradients are summed list by list, so memory stays small."""
         self.joint.train()
+        # Of each step anew: dropout after a resumption is what it would have been without the interruption.
+        torch.manual_seed(self._config.seed + step)
         warm = max(1, round(self._config.warmup_ratio * total))
         factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
@@ -130,6 +129,8 @@ class Loop:
         weight = sum(float(item.weights.max()) for item in batch)
         for item in batch:
             chosen = self._draw(item, step)
+            if len(chosen) < 2:
+                continue
             log_p = torch.log_softmax(self._score(item, chosen), dim=0)
             loss = -log_p[0] * float(item.weights.max()) / weight
             self._accelerator.backward(loss)
@@ -141,11 +142,15 @@ class Loop:
         return losses
 
     def _draw(self, item: TrainingList, step: int) -> list[int]:
-        """Positions of one positive, then negatives worse than it; half of them the best-ranked, half any."""
+        """Positions of one positive, then negatives worse than it; half of them the best-ranked, half any.
+
+        Negatives come from the head of the list, which is all that the cross-encoder will ever reorder.
+        """
         rng = random.Random(f"{self._config.seed}:{step}:{item.labels.query_id}")
         grades = item.grades
         positive = rng.choice(np.flatnonzero(grades == grades.max()).tolist())
-        worse = [i for i in np.flatnonzero(grades >= 0).tolist() if grades[i] < grades[positive]]
+        head_known = np.flatnonzero(grades[: self._config.cross_encoder_depth] >= 0).tolist()
+        worse = [i for i in head_known if grades[i] < grades[positive]]
         head = worse[: self._config.negatives_per_list // 2]
         rest = [i for i in worse if i not in head]
         return [positive, *head, *rng.sample(rest, min(len(rest), self._config.negatives_per_list - len(head)))]
@@ -159,7 +164,8 @@ class Loop:
         n = len(positions)
         fused = torch.tensor([item.candidates[i].score for i in positions], dtype=torch.float32, device=passage.device)
         many = query.float()[None].expand(n, -1, -1)
-        found: Tensor = self.joint(many, torch.ones(many.shape[:2], dtype=torch.int64), passage, mask, fused)
+        read = torch.ones(many.shape[:2], dtype=torch.int64, device=passage.device)
+        found: Tensor = self.joint(many, read, passage, mask, fused)
         return found
 
     def _precompute(self, lists: Sequence[TrainingList]) -> None:
@@ -189,10 +195,10 @@ class Loop:
             self._emit("progress", {"stage": "passages", "done": done, "total": len(order), "eta_s": left_s})
 
     def _used(self, item: TrainingList) -> list[Any]:
-        """Candidates whose states are needed: the labelled ones, and the head of the list that dev reorders."""
+        """Candidates whose states are needed: the head of the list, and what is known to be good below it."""
         head = self._config.cross_encoder_depth
-        known = item.grades
-        return [c for i, c in enumerate(item.candidates) if known[i] >= 0 or i < head]
+        grades = item.grades
+        return [c for i, c in enumerate(item.candidates) if i < head or grades[i] > BAD]
 
     def _evaluate(self, dev: Sequence[TrainingList], progress: Progress, total: int) -> None:
         """Dev nDCG@10 of the cross-encoder alone on the head of each list; keep the weights if it is the best."""
@@ -222,7 +228,13 @@ class Loop:
         staged = self._folder / f"{CHECKPOINT}.new"
         joint = self._accelerator.unwrap_model(self.joint)
         torch.save(
-            {"joint": joint.state_dict(), "optimizer": self._optimizer.state_dict(), "progress": vars(progress)}, staged
+            {
+                "joint": joint.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "progress": vars(progress),
+                "config": self._config.model_dump(mode="json"),
+            },
+            staged,
         )
         staged.replace(self._folder / CHECKPOINT)
         self._emit("log", {"message": "checkpoint", "step": progress.step})
@@ -231,9 +243,16 @@ class Loop:
         path = self._folder / CHECKPOINT
         if not path.is_file():
             return Progress()
-        saved = torch.load(path, weights_only=True)
-        self._accelerator.unwrap_model(self.joint).load_state_dict(saved["joint"])
-        self._optimizer.load_state_dict(saved["optimizer"])
+        try:
+            saved = torch.load(path, weights_only=True)
+            if saved["config"] != self._config.model_dump(mode="json") or not (self._folder / BEST).is_file():
+                raise ValueError("it is of another training")
+            self._accelerator.unwrap_model(self.joint).load_state_dict(saved["joint"])
+            self._optimizer.load_state_dict(saved["optimizer"])
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, UnpicklingError) as error:
+            # Torn by a loss of power, or settings changed while it waited: from the start is slower, and right.
+            self._emit("log", {"level": "warning", "message": f"the checkpoint is not used: {str(error)[:300]}"})
+            return Progress()
         progress = Progress(**saved["progress"])
         self._emit("log", {"message": "resumed from a checkpoint", "step": progress.step})
         return progress

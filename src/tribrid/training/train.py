@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from tribrid import __version__
 from tribrid.config import TrainingConfig
 from tribrid.errors import NoTriplets
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, Scores, reorder_head, write_artifact
+from tribrid.scoring.models import require_torch
 from tribrid.scoring.pairs import PairEncoder, PairLimits
 from tribrid.training.blend import Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.lists import TrainingList, memory_of, ndcg
 from tribrid.types import Emit
+from tribrid.version import __version__
 
 DEV_FOLD = 0
 WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -61,11 +64,14 @@ def train(
     """Train in `folder`, which keeps the checkpoint; started again in the same folder it goes on from there.
 
     Raises:
+        MissingExtra: a cross-encoder is wanted and torch is not installed.
         NoTriplets: no query has a candidate known to be better than another.
         Cancelled: `cancelled()` turned true.
         TrainingFailed: the cross-encoder diverged or collapsed.
     """
     started = time.monotonic()
+    if config.cross_encoder:
+        require_torch("Training a cross-encoder (training.cross_encoder)")
     lists = list(inputs.lists)
     teaching = sum(item.teaches for item in lists)
     if teaching == 0:
@@ -90,18 +96,24 @@ def train(
         "cross_encoder": cross_encoder,
         "queries": len(lists),
         "teaching_queries": teaching,
+        "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(time.monotonic() - started, 2),
     }
     manifest = {
         **inputs.facts,
         "config": config.model_dump(mode="json"),
-        "versions": {"tribrid": __version__, **{name: version(name) for name in _VERSIONS}},
+        "versions": {"tribrid": __version__, **_versions()},
         "metrics": metrics,
     }
     _write(inputs, lists, choice, config, artifact, weight, manifest)
-    if config.cross_encoder:
+    if cross_encoder["trained"]:
         shutil.copytree(folder / CROSS_ENCODER, artifact / CROSS_ENCODER)
     return Trained(artifact, manifest)
+
+
+def _versions() -> dict[str, str]:
+    """Of what decides a model's numbers and is installed: a blend alone needs no torch."""
+    return {name: version(name) for name in _VERSIONS if importlib.util.find_spec(name) is not None}
 
 
 def _progress(stage: str, done: int, total: int) -> dict[str, Any]:
@@ -119,7 +131,7 @@ def _write(
 ) -> None:
     """Fit what was chosen on all lists, and the same without memory for the report's ablation."""
     memory = memory_of(lists)
-    features = [item.features(inputs.statistics, memory) for item in lists]
+    features = [item.described(inputs.statistics) | item.remembered(memory) for item in lists]
     kinds = {"blend": choice.use_memory, **({"blend_without_memory": False} if choice.use_memory else {})}
     blends = {}
     for name, use_memory in kinds.items():
@@ -131,6 +143,7 @@ def _write(
         blends=blends,
         statistics=inputs.statistics,
         memory=memory,
+        snippet_chars=inputs.snippet_chars,
         cross_encoder_weight=weight,
         cross_encoder_depth=config.cross_encoder_depth,
     )
@@ -188,8 +201,6 @@ def _cross_encoder(
 
 
 def _write_config(folder: Path, limits: PairLimits) -> None:
-    import json
-
     (folder / "config.json").write_text(json.dumps({"limits": asdict(limits)}, indent=1), "utf-8")
 
 

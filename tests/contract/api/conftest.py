@@ -2,74 +2,23 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from tribrid.api.server import Server, listen
+from http_examples import DOCUMENTS, EVALUATION, TRAINING, ndjson
+from serving import Serve, running
+from tribrid.api import create_app
 from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
 from tribrid.types import Job, JobKind
 
-STARTUP_S = 30
-CLIENT_TIMEOUT_S = 5  # httpx's own default
-
-
-class Running:
-    """A server that is up."""
-
-    def __init__(self, server: Server, port: int, thread: threading.Thread) -> None:
-        self.server, self.port, self._thread = server, port, thread
-        self.url = f"http://127.0.0.1:{port}"
-        self._clients: list[httpx.Client] = []
-
-    def client(self, **headers: str) -> httpx.Client:
-        """A client that gives up as httpx does, closed when the server stops."""
-        client = httpx.Client(base_url=self.url, timeout=CLIENT_TIMEOUT_S, headers=headers)
-        self._clients.append(client)
-        return client
-
-    def begin_stop(self) -> None:
-        self.server.should_exit = True
-
-    def stop(self) -> None:
-        self.begin_stop()
-        for client in self._clients:
-            client.close()
-        self._thread.join(STARTUP_S)
-        assert not self._thread.is_alive(), "the server does not stop"
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=CLIENT_TIMEOUT_S)
-
-
-@contextmanager
-def running(app: FastAPI) -> Iterator[Running]:
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    server = Server(app)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    deadline = time.monotonic() + STARTUP_S
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it was up"
-        assert time.monotonic() < deadline, "the server does not start"
-        time.sleep(0.01)
-    up = Running(server, port, thread)
-    try:
-        yield up
-    finally:
-        up.stop()
-
-
-Serve = Callable[[FastAPI], Running]
+WARM_S = 120
 
 
 @pytest.fixture
@@ -97,7 +46,8 @@ def idle_tribrid(tmp_path: Path) -> Iterator[Tribrid]:
 @pytest.fixture
 def queued(idle_tribrid: Tribrid) -> Job:
     """A training run that nobody works on."""
-    return idle_tribrid.store.jobs.create(JobKind.TRAIN, "a", {})
+    job: Job = idle_tribrid.store.jobs.create(JobKind.TRAIN, "a", {})
+    return job
 
 
 @pytest.fixture
@@ -107,3 +57,38 @@ def bare_app(idle_tribrid: Tribrid) -> FastAPI:
     app.state.tribrid = idle_tribrid
     app.state.long_work = LongWork()
     return app
+
+
+@pytest.fixture(scope="module")
+def client(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a whole server: real Tribrid, real worker, models loaded."""
+    with Tribrid(tmp_path_factory.mktemp("served")) as tribrid:
+        client = serve_all(create_app(tribrid)).client()
+        deadline = time.monotonic() + WARM_S
+        while (response := client.get("/ready")).status_code != 200:
+            assert response.status_code == 503, response.text
+            assert int(response.headers["retry-after"]) > 0
+            assert time.monotonic() < deadline, response.text
+            time.sleep(0.1)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def corpus(client: httpx.Client) -> str:
+    """The id of an indexed corpus with judgments and an eval dataset."""
+    made = client.post("/corpora", json={"corpus_id": "notes", "name": "Notes"})
+    assert made.status_code == 201
+    assert made.headers["location"] == "/corpora/notes"
+    indexed = client.post("/corpora/notes/documents", content=ndjson(DOCUMENTS)).json()
+    assert indexed["documents"] == len(DOCUMENTS)
+    client.put("/corpora/notes/judgments", json={"queries": TRAINING}).raise_for_status()
+    client.put("/corpora/notes/eval_dataset", json={"queries": EVALUATION}).raise_for_status()
+    return "notes"
+
+
+@pytest.fixture
+def fresh(client: httpx.Client) -> Iterator[str]:
+    """The path of a new corpus, gone after the test."""
+    client.post("/corpora", json={"corpus_id": "fresh"}).raise_for_status()
+    yield "/corpora/fresh"
+    client.delete("/corpora/fresh")

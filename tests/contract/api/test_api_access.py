@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from serving import Serve
 from tribrid.api import create_app, serve
 from tribrid.api.auth import is_loopback
 from tribrid.api.server import listen
 from tribrid.app import Tribrid
-from tribrid.config import Environment
+from tribrid.config import read_environment
 from tribrid.errors import InvalidInput, Unavailable
 
 KEY = "a key with ü and : in it"
 
 
 @pytest.fixture(scope="module")
-def keyed(serve_all, tmp_path_factory: pytest.TempPathFactory) -> httpx.Client:
-    folder = tmp_path_factory.mktemp("keyed")
-    with Tribrid(environment=Environment(data_dir=folder, api_key=KEY)) as tribrid:
+def keyed(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    environment = read_environment().model_copy(update={"api_key": KEY})
+    with Tribrid(tmp_path_factory.mktemp("keyed"), environment=environment) as tribrid:
         yield serve_all(create_app(tribrid)).client()
 
 
 @pytest.fixture(scope="module")
-def open_client(serve_all, tmp_path_factory: pytest.TempPathFactory) -> httpx.Client:
-    with Tribrid(environment=Environment(data_dir=tmp_path_factory.mktemp("open"))) as tribrid:
+def open_client(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with Tribrid(tmp_path_factory.mktemp("open")) as tribrid:
         yield serve_all(create_app(tribrid)).client()
 
 
-def bearer(key: str, scheme: str = "Bearer") -> dict[str, bytes]:
-    return {"Authorization": f"{scheme} {key}".encode()}
+def bearer(key: str, scheme: str = "Bearer") -> dict[bytes, bytes]:
+    return {b"Authorization": f"{scheme} {key}".encode()}
 
 
 PATHS = ["/corpora", "/ready", "/metrics", "/docs", "/openapi.json", "/nowhere", "/health/", "//health"]
 STRANGERS = ["evil.example", "evil.example:8000", "localhost.evil.example", "[::1", "", "10.0.0.1"]
 
 
-STRANGE_KEYS = [{}, bearer("wrong"), bearer(KEY, "Basic"), bearer(KEY + "x"), {"Authorization": b"Bearer"}]
+STRANGE_KEYS = [{}, bearer("wrong"), bearer(KEY, "Basic"), bearer(KEY + "x"), {b"Authorization": b"Bearer"}]
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("headers", STRANGE_KEYS)
-def test_nothing_without_the_key(path: str, headers: dict[str, bytes], keyed: httpx.Client) -> None:
+def test_nothing_without_the_key(path: str, headers: dict[bytes, bytes], keyed: httpx.Client) -> None:
     response = keyed.get(path, headers=headers)
     assert response.status_code == 401, response.text
     assert response.json()["code"] == "unauthorized"
@@ -66,7 +68,7 @@ def test_health_is_everybodys(keyed: httpx.Client) -> None:
 
 
 def test_with_a_key_any_host_will_do(keyed: httpx.Client) -> None:
-    headers = {**bearer(KEY), "Host": b"search.example.com", "Origin": b"https://app.example.com"}
+    headers = {**bearer(KEY), b"Host": b"search.example.com", b"Origin": b"https://app.example.com"}
     assert keyed.get("/corpora", headers=headers).status_code == 200
 
 

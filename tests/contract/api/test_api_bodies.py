@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
+from serving import Running, Serve
 from tribrid.api import limits
 from tribrid.api.answers import Json, json_bytes
 from tribrid.api.auth import Guard
@@ -65,12 +67,12 @@ def app(folder: Path) -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-def server(app: FastAPI, serve_all):
+def server(app: FastAPI, serve_all: Serve) -> Running:
     return serve_all(app)
 
 
 @pytest.fixture(scope="module")
-def client(server) -> httpx.Client:
+def client(server: Running) -> httpx.Client:
     return server.client()
 
 
@@ -188,7 +190,7 @@ def test_an_array_too_long_to_read_whole(client: httpx.Client, monkeypatch: pyte
     assert "NDJSON" in refused(client.post("/upload", content=b"\n [1, 2, 3, 4]"), 413, "too_large")
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(app: FastAPI, folder: Path, server) -> None:
+def test_an_upload_that_breaks_off_leaves_nothing(app: FastAPI, folder: Path, server: Running) -> None:
     before = list(app.state.uploads)
     with server.connect() as connection:
         head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n"
@@ -201,5 +203,5 @@ def test_an_upload_that_breaks_off_leaves_nothing(app: FastAPI, folder: Path, se
 
 def test_a_full_disk(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("r+b", buffering=0) as full:
-        monkeypatch.setattr(limits.tempfile, "TemporaryFile", lambda dir: full)
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: full)
         assert "No space left" in refused(client.post("/upload", content=b"x"), 503, "unavailable")

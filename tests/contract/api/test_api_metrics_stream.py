@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from serving import Running, Serve
 from tribrid.api import metrics_stream, runs
 from tribrid.api.metrics_stream import HEARTBEAT_S
 from tribrid.api.problems import handle_problems
@@ -21,30 +22,34 @@ from tribrid.jobs.story import finish
 from tribrid.types import Job, State
 
 SSE = {"Accept": "text/event-stream"}
+Emit = Callable[[int], int]
+End = Callable[[], object]
 
 
 @pytest.fixture
-def server(bare_app: FastAPI, serve):
+def server(bare_app: FastAPI, serve: Serve) -> Running:
     handle_problems(bare_app)
     bare_app.include_router(runs.router)
     return serve(bare_app)
 
 
 @pytest.fixture
-def client(server) -> httpx.Client:
+def client(server: Running) -> httpx.Client:
     return server.client()
 
 
 @pytest.fixture
-def emit(idle_tribrid: Tribrid, queued: Job) -> Callable[..., int]:
+def emit(idle_tribrid: Tribrid, queued: Job) -> Emit:
     def append(step: int) -> int:
-        return idle_tribrid.store.events.append(queued.job_id, "metrics", {"step": step, "note": "ü\n\r\u2028x"})
+        data = {"step": step, "note": "ü\n\r\u2028x"}
+        seq: int = idle_tribrid.store.events.append(queued.job_id, "metrics", data)
+        return seq
 
     return append
 
 
 @pytest.fixture
-def end(idle_tribrid: Tribrid, queued: Job) -> Callable[[], object]:
+def end(idle_tribrid: Tribrid, queued: Job) -> End:
     return lambda: finish(idle_tribrid.store, queued.job_id, State.SUCCEEDED, result={"model_id": "m"})
 
 
@@ -72,7 +77,7 @@ def sse_events(raw: bytes) -> Iterator[dict[str, Any]]:
             yield {"id": int(event["id"]), "event": event["event"], "data": json.loads(event["data"])}
 
 
-def test_from_the_first_event_to_the_last(client: httpx.Client, queued: Job, emit, end) -> None:
+def test_from_the_first_event_to_the_last(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
     emit(1)
     later(0.5, lambda: emit(2))
     later(1.0, end)
@@ -87,7 +92,7 @@ def test_from_the_first_event_to_the_last(client: httpx.Client, queued: Job, emi
     assert events[0]["at"].endswith("+00:00")
 
 
-def test_an_event_comes_as_it_happens(client: httpx.Client, queued: Job, emit, end) -> None:
+def test_an_event_comes_as_it_happens(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
     with client.stream("GET", url(queued)) as response:
         pieces = response.iter_raw()
         for step in range(3):
@@ -101,7 +106,7 @@ def test_an_event_comes_as_it_happens(client: httpx.Client, queued: Job, emit, e
 
 @pytest.mark.parametrize("page", [1, 3, 7, 8, 9])
 def test_a_late_reader_misses_nothing(
-    page: int, client: httpx.Client, queued: Job, emit, end, monkeypatch: pytest.MonkeyPatch
+    page: int, client: httpx.Client, queued: Job, emit: Emit, end: End, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_stream, "PAGE", page)
     for step in range(6):
@@ -110,20 +115,20 @@ def test_a_late_reader_misses_nothing(
     assert [event["seq"] for event in lines(client.get(url(queued)))] == list(range(1, 9))
 
 
-def test_no_further_than_what_there_is(client: httpx.Client, queued: Job, emit) -> None:
+def test_no_further_than_what_there_is(client: httpx.Client, queued: Job, emit: Emit) -> None:
     emit(1)
     began = time.monotonic()
     assert len(lines(client.get(url(queued, "?follow=false")))) == 1
     assert time.monotonic() - began < 1
 
 
-def test_from_where_the_reader_was(client: httpx.Client, queued: Job, emit) -> None:
+def test_from_where_the_reader_was(client: httpx.Client, queued: Job, emit: Emit) -> None:
     for step in range(4):
         emit(step)
     assert [event["seq"] for event in lines(client.get(url(queued, "?follow=false&after_seq=2")))] == [3, 4]
 
 
-def test_server_sent_events(client: httpx.Client, queued: Job, emit, end) -> None:
+def test_server_sent_events(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
     emit(1)
     end()
     response = client.get(url(queued), headers=SSE)
@@ -134,7 +139,7 @@ def test_server_sent_events(client: httpx.Client, queued: Job, emit, end) -> Non
     assert events[0]["data"]["data"] == {"step": 1, "note": "ü\n\r\u2028x"}
 
 
-def test_a_connection_that_broke_goes_on(client: httpx.Client, queued: Job, emit, end) -> None:
+def test_a_connection_that_broke_goes_on(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
     emit(1)
     with client.stream("GET", url(queued), headers=SSE) as response:
         (first,) = sse_events(next(response.iter_raw()))
@@ -144,7 +149,7 @@ def test_a_connection_that_broke_goes_on(client: httpx.Client, queued: Job, emit
     assert [event["id"] for event in sse_events(response.content)] == [2, 3, 4]
 
 
-def test_an_event_source_that_has_it_all_is_sent_away(client: httpx.Client, queued: Job, end) -> None:
+def test_an_event_source_that_has_it_all_is_sent_away(client: httpx.Client, queued: Job, end: End) -> None:
     """EventSource reconnects when a stream ends; only 204 tells it not to."""
     end()
     assert client.get(url(queued), headers={**SSE, "Last-Event-ID": "2"}).status_code == 204
@@ -152,13 +157,15 @@ def test_an_event_source_that_has_it_all_is_sent_away(client: httpx.Client, queu
 
 @pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 40, "²"])
 def test_an_event_id_that_is_none(given: str, client: httpx.Client, queued: Job) -> None:
-    response = client.get(url(queued), headers={"Last-Event-ID": given.encode()})
+    response = client.get(url(queued), headers={b"Last-Event-ID": given.encode()})
     assert response.status_code == 422
     assert response.json()["field"] == "Last-Event-ID"
 
 
 @pytest.mark.parametrize(("headers", "beat"), [(SSE, b": "), ({}, b"\n")], ids=["sse", "ndjson"])
-def test_a_quiet_run_is_heard_of(headers: dict[str, str], beat: bytes, client: httpx.Client, queued: Job, end) -> None:
+def test_a_quiet_run_is_heard_of(
+    headers: dict[str, str], beat: bytes, client: httpx.Client, queued: Job, end: End
+) -> None:
     later(HEARTBEAT_S + 0.8, end)
     with client.stream("GET", url(queued), headers=headers, timeout=HEARTBEAT_S + 0.7) as response:
         assert response.read().startswith(beat)
@@ -187,7 +194,7 @@ def test_a_run_that_goes_with_its_corpus(client: httpx.Client, queued: Job, idle
     assert lines(client.get(url(queued))) == []
 
 
-def test_a_server_that_stops_does_not_wait_for_readers(server, queued: Job) -> None:
+def test_a_server_that_stops_does_not_wait_for_readers(server: Running, queued: Job) -> None:
     with httpx.stream("GET", server.url + url(queued), timeout=5) as response:
         began = time.monotonic()
         later(0.2, server.begin_stop)

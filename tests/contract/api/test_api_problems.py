@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.responses import StreamingResponse
 
+from serving import Serve
 from tribrid import errors
 from tribrid.api.answers import Json
 from tribrid.api.auth import Guard
@@ -80,7 +81,7 @@ def problem_app() -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-def client(serve_all) -> httpx.Client:
+def client(serve_all: Serve) -> httpx.Client:
     return serve_all(problem_app()).client()
 
 

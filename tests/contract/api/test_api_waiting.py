@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
+from serving import Running, Serve
 from tribrid.api.answers import Json
 from tribrid.api.problems import handle_problems
 from tribrid.api.waiting import FIRST_BYTE_S, MAX_LONG_WORK, job_response, work_response
@@ -55,13 +56,13 @@ def app(bare_app: FastAPI, idle_tribrid: Tribrid) -> FastAPI:
 
 
 @pytest.fixture
-def server(app: FastAPI, serve):
+def server(app: FastAPI, serve: Serve) -> Iterator[Running]:
     yield serve(app)
     app.state.release.set()
 
 
 @pytest.fixture
-def client(server) -> httpx.Client:
+def client(server: Running) -> httpx.Client:
     return server.client()
 
 
@@ -101,7 +102,7 @@ def test_white_space_until_the_answer(client: httpx.Client, queued: Job, idle_tr
     assert json.loads(body) == REPORT
 
 
-def test_a_client_with_a_short_patience_waits_for_a_long_job(client: httpx.Client, queued: Job, idle_tribrid) -> None:
+def test_an_impatient_client_waits_for_a_long_job(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
     later(3.2, lambda: succeed(idle_tribrid, queued))
     assert client.post(f"/wait/{queued.job_id}", timeout=2).json() == REPORT
 
@@ -157,7 +158,7 @@ def test_a_client_that_goes_away_leaves_its_job(client: httpx.Client, queued: Jo
     assert client.post(f"/wait/{queued.job_id}").json() == REPORT
 
 
-def test_many_who_wait_hold_up_nobody(server, queued: Job, idle_tribrid: Tribrid) -> None:
+def test_many_who_wait_hold_up_nobody(server: Running, queued: Job, idle_tribrid: Tribrid) -> None:
     answers: list[Any] = []
 
     def wait() -> None:
@@ -176,7 +177,7 @@ def test_many_who_wait_hold_up_nobody(server, queued: Job, idle_tribrid: Tribrid
     assert answers == [REPORT] * 60
 
 
-def test_a_server_that_stops_says_so(server, queued: Job) -> None:
+def test_a_server_that_stops_says_so(server: Running, queued: Job) -> None:
     client = httpx.Client(base_url=server.url, timeout=5)
     later(0.5, server.begin_stop)
     body = client.post(f"/wait/{queued.job_id}").json()
@@ -219,7 +220,7 @@ def test_long_work_goes_on_without_its_client(app: FastAPI, client: httpx.Client
     assert app.state.done == [2]
 
 
-def test_long_work_leaves_threads_to_others(app: FastAPI, server) -> None:
+def test_long_work_leaves_threads_to_others(app: FastAPI, server: Running) -> None:
     posted = [threading.Thread(target=httpx.post, args=(f"{server.url}/work",)) for _ in range(50)]
     for thread in posted:
         thread.start()

@@ -1,0 +1,381 @@
+"""Writes docs/reference/ from the program itself: `python docs/generate.py`; `--check` only tells what is stale.
+
+Settings come from the Pydantic models, commands from the Typer app, routes from the OpenAPI document, errors from the
+error tree, measures from MEASURES, variables from `read_environment`, events from their types. Where the program has
+a name but no sentence, the sentence stands here; a name without one ends the script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+# The output must not depend on who runs it: no setting of theirs, no path of their machine.
+for _name in [name for name in os.environ if name.startswith("TRIBRID_")]:
+    del os.environ[_name]
+
+from typer.main import get_command  # noqa: E402
+
+from tribrid import errors  # noqa: E402
+from tribrid.api.server import create_app  # noqa: E402
+from tribrid.app import Tribrid  # noqa: E402
+from tribrid.cli.program import __doc__ as PROGRAM  # noqa: E402
+from tribrid.cli.program import app  # noqa: E402
+from tribrid.config import ENV_PREFIX, Config, Environment, read_environment  # noqa: E402
+from tribrid.errors import TribridError  # noqa: E402
+from tribrid.evaluation.measures import MEASURES  # noqa: E402
+from tribrid.types import EventType, Signal  # noqa: E402
+
+FOLDER = Path(__file__).resolve().parent / "reference"
+NOTICE = "<!-- Written by docs/generate.py from the program itself. Edit the program, then run it. -->"
+
+_VARIABLES = {
+    "data_dir": "Folder that holds all state. Default: `~/.tribrid`.",
+    "database_url": "Where the rows are, such as `postgresql://user@host/name`. Default: SQLite in the data folder.",
+    "host": "Address that `tribrid serve` listens on. Beyond loopback only with an API key.",
+    "port": "Port that `tribrid serve` listens on.",
+    "api_key": "Key that every request but `GET /health` must send: `Authorization: Bearer <key>`. Default: none.",
+    "models_file": "Price list to use instead of the one that comes with Tribrid (`data/models.json`).",
+    "models_dir": "Folder of exported base models; several data folders may share it. Default: `models` in the data "
+    "folder.",
+}
+_MEASURES = {
+    "mrr@10": (
+        "1 / rank of the first relevant document, 0 if none is in the first 10; the mean over queries is MRR@10.",
+        "Voorhees, TREC-8 (1999)",
+    ),
+    "recall@5": ("Share of the query's relevant documents that are in the first 5.", ""),
+    "recall@10": ("Share of the query's relevant documents that are in the first 10.", ""),
+    "recall@20": ("Share of the query's relevant documents that are in the first 20.", ""),
+    "ndcg@10": (
+        "DCG of the first 10, the sum of grade / log2(rank + 1), over that of the best order. It alone counts grades.",
+        "Järvelin and Kekäläinen, TOIS (2002)",
+    ),
+    "map": (
+        "Mean over the query's relevant documents of precision at the rank where each stands, 0 for one not found.",
+        "Buckley and Voorhees, TREC (2005)",
+    ),
+    "judged@10": (
+        "Share of the first 10 that anybody has judged: how far the others can be trusted, not how good a ranking is.",
+        "",
+    ),
+}
+_EVENTS = {
+    "state": "`state`: queued, running, succeeded, failed or cancelled. `attempt`: the how-manieth start, from 1. "
+    "`interrupted`: the worker stopped in good order; the next one goes on.",
+    "progress": "`stage`, `done`, `total`; `eta_s` (seconds) where it is known.",
+    "metrics": "Per step: `step`, `epoch`, `loss`. Per measurement: `step`, `dev_ndcg@10`. Per stage: what it chose, "
+    "such as `stage: blend` with `held_out_ndcg@10` by form.",
+    "log": "`message`, and `level` where it is not info.",
+    "complete": "The last event of a run that succeeded: `state`, `result`.",
+    "error": "The last event of a run that failed or was cancelled: `state`, `problem`.",
+}
+_SIGNALS = {
+    "click": "The result was opened.",
+    "dwell": "It was read; `value` is seconds. 30 or more speak for the document.",
+    "copy": "Something of it was copied.",
+    "cite": "It was cited, by a person or in a generated answer.",
+    "thumbs_up": "Said to be good. With `thumbs_down` and `rating` an explicit judgment: it outranks all of the above.",
+    "thumbs_down": "Said to be bad.",
+    "rating": "`value` 1 to 5: 4 and 5 are good, 1 and 2 bad, 3 is neither.",
+}
+
+
+def settings() -> Iterator[str]:
+    """Every setting with its default, bounds and meaning."""
+    yield from _head("Settings", "")
+    yield (
+        "A value comes from the first of: the corpus's override (`PATCH /corpora/{corpus_id}/config`), the global "
+        f"override (`PATCH /config`), the environment (`{ENV_PREFIX}<SECTION>__<FIELD>`, such as "
+        f"`{ENV_PREFIX}RERANKING__RERANKER_MODE=none`), the default below. `tribrid config` shows each value and where "
+        "it came from. Every setting of `training` can also be given to one `POST /reranker/train` alone. An unknown "
+        "name is an error that names it."
+    )
+    definitions = Config.model_json_schema()["$defs"]
+    for section, field in Config.model_fields.items():
+        model: Any = field.annotation
+        rows = [
+            (f"`{section}.{name}`", _code(schema.get("default")), _bounds(schema), schema["description"])
+            for name, schema in definitions[model.__name__]["properties"].items()
+        ]
+        yield f"## {section}"
+        yield _table(("Setting", "Default", "Values", "Meaning"), rows)
+
+
+def commands() -> Iterator[str]:
+    """Every command with its arguments and options."""
+    group: Any = get_command(app)
+    yield from _head("Commands", "")
+    everywhere = [option for option in next(iter(group.commands.values())).params if option.rich_help_panel]
+    yield "Every command takes, before or after its name:"
+    yield _table(("Option", "Meaning"), [(_typed(option), option.help) for option in everywhere])
+    yield "The exit code says how it ended:"
+    yield "```text\n" + "\n".join((PROGRAM or "").strip().splitlines()[2:]) + "\n```"
+    for name, command in group.commands.items():
+        own = [param for param in command.params if not param.rich_help_panel and not getattr(param, "hidden", False)]
+        places = [param for param in own if not param.opts[0].startswith("-")]
+        options = [param for param in own if param not in places]
+        synopsis = " ".join(["tribrid", name, *map(_place, places), *(["[OPTIONS]"] if options else [])])
+        yield f"## {name}"
+        yield f"```text\n{synopsis}\n```"
+        yield _paragraphs(command.help)
+        if own:
+            rows = [(_typed(param), (param.help or "") + _option_default(param)) for param in [*places, *options]]
+            yield _table(("Argument or option", "Meaning"), rows)
+
+
+def routes() -> Iterator[str]:
+    """Every route with its parameters, body and an example of its answer."""
+    with tempfile.TemporaryDirectory() as folder, Tribrid(folder, environment=read_environment({})) as tribrid:
+        document = create_app(tribrid).openapi()
+    yield from _head("Routes", "")
+    yield (
+        "The same, to try out, is at `/docs` of a running server, and as an OpenAPI document at `/openapi.json`. "
+        "Every error is `application/problem+json` (RFC 9457) with a `code` of [errors](errors.md), a `detail` that "
+        "says what to do, and the `request_id`."
+    )
+    schemas = document["components"]["schemas"]
+    for tag in document["tags"]:
+        yield f"## {tag['name']}"
+        yield tag["description"]
+        for path, methods in document["paths"].items():
+            for method, route in methods.items():
+                if tag["name"] in route["tags"]:
+                    yield from _route(method.upper(), path, route, schemas)
+
+
+def _route(method: str, path: str, route: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
+    yield f"### {method} {path}"
+    yield f"{route['summary']}. {_paragraphs(route.get('description', ''))}".strip()
+    body = route.get("requestBody", {})
+    rows = [*_query_rows(route), *_body_rows(body, schemas)]
+    if rows:
+        yield _table(("Name", "In", "Values", "Meaning"), rows)
+    if body.get("description"):
+        yield f"Body: {body['description']}"
+    for kind, example in _examples(body):
+        yield f"For example, as `{kind}`:"
+        yield _example(example)
+    for status, answer in route["responses"].items():
+        for _, example in _examples(answer) if status != "default" else ():
+            yield f"Answers {status}: {answer['description']}"
+            yield _example(example)
+
+
+def _query_rows(route: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for given in route.get("parameters", ()):
+        if given["in"] != "path":
+            yield f"`{given['name']}`", given["in"], _shape(given["schema"]), given["description"]
+
+
+def _body_rows(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for content in body.get("content", {}).values():
+        fields = schemas.get(_ref(content["schema"]), {})
+        for name, schema in fields.get("properties", {}).items():
+            place = "body, required" if name in fields.get("required", ()) else "body"
+            yield f"`{name}`", place, _shape(schema), schema.get("description", "")
+
+
+def _examples(carrier: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Content types and their examples, of a body or an answer."""
+    for kind, content in carrier.get("content", {}).items():
+        examples = content.get("schema", {}).get("examples", ())
+        if "example" in content or examples:
+            yield kind, content.get("example", next(iter(examples), None))
+
+
+def tree() -> Iterator[str]:
+    """Every error with its code, status and exit code."""
+    yield from _head("Errors", "")
+    yield (
+        "Each has a stable `code` to program against, and a `detail` for people that may change. HTTP answers have "
+        "the status, commands the exit code, the library the exception (`from tribrid.errors import ...`)."
+    )
+    rows = [
+        (f"`{error.code}`", f"`{error.__name__}`", error.title, str(error.status), str(error.exit_code))
+        for error in _errors(TribridError)
+    ]
+    yield _table(("Code", "Exception", "Title", "HTTP status", "Exit code"), rows)
+    drawn = (errors.__doc__ or "").split("\n\n")[1]
+    yield "## The tree"
+    yield f"```text\n{drawn}\n```"
+
+
+def _errors(root: type[TribridError]) -> Iterator[type[TribridError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _errors(child)
+
+
+def measures() -> Iterator[str]:
+    """Every measure with its definition."""
+    yield from _head("Measures", "")
+    yield (
+        "All are 0 to 1, per query, and reports give their mean over the queries that have a relevant document (a "
+        "grade of 1 or more). The numbers are trec_eval's, computed by ir_measures. A query the ranking missed "
+        "counts 0. Ties are broken by `doc_id`, descending."
+    )
+    rows = [(f"`{key}`", f"`{name}`", *_MEASURES[key]) for key, name in MEASURES.items()]
+    yield _table(("In reports", "Name", "What it is", "Source"), rows)
+
+
+def variables() -> Iterator[str]:
+    """Every environment variable that is read."""
+    named = {name: field for name, field in Environment.model_fields.items() if name not in ("overrides", "cloud_keys")}
+    yield from _head("Environment", "")
+    rows = [
+        (
+            f"`{ENV_PREFIX}{name.upper()}`",
+            _VARIABLES[name]
+            + ("" if field.is_required() or not field.default else f" Default: {_code(field.default)}."),
+        )
+        for name, field in named.items()
+    ]
+    rows.append((f"`{ENV_PREFIX}<SECTION>__<FIELD>`", "Any of the [settings](settings.md)."))
+    rows += [(f"`{name}`", "Key of this rerank service, for mode `cloud`.") for name in _cloud_variables()]
+    yield _table(("Variable", "Meaning"), rows)
+
+
+def _cloud_variables() -> list[str]:
+    """The variables that hold keys, found by asking which of its likely names `read_environment` takes up."""
+    mode: Any = Config.model_fields["reranking"].annotation
+    providers = get_args(get_args(mode.model_fields["reranker_cloud_provider"].annotation)[0])
+    likely = {f"{provider.upper()}_API_KEY": "key" for provider in providers}
+    taken = read_environment(likely).cloud_keys
+    return [name for name in likely if name.removesuffix("_API_KEY").lower() in taken]
+
+
+def events() -> Iterator[str]:
+    """Every event of a run, and every feedback signal."""
+    yield from _head("Events and signals", "")
+    yield "## Events of a run"
+    yield (
+        "`GET /reranker/train/run/{run_id}/metrics` tells them from the first to the last, as NDJSON or, with "
+        "`Accept: text/event-stream`, as Server-Sent Events. Each is `seq` (from 1, without gaps), `type`, `at` (ISO "
+        "8601, UTC) and `data`. They are stored: a reader that comes late or again loses nothing."
+    )
+    yield _table(("Type", "What `data` holds"), [(f"`{kind}`", _EVENTS[kind]) for kind in get_args(EventType)])
+    yield "## Signals of feedback"
+    yield _table(("Signal", "Meaning"), [(f"`{signal}`", _SIGNALS[signal]) for signal in Signal])
+
+
+def _head(title: str, text: str) -> Iterator[str]:
+    yield NOTICE
+    yield f"# {title}"
+    if text:
+        yield text
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
+
+
+def _example(value: Any) -> str:
+    if isinstance(value, str):
+        return f"```text\n{value.strip()}\n```"
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"
+
+
+def _code(value: Any) -> str:
+    return "none" if value is None else f"`{json.dumps(value) if not isinstance(value, str) else value}`"
+
+
+def _ref(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    """The values that a schema allows, in words."""
+    if "anyOf" in schema:
+        return " or ".join(sorted(map(_bounds, schema["anyOf"]), key=lambda part: part != "none"))
+    if schema.get("type") == "null":
+        return "none"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None and high is None:
+        longest = f", at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
+        return f"{schema.get('type', 'any')}{longest}"
+    from_ = "above " if "exclusiveMinimum" in schema else ""
+    to = "below " if "exclusiveMaximum" in schema else ""
+    return f"{schema['type']}, {from_}{low:,g} to {to}{high:,.10g}" if high is not None else f"{schema['type']}, {low}+"
+
+
+def _shape(schema: Mapping[str, Any]) -> str:
+    """As `_bounds`, for what a route takes: lists and named enumerations as well."""
+    if "anyOf" in schema:
+        return _shape(next(part for part in schema["anyOf"] if part.get("type") != "null"))
+    if "items" in schema:
+        return f"list of {_shape(schema['items'])}"
+    return f"a {_ref(schema).lower()}" if _ref(schema) else _bounds(schema)
+
+
+def _place(param: Any) -> str:
+    name = param.metavar + ("..." if param.nargs == -1 else "")
+    return name if param.required else f"[{name}]"
+
+
+def _typed(param: Any) -> str:
+    if not param.opts[0].startswith("-"):
+        return f"`{param.metavar}`"
+    value = "" if param.is_flag else f" {param.metavar or param.name.upper()}"
+    return ", ".join(f"`{option}{value}`" for option in [*param.opts, *param.secondary_opts])
+
+
+def _option_default(param: Any) -> str:
+    if param.required and param.opts[0].startswith("-"):
+        return " Required."
+    shown = (
+        not param.opts[0].startswith("-") or param.default in (None, False, "", ()) or "Default" in (param.help or "")
+    )
+    return "" if shown else f" Default: {_code(param.default)}."
+
+
+PAGES = {
+    "settings.md": settings,
+    "commands.md": commands,
+    "routes.md": routes,
+    "errors.md": tree,
+    "measures.md": measures,
+    "environment.md": variables,
+    "events.md": events,
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the pages, or with --check compare them; 1 if one is stale."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is stale")
+    check = parser.parse_args(argv).check
+    FOLDER.mkdir(exist_ok=True)
+    stale = []
+    for name, page in PAGES.items():
+        path, text = FOLDER / name, "\n\n".join(page()) + "\n"
+        if not path.exists() or path.read_text("utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, "utf-8")
+    if stale:
+        sys.stdout.write(f"{'stale' if check else 'written'}: {', '.join(stale)}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

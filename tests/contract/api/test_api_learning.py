@@ -1,0 +1,181 @@
+"""The whole loop once through HTTP: mine, train, evaluate, promote, serve; and what is refused before it starts."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from http_examples import DOCUMENTS, EVALUATION, FAST_TRAINING, ndjson, ok, refused
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def loop(client: httpx.Client, corpus: str) -> dict[str, Any]:
+    """Mined, trained twice and evaluated, by calls that follow each other at once: the answers."""
+    mined = client.post("/reranker/mine", json={"corpus_id": corpus, "max_pairs": 500})
+    first = client.post("/reranker/train", json={"corpus_id": corpus, **FAST_TRAINING})
+    second = client.post("/reranker/train", json={"corpus_id": corpus, "seed": 14, **FAST_TRAINING})
+    report = client.post("/reranker/evaluate", json={"corpus_id": corpus})
+    return {"mined": mined, "first": first, "second": second, "report": report}
+
+
+def test_mining_answers_when_it_is_done(loop: dict[str, Any]) -> None:
+    mined = ok(loop["mined"])
+    assert mined["status"] == "succeeded"
+    assert mined["pairs"] > 0
+    assert mined["by_source"]["judgments"]["pairs"] > 0
+    assert mined["cost"]["usd"] == 0
+
+
+def test_training_answers_at_once(loop: dict[str, Any]) -> None:
+    first, second = ok(loop["first"], 202), ok(loop["second"], 202)
+    assert first["run_id"] == first["job_id"]
+    assert first["queued_behind"] == 0
+    assert second["queued_behind"] == 1, "one training at a time: the second waits for the first, and says so"
+    assert first["status_url"] == f"/reranker/train/run/{first['run_id']}" == loop["first"].headers["location"]
+    assert first["metrics_url"] == f"/reranker/train/run/{first['run_id']}/metrics"
+    assert first["cost_estimate"]["usd"] == 0
+
+
+def test_the_report_is_of_what_the_last_queued_training_made(loop: dict[str, Any]) -> None:
+    report = ok(loop["report"])
+    assert report["status"] == "succeeded"
+    assert report["run_id"] == loop["second"].json()["run_id"]
+    for side in ("before", "after"):
+        assert {"mrr@10", "recall@5", "recall@10", "recall@20", "ndcg@10", "map", "judged@10"} <= report[side].keys()
+    assert report["verdict"]["decision"] in ("promote", "keep")
+
+
+def test_a_run(client: httpx.Client, loop: dict[str, Any]) -> None:
+    run = ok(client.get(loop["first"].json()["status_url"]))
+    assert run["state"] == "succeeded"
+    assert run["params"]["epochs"] == 1
+    assert run["model_id"]
+    assert run["metrics"]
+
+
+def test_the_metrics_of_a_run(client: httpx.Client, loop: dict[str, Any]) -> None:
+    url = loop["first"].json()["metrics_url"]
+    events = [json.loads(line) for line in client.get(url).text.splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert {"state", "metrics", "complete"} <= {event["type"] for event in events}
+    assert events[-1]["type"] == "complete"
+
+
+def test_runs_and_their_difference(client: httpx.Client, loop: dict[str, Any]) -> None:
+    runs = ok(client.get("/reranker/train/runs", params={"corpus_id": "notes"}))["runs"]
+    ids = [run["run_id"] for run in runs]
+    assert ids == [loop["second"].json()["run_id"], loop["first"].json()["run_id"]]
+    diff = ok(client.get("/reranker/train/diff", params={"a": ids[1], "b": ids[0]}))
+    assert diff["differences"]["params.seed"] == {"a": None, "b": 14}
+
+
+def test_a_run_that_ended_cannot_be_cancelled(client: httpx.Client, loop: dict[str, Any]) -> None:
+    refused(client.post(f"{loop['first'].json()['status_url']}/cancel"), 409, "not_running")
+
+
+def test_a_job(client: httpx.Client, loop: dict[str, Any]) -> None:
+    job = ok(client.get(f"/jobs/{loop['mined'].json()['job_id']}"))
+    assert job["kind"] == "mine"
+    assert job["state"] == "succeeded"
+
+
+def test_triplets(client: httpx.Client, loop: dict[str, Any]) -> None:
+    page = ok(client.get("/reranker/triplets", params={"corpus_id": "notes", "limit": 2, "source": "judgments"}))
+    assert page["total"] > 2
+    assert len(page["triplets"]) == 2
+    assert {"source", "weight", "reason", "positive", "negative", "query"} <= page["triplets"][0].keys()
+
+
+def test_evaluations(client: httpx.Client, loop: dict[str, Any]) -> None:
+    report = loop["report"].json()
+    (row,) = ok(client.get("/reranker/evaluations", params={"corpus_id": "notes"}))["evaluations"]
+    assert row["evaluation_id"] == report["evaluation_id"]
+    stored = ok(client.get(f"/reranker/evaluations/{report['evaluation_id']}"))
+    assert stored["after"] == report["after"]
+    page = ok(client.get(f"/reranker/evaluations/{report['evaluation_id']}/queries", params={"limit": 3}))
+    assert page["total"] == len(EVALUATION)
+    assert len(page["queries"]) == 3
+
+
+def test_models_are_promoted_and_rolled_back(client: httpx.Client, loop: dict[str, Any]) -> None:
+    models = ok(client.get("/reranker/models", params={"corpus_id": "notes"}))
+    made = {model["run_id"]: model["model_id"] for model in models["models"]}
+    first = made[loop["first"].json()["run_id"]]
+    refused(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": first}), 422, "invalid_input")
+    promoted = ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": first, "reason": "a test"}))
+    assert promoted["champion"] == first
+    status = ok(client.get("/reranker/status", params={"corpus_id": "notes"}))
+    assert status["mode"] == "learning"
+    assert (status["model_id"], status["loaded"]) == (first, True)
+    searched = ok(client.post("/search", json={"corpus_id": "notes", "query": "open the soup"}))
+    assert searched["reranked"] is True
+    assert searched["model_id"] == first
+    assert ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))["champion"] == models["champion"]
+
+
+def test_work_that_nobody_waits_for(client: httpx.Client, corpus: str) -> None:
+    for path in ("/reranker/mine", "/reranker/evaluate"):
+        queued = ok(client.post(path, json={"corpus_id": corpus, "wait": False}), 202)
+        assert queued["state"] == "queued"
+        assert "cost_estimate" in queued
+        job = wait_for(client, queued["status_url"])
+        assert job["state"] == "succeeded", job
+        assert job["result"]["status"] == "succeeded"
+
+
+def test_a_training_that_is_waited_for(client: httpx.Client, loop: dict[str, Any]) -> None:
+    trained = ok(client.post("/reranker/train", json={"corpus_id": "notes", "wait": True, **FAST_TRAINING}))
+    assert trained["status"] == "succeeded"
+    assert trained["model_id"]
+
+
+def wait_for(client: httpx.Client, url: str) -> Any:
+    deadline = time.monotonic() + 120
+    while (job := client.get(url).json())["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+    return job
+
+
+def test_nothing_to_train_on(client: httpx.Client) -> None:
+    client.post("/corpora", json={"corpus_id": "empty"})
+    refused(client.post("/reranker/mine", json={"corpus_id": "empty"}), 409, "no_documents")
+    refused(client.post("/reranker/train", json={"corpus_id": "empty"}), 409, "no_triplets")
+    client.post("/corpora/empty/documents", content=ndjson(DOCUMENTS[:2]))
+    refused(client.post("/reranker/evaluate", json={"corpus_id": "empty"}), 409, "no_eval_dataset")
+    refused(client.get("/corpora/empty/eval_dataset"), 409, "no_eval_dataset")
+    refused(client.get("/reranker/triplets", params={"corpus_id": "empty"}), 409, "no_triplets")
+    refused(client.post("/reranker/promote", json={"corpus_id": "empty", "reason": "x"}), 409, "no_model")
+    refused(client.post("/reranker/rollback", json={"corpus_id": "empty"}), 409, "no_model")
+    refused(client.post("/reranker/mine", json={"corpus_id": "empty", "sources": ["logs"]}), 409, "no_triplets")
+    assert client.delete("/corpora/empty").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "field"),
+    [
+        ("/reranker/mine", {"max_pairs": 0}, "max_pairs"),
+        ("/reranker/mine", {"sources": ["gossip"]}, "sources.0"),
+        ("/reranker/mine", {"sources": []}, "sources"),
+        ("/reranker/train", {"epochs": 0}, "epochs"),
+        ("/reranker/train", {"batch_size": 1.5}, "batch_size"),
+        ("/reranker/train", {"learning_rate": None}, "learning_rate"),
+        ("/reranker/train", {"lr": 0.1}, "lr"),
+        ("/reranker/evaluate", {"model": "x"}, "model"),
+        ("/reranker/evaluate", {"wait": "perhaps"}, "wait"),
+    ],
+)
+def test_a_bad_field_is_named_before_anything_starts(
+    path: str, sent: Any, field: str, client: httpx.Client, corpus: str
+) -> None:
+    before = len(ok(client.get("/reranker/train/runs", params={"corpus_id": corpus}))["runs"])
+    response = client.post(path, json={"corpus_id": corpus, **sent})
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith(f"{field}: ")
+    assert len(ok(client.get("/reranker/train/runs", params={"corpus_id": corpus}))["runs"]) == before

@@ -1,0 +1,249 @@
+"""Every code block of the README and the guides, run as a reader would: page by page, from top to bottom.
+
+A page has a folder of its own with a copy of `docs/`, a data folder and a port of its own. Its bash blocks share their
+variables, as in one terminal; a block that ends with `tribrid serve` goes on in a second one until the page is done.
+What cannot run is marked `<!-- not run: reason -->`, and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "decisions").glob("*.md")),
+]
+# The benchmarks' commands take from minutes to hours; the reference is checked in test_reference.py.
+PAGES = [page for page in PAGES if page.name != "benchmarks.md"]
+INERT = {"text", "json", "ini", "mermaid"}
+NOT_RUN = {"README.md": 3, "guide-first-loop.md": 1}
+"""Blocks a page may leave out. A number that grows is a promise that nobody keeps: say why in the review."""
+PROGRAMS = ("curl", "jq")
+SERVE = "tribrid serve"
+DOCUMENTED = "http://localhost:8000"
+BLOCK_S, READY_S, STOP_S = 240, 120, 30
+# What the tests are short of is time: the docs' calls are the same, the work behind them is less. The whole training
+# has tests of its own.
+FAST = {"TRIBRID_TRAINING__CROSS_ENCODER": "false", "TRIBRID_EVALUATION__RESAMPLES": "200"}
+
+_FENCE = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """`reason`: why it is not run, if it is not."""
+
+    where: str
+    language: str
+    code: str
+    reason: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text("utf-8")
+    return [
+        Block(
+            f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            found["language"],
+            found["code"],
+            found["reason"],
+        )
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def runnable(page: Path) -> list[Block]:
+    return [block for block in blocks(page) if block.language not in INERT and block.reason is None]
+
+
+def needed(page: Path) -> list[str]:
+    """The programs that the page's blocks run, beside bash and Python."""
+    found = runnable(page)
+    typed = ["node"] if any(block.language == "typescript" for block in found) else []
+    return typed + [name for name in PROGRAMS if any(re.search(rf"\b{name}\b", block.code) for block in found)]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who follows a page: where they are, and what their terminal knows."""
+
+    folder: Path
+    port: int
+    environment: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def here(self, code: str) -> str:
+        return code.replace(DOCUMENTED, self.url)
+
+    def run(self, command: list[str], block: Block, code: str = "") -> None:
+        """Run a program on a block.
+
+        Raises:
+            Failed: it did not end well.
+        """
+        try:
+            done = subprocess.run(
+                command, input=code, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True,
+                timeout=BLOCK_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{block.where} did not end in {BLOCK_S} s:\n{block.code}", pytrace=False)
+        if done.returncode != 0:
+            told = f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            pytest.fail(f"{block.where} ended with {done.returncode}:\n{block.code}\n{told}", pytrace=False)
+
+    @property
+    def variables(self) -> Path:
+        """What the terminal's variables are, as bash reads them back."""
+        return self.folder / ".variables"
+
+
+def run_block(reader: Reader, block: Block, page: ExitStack) -> None:
+    if block.language == "bash":
+        lines = block.code.rstrip().splitlines()
+        serves = lines[-1].strip() == SERVE
+        run_bash(reader, block, "\n".join(lines[:-1] if serves else lines))
+        if serves:
+            page.enter_context(serving(reader, block))
+    elif block.language == "python":
+        reader.run([sys.executable, "-"], block, reader.here(block.code))
+    else:
+        reader.run(["node", "--input-type=module", "-"], block, javascript(reader, block.code))
+
+
+def run_bash(reader: Reader, block: Block, code: str) -> None:
+    """Run it in the page's terminal: variables set in one block are there in the next."""
+    kept = shlex.quote(str(reader.variables))
+    before = f"set -euo pipefail; set -a; [ ! -f {kept} ] || . {kept}\n"
+    reader.run(["bash"], block, f"{before}{reader.here(code)}\nexport -p > {kept}\n")
+
+
+@contextmanager
+def serving(reader: Reader, block: Block) -> Iterator[None]:
+    """`tribrid serve` in a second terminal, once it is ready."""
+    start = f"[ ! -f {shlex.quote(str(reader.variables))} ] || . {shlex.quote(str(reader.variables))}; exec {SERVE}"
+    log = reader.folder / "serve.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            ["bash", "-c", start], cwd=reader.folder, env=dict(reader.environment), stdout=stream, stderr=stream
+        )
+    try:
+        wait_until_up(reader, block, process, log)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            pytest.fail(f"{block.where}: the server did not stop in {STOP_S} s", pytrace=False)
+
+
+def wait_until_up(reader: Reader, block: Block, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    with httpx.Client(timeout=5) as client:
+        while True:
+            try:
+                # With a key set /ready answers 401 to whoever has none: the server is up, and the page has the key.
+                if client.get(f"{reader.url}/ready").status_code in (200, 401):
+                    return
+            except httpx.TransportError:
+                pass  # not listening yet
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{block.where}: the server is not up:\n{log.read_text()[-3000:]}", pytrace=False)
+            time.sleep(0.1)
+
+
+def javascript(reader: Reader, typescript: str) -> str:
+    """The block as Node runs it: without its types, and with the server put before the paths."""
+    prelude = "const plain = globalThis.fetch;\n"
+    prelude += f"globalThis.fetch = (path, init) => plain({json.dumps(reader.url)} + path, init);\n"
+    return prelude + re.sub(r"(\w+): string\b", r"\1", typescript)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    """A reader in an empty folder, beside a copy of the docs, with `tribrid` on the path."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    programs = tmp_path / ".bin"
+    programs.mkdir()
+    tribrid = programs / "tribrid"
+    tribrid.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m tribrid.cli "$@"\n')
+    tribrid.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        **FAST,
+        "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(ROOT / "src"),
+        "TRIBRID_DATA_DIR": str(tmp_path / ".tribrid"),
+        "TRIBRID_PORT": str(port),
+    }
+    return Reader(tmp_path, port, environment)
+
+
+RUN = [page for page in PAGES if runnable(page)]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_the_page_runs_as_it_stands(page: Path, reader: Reader, program: Callable[[str], str]) -> None:
+    for name in needed(page):
+        program(name)
+    with ExitStack() as second_terminals:
+        for block in runnable(page):
+            run_block(reader, block, second_terminals)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_not_run_is_counted(page: Path) -> None:
+    left_out = [block.where for block in blocks(page) if block.reason is not None]
+    assert len(left_out) == NOT_RUN.get(page.name, 0), left_out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_is_of_a_kind_that_is_known(page: Path) -> None:
+    known = INERT | {"bash", "python", "typescript"}
+    assert not [block.where for block in blocks(page) if block.language not in known]
+    assert page.read_text("utf-8").count("```") == 2 * len(blocks(page)), "a fence this test does not see"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_json_is_json(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "json":
+            json.loads(block.code)
+
+
+def test_the_pages_are_found() -> None:
+    """A pattern that matches nothing would pass all of the above."""
+    assert {page.name for page in RUN} >= {
+        "README.md",
+        "guide-first-loop.md",
+        "howto-train-evaluate.md",
+        "deploying.md",
+    }

@@ -1,0 +1,130 @@
+"""Learning an order: what can be learned is, noise is not, and nothing of a held-out cluster is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synthetic import training_list
+
+from tribrid.config import Config, TrainingConfig
+from tribrid.scoring.features import CorpusStatistics
+from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
+from tribrid.training.blend import (
+    LINEAR,
+    RETRIEVAL,
+    TREES_FORM,
+    Choice,
+    choose,
+    feature_names,
+    fit,
+    fold_of,
+    stack,
+)
+from tribrid.training.lists import TrainingList, memory_of, ndcg
+
+STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
+CONFIG: TrainingConfig = Config().training.model_copy(update={"folds": 3})
+
+
+def silent(_done: int, _all: int) -> None:
+    pass
+
+
+def chosen(lists: list[TrainingList], report: Callable[[int, int], None] = silent) -> Choice:
+    return choose(lists, STATISTICS, CONFIG, report)
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[list[TrainingList], Choice]:
+    lists = [training_list(seed, learnable=True) for seed in range(45)]
+    return lists, chosen(lists)
+
+
+def test_what_can_be_learned_is(learned: tuple[list[TrainingList], Choice]) -> None:
+    _, choice = learned
+    assert choice.form != RETRIEVAL
+    assert choice.scores[choice.form + ("+memory" if choice.use_memory else "")] > choice.scores[RETRIEVAL] + 0.2
+
+
+def test_held_out_scores_measure_what_is_reported(learned: tuple[list[TrainingList], Choice]) -> None:
+    lists, choice = learned
+    found = [ndcg(scores, item) for scores, item in zip(choice.held_out, lists, strict=True)]
+    name = choice.form + ("+memory" if choice.use_memory else "")
+    assert np.mean(found) == pytest.approx(choice.scores[name], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", [0, 100, 200, 300])
+def test_nothing_is_learned_from_noise(seed: int) -> None:
+    """Labels that have nothing to do with any feature leave the fused ranking as it is."""
+    assert chosen([training_list(seed + i, learnable=False) for i in range(30)]).form == RETRIEVAL
+
+
+def test_one_query_is_not_enough_to_learn_from() -> None:
+    choice = chosen([training_list(0, learnable=True)])
+    assert (choice.form, [len(s) for s in choice.held_out]) == (RETRIEVAL, [0])
+
+
+def test_one_cluster_is_never_split() -> None:
+    lists = [training_list(seed, learnable=True, cluster="same") for seed in range(6)]
+    assert len({fold_of(item.cluster, CONFIG.seed, CONFIG.folds) for item in lists}) == 1
+    assert chosen(lists).form == RETRIEVAL  # nothing outside it to learn from
+
+
+def test_folds_are_steady_and_spread() -> None:
+    folds = [fold_of(f"c{i}", 13, 5) for i in range(500)]
+    assert folds == [fold_of(f"c{i}", 13, 5) for i in range(500)]
+    assert min(folds.count(fold) for fold in range(5)) > 70
+    assert folds != [fold_of(f"c{i}", 14, 5) for i in range(500)]
+
+
+def test_lists_that_teach_nothing_are_no_trouble() -> None:
+    lists = [training_list(seed, learnable=True) for seed in range(12)]
+    mute = [replace(item, labels=replace(item.labels, grades={})) for item in lists[:4]]
+    assert len(chosen([*mute, *lists[4:]]).held_out) == 12
+
+
+def test_guesses_do_not_outvote_labels() -> None:
+    sure = [training_list(seed, learnable=True) for seed in range(30)]
+    guesses = [training_list(1000 + seed, learnable=False, weight=0.01) for seed in range(30)]
+    assert chosen([*sure, *guesses]).form != RETRIEVAL
+
+
+def test_progress_is_told_fold_by_fold() -> None:
+    told: list[tuple[int, int]] = []
+    chosen([training_list(seed, learnable=True) for seed in range(6)], lambda done, all_: told.append((done, all_)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_same_lists_give_the_same_choice(learned: tuple[list[TrainingList], Choice]) -> None:
+    lists, choice = learned
+    again = chosen(lists)
+    assert again.scores == choice.scores
+    for one, other in zip(again.held_out, choice.held_out, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("form", [RETRIEVAL, LINEAR, TREES_FORM])
+def test_memory_is_in_the_columns_only_if_it_is_used(form: str) -> None:
+    lists = [training_list(seed, learnable=True) for seed in range(6)]
+    memory = memory_of(lists)
+    features = [item.described(STATISTICS) | item.remembered(memory) for item in lists]
+    for use_memory in (False, True):
+        names = feature_names(features[0], use_memory)
+        assert set(MEMORY_FEATURES) <= set(names) if use_memory else not set(MEMORY_FEATURES) & set(names)
+        assert np.isfinite(fit(stack(lists, features, names), names, form, 1).score(features[0])).all()
+
+
+def test_having_been_good_never_counts_against_a_document() -> None:
+    """Each document is good for one query only, so memory of the others points away from the right answer."""
+    lists = [training_list(seed, learnable=True) for seed in range(20)]
+    memory = memory_of(lists)
+    features = [item.described(STATISTICS) | item.remembered(memory) for item in lists]
+    rng = np.random.default_rng(0)
+    for item, found in zip(lists, features, strict=True):
+        found["memory_best"] = np.where(item.grades > 0, 0.0, rng.random(len(item.grades))).astype(np.float32)
+    names = feature_names(features[0], use_memory=True)
+    weights = dict(zip(names, fit(stack(lists, features, names), names, LINEAR, 1).weights, strict=True))
+    assert all(weights[name] >= 0 for name in MEMORY_FEATURES)

@@ -1,0 +1,87 @@
+"""Triplets as lists: grades, weights, and the measure that training looks at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synthetic import training_list
+
+from tribrid.evaluation.measures import per_query
+from tribrid.training.lists import (
+    BAD,
+    BETWEEN,
+    GOOD,
+    UNKNOWN,
+    Labels,
+    labels_by_query,
+    memory_of,
+    ndcg,
+    triplets_sha256,
+)
+from tribrid.types import JudgedQuery, ScoredDoc, Source, Triplet
+
+
+def triplet(query_id: str, better: str, worse: str, weight: float = 1.0) -> Triplet:
+    return Triplet(query_id, f"text of {query_id}", (better, 0), (worse, 0), Source.LOGS, weight, "click")
+
+
+def test_grades_follow_from_who_is_better_than_whom() -> None:
+    (labels,) = labels_by_query([triplet("q", "a", "b"), triplet("q", "b", "c"), triplet("q", "d", "c")])
+    assert labels.grades == {"a": GOOD, "b": BETWEEN, "c": BAD, "d": GOOD}
+    assert sorted(labels.good) == ["a", "b", "d"]
+    assert labels.query == "text of q"
+
+
+def test_a_document_is_as_sure_as_its_surest_triplet() -> None:
+    (labels,) = labels_by_query([triplet("q", "a", "b", 0.2), triplet("q", "a", "c", 0.7)])
+    assert labels.weights == {"a": 0.7, "b": 0.2, "c": 0.7}
+
+
+def test_queries_come_in_the_order_in_which_they_appear() -> None:
+    found = labels_by_query([triplet("z", "a", "b"), triplet("y", "a", "b"), triplet("z", "a", "c")])
+    assert [labels.query_id for labels in found] == ["z", "y"]
+    assert labels_by_query([]) == []
+
+
+def test_what_nobody_spoke_of_is_unknown_and_never_bad() -> None:
+    item = training_list(0, learnable=True, n=4)
+    first, *rest = (c.doc_id for c in item.candidates)
+    known = replace(item, labels=Labels("q", "q", {first: GOOD, "elsewhere": BAD}, {first: 0.5, "elsewhere": 0.5}))
+    assert known.grades.tolist() == [GOOD, UNKNOWN, UNKNOWN, UNKNOWN]
+    assert known.weights.tolist() == [0.5, 0, 0, 0]
+    assert not known.teaches
+    assert replace(item, labels=Labels("q", "q", {first: GOOD, rest[0]: BAD}, {})).teaches
+
+
+def test_memory_holds_what_the_first_stage_missed() -> None:
+    item = training_list(0, learnable=True)
+    missed = replace(item, labels=Labels("q", "q", {"elsewhere": GOOD}, {"elsewhere": 1.0}))
+    assert memory_of([missed]).good == {"elsewhere": (0,)}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_measure_is_trec_evals(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    item = training_list(seed, learnable=False, n=25)
+    grades = {c.doc_id: int(g) for c, g in zip(item.candidates, rng.integers(0, 3, 25), strict=True) if rng.random() < 0.6}
+    grades |= {"missed": 2, item.candidates[0].doc_id: 1}
+    item = replace(item, labels=Labels("q", "q", grades, dict.fromkeys(grades, 1.0)))
+    scores = rng.permutation(25).astype(float)
+    run = {"q": [ScoredDoc(c.doc_id, s) for c, s in zip(item.candidates, scores, strict=True)]}
+    expected = per_query(run, [JudgedQuery("q", "q", grades)])["ndcg@10"]["q"]
+    assert ndcg(scores, item) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_list_without_anything_good_measures_zero() -> None:
+    item = training_list(0, learnable=True)
+    bad = {c.doc_id: BAD for c in item.candidates}
+    assert ndcg(np.arange(12.0), replace(item, labels=Labels("q", "q", bad, {}))) == 0
+
+
+def test_the_hash_is_of_what_is_taught() -> None:
+    these = [triplet("q", "a", "b"), triplet("q", "a", "c")]
+    assert triplets_sha256(these) == triplets_sha256(list(these))
+    assert len({triplets_sha256(t) for t in (these, these[::-1], these[:1], [], [triplet("q", "a", "b", 0.5)])}) == 5
+    assert triplets_sha256([triplet("\ud800", "a", "b")])

@@ -41,7 +41,8 @@ format: $(TOOLS) ## Rewrite the code in the house's format
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(TOOLS) ## Check the docs: run their code blocks, compare the reference with the program
+docs: $(TOOLS) ## Write the reference from the program, then run the docs' code blocks and check their links
+	@$(BIN)/python docs/generate.py
 	@$(BIN)/pytest tests/docs $(ARGS)
 
 .PHONY: smoke

@@ -51,7 +51,8 @@ def main() -> None:
                     for leg in LEGS:
                         runs[leg][query.query_id] = list(found.leg_runs[leg])
             row = [means(per_query(runs[column], queries, ["ndcg@10"]))["ndcg@10"] for column in columns]
-            print(f"| {folder.name} | {len(queries)} | " + " | ".join(f"{value:.4f}" for value in row) + " |", flush=True)
+            cells = " | ".join(f"{value:.4f}" for value in row)
+            print(f"| {folder.name} | {len(queries)} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ TOLERANCE = 1e-6
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="BEIR folder: corpus.jsonl, queries.jsonl and qrels")
-    parser.add_argument("--train", default="qrels_train.tsv", help="judgments to train from; 'none' for heuristics only")
+    parser.add_argument("--train", default="qrels_train.tsv", help="judgments to train from; none: heuristics only")
     parser.add_argument("--eval", default="qrels.tsv", help="judgments of the eval dataset")
     parser.add_argument("--split", action="store_true", help="halve the queries of --eval instead of using --train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[13], help="one training each, same data")
@@ -88,9 +88,7 @@ def ok(response: httpx.Response) -> Any:
 
 
 def body(queries: list[JudgedQuery]) -> dict[str, Any]:
-    return {
-        "queries": [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
-    }
+    return {"queries": [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]}
 
 
 def judged(folder: Path, name: str) -> list[JudgedQuery]:
@@ -133,73 +131,108 @@ def job_peak_mib(client: httpx.Client, run_id: str) -> float:
     return max(peaks, default=0) / 2**20
 
 
+class Stages:
+    """Wall time and peak memory of each stage, as rows to print."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._started = pid, time.monotonic()
+        self.rows: list[tuple[str, float, float]] = []
+
+    def start(self) -> None:
+        self._started = time.monotonic()
+
+    def done(self, name: str, peak: float | None = None) -> None:
+        self.rows.append((name, time.monotonic() - self._started, peak or peak_mib(self._pid)))
+
+
+def collections(args: argparse.Namespace) -> tuple[list[JudgedQuery], list[JudgedQuery]]:
+    """The judgments to train from and the eval dataset's."""
+    evaluation = judged(args.folder, args.eval)
+    if args.split:
+        halves: tuple[list[JudgedQuery], list[JudgedQuery]] = ([], [])
+        for query in evaluation:
+            halves[not in_training(query)].append(query)
+        return halves
+    return ([] if args.train == "none" else judged(args.folder, args.train)), evaluation
+
+
+def feed(
+    client: httpx.Client, folder: Path, training: list[JudgedQuery], evaluation: list[JudgedQuery], stages: Stages
+) -> None:
+    corpus = folder.name
+    ok(client.post("/corpora", json={"corpus_id": corpus}))
+    stages.start()
+    with (folder / "corpus.jsonl").open("rb") as stream:
+        indexed = ok(client.post(f"/corpora/{corpus}/documents", content=stream))
+    stages.done("index")
+    if training:
+        ok(client.put(f"/corpora/{corpus}/judgments", json=body(training)))
+    ok(client.put(f"/corpora/{corpus}/eval_dataset", json=body(evaluation)))
+    stages.start()
+    mined = ok(client.post("/reranker/mine", json={"corpus_id": corpus, "max_pairs": 500}))
+    stages.done("mine")
+    pairs = {source: found["pairs"] for source, found in mined["by_source"].items()}
+    print(f"## {corpus}\n\n{indexed['documents']} documents, {indexed['passages']} passages; pairs mined: {pairs}\n")
+
+
+def train_and_evaluate(
+    client: httpx.Client, corpus: str, seed: int, extra: dict[str, str], stages: Stages
+) -> dict[str, Any]:
+    call = {"corpus_id": corpus, "epochs": 2, "batch_size": 16, "seed": seed, **extra}
+    stages.start()
+    run_id = ok(client.post("/reranker/train", json=call))["run_id"]
+    with client.stream("GET", f"/reranker/train/run/{run_id}/metrics") as response:
+        for line in response.iter_lines():
+            sys.stderr.write(f"\r{line[:110]:110}")
+    stages.done(f"train (seed {seed})", job_peak_mib(client, run_id))
+    stages.start()
+    report: dict[str, Any] = ok(client.post("/reranker/evaluate", json={"corpus_id": corpus}))
+    if report.get("status") != "succeeded":
+        raise SystemExit(json.dumps(report, indent=1))
+    stages.done("evaluate")
+    delta, made = report["delta"]["ndcg@10"], report["training"]
+    print(
+        f"| {seed} | {report['before']['ndcg@10']:.4f} | {report['after']['ndcg@10']:.4f} "
+        f"| {delta['mean']:+.4f} [{delta['ci95'][0]:+.4f}, {delta['ci95'][1]:+.4f}] "
+        f"| {report['verdict']['decision']} | {made['blend']['form']}, memory {made['blend']['memory']} "
+        f"| {made['cross_encoder'].get('weight')} |",
+        flush=True,
+    )
+    return report
+
+
+def show(report: dict[str, Any], stages: Stages) -> None:
+    print("\n| system (last seed) | nDCG@10 | MRR@10 | R@10 |\n|---|---|---|---|")
+    for name, row in report["systems"].items():
+        if row:
+            print(f"| {name} | {row['ndcg@10']:.4f} | {row['mrr@10']:.4f} | {row['recall@10']:.4f} |")
+    print("\n| stage | seconds | peak memory, MiB |\n|---|---|---|")
+    for name, seconds, peak in stages.rows:
+        print(f"| {name} | {seconds:.1f} | {peak:.0f} |")
+    latency = report["latency_ms"]
+    print(f"\nReranking one query: p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms")
+
+
 def main() -> None:
     args = arguments()
-    evaluation = judged(args.folder, args.eval)
-    training: list[JudgedQuery] = []
-    if args.split:
-        training, evaluation = (
-            [q for q in evaluation if in_training(q)],
-            [q for q in evaluation if not in_training(q)],
-        )
-    elif args.train != "none":
-        training = judged(args.folder, args.train)
+    training, evaluation = collections(args)
     corpus = args.folder.name
-    stages: list[tuple[str, float, float]] = []
-
-    def timed(name: str, response: httpx.Response, started: float, pid: int) -> Any:
-        found = ok(response)
-        stages.append((name, time.monotonic() - started, peak_mib(pid)))
-        return found
-
+    extra = dict(pair.split("=", 1) for pair in args.set)
     with server(args.models_dir) as (client, pid):
-        ok(client.post("/corpora", json={"corpus_id": corpus}))
-        started = time.monotonic()
-        with (args.folder / "corpus.jsonl").open("rb") as stream:
-            indexed = timed("index", client.post(f"/corpora/{corpus}/documents", content=stream), started, pid)
-        if training:
-            ok(client.put(f"/corpora/{corpus}/judgments", json=body(training)))
-        ok(client.put(f"/corpora/{corpus}/eval_dataset", json=body(evaluation)))
-        started = time.monotonic()
-        call = {"corpus_id": corpus, "max_pairs": 500}
-        mined = timed("mine", client.post("/reranker/mine", json=call), started, pid)
-        print(f"## {corpus}\n\n{indexed['documents']} documents, {indexed['passages']} passages; {mined['by_source']}\n")
-        print("| seed | before | after | delta (95 %) | verdict | held-out blend | cross-encoder weight |")
+        stages = Stages(pid)
+        feed(client, args.folder, training, evaluation, stages)
+        print("| seed | before | after | delta (95 %) | verdict | blend | cross-encoder weight |")
         print("|---|---|---|---|---|---|---|")
-        report: dict[str, Any] = {}
-        for seed in args.seeds:
-            extra = dict(pair.split("=", 1) for pair in args.set)
-            call = {"corpus_id": corpus, "epochs": 2, "batch_size": 16, "seed": seed, **extra}
-            started = time.monotonic()
-            run_id = ok(client.post("/reranker/train", json=call))["run_id"]
-            for line in client.stream("GET", f"/reranker/train/run/{run_id}/metrics").__enter__().iter_lines():
-                sys.stderr.write(f"\r{line[:110]:110}")
-            stages.append((f"train (seed {seed})", time.monotonic() - started, job_peak_mib(client, run_id)))
-            started = time.monotonic()
-            report = timed("evaluate", client.post("/reranker/evaluate", json={"corpus_id": corpus}), started, pid)
-            if report.get("status") != "succeeded":
-                raise SystemExit(json.dumps(report, indent=1))
-            delta, made = report["delta"]["ndcg@10"], report["training"]
-            if seed != args.seeds[-1]:  # every seed is compared with retrieval, not with the seed before it
-                ok(client.post("/reranker/rollback", json={"corpus_id": corpus})) if report["promoted"] else None
-            print(
-                f"| {seed} | {report['before']['ndcg@10']:.4f} | {report['after']['ndcg@10']:.4f} "
-                f"| {delta['mean']:+.4f} [{delta['ci95'][0]:+.4f}, {delta['ci95'][1]:+.4f}] "
-                f"| {report['verdict']['decision']} | {made['blend']['form']}, memory {made['blend']['memory']} "
-                f"| {made['cross_encoder'].get('weight')} |"
-            )
-        print("\n| system | nDCG@10 | MRR@10 | R@10 |\n|---|---|---|---|")
-        for name, row in report["systems"].items():
-            if row:
-                print(f"| {name} | {row['ndcg@10']:.4f} | {row['mrr@10']:.4f} | {row['recall@10']:.4f} |")
-        print("\n| stage | seconds | peak memory, MiB |\n|---|---|---|")
-        for name, seconds, peak in stages:
-            print(f"| {name} | {seconds:.1f} | {peak:.0f} |")
+        for number, seed in enumerate(args.seeds, 1):
+            report = train_and_evaluate(client, corpus, seed, extra, stages)
+            if report["promoted"] and number < len(args.seeds):
+                # Every seed is compared with retrieval, not with the seed before it.
+                ok(client.post("/reranker/rollback", json={"corpus_id": corpus}))
+        show(report, stages)
         worst = check_means(client, report, evaluation)
-        print(f"\nLargest difference from ir_measures on the served rankings: {worst:.1e}")
-        print(f"Reranking one query: p50 {report['latency_ms']['p50']:.1f} ms, p95 {report['latency_ms']['p95']:.1f} ms")
-        if worst > TOLERANCE:
-            raise SystemExit(f"the report's means differ from ir_measures by {worst:.1e}")
+    print(f"Largest difference from ir_measures on the served rankings: {worst:.1e}")
+    if worst > TOLERANCE:
+        raise SystemExit(f"the report's means differ from ir_measures by {worst:.1e}")
 
 
 if __name__ == "__main__":

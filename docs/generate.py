@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import tempfile
@@ -17,21 +16,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-# The output must not depend on who runs it: no setting of theirs, no path of their machine.
-for _name in [name for name in os.environ if name.startswith("TRIBRID_")]:
-    del os.environ[_name]
+from typer.main import get_command
 
-from typer.main import get_command  # noqa: E402
-
-from tribrid import errors  # noqa: E402
-from tribrid.api.server import create_app  # noqa: E402
-from tribrid.app import Tribrid  # noqa: E402
-from tribrid.cli.program import __doc__ as PROGRAM  # noqa: E402
-from tribrid.cli.program import app  # noqa: E402
-from tribrid.config import ENV_PREFIX, Config, Environment, read_environment  # noqa: E402
-from tribrid.errors import TribridError  # noqa: E402
-from tribrid.evaluation.measures import MEASURES  # noqa: E402
-from tribrid.types import EventType, Signal  # noqa: E402
+from tribrid import errors
+from tribrid.api.server import create_app
+from tribrid.app import Tribrid
+from tribrid.cli.program import __doc__ as PROGRAM
+from tribrid.cli.program import app
+from tribrid.config import ENV_PREFIX, Config, Environment, read_environment
+from tribrid.errors import TribridError
+from tribrid.evaluation.measures import MEASURES
+from tribrid.types import EventType, Signal
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py from the program itself. Edit the program, then run it. -->"
@@ -133,6 +128,7 @@ def commands() -> Iterator[str]:
 
 def routes() -> Iterator[str]:
     """Every route with its parameters, body and an example of its answer."""
+    # The output must not depend on who runs it: no setting of theirs, no folder of their machine.
     with tempfile.TemporaryDirectory() as folder, Tribrid(folder, environment=read_environment({})) as tribrid:
         document = create_app(tribrid).openapi()
     yield from _head("Routes", "")

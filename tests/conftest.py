@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 import tiny
 
 REPO_ROOT = Path(__file__).resolve().parents[1]

@@ -49,7 +49,7 @@ def build_cross_encoder(folder: Path, texts: Iterable[str] = ()) -> Path:
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=256,
-        num_labels=1,
+        num_labels=1,  # type: ignore[call-arg]
     )
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder

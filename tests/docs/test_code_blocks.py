@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +41,16 @@ PROGRAMS = ("curl", "jq")
 SERVE = "tribrid serve"
 DOCUMENTED = "http://localhost:8000"
 BLOCK_S, READY_S, STOP_S = 240, 120, 30
-# What the tests are short of is time: the docs' calls are the same, the work behind them is less. The whole training
+# What the tests are short of is time: the calls are the docs' own, the work behind them is less. Training as a whole
 # has tests of its own.
-FAST = {"TRIBRID_TRAINING__CROSS_ENCODER": "false", "TRIBRID_EVALUATION__RESAMPLES": "200"}
+FAST = {
+    "TRIBRID_TRAINING__CROSS_ENCODER": "false",
+    "TRIBRID_TRAINING__FOLDS": "2",
+    "TRIBRID_EVALUATION__RESAMPLES": "200",
+    "OMP_NUM_THREADS": "1",
+}
+LONG_PAGES = ("routes.md", "commands.md", "__pycache__")
+"""Left out of the folder that a reader indexes: they would be two thirds of it."""
 
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -184,11 +192,10 @@ def javascript(reader: Reader, typescript: str) -> str:
     return prelude + re.sub(r"(\w+): string\b", r"\1", typescript)
 
 
-@pytest.fixture
-def reader(tmp_path: Path) -> Reader:
+def reader_in(folder: Path) -> Reader:
     """A reader in an empty folder, beside a copy of the docs, with `tribrid` on the path."""
-    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
-    programs = tmp_path / ".bin"
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns(*LONG_PAGES))
+    programs = folder / ".bin"
     programs.mkdir()
     tribrid = programs / "tribrid"
     tribrid.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m tribrid.cli "$@"\n')
@@ -200,23 +207,46 @@ def reader(tmp_path: Path) -> Reader:
         **FAST,
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT / "src"),
-        "TRIBRID_DATA_DIR": str(tmp_path / ".tribrid"),
+        "TRIBRID_DATA_DIR": str(folder / ".tribrid"),
         "TRIBRID_PORT": str(port),
     }
-    return Reader(tmp_path, port, environment)
+    return Reader(folder, port, environment)
+
+
+def follow(page: Path, folder: Path) -> None:
+    """Run the page's blocks from top to bottom."""
+    reader = reader_in(folder)
+    with ExitStack() as second_terminals:
+        for block in runnable(page):
+            run_block(reader, block, second_terminals)
 
 
 RUN = [page for page in PAGES if runnable(page)]
 
 
+@pytest.fixture(scope="module")
+def followed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[Path, Future[None]]]:
+    """The pages that this run asks for, each being followed: two at a time, as a page waits more than it works."""
+    mine = test_the_page_runs_as_it_stands.__name__
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == mine]
+    asked = [page for item in items if isinstance(page := item.callspec.params["page"], Path)]
+    readers = ThreadPoolExecutor(2)
+    try:
+        yield {page: readers.submit(follow, page, tmp_path_factory.mktemp(page.stem)) for page in asked}
+    finally:
+        readers.shutdown(cancel_futures=True)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_the_page_runs_as_it_stands(page: Path, reader: Reader, program: Callable[[str], str]) -> None:
+def test_the_page_runs_as_it_stands(
+    page: Path, followed: Mapping[Path, Future[None]], program: Callable[[str], str]
+) -> None:
     for name in needed(page):
         program(name)
-    with ExitStack() as second_terminals:
-        for block in runnable(page):
-            run_block(reader, block, second_terminals)
+    followed[page].result()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -24,7 +24,8 @@ import pytest
 from tribrid.corpus.code import CodeUnit, first_sentence, python_functions
 from tribrid.demo.server import running_server
 
-pytestmark = [pytest.mark.timeout(600)]
+# Three trainings and three evaluations, each in a process of its own: over a minute, most of it starting them.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PAGE = Path(__file__).parent / "clients" / "promised.md"
 PORT = 8000
@@ -89,8 +90,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def run(command: list[str]) -> str:
     # Proxies of the machine are not for localhost.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    options = {"timeout": CLIENT_TIMEOUT_S, "env": environment, "check": False}
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=CLIENT_TIMEOUT_S, check=False, env=environment
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,6 +135,6 @@ def test_without_a_change_nothing_is_shown() -> None:
 
 
 def test_the_first_relevant_document_counts() -> None:
-    ranking = [{"rank": 1, "grade": None}, {"rank": 2, "grade": 0}, {"rank": 3, "grade": 2}]
+    ranking: list[dict[str, Any]] = [{"rank": 1, "grade": None}, {"rank": 2, "grade": 0}, {"rank": 3, "grade": 2}]
     assert relevant_rank(ranking) == 3
     assert relevant_rank(ranking[:2]) is None

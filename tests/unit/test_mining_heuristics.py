@@ -23,22 +23,22 @@ def asked(text: str, title: str = "") -> list[tuple[str, str, str]]:
     return found
 
 
-def test_title_to_body():
+def test_title_to_body() -> None:
     assert asked(LONG, "Installing   the thing on Linux") == [(TITLE, "Installing the thing on Linux", LONG)]
     assert asked(LONG, "How do I install the thing?") == [(FAQ, "How do I install the thing?", LONG)]
 
 
 @pytest.mark.parametrize("title", ["notes.txt", "src/my_long_module_name.py", "Introduction", "word " * 40])
-def test_a_name_a_word_and_a_paragraph_ask_nothing(title):
+def test_a_name_a_word_and_a_paragraph_ask_nothing(title) -> None:
     assert asked(LONG, title) == []
 
 
-def test_a_title_over_nothing_has_no_answer():
+def test_a_title_over_nothing_has_no_answer() -> None:
     assert asked("Too short.", "A perfectly good title") == []
     assert asked("", "A perfectly good title") == []
 
 
-def test_heading_to_section():
+def test_heading_to_section() -> None:
     text = f"# The whole big guide\n\n{LONG} One.\n\n## Setting it all up ##\n{LONG} Two.\n\n### Usage\n{LONG}\n"
     assert asked(text) == [
         (HEADING, "The whole big guide", f"{LONG} One."),
@@ -46,13 +46,13 @@ def test_heading_to_section():
     ]
 
 
-def test_a_comment_in_a_code_block_is_no_heading():
+def test_a_comment_in_a_code_block_is_no_heading() -> None:
     code = f"```sh\n# this is a comment here\n~~~\n{LONG}\n```"
     text = f"## Running it from source\n{code}\n## Running it in production\n{LONG}\n"
     assert [query for _, query, _ in asked(text)] == ["Running it from source", "Running it in production"]
 
 
-def test_faq_question_to_answer():
+def test_faq_question_to_answer() -> None:
     text = f"""\
         ## How can I reset my password?
         {LONG} One.
@@ -73,7 +73,7 @@ def test_faq_question_to_answer():
     ]
 
 
-def test_docstring_to_function():
+def test_docstring_to_function() -> None:
     text = '''\
         """Module."""
 
@@ -98,11 +98,11 @@ def test_docstring_to_function():
     assert asked(textwrap.dedent(text).rstrip().replace("\n", "\r\n"))[0][1] == "Read all rows of a table"
 
 
-def test_text_that_only_looks_like_python_is_prose():
+def test_text_that_only_looks_like_python_is_prose() -> None:
     assert asked(f"def broken(:\n\n# A heading of some words\n{LONG}") == [(HEADING, "A heading of some words", LONG)]
 
 
-def test_the_first_sentence_stands_for_a_missing_title():
+def test_the_first_sentence_stands_for_a_missing_title() -> None:
     text = f"correlation between maternal and fetal glucose levels . {LONG}"
     assert asked(text) == [(LEAD, "correlation between maternal and fetal glucose levels", LONG)]
     assert asked(text, "Glucose") == []
@@ -113,18 +113,18 @@ def test_the_first_sentence_stands_for_a_missing_title():
 @pytest.mark.parametrize(
     "text", ["", "#", "# \n## \n?", "```", "\0", "?\n" * 1000, "# " * 150 + "\n", "\ud800 ? \n" + LONG]
 )
-def test_odd_texts_ask_nothing(text):
+def test_odd_texts_ask_nothing(text) -> None:
     assert asked(text) == []
 
 
 @pytest.mark.parametrize("line", ["*" * 250 + "? x *", "# " * 120 + "?*_x", "> - * _ " * 30 + "?", "(" * 300])
-def test_time_is_linear_in_odd_texts(line):
+def test_time_is_linear_in_odd_texts(line) -> None:
     started = time.perf_counter()
     asked((line + "\n") * 3000)
     assert time.perf_counter() - started < 5
 
 
-def test_a_query_that_two_documents_ask_is_ambiguous():
+def test_a_query_that_two_documents_ask_is_ambiguous() -> None:
     documents = [
         Document("a", f"## Common  heading of both\n{LONG}\n## Only in the first\n{LONG}"),
         Document("b", f"## common heading of both\n{LONG}"),
@@ -135,7 +135,7 @@ def test_a_query_that_two_documents_ask_is_ambiguous():
     assert ambiguous == 1
 
 
-def test_documents_take_turns_and_the_best_kind_goes_first():
+def test_documents_take_turns_and_the_best_kind_goes_first() -> None:
     long_one = "\n".join(f"## The heading with number n{i}\n{LONG}" for i in range(30))
     documents = [
         Document("long", long_one, "The title of the long one"),
@@ -149,5 +149,5 @@ def test_documents_take_turns_and_the_best_kind_goes_first():
     assert heuristic_groups(reversed(documents))[0] == groups
 
 
-def test_every_kind_weighs_little():
+def test_every_kind_weighs_little() -> None:
     assert all(0 < weight < 0.3 for weight in WEIGHTS.values())

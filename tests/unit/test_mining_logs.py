@@ -41,21 +41,21 @@ def lost(group: Group, positive: str) -> dict[str, float]:
     return {known.doc_id: known.weight for known in group.known_negatives(found)}
 
 
-def test_what_stands_above_a_click_is_passed_over_and_what_stands_far_below_is_unknown():
+def test_what_stands_above_a_click_is_passed_over_and_what_stands_far_below_is_unknown() -> None:
     seen, feedback = session("q", "abcdef", ("c", "click"))
     found = evidence(seen, feedback, examined_below_click=1)
     assert found.passed_over == {"a": ABOVE, "b": ABOVE, "d": BELOW}
     assert found.unknown == {"e", "f"}
 
 
-def test_between_two_clicks_everything_was_examined():
+def test_between_two_clicks_everything_was_examined() -> None:
     found = evidence(*session("q", "abcde", ("a", "click"), ("d", "cite")), examined_below_click=0)
     assert found.passed_over == {"b": ABOVE, "c": ABOVE}
     assert found.unknown == {"e"}
 
 
 @pytest.mark.parametrize("acts", [(), (("b", "thumbs_down"),), (("b", "rating", 1.0),), (("b", "dwell", 3.0),)])
-def test_where_nothing_was_used_nothing_was_passed_over(acts):
+def test_where_nothing_was_used_nothing_was_passed_over(acts) -> None:
     found = evidence(*session("q", "abc", *acts), examined_below_click=1)
     assert found.passed_over == {}
     assert found.unknown == {"a", "b", "c"} - {one[0] for one in acts}
@@ -80,11 +80,11 @@ def test_where_nothing_was_used_nothing_was_passed_over(acts):
         (("never shown", "click"), False),
     ],
 )
-def test_which_acts_are_good_evidence(act, positive):
+def test_which_acts_are_good_evidence(act, positive) -> None:
     assert bool(evidence(*session("q", "abc", act), examined_below_click=1).liked) is positive
 
 
-def test_a_rating_outranks_a_click_and_the_last_word_counts():
+def test_a_rating_outranks_a_click_and_the_last_word_counts() -> None:
     seen = impression("q", "ab")
     feedback = [
         act(seen, "a", "thumbs_up", at=1),
@@ -97,13 +97,13 @@ def test_a_rating_outranks_a_click_and_the_last_word_counts():
     assert evidence(seen, feedback[::-1], examined_below_click=1).opinions["a"] == opinion
 
 
-def test_a_click_left_at_once_says_less():
+def test_a_click_left_at_once_says_less() -> None:
     quick = evidence(*session("q", "ab", ("a", "click"), ("a", "dwell", 4.0)), examined_below_click=1)
     plain = evidence(*session("q", "ab", ("a", "click")), examined_below_click=1)
     assert 0 < quick.opinions["a"].strength < plain.opinions["a"].strength
 
 
-def test_repeated_evidence_weighs_more_and_stays_within_one():
+def test_repeated_evidence_weighs_more_and_stays_within_one() -> None:
     weights = []
     for times in (1, 2, 10, 200):
         group = group_of(
@@ -115,20 +115,20 @@ def test_repeated_evidence_weighs_more_and_stays_within_one():
     assert all(0 < weight <= 1 for pair in weights for weight in pair)
 
 
-def test_conflicting_evidence_weighs_less():
+def test_conflicting_evidence_weighs_less() -> None:
     agreed = group_of(*[session("q", "ab", ("b", "click"))] * 4)
     disputed = group_of(*[session("q", "ab", ("b", "click"))] * 4, *[session("q", "ba", ("a", "click"))] * 2)
     assert 0 < lost(disputed, "b")["a"] < lost(agreed, "b")["a"]
     assert disputed.positives[0].weight < agreed.positives[0].weight
 
 
-def test_equal_evidence_makes_neither_a_negative():
+def test_equal_evidence_makes_neither_a_negative() -> None:
     group = group_of(session("q", "ab", ("b", "click")), session("q", "ba", ("a", "click")))
     assert lost(group, "a") == {}
     assert lost(group, "b") == {}
 
 
-def test_thumbs_down_is_a_negative_of_every_positive_and_never_a_positive():
+def test_thumbs_down_is_a_negative_of_every_positive_and_never_a_positive() -> None:
     group = group_of(
         session("q", "abc", ("a", "click")),
         session("q", "abc", ("b", "click")),
@@ -140,7 +140,7 @@ def test_thumbs_down_is_a_negative_of_every_positive_and_never_a_positive():
     assert lost(group, "b")["c"] > 0.5
 
 
-def test_thumbs_that_cancel_out_are_no_label_and_counted():
+def test_thumbs_that_cancel_out_are_no_label_and_counted() -> None:
     labels = log_groups(
         [session("q", "abc", ("a", "thumbs_up")), session("q", "abc", ("a", "thumbs_down"), ("b", "click"))],
         examined_below_click=1,
@@ -150,12 +150,12 @@ def test_thumbs_that_cancel_out_are_no_label_and_counted():
     assert "a" in labels.groups[0].unknown
 
 
-def test_a_rated_document_stands_above_a_clicked_one():
+def test_a_rated_document_stands_above_a_clicked_one() -> None:
     group = group_of(*[session("q", "ab", ("a", "click"))] * 50, session("q", "ab", ("b", "rating", 4.0)))
     assert [p.doc_id for p in group.positives] == ["b", "a"]
 
 
-def test_queries_without_a_positive_give_nothing_and_impressions_are_counted():
+def test_queries_without_a_positive_give_nothing_and_impressions_are_counted() -> None:
     labels = log_groups([session("q", "ab", ("a", "thumbs_down")), session("r", "ab")], examined_below_click=1)
     assert labels.groups == []
     assert labels.impressions == 2
@@ -178,7 +178,7 @@ def sessions_of(drawn: list[Any]) -> list[tuple[Impression, list[Feedback]]]:
 
 
 @given(SESSIONS, st.integers(0, 3))
-def test_a_negative_was_examined_and_never_has_feedback_as_good_as_the_positives(drawn, below):
+def test_a_negative_was_examined_and_never_has_feedback_as_good_as_the_positives(drawn, below) -> None:
     sessions = sessions_of(drawn)
     labels = log_groups(sessions, examined_below_click=below)
     examined = set()
@@ -197,7 +197,7 @@ def test_a_negative_was_examined_and_never_has_feedback_as_good_as_the_positives
 
 
 @given(SESSIONS, st.integers(0, 3), st.randoms(use_true_random=False))
-def test_the_order_of_the_log_does_not_matter(drawn, below, shuffler):
+def test_the_order_of_the_log_does_not_matter(drawn, below, shuffler) -> None:
     sessions = sessions_of(drawn)
     labels = log_groups(sessions, examined_below_click=below)
     shuffler.shuffle(sessions)
@@ -208,7 +208,7 @@ def test_the_order_of_the_log_does_not_matter(drawn, below, shuffler):
 
 
 @given(SESSIONS, st.integers(0, 3))
-def test_examined_unknown_and_used_are_kept_apart(drawn, below):
+def test_examined_unknown_and_used_are_kept_apart(drawn, below) -> None:
     for seen, feedback in sessions_of(drawn):
         found = evidence(seen, feedback, examined_below_click=below)
         shown = {doc.doc_id for doc in seen.shown}

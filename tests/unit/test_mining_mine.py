@@ -86,7 +86,7 @@ def pairs_of(mined: Mined) -> set[tuple[str, str, str]]:
     return {(t.query, t.positive[0], t.negative[0]) for t in mined.triplets}
 
 
-def test_judgments_become_triplets_with_negatives_from_the_top_ranks():
+def test_judgments_become_triplets_with_negatives_from_the_top_ranks() -> None:
     corpus = Corpus(numbered(40, "green tea"))
     mined = corpus.mine(judged=[JudgedQuery("1", "green tea own3", {"d03": 1})])
     assert len(mined.triplets) == 7
@@ -103,7 +103,7 @@ def test_judgments_become_triplets_with_negatives_from_the_top_ranks():
     assert mined.counts["rejected"] == {}
 
 
-def test_what_was_judged_bad_comes_first_and_hardest():
+def test_what_was_judged_bad_comes_first_and_hardest() -> None:
     corpus = Corpus(numbered(40, "green tea") | {"far": "nothing alike"})
     judgments = {"d03": 1, "d04": 0, "far": 0}
     mined = corpus.mine(judged=[JudgedQuery("1", "green tea own3", judgments)], config={"negatives_per_pair": 3})
@@ -114,7 +114,7 @@ def test_what_was_judged_bad_comes_first_and_hardest():
     assert pairs_of(alone.mine(judged=[JudgedQuery("1", "green", {"a": 1, "far": 0})])) == {("green", "a", "far")}
 
 
-def test_a_document_graded_lower_is_a_light_negative_of_a_better_one():
+def test_a_document_graded_lower_is_a_light_negative_of_a_better_one() -> None:
     corpus = Corpus(numbered(20, "green tea"))
     mined = corpus.mine(judged=[JudgedQuery("1", "green tea", {"d01": 3, "d02": 1, "d03": 0})])
     weights = {(t.positive[0], t.negative[0]): t.weight for t in mined.triplets}
@@ -122,7 +122,7 @@ def test_a_document_graded_lower_is_a_light_negative_of_a_better_one():
     assert ("d02", "d01") not in weights
 
 
-def test_duplicates_and_near_duplicates_of_a_positive_are_no_negatives():
+def test_duplicates_and_near_duplicates_of_a_positive_are_no_negatives() -> None:
     long_text = " ".join(f"green tea word{n}" for n in range(40))
     texts = numbered(5, "green tea") | {"pos": long_text, "copy": long_text.upper(), "nearly": f"{long_text} more"}
     mined = Corpus(texts).mine(judged=[JudgedQuery("1", "green tea", {"pos": 1, "nearly": 0})])
@@ -130,7 +130,7 @@ def test_duplicates_and_near_duplicates_of_a_positive_are_no_negatives():
     assert mined.counts["rejected"] == {"near_duplicate": 2}
 
 
-def test_logs_give_examined_negatives_and_nothing_that_was_not_examined():
+def test_logs_give_examined_negatives_and_nothing_that_was_not_examined() -> None:
     corpus = Corpus(numbered(12, "green tea"))
     shown = [f"d{n:02}" for n in range(8)]
     mined = corpus.mine(impressions=[session("green tea", shown, ("d02", "click"))])
@@ -145,7 +145,7 @@ def test_logs_give_examined_negatives_and_nothing_that_was_not_examined():
     assert mined.counts["by_negative"] == {"skipped_above": 2, "next_not_clicked": 1, "retrieved_not_chosen": 4}
 
 
-def test_nothing_of_the_eval_dataset_enters_from_any_source():
+def test_nothing_of_the_eval_dataset_enters_from_any_source() -> None:
     corpus = Corpus(numbered(30, "how to make green tea at home " * 3), {"d05": "How to make green tea at home"})
     mined = corpus.mine(
         impressions=[session("Make green teas at HOME?", ["d00", "d01"], ("d01", "click"))],
@@ -157,7 +157,7 @@ def test_nothing_of_the_eval_dataset_enters_from_any_source():
     assert mined.counts["rejected"]["in_eval_dataset"] == 3
 
 
-def test_a_label_for_an_unknown_document_is_counted_and_named():
+def test_a_label_for_an_unknown_document_is_counted_and_named() -> None:
     corpus = Corpus(numbered(10, "green tea"))
     mined = corpus.mine(
         judged=[JudgedQuery("1", "green tea", {"gone": 1, "d01": 1, "lost": 0}), JudgedQuery("2", "own2", {"gone": 1})]
@@ -167,7 +167,7 @@ def test_a_label_for_an_unknown_document_is_counted_and_named():
     assert mined.counts["unknown_documents"] == ["gone", "lost"]
 
 
-def test_a_positive_that_retrieval_missed_is_kept_by_the_passage_nearest_the_query():
+def test_a_positive_that_retrieval_missed_is_kept_by_the_passage_nearest_the_query() -> None:
     corpus = Corpus(numbered(10, "green tea") | {"far": "x"})
     corpus.passages["far"] = [Passage("far", n, 0, 1, "", text) for n, text in enumerate(["x", "beverage tea", "y"])]
     corpus.words["far"] = set()
@@ -176,7 +176,7 @@ def test_a_positive_that_retrieval_missed_is_kept_by_the_passage_nearest_the_que
     assert mined.counts["positives_not_retrieved"] == 1
 
 
-def test_the_budget_is_spent_on_breadth():
+def test_the_budget_is_spent_on_breadth() -> None:
     corpus = Corpus(numbered(30, "green tea"))
     judged = [JudgedQuery(str(n), f"own{n} green", {f"d{n:02}": 1, f"d{n + 10}": 1, f"d{n + 20}": 1}) for n in range(8)]
     mined = corpus.mine(judged=judged, config={"max_pairs": 10})
@@ -185,7 +185,7 @@ def test_the_budget_is_spent_on_breadth():
     assert len(corpus.retrieved) <= 10
 
 
-def test_a_trusted_source_fills_the_budget_first():
+def test_a_trusted_source_fills_the_budget_first() -> None:
     corpus = Corpus(numbered(30, "green tea"), {"d09": "A title nobody uses"})
 
     def never() -> Iterable[Document]:
@@ -208,7 +208,7 @@ def test_a_trusted_source_fills_the_budget_first():
     assert list(only.counts["by_source"]) == ["judgments"]
 
 
-def test_what_one_source_knows_to_be_good_is_no_negative_of_another():
+def test_what_one_source_knows_to_be_good_is_no_negative_of_another() -> None:
     corpus = Corpus(numbered(10, "green tea"))
     mined = corpus.mine(
         impressions=[session("green teas", ["d03", "d01"], ("d01", "click"))],
@@ -218,7 +218,7 @@ def test_what_one_source_knows_to_be_good_is_no_negative_of_another():
     assert mined.counts["rejected"]["positive_for_similar_query"] >= 2
 
 
-def test_a_positive_that_another_source_disputes_is_dropped():
+def test_a_positive_that_another_source_disputes_is_dropped() -> None:
     corpus = Corpus(numbered(10, "green tea"))
     mined = corpus.mine(
         impressions=[session("green tea", ["d03", "d01"], ("d01", "thumbs_down"), ("d03", "click"))],
@@ -229,7 +229,7 @@ def test_a_positive_that_another_source_disputes_is_dropped():
     assert mined.counts["rejected"]["conflicting_feedback"] == 1
 
 
-def test_one_text_has_one_query_id_and_one_id_names_one_text():
+def test_one_text_has_one_query_id_and_one_id_names_one_text() -> None:
     corpus = Corpus(numbered(10, "green tea"))
     mined = corpus.mine(
         impressions=[session("green tea", ["d00", "d01"], ("d01", "click"), query_id="1")],
@@ -239,7 +239,7 @@ def test_one_text_has_one_query_id_and_one_id_names_one_text():
     assert ids == {("green tea", "1"), ("own2 tea", "judgments:1")}
 
 
-def test_heuristics_prefer_what_retrieval_does_not_answer_and_fill_up_with_the_rest():
+def test_heuristics_prefer_what_retrieval_does_not_answer_and_fill_up_with_the_rest() -> None:
     answer = "a sufficiently long answer that goes on and on about the matter " * 2
     texts = {f"d{n}": f"{answer} own{n} filler" for n in range(12)}
     titles = {"d1": "Very clear title one", "d2": "Very clear title two", "d3": "matter about the answer"}
@@ -258,7 +258,7 @@ def test_heuristics_prefer_what_retrieval_does_not_answer_and_fill_up_with_the_r
     assert all(t.source is Source.HEURISTICS for t in many.triplets)
 
 
-def test_the_answer_decides_the_positive_passage_of_a_heuristic():
+def test_the_answer_decides_the_positive_passage_of_a_heuristic() -> None:
     words = "unrelated filler words that say nothing of it at all whatsoever " * 3
     text = f"## The heading of this part\n{words}"
     corpus = Corpus({"doc": text, "other": f"heading part {words} x y z"})
@@ -268,7 +268,7 @@ def test_the_answer_decides_the_positive_passage_of_a_heuristic():
     assert {t.positive for t in mined.triplets} == {("doc", 1)}
 
 
-def test_the_same_inputs_give_the_same_triplets_and_progress_is_told():
+def test_the_same_inputs_give_the_same_triplets_and_progress_is_told() -> None:
     told: list[Any] = []
     judged = [JudgedQuery(str(n), f"own{n} green", {f"d{n:02}": 1}) for n in range(20)]
     first = Corpus(numbered(60, "green tea")).mine(judged=judged, emit=lambda kind, data: told.append((kind, data)))
@@ -277,7 +277,7 @@ def test_the_same_inputs_give_the_same_triplets_and_progress_is_told():
     assert len({t.negative for t in first.triplets}) > 20
 
 
-def test_nothing_in_nothing_out():
+def test_nothing_in_nothing_out() -> None:
     mined = Corpus({}).mine(judged=[JudgedQuery("1", "q", {"a": 1})], documents=tuple)
     assert mined.triplets == []
     assert mined.counts["pairs"] == 0
@@ -286,7 +286,7 @@ def test_nothing_in_nothing_out():
 
 
 @given(st.integers(0, 60), st.integers(0, 12), st.text(max_size=5))
-def test_a_draw_is_spread_and_repeatable(size, count, seed):
+def test_a_draw_is_spread_and_repeatable(size, count, seed) -> None:
     drawn = spread(range(size), count, seed)
     assert drawn == spread(range(size), count, seed)
     assert drawn == sorted(set(drawn))
@@ -311,7 +311,7 @@ CORPUS = Corpus(numbered(10, "green black tea kettle pot") | {"copy": "green bla
 
 
 @given(LOGS, JUDGED, st.lists(st.sampled_from(TEXTS), max_size=1), st.integers(1, 6), st.integers(1, 8))
-def test_the_invariants_hold(logs, judged, eval_queries, max_pairs, negatives):
+def test_the_invariants_hold(logs, judged, eval_queries, max_pairs, negatives) -> None:
     sessions = [
         session(text, order[:length], *acts, query_id=f"i{n}") for n, (text, order, length, acts) in enumerate(logs)
     ]
@@ -347,7 +347,7 @@ def test_the_invariants_hold(logs, judged, eval_queries, max_pairs, negatives):
 
 
 @pytest.mark.parametrize("positives", [1, 8])
-def test_all_but_the_retrieval_is_fast(positives):
+def test_all_but_the_retrieval_is_fast(positives) -> None:
     body = " ".join(f"common{n} words{n}" for n in range(75))
     corpus = Corpus({f"d{n:03}": f"{body} " + " ".join(f"own{n}x{i}" for i in range(60)) for n in range(100)})
     ready = corpus.retrieve("common1")[:50]

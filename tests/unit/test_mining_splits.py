@@ -32,7 +32,7 @@ def similar(a: str, b: str) -> bool:
         ("向量检索怎么用", "向量检索 怎么用?"),
     ],
 )  # fmt: skip
-def test_one_query_in_other_words_is_one_cluster(a, b):
+def test_one_query_in_other_words_is_one_cluster(a, b) -> None:
     first, second = query_clusters([a, b])
     assert first == second
     assert QueryMatcher([a]).matches(b)
@@ -49,18 +49,18 @@ def test_one_query_in_other_words_is_one_cluster(a, b):
         ("", "x"),
     ],
 )
-def test_other_queries_are_kept_apart(a, b):
+def test_other_queries_are_kept_apart(a, b) -> None:
     first, second = query_clusters([a, b])
     assert first != second
     assert not QueryMatcher([a]).matches(b)
 
 
-def test_a_query_without_words_equals_itself():
+def test_a_query_without_words_equals_itself() -> None:
     assert QueryMatcher(["???"]).matches(" ??? ")
     assert not QueryMatcher([]).matches("anything")
 
 
-def test_similarity_chains():
+def test_similarity_chains() -> None:
     words = [f"w{number}" for number in range(10)]
     chain = [" ".join(words[: n + 5]) for n in range(6)]
     assert len(set(query_clusters(chain))) == 1
@@ -68,7 +68,7 @@ def test_similarity_chains():
 
 
 @given(QUERIES)
-def test_clusters_are_the_connected_components_of_similarity(queries):
+def test_clusters_are_the_connected_components_of_similarity(queries) -> None:
     clusters = query_clusters(queries)
     component = list(range(len(queries)))
     for i, a in enumerate(queries):
@@ -82,12 +82,12 @@ def test_clusters_are_the_connected_components_of_similarity(queries):
 
 
 @given(QUERIES, WORDS.map(" ".join))
-def test_the_matcher_finds_exactly_what_is_similar(queries, query):
+def test_the_matcher_finds_exactly_what_is_similar(queries, query) -> None:
     assert QueryMatcher(queries).matches(query) == any(similar(query, other) for other in queries)
 
 
 @given(QUERIES, st.randoms(use_true_random=False))
-def test_cluster_ids_do_not_depend_on_order_or_repeats(queries, shuffler):
+def test_cluster_ids_do_not_depend_on_order_or_repeats(queries, shuffler) -> None:
     by_text = dict(zip(queries, query_clusters(queries), strict=True))
     shuffled = queries + queries[:2]
     shuffler.shuffle(shuffled)
@@ -95,7 +95,7 @@ def test_cluster_ids_do_not_depend_on_order_or_repeats(queries, shuffler):
 
 
 @given(QUERIES, st.floats(0.01, 0.5), st.integers(0, 5))
-def test_no_cluster_and_no_near_duplicate_stands_on_both_sides(queries, ratio, seed):
+def test_no_cluster_and_no_near_duplicate_stands_on_both_sides(queries, ratio, seed) -> None:
     clusters = query_clusters(queries)
     dev = split_dev(clusters, ratio, seed)
     held_out = [query for query, cluster in zip(queries, clusters, strict=True) if cluster in dev]
@@ -106,7 +106,7 @@ def test_no_cluster_and_no_near_duplicate_stands_on_both_sides(queries, ratio, s
         assert training
 
 
-def test_the_split_has_its_share_whatever_the_sizes():
+def test_the_split_has_its_share_whatever_the_sizes() -> None:
     clusters = [f"c{i}" for i in range(80)] + ["big"] * 20
     sizes = Counter(clusters)
     for seed in range(10):
@@ -116,13 +116,13 @@ def test_the_split_has_its_share_whatever_the_sizes():
     assert split_dev(clusters, 0.2, 1) != split_dev(clusters, 0.2, 2)
 
 
-def test_a_split_that_cannot_be_made():
+def test_a_split_that_cannot_be_made() -> None:
     assert split_dev([], 0.2, 1) == frozenset()
     assert split_dev(["only"] * 5, 0.2, 1) == frozenset()
     assert split_dev(["big"] * 9 + ["small"], 0.05, 1) == {"small"}
 
 
-def test_many_queries_from_few_words_take_seconds():
+def test_many_queries_from_few_words_take_seconds() -> None:
     generator = random.Random(1)
     vocabulary = [f"w{i}" for i in range(2000)]
     queries = [" ".join(generator.choices(vocabulary, k=generator.randint(1, 8))) for _ in range(20_000)]

@@ -56,7 +56,7 @@ def test_held_out_scores_measure_what_is_reported(learned: tuple[list[TrainingLi
     assert np.mean(found) == pytest.approx(choice.scores[name], abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", [0, 100, 200, 300])
+@pytest.mark.parametrize("seed", [0, 100])
 def test_nothing_is_learned_from_noise(seed: int) -> None:
     """Labels that have nothing to do with any feature leave the fused ranking as it is."""
     assert chosen([training_list(seed + i, learnable=False) for i in range(30)]).form == RETRIEVAL

@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from tribrid import __version__
-from tribrid.api import config, corpora, documents, health, judgments, models, reranker, runs, search
+from tribrid.api import config, corpora, docs, documents, health, judgments, models, reranker, runs, search
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
@@ -39,6 +39,7 @@ def create_app(tribrid: Tribrid) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         openapi_tags=TAGS,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
@@ -57,7 +58,7 @@ def create_app(tribrid: Tribrid) -> FastAPI:
 
 def routers() -> list[APIRouter]:
     """Every router, in the order of the docs."""
-    modules = (corpora, documents, judgments, search, reranker, runs, models, config, health)
+    modules = (corpora, documents, judgments, search, reranker, runs, models, config, health, docs)
     return [module.router for module in modules]
 
 
@@ -95,14 +96,21 @@ def listen(host: str, port: int) -> socket.socket:
         Unavailable: the address is taken, or is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol by name, which socket.create_server leaves out: without it asyncio does not know that this is TCP,
+    # leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(BACKLOG)
     except OSError as error:
+        listener.close()
         raise Unavailable(
             f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another with --port or TRIBRID_PORT.",
             host=host,
             port=port,
         ) from error
+    return listener
 
 
 class Server(uvicorn.Server):

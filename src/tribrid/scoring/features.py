@@ -190,7 +190,8 @@ def _relative(features: Features) -> Features:
     for name in _RELATIVE:
         values = features[name]
         out[f"{name}_gap"] = values - values.max()
-        out[f"{name}_z"] = (values - values.mean()) / (values.std() + 1e-6)
+        # The addend is large enough that rounding alone, in a list of equals, does not become a difference.
+        out[f"{name}_z"] = (values - values.mean()) / (values.std() + 1e-4)
     return out
 
 

@@ -145,12 +145,9 @@ def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:
             "fused": torch.rand(3, generator=generator),
         }
         expected = joint(**feed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of shapes that the parity check proves dynamic
-        _write(lower, {"input_ids": ids, "attention_mask": mask}, folder / LOWER)
-        _write(joint, {name: tensor.clone() for name, tensor in feed.items()}, folder / JOINT)
+    _write(joint, {name: tensor.clone() for name, tensor in feed.items()}, folder / JOINT)
     got = load_session(folder / JOINT).run(None, {name: tensor.numpy() for name, tensor in feed.items()})[0]
-    states = load_session(folder / LOWER).run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
+    states = export_lower(lower, folder).run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
     difference = max(
         float((expected - torch.from_numpy(got)).abs().max()),
         float(((passage - torch.from_numpy(states)) * mask[..., None]).abs().max()),
@@ -160,17 +157,28 @@ def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:
     return difference
 
 
+def export_lower(lower: Lower, folder: Path) -> Any:
+    """Write lower.onnx and open it: an onnxruntime session."""
+    from tribrid.scoring.onnx import load_session
+
+    ids = torch.ones((2, 5), dtype=torch.int64)
+    _write(lower.eval(), {"input_ids": ids, "attention_mask": ids.clone()}, folder / LOWER)
+    return load_session(folder / LOWER)
+
+
 def _write(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
     rows = {
         name: {0: "rows", **({1: f"{name.split('_')[0]}_tokens"} if t.dim() > 1 else {})} for name, t in inputs.items()
     }
-    torch.onnx.export(
-        module,
-        tuple(inputs.values()),
-        str(path),
-        input_names=list(inputs),
-        output_names=["out"],
-        dynamic_axes=rows,
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of shapes that the parity check proves dynamic
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=["out"],
+            dynamic_axes=rows,
+            opset_version=17,
+            dynamo=False,
+        )

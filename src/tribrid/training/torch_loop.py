@@ -25,7 +25,7 @@ from tribrid.config import TrainingConfig
 from tribrid.errors import Cancelled, TrainingFailed
 from tribrid.scoring.pairs import PairEncoder
 from tribrid.training.lists import BAD, TrainingList, ndcg
-from tribrid.training.torch_joint import Joint, Lower, load_weights, save_weights
+from tribrid.training.torch_joint import Joint, Lower, export_lower, load_weights, save_weights
 from tribrid.types import Emit
 
 BATCH_TOKENS = 4096
@@ -69,7 +69,6 @@ class Loop:
         self.joint, self._optimizer = self._accelerator.prepare(joint, optimizer)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._states: dict[tuple[str, int], Tensor] = {}
-        self._lower = self._lower.to(self._accelerator.device)
 
     def run(self, train: Sequence[TrainingList], dev: Sequence[TrainingList]) -> Progress:
         """Train to the end, from the checkpoint if there is one; the best weights are in `joint` afterwards.
@@ -156,10 +155,11 @@ class Loop:
         return [positive, *head, *rng.sample(rest, min(len(rest), self._config.negatives_per_list - len(head)))]
 
     def _score(self, item: TrainingList, positions: list[int]) -> Tensor:
-        query = self._states[_query_key(item)]
+        device = self._accelerator.device
+        query = self._states[_query_key(item)].to(device)
         states = [self._states[item.candidates[i].passage.key] for i in positions]
         lengths = [len(s) for s in states]
-        passage = torch.nn.utils.rnn.pad_sequence(states, batch_first=True).float()
+        passage = torch.nn.utils.rnn.pad_sequence(states, batch_first=True).float().to(device)
         mask = (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long().to(passage.device)
         n = len(positions)
         fused = torch.tensor([item.candidates[i].score for i in positions], dtype=torch.float32, device=passage.device)
@@ -177,6 +177,9 @@ class Loop:
             keys.append(_query_key(item))
             ids.append(self._pairs.query(item.labels.query))
         order = sorted(range(len(keys)), key=lambda i: -len(ids[i]))
+        # They never change, so the export that will be served makes them: faster than torch on a processor, and
+        # what is trained on is what will be served.
+        session = export_lower(self._lower, self._folder)
         done, started = 0, time.monotonic()
         while done < len(order):
             if self._cancelled():
@@ -184,9 +187,8 @@ class Loop:
             batch = order[done : done + max(1, BATCH_TOKENS // len(ids[order[done]]))]
             rows = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids[i]) for i in batch], batch_first=True)
             mask = (torch.arange(rows.shape[1])[None] < torch.tensor([len(ids[i]) for i in batch])[:, None]).long()
-            device = self._accelerator.device
-            with torch.inference_mode():
-                states = self._lower(rows.to(device), mask.to(device)).half()
+            found = session.run(None, {"input_ids": rows.numpy(), "attention_mask": mask.numpy()})[0]
+            states = torch.from_numpy(found).half()
             for row, i in enumerate(batch):
                 # clone: a view would keep the whole padded batch alive
                 self._states[keys[i]] = states[row, : len(ids[i])].clone()

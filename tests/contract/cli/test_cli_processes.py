@@ -1,0 +1,98 @@
+"""The command line as a process: pipes, Ctrl-C, serving, and the demo's own conditions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli_calls import Cli, start
+from tribrid.errors import MissingExtra
+
+
+def test_nobody_reading_is_no_error(data_dir: Path, corpus: str) -> None:
+    command = f"{sys.executable} -m tribrid.cli --data-dir {data_dir} config | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["141"]
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, corpus: str, cli: Cli) -> None:
+    training = start(data_dir, "train", corpus, "--epochs", "50", "--batch-size", "1", start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (going := [found for found in cli("runs", "--json").document["runs"] if found["state"] == "running"]):
+        assert time.monotonic() < deadline
+    os.killpg(training.pid, signal.SIGINT)
+    _, err = training.communicate(timeout=30)
+    assert training.returncode == 130
+    told = err.decode()
+    assert "Traceback" not in told
+    assert f"runs {going[0]['run_id']} --follow" in told
+    assert cli("runs", going[0]["run_id"], "--cancel", "--json").document["state"] == "cancelled"
+
+
+@pytest.fixture
+def server(data_dir: Path, corpus: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    port = 18_000 + os.getpid() % 1000
+    serving = start(data_dir, "serve", "--port", str(port), start_new_session=True)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/health").raise_for_status()
+            break
+        except httpx.TransportError:
+            assert serving.poll() is None, serving.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    yield serving, port
+    if serving.poll() is None:
+        serving.kill()
+    serving.communicate()
+
+
+def test_it_serves_until_ctrl_c(server: tuple[subprocess.Popen[bytes], int], corpus: str, cli: Cli) -> None:
+    serving, port = server
+    body = {"corpus_id": corpus, "query": "open the proxy"}
+    found = httpx.post(f"http://127.0.0.1:{port}/search", json=body, timeout=30).json()
+    assert found["results"][0]["doc_id"] == "notes/proxy.md"
+    taken = cli("serve", "--port", str(port), "--json")
+    assert taken.code == 5
+    assert str(port) in taken.document["detail"]
+    serving.send_signal(signal.SIGINT)
+    _, err = serving.communicate(timeout=30)
+    assert serving.returncode == 130
+    assert b"Traceback" not in err
+
+
+# ------------------------------------------------------------------------------------------------ the demo
+
+
+def test_the_demo_does_not_touch_another_database(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIBRID_DATABASE_URL", "sqlite:////tmp/other.db")
+    done = cli("demo", "--json")
+    assert done.code == 2
+    assert "TRIBRID_DATABASE_URL" in done.document["detail"]
+
+
+def test_the_demo_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from tribrid.cli import main\n"
+        f"main(['--data-dir', {str(tmp_path)!r}, 'demo', '--json'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == MissingExtra.exit_code
+    assert json.loads(done.stdout)["code"] == "missing_extra"
+    assert "pip install 'tribrid[train]'" in done.stderr

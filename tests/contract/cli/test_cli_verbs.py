@@ -1,0 +1,193 @@
+"""Every command does what it says, and says it in one JSON document or in words."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_calls import FAST, Cli, start
+from http_examples import DOCUMENTS, EVALUATION, ndjson
+from tribrid.cli.commands import NAMES
+
+HEAVY = ["sqlalchemy", "lancedb", "onnxruntime", "numpy", "httpx", "fastapi", "lightgbm", "torch", "dbos"]
+
+
+# ------------------------------------------------------------------------------------------------ every command
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_and_json(cli: Cli, name: str) -> None:
+    done = cli(name, "--help")
+    assert done.code == 0
+    assert "--json" in done.out
+    assert "--data-dir" in done.out
+
+
+def test_help_lists_every_command(cli: Cli) -> None:
+    for done in (cli("--help"), cli()):
+        assert done.code == 0
+        assert not [name for name in NAMES if not re.search(rf"^│ {name} ", done.out, re.MULTILINE)]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = f"import sys, tribrid.cli; sys.exit(' '.join(sorted(set({HEAVY!r}) & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip() == ""
+
+
+def test_version(cli: Cli) -> None:
+    assert re.fullmatch(r"tribrid \d+\.\d+\.\d+\n", cli("--version").out)
+
+
+# ------------------------------------------------------------------------------------------------ the verbs
+
+
+def test_a_folder_is_indexed_and_kept_in_line(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "soup.md").write_text("# Soup\nThe kitchen has soup by night.")
+    (tmp_path / "proxy.md").write_text("# Proxy\nHow to open the proxy.")
+    (tmp_path / "broken.txt").write_bytes(b"\xff\xfe\xfd")
+    first = cli("index", "folder", str(tmp_path), "--json").document
+    assert (first["documents"], first["embedded"], first["skipped_total"]) == (2, 2, 1)
+    assert first["skipped"][0]["doc_id"] == "broken.txt"
+    assert cli("index", "folder", str(tmp_path), "--json").document["embedded"] == 0
+    (tmp_path / "proxy.md").unlink()
+    shown = cli("index", "folder", str(tmp_path))
+    assert re.search(r"Deleted\s+1", shown.out)
+    assert "broken.txt" in shown.err
+    assert cli("corpora", "folder", "--json").document["documents"] == 1
+
+
+def test_a_folder_leaves_what_came_from_elsewhere_unless_told_to_mirror(cli: Cli, tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "records.jsonl", tmp_path / "folder"
+    elsewhere.write_bytes(ndjson(DOCUMENTS[:3]))
+    folder.mkdir()
+    (folder / "soup.md").write_text("The kitchen has soup by night.")
+    assert cli("index", "mixed", str(elsewhere), "--json").document["documents"] == 3
+    assert cli("index", "mixed", str(folder), "--json").document["documents"] == 4
+    assert cli("index", "mixed", str(folder), "--mirror", "--json").document["documents"] == 1
+
+
+def test_records_come_from_standard_input(data_dir: Path) -> None:
+    lines = (
+        b'{"_id": "a", "text": "soup by night"}\n{broken\n{"_id": "b", "text": "\\u0000"}\n{"_id": "c", "text": NaN}\n'
+    )
+    indexing = start(data_dir, "index", "piped", "-", "--json", stdin=subprocess.PIPE)
+    out, _ = indexing.communicate(lines, timeout=60)
+    report = json.loads(out)
+    assert indexing.returncode == 0
+    assert report["documents"] == 1
+    assert [skipped["line"] for skipped in report["skipped"]] == [2, 3, 4]
+
+
+def test_search_logs_what_feedback_is_about(cli: Cli, corpus: str) -> None:
+    found = cli("search", corpus, "open the proxy", "--json").document
+    assert found["results"][0]["doc_id"] == "notes/proxy.md"
+    given = cli("feedback", found["query_id"], "notes/proxy.md", "--signal", "click", "--json")
+    assert given.document["ok"] is True
+    shown = cli("search", corpus, "open the proxy", "--top-k", "2")
+    assert "notes/proxy.md" in shown.out
+    assert re.search(r"query_id [0-9a-f]{32}", shown.out)
+
+
+def test_logs_are_imported(cli: Cli, corpus: str, tmp_path: Path) -> None:
+    records = [
+        {"query_id": "q1", "query": "soup", "timestamp": 1_700_000_000, "shown": ["notes/soup.md", "notes/pasta.md"]},
+        {"query_id": "q1", "signal": "click", "doc_id": "notes/soup.md"},
+        {"query_id": "gone", "signal": "click", "doc_id": "notes/soup.md"},
+    ]
+    (tmp_path / "queries").write_bytes(ndjson(records[:1]))
+    (tmp_path / "events").write_bytes(ndjson(records[1:]))
+    counts = cli("import", corpus, str(tmp_path / "queries"), str(tmp_path / "events"), "--json").document
+    assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (1, 1, 1)
+
+
+def test_judgments_come_from_trec_files(cli: Cli, corpus: str, tmp_path: Path) -> None:
+    queries, qrels = tmp_path / "queries.jsonl", tmp_path / "qrels.tsv"
+    queries.write_text('{"_id": "t1", "text": "how to list a key"}\n')
+    qrels.write_text("t1 0 notes/key.md 1\nt1 0 nowhere.md 1\n")
+    stored = cli("judgments", corpus, "--queries", str(queries), "--qrels", str(qrels), "--json").document
+    assert stored["unknown_documents"] == ["nowhere.md"]
+    asked = [query["query_id"] for query in cli("judgments", corpus, "--json").document["queries"]]
+    assert "t1" in asked
+    assert "certificate" in asked
+
+
+def test_the_eval_dataset_is_shown(cli: Cli, corpus: str) -> None:
+    assert len(cli("evalset", corpus, "--json").document["queries"]) == len(EVALUATION)
+    assert re.search(rf"Queries\s+{len(EVALUATION)}\b", cli("evalset", corpus).out)
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_evaluated_and_shown(cli: Cli, corpus: str, run_id: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    shown = cli("evaluate", corpus, "--html", str(page))
+    assert shown.code == 0
+    for word in ("nDCG@10", "retrieval", "challenger", "95 % interval", "KEEP"):
+        assert word in shown.out
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    gated = cli("evaluate", corpus, "--gate", "--json")
+    assert gated.code == (0 if gated.document["verdict"]["decision"] == "promote" else 1)
+    assert gated.document["verdict"]["decision"] == "keep"
+
+
+def test_models_go_live_by_hand_and_back(cli: Cli, corpus: str, run_id: str) -> None:
+    (model,) = cli("models", corpus, "--json").document["models"]
+    assert (
+        cli("promote", corpus, model["model_id"], "--reason", "a test", "--json").document["champion"]
+        == model["model_id"]
+    )
+    assert "champion" in cli("models", corpus).out
+    assert cli("rollback", corpus, "--json").document["champion"] is None
+
+
+def test_runs_are_listed_shown_and_compared(cli: Cli, corpus: str, run_id: str) -> None:
+    assert [found["run_id"] for found in cli("runs", "--json").document["runs"]] == [run_id]
+    assert run_id in cli("runs", "--corpus", corpus).out
+    assert cli("runs", run_id, "--json").document["state"] == "succeeded"
+    assert cli("runs", run_id, "--follow", "--json").document["run_id"] == run_id
+    assert cli("runs", run_id, "--diff", run_id, "--json").document["differences"] == {}
+    assert cli("runs", run_id, "--cancel").code == 4
+
+
+def test_a_queued_job_is_cancelled(cli: Cli, corpus: str, run_id: str) -> None:
+    queued = cli("train", corpus, *FAST, "--no-wait", "--json").document
+    ended = cli("runs", queued["job_id"], "--cancel", "--json").document
+    assert ended["state"] == "cancelled"
+    followed = cli("runs", queued["job_id"], "--follow", "--json")
+    assert followed.code == 130
+    assert followed.document["code"] == "cancelled"
+
+
+def test_settings_tell_where_they_come_from(cli: Cli, corpus: str) -> None:
+    def epochs(*words: str) -> tuple[int, str]:
+        entry = cli("config", *words, "--json").document["settings"]["training"]["epochs"]
+        return entry["value"], entry["origin"]
+
+    assert epochs(corpus) == (2, "default")
+    assert epochs("training.epochs=3") == (3, "global")
+    assert epochs(corpus, "training.epochs=4", "reranking.tribrid_reranker_topn=20") == (4, "corpus")
+    assert epochs(corpus, "--unset", "training.epochs") == (3, "global")
+    assert epochs("training.epochs=null") == (2, "default")
+    shown = cli("config", corpus).out
+    assert re.search(r"reranking\.tribrid_reranker_topn\s+20\s+corpus", shown)
+    assert cli("config", corpus, "--unset", "reranking.tribrid_reranker_topn").code == 0
+
+
+def test_doctor_does_what_it_says_works(cli: Cli) -> None:
+    done = cli("doctor", "--json")
+    assert done.code == 0
+    assert {check["check"] for check in done.document["checks"]} >= {"encoder", "index and search", "worker"}
+
+
+def test_a_corpus_is_deleted_only_on_a_yes(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("soup by night")
+    cli("index", "doomed", str(tmp_path))
+    assert cli("corpora", "doomed", "--delete").code == 2
+    assert cli("corpora", "doomed").code == 0
+    assert cli("corpora", "doomed", "--delete", "--yes").code == 0
+    assert cli("corpora", "doomed").code == 3

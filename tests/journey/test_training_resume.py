@@ -1,0 +1,144 @@
+"""A training that is killed goes on where it was and ends as if nothing had happened; one that is cancelled ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import learnable
+import pytest
+
+from tribrid.app import Tribrid
+from tribrid.errors import Cancelled, NotRunning
+from tribrid.types import Event, Job, State
+
+pytestmark = pytest.mark.timeout(240)
+TIMEOUT_S = 120
+TRAINING = {
+    "folds": 2,
+    "epochs": 30,
+    "batch_size": 4,
+    "checkpoint_every_steps": 3,
+    "learning_rate": 1e-3,
+    "cross_encoder_depth": 10,
+    "passage_tokens": 64,
+    "query_tokens": 16,
+}
+
+
+@pytest.fixture(scope="module")
+def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
+    with Tribrid(tmp_path_factory.mktemp("data")) as opened:
+        opened.patch_config({"training": TRAINING, "mining": {"negatives_per_pair": 10}})
+        opened.create_corpus("c")
+        opened.index("c", learnable.documents())
+        opened.put_judgments("c", learnable.queries("train", 24, seed=2))
+        opened.mine("c", sources=["judgments"])
+        yield opened
+
+
+def events(tribrid: Tribrid, run_id: str) -> list[Event]:
+    return tribrid.events(run_id, limit=100_000)
+
+
+def steps(tribrid: Tribrid, run_id: str) -> list[int]:
+    return [e.data["step"] for e in events(tribrid, run_id) if e.type == "metrics" and "loss" in e.data]
+
+
+def losses(tribrid: Tribrid, run_id: str) -> dict[int, float]:
+    return {e.data["step"]: e.data["loss"] for e in events(tribrid, run_id) if e.type == "metrics" and "loss" in e.data}
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return value
+
+
+def ended(tribrid: Tribrid, run_id: str) -> Job:
+    job = tribrid.wait(run_id, timeout_s=TIMEOUT_S)
+    assert job.state.final, f"still {job.state}"
+    return job
+
+
+def metrics(job: Job) -> dict[str, Any]:
+    assert job.state is State.SUCCEEDED, job.problem
+    assert job.result is not None
+    found = dict(job.result["metrics"])
+    assert found["cross_encoder"]["trained"]
+    return {name: found[name] for name in ("blend", "cross_encoder", "queries", "teaching_queries")}
+
+
+def test_killed_in_mid_training_it_ends_as_if_it_had_not_been(tribrid: Tribrid) -> None:
+    undisturbed = tribrid.submit_train("c").job_id
+    expected = metrics(ended(tribrid, undisturbed))
+
+    run_id = tribrid.submit_train("c").job_id
+    until(lambda: any(e.data.get("message") == "checkpoint" and e.data["step"] >= 9 for e in events(tribrid, run_id)))
+    worker = tribrid.supervisor.health().pid
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+    job = ended(tribrid, run_id)
+
+    told = events(tribrid, run_id)
+    attempts = [e.data["attempt"] for e in told if e.type == "state" and "attempt" in e.data]
+    resumed = [e.data["step"] for e in told if e.data.get("message") == "resumed from a checkpoint"]
+    assert attempts == [1, 2]
+    assert len(resumed) == 1
+    assert resumed[0] >= 9
+    after = [e.data["step"] for e in told if e.type == "metrics" and "loss" in e.data and e.seq > told_at(told)]
+    assert after == list(range(resumed[0] + 1, expected["cross_encoder"]["steps"] + 1))
+    assert [event.seq for event in told] == list(range(1, len(told) + 1))
+    assert metrics(job) == expected
+    assert losses(tribrid, run_id) == losses(tribrid, undisturbed)
+
+
+def told_at(told: list[Event]) -> int:
+    """Where the story tells of the resumption."""
+    return next(e.seq for e in told if e.data.get("message") == "resumed from a checkpoint")
+
+
+def test_a_running_training_is_cancelled_and_the_next_one_runs(tribrid: Tribrid) -> None:
+    first = tribrid.submit_train("c", {"epochs": 50}).job_id
+    second = tribrid.submit_train("c", {"cross_encoder": False}).job_id
+    until(lambda: steps(tribrid, first))
+    assert tribrid.store.jobs.get(second).state is State.QUEUED  # one training of a corpus at a time
+    tribrid.cancel(first)
+    job = ended(tribrid, first)
+    assert job.state is State.CANCELLED
+    assert job.result is None
+    assert tribrid.outcome(job)["problem"]["code"] == Cancelled.code
+    assert [e.type for e in events(tribrid, first)][-1] == "error"
+    assert ended(tribrid, second).state is State.SUCCEEDED
+    assert first not in {model["run_id"] for model in tribrid.models("c")["models"]}
+    with pytest.raises(NotRunning):
+        tribrid.cancel(first)
+
+
+def test_a_queued_training_is_cancelled_at_once(tribrid: Tribrid) -> None:
+    running = tribrid.submit_train("c", {"epochs": 50}).job_id
+    queued = tribrid.submit_train("c").job_id
+    assert tribrid.cancel(queued)["state"] is State.CANCELLED
+    until(lambda: tribrid.store.jobs.get(running).state is State.RUNNING)
+    tribrid.cancel(running)
+    assert ended(tribrid, running).state is State.CANCELLED
+    assert steps(tribrid, queued) == []
+
+
+def test_nothing_of_a_finished_training_is_left_running_or_lying_about(tribrid: Tribrid) -> None:
+    runs = tribrid.runs("c")
+    finished = {run["run_id"] for run in runs if run["state"] is State.SUCCEEDED}
+    folder = tribrid.environment.data_dir / "runs"
+    assert finished
+    assert not finished & {path.name for path in folder.iterdir()}
+    assert list((Path(tribrid.environment.data_dir) / "artifacts" / "staging").iterdir()) == []
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    busy = [line for line in listed.splitlines() if "tribrid.jobs.child" in line and str(tribrid.environment.data_dir) in line]
+    assert len(busy) <= 2  # the spare, and the next one while it starts

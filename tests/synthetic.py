@@ -17,7 +17,9 @@ DIM = 32
 
 
 def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return (rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)).astype(np.float32)
+    found: np.ndarray[Any, np.dtype[np.float32]]
+    found = (rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)).astype(np.float32)
+    return found
 
 
 def passage_tokens(rng: np.random.Generator, n: int, title: int = 0) -> PassageTokens:

@@ -329,18 +329,25 @@ def _run_systems(
         cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id)},
         leakage=leakage(dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed=found.failed,
-        context={
-            "status": State.SUCCEEDED,
-            "evaluation_id": evaluation_id,
-            "corpus_id": corpus_id,
-            "created_us": now_us(),
-            "model_id": challenger_id,
-            "champion_id": champion_id,
-            "run_id": training.get("run_id"),
-            "training": training.get("metrics"),
-            "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
-        },
+        context=_context(corpus_id, evaluation_id, champion_id, challenger_id, training),
     )
+
+
+def _context(
+    corpus_id: str, evaluation_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a report says of where it comes from."""
+    return {
+        "status": State.SUCCEEDED,
+        "evaluation_id": evaluation_id,
+        "corpus_id": corpus_id,
+        "created_us": now_us(),
+        "model_id": challenger_id,
+        "champion_id": champion_id,
+        "run_id": training.get("run_id"),
+        "training": training.get("metrics"),
+        "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
+    }
 
 
 def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:

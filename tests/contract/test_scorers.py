@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import tiny
 from synthetic import candidates_of, passage_tokens, query_tokens, training_list
-
 from tribrid.config import Config
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics

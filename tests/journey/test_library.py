@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import learnable
 import pytest
 
+import learnable
 from tribrid.app import Tribrid
 from tribrid.config import read_environment
 from tribrid.errors import (
@@ -26,7 +26,7 @@ from tribrid.errors import (
     StaleIndex,
     UnknownSetting,
 )
-from tribrid.types import JobKind, State
+from tribrid.types import JobKind, JudgedQuery, State
 from tribrid.workspace import Workspace
 
 pytestmark = pytest.mark.timeout(240)
@@ -79,7 +79,7 @@ def test_the_loop(tribrid: Tribrid) -> None:
     assert mined["triplets"] > 100
     assert mined["by_source"]["judgments"]["pairs"] > 40
     assert mined["cost"]["unit"] == "query"
-    assert mined["cost"]["units"] >= 60
+    assert mined["cost"]["units"] == mined["queries_retrieved"] > 40
     assert mined["cost"]["estimated"]["compute_s"] > 0
 
     trained = tribrid.train("c")
@@ -212,12 +212,16 @@ def test_a_search_that_makes_no_sense_is_refused(tribrid: Tribrid, query: str, t
         tribrid.search("c", query, top_k)
 
 
-@pytest.mark.parametrize("query", ["?!", "字" * 500, "a" * 50_000, "\ud800 lone surrogate", "🙂", "to AND (be OR"])
+@pytest.mark.parametrize("query", ["?!", "字" * 500, "a" * 50_000, "🙂", "to AND (be OR"])
 def test_any_text_can_be_searched_for(tribrid: Tribrid, query: str) -> None:
-    try:
-        assert tribrid.search("c", query)["fallback_reason"] is None
-    except InvalidInput:
-        assert "\ud800" in query
+    assert tribrid.search("c", query)["fallback_reason"] is None
+
+
+def test_what_no_encoding_can_write_is_refused(tribrid: Tribrid) -> None:
+    with pytest.raises(InvalidInput, match="surrogate"):
+        tribrid.search("c", "\ud800")
+    with pytest.raises(InvalidInput, match="surrogate"):
+        tribrid.put_judgments("c", [JudgedQuery("q", "\ud800", {"d000": 1})])
 
 
 def test_a_model_trained_on_other_vectors_is_not_served(tribrid: Tribrid, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import learnable
 import pytest
 
+import learnable
 from tribrid.app import Tribrid
 from tribrid.errors import Cancelled, NotRunning
 from tribrid.types import Event, Job, State
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 TIMEOUT_S = 120
 TRAINING = {
     "folds": 2,
-    "epochs": 30,
+    "epochs": 14,
     "batch_size": 4,
     "checkpoint_every_steps": 3,
     "learning_rate": 1e-3,
@@ -140,5 +140,9 @@ def test_nothing_of_a_finished_training_is_left_running_or_lying_about(tribrid: 
     assert not finished & {path.name for path in folder.iterdir()}
     assert list((Path(tribrid.environment.data_dir) / "artifacts" / "staging").iterdir()) == []
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    busy = [line for line in listed.splitlines() if "tribrid.jobs.child" in line and str(tribrid.environment.data_dir) in line]
+    busy = [
+        line
+        for line in listed.splitlines()
+        if "tribrid.jobs.child" in line and str(tribrid.environment.data_dir) in line
+    ]
     assert len(busy) <= 2  # the spare, and the next one while it starts

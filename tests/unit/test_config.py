@@ -153,11 +153,16 @@ def test_a_wrong_variable_is_named(variable: str, value: str) -> None:
 
 
 def test_a_child_reads_what_its_parent_has() -> None:
-    given = Environment(
-        data_dir=Path("/d"),
-        database_url="sqlite:///x",
-        models_dir=Path("/m"),
-        overrides={"training": {"epochs": 3, "cross_encoder": False}, "reranking": {"reranker_local_model": None}},
+    given = Environment.model_validate(
+        {
+            "data_dir": "/d",
+            "database_url": "sqlite:///x",
+            "models_dir": "/m",
+            "overrides": {
+                "training": {"epochs": 3, "cross_encoder": False},
+                "reranking": {"reranker_local_model": None},
+            },
+        }
     )
     inherited = {"PATH": "/bin", "TRIBRID_TRAINING__SEED": "99", "TRIBRID_MODELS_FILE": "/other.json"}
     child = child_environment(given, inherited)
@@ -169,5 +174,5 @@ def test_a_child_reads_what_its_parent_has() -> None:
 
 
 def test_a_parent_without_a_database_of_its_own_does_not_hand_on_another() -> None:
-    child = child_environment(Environment(data_dir=Path("/d")), {"TRIBRID_DATABASE_URL": "postgresql://elsewhere"})
+    child = child_environment(read_environment({}), {"TRIBRID_DATABASE_URL": "postgresql://elsewhere"})
     assert read_environment(child).database_url is None

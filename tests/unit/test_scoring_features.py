@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import DIM, VOCABULARY, candidates_of, passage_tokens, query_tokens, reading_of, unit
 
+from synthetic import DIM, VOCABULARY, candidates_of, passage_tokens, query_tokens, reading_of, unit
 from tribrid.scoring.features import CorpusStatistics, Features, compute, matrix
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory
@@ -112,7 +112,9 @@ def test_the_passage_that_says_the_query_stands_out() -> None:
     rng = np.random.default_rng(0)
     query = query_tokens(rng, 4)
     said = PassageTokens(query.ids, query.vectors, 0, np.arange(4))
-    reading = Reading("q", query, candidates_of([0.9, 0.8, 0.7]), [passage_tokens(rng, 30), said, passage_tokens(rng, 5)])
+    reading = Reading(
+        "q", query, candidates_of([0.9, 0.8, 0.7]), [passage_tokens(rng, 30), said, passage_tokens(rng, 5)]
+    )
     found = features_of(reading)
     for name in ("maxsim", "maxsim_idf", "maxsim_min", "overlap", "bigrams", "word_bm25"):
         assert found[name].argmax() == 1, name

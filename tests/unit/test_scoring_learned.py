@@ -6,12 +6,13 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import reading_of, training_list
 
+from synthetic import reading_of, training_list
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, describe, remember
@@ -74,9 +75,7 @@ def remembered_reading(seed: int, memory: Memory) -> Reading:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_read_back_scores_as_what_was_fitted(
-    made: tuple[Path, Blend, Blend, Memory], seed: int
-) -> None:
+def test_what_is_read_back_scores_as_what_was_fitted(made: tuple[Path, Blend, Blend, Memory], seed: int) -> None:
     folder, blend, without, memory = made
     reading = remembered_reading(seed, memory)
     cut = [tokens.cut(SNIPPET_CHARS) for tokens in reading.passages]
@@ -112,7 +111,11 @@ def cut_short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
-        *((name, harm) for name in (MANIFEST, KNOWLEDGE, "blend.safetensors") for harm in (Path.unlink, empty, cut_short)),
+        *(
+            (name, harm)
+            for name in (MANIFEST, KNOWLEDGE, "blend.safetensors")
+            for harm in (Path.unlink, empty, cut_short)
+        ),
         ("blend_without_memory-trees-1.txt", Path.unlink),
         ("blend_without_memory-trees-1.txt", empty),
     ],
@@ -143,9 +146,7 @@ def test_a_manifest_of_another_kind_is_not_served(
         LearnedReranker(folder)
 
 
-def test_a_cross_encoder_that_is_served_must_be_there(
-    made: tuple[Path, Blend, Blend, Memory], tmp_path: Path
-) -> None:
+def test_a_cross_encoder_that_is_served_must_be_there(made: tuple[Path, Blend, Blend, Memory], tmp_path: Path) -> None:
     folder = shutil.copytree(made[0], tmp_path / "copy")
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["served"]["cross_encoder_weight"] = 0.5
@@ -186,7 +187,7 @@ def test_scores_fall_with_rank_past_the_reranked_head() -> None:
     tail = [ScoredDoc("c", 0.5), ScoredDoc("d", 0.1)]
     joined = above(head, tail)
     assert [doc.doc_id for doc in joined] == ["a", "b", "c", "d"]
-    assert all(one.score > other.score for one, other in zip(joined, joined[1:], strict=False))
+    assert all(one.score > other.score for one, other in pairwise(joined))
     assert joined[2].score - joined[3].score == pytest.approx(0.4)
     low = [ScoredDoc("c", -9.0)]
     assert above(head, low) == [*head, *low]

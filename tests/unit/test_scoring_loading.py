@@ -85,7 +85,12 @@ def test_a_failure_keeps_its_kind() -> None:
 
 def test_the_oldest_goes_first() -> None:
     loads: list[str] = []
-    loader = LoadOnce(lambda key: loads.append(key), kept=2)
+
+    def load(key: str) -> str:
+        loads.append(key)
+        return key
+
+    loader = LoadOnce(load, kept=2)
     for key in ("a", "b", "c", "c", "b", "a"):
         loader.get(key)
     assert loads == ["a", "b", "c", "a"]

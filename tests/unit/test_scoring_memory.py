@@ -59,7 +59,9 @@ def test_the_gap_is_to_the_best_remembered() -> None:
 @pytest.mark.parametrize("docs", [[], ["a"], ["unheard-of"]])
 def test_an_empty_memory_says_nothing(docs: list[str]) -> None:
     empty = Memory.of(np.empty((0, 4), np.float32), [], [])
-    assert all(not values.any() and len(values) == len(docs) for values in empty.features(axis(0), docs, NOBODY).values())
+    assert all(
+        not values.any() and len(values) == len(docs) for values in empty.features(axis(0), docs, NOBODY).values()
+    )
 
 
 def test_what_is_far_adds_nothing_to_the_sum() -> None:

@@ -29,7 +29,9 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     environ = os.environ
-    return Encoder(ensure_export(Path(environ["TRIBRID_MODELS_DIR"]), environ["TRIBRID_TRAINING__BASE_MODEL"], "encoder"))
+    return Encoder(
+        ensure_export(Path(environ["TRIBRID_MODELS_DIR"]), environ["TRIBRID_TRAINING__BASE_MODEL"], "encoder")
+    )
 
 
 def encoded(ids: list[int], ends: list[int], dim: int = 32, seed: int = 0) -> EncodedText:

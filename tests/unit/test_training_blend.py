@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import training_list
 
+from synthetic import training_list
 from tribrid.config import Config, TrainingConfig
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import training_list
 
+from synthetic import training_list
 from tribrid.evaluation.measures import per_query
 from tribrid.training.lists import (
     BAD,
@@ -65,7 +65,9 @@ def test_memory_holds_what_the_first_stage_missed() -> None:
 def test_the_measure_is_trec_evals(seed: int) -> None:
     rng = np.random.default_rng(seed)
     item = training_list(seed, learnable=False, n=25)
-    grades = {c.doc_id: int(g) for c, g in zip(item.candidates, rng.integers(0, 3, 25), strict=True) if rng.random() < 0.6}
+    grades = {
+        c.doc_id: int(g) for c, g in zip(item.candidates, rng.integers(0, 3, 25), strict=True) if rng.random() < 0.6
+    }
     grades |= {"missed": 2, item.candidates[0].doc_id: 1}
     item = replace(item, labels=Labels("q", "q", grades, dict.fromkeys(grades, 1.0)))
     scores = rng.permutation(25).astype(float)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from synthetic import training_list
 
+from synthetic import training_list
 from tribrid.config import Config, TrainingConfig
 from tribrid.errors import Cancelled, NoTriplets, TrainingFailed
 from tribrid.scoring.cross_encoder import JointCrossEncoder
@@ -182,14 +182,14 @@ def test_a_collapsed_model_is_an_error(tmp_path: Path) -> None:
 
 
 def test_served_by_onnxruntime_it_says_what_torch_says(tmp_path: Path) -> None:
-    loop = loop_in(tmp_path, Told(), CONFIG.model_copy(update={"learning_rate": 1e-3}))
+    loop = loop_in(tmp_path, Told(), CONFIG.model_copy(update={"learning_rate": 1e-3, "cross_encoder_depth": 12}))
     loop.run(LISTS[:12], LISTS[12:])
     folder = tmp_path / CROSS_ENCODER
     folder.mkdir()
     assert export(loop._lower, loop.joint, folder, 32) < 1e-3
     save_weights(loop.joint, folder / "model.safetensors")
     (folder / "tokenizer.json").write_bytes((base() / "tokenizer.json").read_bytes())
-    (folder / "config.json").write_text(json.dumps({"limits": {"query_tokens": 16, "passage_tokens": 32, "snippet_chars": 40}}))
+    (folder / "config.json").write_text(json.dumps({"limits": asdict(LIMITS)}))
     served = JointCrossEncoder(folder)
     for item in LISTS[12:]:
         texts = [(c.passage.title, c.passage.text) for c in item.candidates]

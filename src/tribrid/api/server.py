@@ -6,13 +6,18 @@ serve(tribrid, host, port)   uvicorn, until SIGINT or SIGTERM; never open to a n
 
 from __future__ import annotations
 
+import copy
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
+from uvicorn.config import LOGGING_CONFIG
 
 from tribrid import __version__
 from tribrid.api import config, corpora, docs, documents, health, judgments, models, reranker, runs, search
@@ -113,12 +118,31 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _log_config() -> dict[str, Any]:
+    """uvicorn's, with our own log in it, and all of it on stderr: stdout is for answers."""
+    config = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    config["loggers"]["tribrid"] = {"handlers": ["default"], "level": "INFO"}
+    return config
+
+
 class Server(uvicorn.Server):
-    """uvicorn, which tells what waits and streams that it is about to stop."""
+    """uvicorn, which tells what waits and streams that it is about to stop, and returns when it has."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(uvicorn.Config(app, server_header=False, timeout_graceful_shutdown=STOP_S))
+        config = uvicorn.Config(
+            app, server_header=False, timeout_graceful_shutdown=STOP_S, log_config=_log_config(), lifespan="on"
+        )
+        super().__init__(config)
         self._long_work: LongWork = app.state.long_work
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in good order; at once with a second SIGINT. uvicorn's own would then raise the signal again, and end
+        the process before its caller could close anything.
+        """
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._long_work.stopping = True

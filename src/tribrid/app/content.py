@@ -303,6 +303,20 @@ def _queries_view(queries: Iterable[JudgedQuery]) -> list[dict[str, Any]]:
 def _check_queries(queries: Sequence[JudgedQuery]) -> None:
     if not queries:
         raise InvalidInput("There is no query in the request.")
+    for query in queries:
+        check_text(f"query {query.query_id!r}", query.text)
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse what neither a database nor a tokenizer takes.
+
+    Raises:
+        InvalidInput: the text holds a NUL or half of a surrogate pair.
+    """
+    if "\0" in text:
+        raise InvalidInput(f"{name}: holds a NUL character.")
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidInput(f"{name}: holds half of a surrogate pair, which is no character.")
 
 
 def text_id(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tribrid import __version__, pipeline
-from tribrid.app.content import Content
+from tribrid.app.content import Content, check_text
 from tribrid.app.doctor import diagnose
 from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
@@ -67,8 +67,7 @@ class Tribrid(Content, Learning, Registry):
         self.workspace.store.corpora.get(corpus_id)
         if not query.strip() or len(query) > MAX_QUERY_CHARS:
             raise InvalidInput(f"query: 1 to {MAX_QUERY_CHARS} characters, not only spaces.", length=len(query))
-        if "\0" in query:
-            raise InvalidInput("query: holds a NUL character.")
+        check_text("query", query)
         if not 1 <= top_k <= MAX_TOP_K:
             raise InvalidInput(f"top_k: 1 to {MAX_TOP_K}.", top_k=top_k)
         impression, shown = pipeline.search(self.workspace, corpus_id, query, top_k)

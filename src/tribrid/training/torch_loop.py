@@ -251,7 +251,7 @@ class Loop:
                 raise ValueError("it is of another training")
             self._accelerator.unwrap_model(self.joint).load_state_dict(saved["joint"])
             self._optimizer.load_state_dict(saved["optimizer"])
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, UnpicklingError) as error:
+        except (OSError, ValueError, LookupError, EOFError, RuntimeError, UnpicklingError) as error:
             # Torn by a loss of power, or settings changed while it waited: from the start is slower, and right.
             self._emit("log", {"level": "warning", "message": f"the checkpoint is not used: {str(error)[:300]}"})
             return Progress()

@@ -88,9 +88,7 @@ def train(
     weight, cross_encoder = 0.0, {"trained": False}
     if config.cross_encoder:
         weight, cross_encoder = _cross_encoder(inputs, lists, choice, config, folder, emit, cancelled)
-    artifact = folder / "artifact"
-    shutil.rmtree(artifact, ignore_errors=True)
-    artifact.mkdir(parents=True)
+    artifact = _fresh(folder / "artifact")
     metrics = {
         "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
         "cross_encoder": cross_encoder,
@@ -102,7 +100,7 @@ def train(
     manifest = {
         **inputs.facts,
         "config": config.model_dump(mode="json"),
-        "versions": {"tribrid": __version__, **_versions()},
+        "versions": _versions(),
         "metrics": metrics,
     }
     _write(inputs, lists, choice, config, artifact, weight, manifest)
@@ -113,7 +111,15 @@ def train(
 
 def _versions() -> dict[str, str]:
     """Of what decides a model's numbers and is installed: a blend alone needs no torch."""
-    return {name: version(name) for name in _VERSIONS if importlib.util.find_spec(name) is not None}
+    found = {name: version(name) for name in _VERSIONS if importlib.util.find_spec(name) is not None}
+    return {"tribrid": __version__, **found}
+
+
+def _fresh(folder: Path) -> Path:
+    """The folder, empty, whatever an interrupted attempt left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _progress(stage: str, done: int, total: int) -> dict[str, Any]:
@@ -179,9 +185,7 @@ def _cross_encoder(
     read = [loop.scores(lists[i], config.cross_encoder_depth) for i in dev_at]
     held_out = [choice.held_out[i] for i in dev_at]
     weight, table = choose_weight(dev, held_out, read)
-    target = folder / CROSS_ENCODER
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    target = _fresh(folder / CROSS_ENCODER)
     difference = export(lower, joint, target, joint.head.in_features)
     save_weights(joint, target / "model.safetensors")
     shutil.copy(inputs.base / "tokenizer.json", target / "tokenizer.json")

@@ -148,6 +148,7 @@ class Content:
         Raises:
             CorpusNotFound, DocumentNotFound.
         """
+        self.workspace.store.corpora.get(corpus_id)
         found = self.workspace.store.documents.get(corpus_id, doc_id)
         return {
             "doc_id": found.doc_id,
@@ -221,6 +222,7 @@ class Content:
         Raises:
             CorpusNotFound, NoEvalDataset.
         """
+        self.workspace.store.corpora.get(corpus_id)
         facts = self._eval_facts(corpus_id)
         queries = self.workspace.store.evalsets.current(corpus_id).queries
         return {**facts, "queries": _queries_view(queries), "query_count": len(queries)}

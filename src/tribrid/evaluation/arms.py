@@ -49,7 +49,8 @@ def ranks(scorers: Iterable[tuple[str, Scorer | None]], challenger: LearnedReran
     if challenger is not None:
         for part in challenger.parts:
             if part != "served":
-                arms.append((part, lambda reading, part=part: challenger.score(reading, part)))  # type: ignore[misc]
+                name = "blend_without_cross_encoder" if part == "blend" else part
+                arms.append((name, lambda reading, part=part: challenger.score(reading, part)))  # type: ignore[misc]
     return arms
 
 

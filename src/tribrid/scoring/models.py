@@ -127,6 +127,7 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
     except subprocess.TimeoutExpired as error:
         raise ModelUnavailable(f"Exporting {model} took over {_EXPORT_TIMEOUT_S} s.", model=model) from error
     if done.returncode != 0 or not (target / "manifest.json").is_file():
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        told = [line for line in done.stderr.splitlines() if line.strip() and "Loading weights" not in line]
+        reason = told[-1] if told else f"the export ended with code {done.returncode} and no word"
         raise ModelUnavailable(f"The model {model!r} cannot be exported for serving: {reason[:500]}", model=model)
     return target

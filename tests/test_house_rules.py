@@ -146,7 +146,7 @@ def test_every_import_is_a_declared_dependency(path: Path) -> None:
 
 def test_the_serving_core_imports_without_any_extra() -> None:
     """The base install has no torch: the command line, the server and the library must import without it."""
-    # A finder that does not see them, not None in sys.modules: libraries that ask whether torch is loaded trip over None.
+    # A finder that does not see them: libraries that ask whether torch is loaded trip over None in sys.modules.
     program = (
         "import sys\n"
         "from importlib.machinery import PathFinder\n"

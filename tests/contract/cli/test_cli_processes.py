@@ -69,7 +69,7 @@ def test_it_serves_until_ctrl_c(server: tuple[subprocess.Popen[bytes], int], cor
     assert str(port) in taken.document["detail"]
     serving.send_signal(signal.SIGINT)
     _, err = serving.communicate(timeout=30)
-    assert serving.returncode == 130
+    assert serving.returncode == 0  # it was asked to stop, and did
     assert b"Traceback" not in err
 
 

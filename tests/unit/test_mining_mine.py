@@ -312,8 +312,10 @@ CORPUS = Corpus(numbered(10, "green black tea kettle pot") | {"copy": "green bla
 
 @given(LOGS, JUDGED, st.lists(st.sampled_from(TEXTS), max_size=1), st.integers(1, 6), st.integers(1, 8))
 def test_the_invariants_hold(logs, judged, eval_queries, max_pairs, negatives) -> None:
+    # Feedback on what was not shown is refused by the store, so mining never meets it.
     sessions = [
-        session(text, order[:length], *acts, query_id=f"i{n}") for n, (text, order, length, acts) in enumerate(logs)
+        session(text, order[:length], *[act for act in acts if act[0] in order[:length]], query_id=f"i{n}")
+        for n, (text, order, length, acts) in enumerate(logs)
     ]
     queries = [JudgedQuery(f"j{n}", text, grades) for n, (text, grades) in enumerate(judged)]
     mined = CORPUS.mine(

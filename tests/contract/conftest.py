@@ -52,6 +52,8 @@ def postgres_socket() -> Iterator[Path]:
     """The folder with the socket of a running PostgreSQL, user postgres."""
     binaries = _postgres_binaries()
     if binaries is None:
+        if os.environ.get("TRIBRID_TEST_STRICT"):
+            pytest.fail("no PostgreSQL binaries on this machine")
         pytest.skip("no PostgreSQL binaries on this machine")
     # Not pytest's tmp_path: its folders are closed to other users, and its names too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="tribrid-pg-"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -319,8 +318,3 @@ def check_text(name: str, text: str) -> None:
         raise InvalidInput(f"{name}: holds a NUL character.")
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
         raise InvalidInput(f"{name}: holds half of a surrogate pair, which is no character.")
-
-
-def text_id(text: str) -> str:
-    """A stable id for a query that has none of its own."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

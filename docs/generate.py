@@ -236,6 +236,13 @@ def variables() -> Iterator[str]:
     ]
     rows.append((f"`{ENV_PREFIX}<SECTION>__<FIELD>`", "Any of the [settings](settings.md)."))
     rows += [(f"`{name}`", "Key of this rerank service, for mode `cloud`.") for name in _cloud_variables()]
+    rows += [
+        (
+            "`TRIBRID_GENERATION_API_KEY`",
+            "Key of the server that writes queries for mining; sent only to `TRIBRID_GENERATION__BASE_URL`'s address.",
+        ),
+        ("`OPENAI_API_KEY`", "The same for `generation.base_url=https://api.openai.com`, and sent nowhere else."),
+    ]
     yield _table(("Variable", "Meaning"), rows)
 
 

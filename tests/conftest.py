@@ -25,7 +25,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # A developer's own settings and paid keys must not decide whether a test passes.
 for _name in [name for name in os.environ if name.startswith("TRIBRID_") and name != STRICT]:
     del os.environ[_name]
-for _name in ("COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY"):
+for _name in ("COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY", "OPENAI_API_KEY"):
     os.environ.pop(_name, None)
 
 

@@ -81,6 +81,52 @@ class MiningConfig(Section):
     examined_below_click: int = Field(
         1, ge=0, le=10, description="Ranks below the lowest click that still count as examined."
     )
+    relative_margin: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        description="Where judgments are too few to calibrate: a retrieved document is held back for review if every "
+        "leg scores it above a well-ranked positive by this share of the positive's score.",
+    )
+
+
+class GenerationConfig(Section):
+    base_url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="OpenAI-compatible server that writes queries for mining, as http://127.0.0.1:8080/v1 (a bare "
+        "address gets /v1); None: no queries are generated. Keys: TRIBRID_GENERATION_API_KEY is sent only to the "
+        "address that the environment names, OPENAI_API_KEY only to https://api.openai.com.",
+    )
+    model: str | None = Field(None, min_length=1, max_length=200, description="Model name sent to that server.")
+    provider: str | None = Field(
+        None,
+        max_length=100,
+        description="Whose price in data/models.json counts; local: the server is your own and costs 0. None: by the "
+        "model's name; a model without a price on this machine's own address is local.",
+    )
+    budget_usd: float | None = Field(
+        None, ge=0, le=1_000_000, description="Asking stops before it may cost more, dollars; None: no limit."
+    )
+    max_passages: int = Field(500, ge=1, le=100_000, description="Most passages to ask about in a mining.")
+    queries_per_passage: int = Field(2, ge=1, le=10, description="Queries to ask for at a time, of one passage.")
+    keep_within_rank: int = Field(
+        20, ge=1, le=500, description="A query is kept if retrieval has its passage's document this high (rank)."
+    )
+    examples: str = Field(
+        "", max_length=2000, description="Queries as your users type them, one a line: models of style for the model."
+    )
+    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature; None: the server's own.")
+    max_output_tokens: int = Field(
+        512, ge=16, le=8192, description="Most tokens of an answer; a model that thinks aloud needs more."
+    )
+    output_limit_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="Name under which the server takes that limit; OpenAI's newer models: the second."
+    )
+    concurrency: int = Field(4, ge=1, le=64, description="Questions asked at the same time.")
+    timeout_s: float = Field(60, ge=1, le=600, description="Longest wait for one answer, seconds.")
+    retries: int = Field(4, ge=0, le=10, description="Times a question is asked again after a 429, a 5xx or a timeout.")
 
 
 class TrainingConfig(Section):
@@ -105,6 +151,36 @@ class TrainingConfig(Section):
         64, ge=1, le=10_000, description="Most held-out queries on which checkpoints are compared."
     )
     evaluations_per_epoch: int = Field(1, ge=1, le=20, description="Times an epoch that dev nDCG@10 is measured.")
+    patience: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="Measurements on dev in a row without a gain after which the cross-encoder stops; 0: never.",
+    )
+    distillation: float = Field(
+        0.0, ge=0, le=1, description="Share of the cross-encoder's loss that the blend's held-out scores are taught by."
+    )
+    trained_layers: Literal["upper", "all"] = Field(
+        "upper",
+        description="Layers that learn when the base model is a cross-encoder: its upper third, or all of them.",
+    )
+    keep_cross_encoder: bool = Field(
+        False, description="Keep a cross-encoder that did not help on dev in the artifact, so that evaluations show it."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers of the cross-encoder's training passes; auto: bfloat16 where the processor computes in it "
+        "(about twice as fast), else float32. Measured and served in float32.",
+    )
+    memory_budget_mb: int | None = Field(
+        None, ge=64, le=10_000_000, description="Memory to train the cross-encoder in, MiB; None: half of what is free."
+    )
+    time_budget_s: float | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Longest training, seconds; when it is spent the best so far is taken. None: no limit.",
+    )
     checkpoint_every_steps: int = Field(10, ge=1, le=10_000, description="Steps between checkpoints to resume from.")
     seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of every random choice.")
 
@@ -123,6 +199,7 @@ class Config(Section):
     indexing: IndexingConfig = IndexingConfig()  # type: ignore[call-arg]
     retrieval: RetrievalConfig = RetrievalConfig()  # type: ignore[call-arg]
     mining: MiningConfig = MiningConfig()  # type: ignore[call-arg]
+    generation: GenerationConfig = GenerationConfig()  # type: ignore[call-arg]
     training: TrainingConfig = TrainingConfig()  # type: ignore[call-arg]
     evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
 
@@ -211,12 +288,18 @@ class Environment(BaseModel):
     models_dir: Path | None = None
 
 
-_CLOUD_KEYS = {"cohere": "COHERE_API_KEY", "voyage": "VOYAGE_API_KEY", "jina": "JINA_API_KEY"}
+_CLOUD_KEYS = {
+    "cohere": "COHERE_API_KEY",
+    "voyage": "VOYAGE_API_KEY",
+    "jina": "JINA_API_KEY",
+    "openai": "OPENAI_API_KEY",
+    "generation": "TRIBRID_GENERATION_API_KEY",
+}
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_<SECTION>__<FIELD>, and the rerank services' keys.
+    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_<SECTION>__<FIELD>, and the services' keys.
 
     Raises:
         InvalidInput: a variable's value does not fit; names the variable.
@@ -258,6 +341,8 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     for field in ("data_dir", "database_url", "models_file", "models_dir"):
         value = getattr(environment, field)
         child[ENV_PREFIX + field.upper()] = str(value) if value else ""  # empty: not given
+    for name, variable in _CLOUD_KEYS.items():
+        child[variable] = environment.cloud_keys.get(name, "")
     for section, fields in environment.overrides.items():
         for name, value in fields.items():
             if value is not None:  # the default of all that may be null

@@ -8,18 +8,21 @@
     ├── Unauthorized                  401  exit 6
     ├── NotFound                      404  exit 3
     │   ├── CorpusNotFound, QueryNotFound, RunNotFound, ModelNotFound,
-    │   └── EvaluationNotFound, JobNotFound, DocumentNotFound
+    │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
     │   └── Leakage, StaleIndex
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
+    │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
     │   └── ModelUnavailable          503           a model that cannot be loaded, and why
     └── Failed                        500  exit 1   work that started and did not end well
-        ├── ScorerFailed, TrainingFailed, EvaluationFailed
+        ├── ScorerFailed, TrainingFailed, EvaluationFailed,
+        ├── GenerationFailed          500           one question to the generator, unanswered
         └── Cancelled                 409  exit 130
 
-`detail` says what happened and what to do; `facts` carries the values, never query text.
+`detail` says what happened and what to do; `facts` carries the values, never query text
+(but for Leakage: a training row without its text could not be found and mended).
 """
 
 from __future__ import annotations
@@ -111,6 +114,10 @@ class DocumentNotFound(NotFound):
     code, title = "document_not_found", "No such document"
 
 
+class TripletNotFound(NotFound):
+    code, title = "triplet_not_found", "No such triplet"
+
+
 class Conflict(TribridError):
     code, title, status, exit_code = "conflict", "Conflict", 409, 4
 
@@ -162,6 +169,10 @@ class MissingExtra(Unavailable):
         )
 
 
+class GeneratorUnavailable(Unavailable):
+    code, title = "generator_unavailable", "The generator of queries cannot be used"
+
+
 class ModelUnavailable(Unavailable):
     code, title = "model_unavailable", "The model cannot be loaded"
 
@@ -180,6 +191,10 @@ class TrainingFailed(Failed):
 
 class EvaluationFailed(Failed):
     code, title = "evaluation_failed", "Evaluation failed"
+
+
+class GenerationFailed(Failed):
+    code, title = "generation_failed", "A question to the generator failed"
 
 
 class Cancelled(Failed):

@@ -1,46 +1,40 @@
 """THE LINE: index → search → log → mine → train → evaluate → promote → serve. Each verb loads, calls, saves.
 
 What decides anything is in the folders below (mining, training, evaluation, retrieval) and knows nothing of
-databases or files. The last three verbs before `serve` run as jobs, in a process of their own: see HANDLERS.
+databases or files. `mine`, `train` and `evaluate` run as jobs, in a process of their own: see handlers.py.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tribrid.config import Config, read_environment, with_params
-from tribrid.errors import EvaluationFailed, EvaluationNotFound, Leakage, NoModel, ScorerFailed, Unavailable
-from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, retrieval_arm, run_arms
-from tribrid.evaluation.leakage import leakage
-from tribrid.evaluation.measures import evaluable
+from tribrid.asking import asker
+from tribrid.comparing import compare_systems, eval_queries_of, newest_model, refuse_leakage
+from tribrid.config import with_params
+from tribrid.errors import EvaluationNotFound, NoModel, ScorerFailed, Unavailable
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
-from tribrid.mining.splits import QueryMatcher, query_clusters
+from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import Scorer, above, ranked
+from tribrid.scoring.scorer import above, ranked
 from tribrid.types import (
     Candidate,
     Emit,
-    EvalDataset,
     Feedback,
     Impression,
-    Job,
-    JobKind,
     ModelVersion,
     ScoredDoc,
     ShownDoc,
     Signal,
     Source,
-    State,
-    Triplet,
 )
 from tribrid.workspace import Workspace, now_us
 
@@ -60,7 +54,9 @@ def index(ws: Workspace, corpus_id: str, emit: Emit) -> IndexReport:
     )
 
 
-def search(ws: Workspace, corpus_id: str, query: str, top_k: int) -> tuple[Impression, list[Candidate]]:
+def search(
+    ws: Workspace, corpus_id: str, query: str, top_k: int, client_id: str | None = None
+) -> tuple[Impression, list[Candidate]]:
     """Rank documents for a query and log what is shown, before anybody sees it.
 
     A reranker that fails leaves the fused order as it is, and the impression says so.
@@ -94,6 +90,7 @@ def search(ws: Workspace, corpus_id: str, query: str, top_k: int) -> tuple[Impre
         fallback_reason=fallback,
         took_ms=round((time.perf_counter() - started) * 1000, 3),
         created_us=now_us(),
+        client_id=client_id,
     )
     ws.store.logs.add_impression(impression)
     return impression, shown
@@ -115,13 +112,17 @@ def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -
     """Mine triplets and store them as a new set."""
     config = with_params(ws.config(corpus_id), "mining", {k: v for k, v in params.items() if k != "sources"})
     retriever, index_ = ws.retriever(corpus_id, config), ws.index(corpus_id)
+    documents = partial(ws.store.documents.iterate, corpus_id)
     inputs = MiningInputs(
         known=lambda ids: ws.store.documents.exists(corpus_id, ids),
         passages_of=index_.passages_of,
+        places_of=partial(ws.store.documents.places, corpus_id),
+        reviews=ws.store.reviews.list(corpus_id),
         impressions=ws.store.logs.iterate_with_feedback(corpus_id),
         judged=ws.store.judgments.list(corpus_id),
-        documents=lambda: ws.store.documents.iterate(corpus_id),
-        eval_queries=[query.text for query in _eval_queries(ws, corpus_id)],
+        documents=documents,
+        generated=asker(ws.environment, config.generation, ws.prices, documents, index_.passages_of, emit),
+        eval_queries=[query.text for query in eval_queries_of(ws, corpus_id)],
         sources=[Source(name) for name in params.get("sources") or tuple(Source)],
     )
     depth = max(config.mining.negative_depth, config.reranking.tribrid_reranker_topn)
@@ -154,6 +155,7 @@ def train(
     refuse_leakage(ws, corpus_id, triplets)
     labels = labels_by_query(triplets)
     clusters = query_clusters([label.query for label in labels])
+    newest = newest_clusters(clusters, [label.observed_us for label in labels], 1 / config.training.folds)
     readings = ws.read_queries(corpus_id, {label.query_id: label.query for label in labels}, config, emit)[0]
     snippet_chars = config.reranking.rerank_input_snippet_chars
     lists = [
@@ -173,7 +175,7 @@ def train(
         "retrieval": config.retrieval.model_dump(mode="json"),
         "reranking": config.reranking.model_dump(mode="json"),
     }
-    inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts)
+    inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
     return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
 
@@ -190,7 +192,7 @@ def evaluate(
     try:
         summary = ws.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
     except EvaluationNotFound:
-        summary = _compare(ws, corpus_id, evaluation_id, params, emit)
+        summary = compare_systems(ws, corpus_id, evaluation_id, params, emit)
     if summary["promoted"]:
         promote(ws, corpus_id, summary["model_id"], "; ".join(summary["verdict"]["reasons"]), evaluation_id)
     return summary
@@ -203,7 +205,7 @@ def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, ev
         NoModel: none was named and none was trained.
         ModelNotFound, ModelUnavailable: no such version, or its artifact does not load.
     """
-    chosen = model_id or _newest(ws, corpus_id, None)
+    chosen = model_id or newest_model(ws, corpus_id, None)
     if chosen is None:
         raise NoModel("No model has been trained for this corpus. Train one first.", corpus_id=corpus_id)
     ws.learned(chosen, ws.config(corpus_id))  # loads, or is not promoted
@@ -214,69 +216,6 @@ def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, ev
 # ------------------------------------------------------------------------------------------ steps of the verbs
 
 
-def refuse_leakage(ws: Workspace, corpus_id: str, triplets: Sequence[Triplet]) -> None:
-    """Check the training queries against the eval dataset.
-
-    Raises:
-        Leakage: naming the eval dataset's queries that are among them.
-    """
-    eval_queries = _eval_queries(ws, corpus_id)
-    texts = sorted({triplet.query for triplet in triplets})
-    found = leakage(eval_queries, texts, QueryMatcher(texts)) if eval_queries else {"overlapping": []}
-    if found["overlapping"]:
-        raise Leakage(
-            f"{len(found['overlapping'])} queries of the eval dataset, or near-duplicates, are among the training "
-            "queries. Mine again: mining leaves out what the current eval dataset asks.",
-            overlapping=found["overlapping"][:20],
-            overlapping_total=len(found["overlapping"]),
-        )
-
-
-def _eval_queries(ws: Workspace, corpus_id: str) -> tuple[Any, ...]:
-    if not ws.store.evalsets.versions(corpus_id):
-        return ()
-    return ws.store.evalsets.current(corpus_id).queries
-
-
-def _compare(
-    ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
-) -> dict[str, Any]:
-    """The report, stored; `promoted` says whether the challenger won its place."""
-    config = ws.config(corpus_id)
-    dataset = ws.store.evalsets.current(corpus_id)
-    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
-    challenger_id = params.get("model_id") or _newest(ws, corpus_id, params.get("run_id"))
-    champion_id = ws.store.models.alias(corpus_id, "champion")
-    readings, legs = ws.read_queries(corpus_id, queries, config, emit)
-    inputs = _run_systems(ws, corpus_id, config, dataset, readings, legs, (champion_id, challenger_id), emit)
-    report = build_report(inputs(evaluation_id))
-    won = report.summary["verdict"]["decision"] == "promote"
-    report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
-    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries)
-    return report.summary
-
-
-def _newest(ws: Workspace, corpus_id: str, run_id: str | None) -> str | None:
-    """The model of this run, or of the latest one that succeeded.
-
-    Raises:
-        EvaluationFailed: this run made no model; an older one is not taken in its place.
-    """
-    if run_id is not None:
-        run = ws.store.jobs.get(run_id)
-        if run.state is not State.SUCCEEDED:
-            raise EvaluationFailed(
-                f"The training {run_id} whose model was to be evaluated {run.state}: "
-                f"{(run.problem or {}).get('detail', 'it made no model.')}",
-                run_id=run_id,
-                state=run.state,
-            )
-        return str((run.result or {})["model_id"])
-    for job in ws.store.jobs.list(corpus_id, JobKind.TRAIN, [State.SUCCEEDED], 1):
-        return str((job.result or {})["model_id"])
-    return None
-
-
 def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:
     staged = ws.store.artifacts.stage()
     shutil.copytree(folder, staged, dirs_exist_ok=True)
@@ -285,115 +224,3 @@ def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: 
     ws.store.models.put(model)
     shutil.rmtree(ws.run_dir(run_id), ignore_errors=True)
     return model
-
-
-def _run_systems(
-    ws: Workspace,
-    corpus_id: str,
-    config: Config,
-    dataset: EvalDataset,
-    readings: Readings,
-    legs: dict[str, dict[str, list[ScoredDoc]]],
-    models: tuple[str | None, str | None],
-    emit: Emit,
-) -> Callable[[str], EvaluationInputs]:
-    """Freeze the candidates, run every system on them, and hand back the report's inputs but for its id."""
-    champion_id, challenger_id = models
-    candidates = freeze(readings, config.reranking.tribrid_reranker_topn)
-    ws.store.candidates.put(candidates.sha256, corpus_id, {"depth": candidates.depth, "doc_ids": candidates.doc_ids})
-    challenger = ws.learned(challenger_id, config) if challenger_id else None
-    champion: Scorer | None = ws.learned(champion_id, config) if champion_id and champion_id != challenger_id else None
-    local = ws.scorer(corpus_id, config) if config.reranking.reranker_mode == "local" else None
-    named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
-    arms = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
-    started = time.monotonic()
-    found = run_arms(readings, arms, "challenger", time.perf_counter, lambda name, done, total: emit(
-        "progress", {"stage": name, "done": done, "total": total}
-    ))  # fmt: skip
-    pairs = sum(len(reading.candidates) for reading in readings.values())
-    cost = ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
-    training = ws.store.models.get(challenger_id).manifest if challenger_id else {}
-    texts = _training_queries(ws, training)
-    systems = {**legs, "retrieval": retrieval_arm(readings), **found.systems}
-    if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
-        systems["champion"] = systems["challenger"]
-    after = "challenger" if challenger else "local" if local else None
-    return lambda evaluation_id: EvaluationInputs(
-        dataset=dataset,
-        candidates=candidates,
-        systems=systems,
-        before="champion" if champion else "retrieval",
-        after=after,
-        config=config.evaluation,
-        latency_ms=found.latency_ms,
-        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id)},
-        leakage=leakage(dataset.queries, texts, QueryMatcher(texts)) if texts else {},
-        failed=found.failed,
-        context=_context(corpus_id, evaluation_id, champion_id, challenger_id, training),
-    )
-
-
-def _context(
-    corpus_id: str, evaluation_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a report says of where it comes from."""
-    return {
-        "status": State.SUCCEEDED,
-        "evaluation_id": evaluation_id,
-        "corpus_id": corpus_id,
-        "created_us": now_us(),
-        "model_id": challenger_id,
-        "champion_id": champion_id,
-        "run_id": training.get("run_id"),
-        "training": training.get("metrics"),
-        "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
-    }
-
-
-def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:
-    set_id = (manifest.get("data") or {}).get("triplet_set_id")
-    return sorted({t.query for t in ws.store.triplets.load(set_id)}) if set_id else []
-
-
-# ------------------------------------------------------------------------------------------ the verbs as jobs
-
-
-def _mine_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-    estimated, started = ws.estimate(job.kind, job.corpus_id), time.monotonic()
-    triplet_set_id, mined = mine(ws, job.corpus_id, job.params, emit)
-    model, took_s = ws.config(job.corpus_id).indexing.embedding_model, round(time.monotonic() - started, 3)
-    cost = ws.local_cost("EMB", model, mined.counts["queries_retrieved"], took_s, "query")
-    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
-
-
-def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-    estimated, started = ws.estimate(job.kind, job.corpus_id), time.monotonic()
-    model = train(ws, job.corpus_id, job.job_id, job.params, emit, cancelled)
-    metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
-    cost = ws.local_cost("RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
-    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
-
-
-def _evaluate_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-    return dict(evaluate(ws, job.corpus_id, job.job_id, job.params, emit))
-
-
-def _handler(
-    work: Callable[[Workspace, Job, Emit, Cancelled], dict[str, Any]],
-) -> Callable[[Job, Path, Emit, Cancelled], dict[str, Any]]:
-    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
-        ws = Workspace(read_environment().model_copy(update={"data_dir": data_dir}))
-        try:
-            return {"status": State.SUCCEEDED, "job_id": job.job_id, **work(ws, job, emit, cancelled)}
-        finally:
-            ws.close()
-
-    return run
-
-
-HANDLERS = {
-    JobKind.MINE: _handler(_mine_job),
-    JobKind.TRAIN: _handler(_train_job),
-    JobKind.EVALUATE: _handler(_evaluate_job),
-}
-"""How each kind of job is done; looked up by the process that runs a job."""

@@ -6,10 +6,10 @@ Times are integers, microseconds since 1970 in UTC (`*_us`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 FIRST_RANK = 1
 
@@ -38,6 +38,24 @@ class Source(StrEnum):
     HEURISTICS = "heuristics"
 
 
+class Mark(StrEnum):
+    """What may be said of a triplet in review: a true negative, a positive itself, or neither to be used."""
+
+    ACCEPT = "accept"
+    FLIP = "flip"
+    DROP = "drop"
+
+
+class TripletStatus(StrEnum):
+    """Where a triplet stands: mined to be trained on, or held back for review, or as it was decided there."""
+
+    ACTIVE = "active"
+    REVIEW = "review"
+    ACCEPTED = "accepted"
+    FLIPPED = "flipped"
+    DROPPED = "dropped"
+
+
 class JobKind(StrEnum):
     MINE = "mine"
     TRAIN = "train"
@@ -59,6 +77,9 @@ class State(StrEnum):
 
 
 EventType = Literal["log", "progress", "metrics", "state", "error", "complete"]
+
+ImpressionSource = Literal["search", "import", "reconstructed"]
+"""Served here; served elsewhere and imported; or made up afterwards, around a click, from what would be served now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +185,10 @@ class ShownDoc:
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """A served list. `fallback_reason` is set when the reranker should have run and did not."""
+    """A served list. `fallback_reason` is set when the reranker should have run and did not.
+
+    `client_id` tells the searches of one user, or one browser, from others'; None where nobody said.
+    """
 
     query_id: str
     corpus_id: str
@@ -175,7 +199,8 @@ class Impression:
     fallback_reason: str | None
     took_ms: float
     created_us: int
-    source: Literal["search", "import"] = "search"
+    source: ImpressionSource = "search"
+    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +214,43 @@ class Feedback:
     created_us: int
 
 
+class LoggedList(NamedTuple):
+    """An impression with its feedback, cut down to what mining reads: millions of them are streamed.
+
+    `ranks` has the rank of each of `doc_ids`.
+    """
+
+    query_id: str
+    query: str
+    doc_ids: Sequence[str]
+    ranks: Sequence[int]
+    feedback: Sequence[Feedback] = ()
+    created_us: int = 0
+    source: ImpressionSource = "search"
+    client_id: str | None = None
+
+    @classmethod
+    def of(cls, impression: Impression, feedback: Sequence[Feedback]) -> LoggedList:
+        """The same of a whole impression."""
+        return cls(
+            impression.query_id,
+            impression.query,
+            [shown.doc_id for shown in impression.shown],
+            [shown.rank for shown in impression.shown],
+            feedback,
+            impression.created_us,
+            impression.source,
+            impression.client_id,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Triplet:
     """`positive` should rank above `negative` for `query`, as sure as `weight` (0 < weight <= 1) says.
 
     `query_id` groups the triplets of one query; `evidence` names the impression or judgment behind it.
+    `observed_us` is when users last did what the label rests on; None for labels that nobody dated. `held_back`:
+    the negative may be relevant itself, so it is not trained on unless somebody accepts it.
     """
 
     query_id: str
@@ -204,6 +261,25 @@ class Triplet:
     weight: float
     reason: str
     evidence: str = ""
+    observed_us: int | None = None
+    held_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What was decided of a triplet. `positive` and `negative` are doc_ids."""
+
+    query: str
+    positive: str
+    negative: str
+    mark: Mark
+
+
+class Place(NamedTuple):
+    """Where a document says it belongs: its address, and the doc_id of what it is a part of."""
+
+    uri: str = ""
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
+from tribrid import asking
 from tribrid.config import Config, Environment, Origin, resolve
 from tribrid.corpus.prices import Kind, Prices, load_prices
 from tribrid.errors import ModelUnavailable, StaleIndex
@@ -27,13 +29,14 @@ from tribrid.scoring.onnx import Encoder
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
 from tribrid.store import Store
-from tribrid.types import LEGS, Candidate, Emit, JobKind, ScoredDoc
+from tribrid.types import LEGS, Candidate, Emit, JobKind, ScoredDoc, Source
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
 _MODELS_KEPT = 8
 SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
 """Measured on two cores (docs/benchmarks.md); only for the estimate before a job, its result says what it took."""
+NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 KnownTokens = dict[tuple[str, int], PassageTokens]
 """(doc_id, ordinal) → a passage's tokens."""
 
@@ -133,10 +136,17 @@ class Workspace:
         """First-stage search over the corpus.
 
         Raises:
-            StaleIndex: the passages were embedded by another encoder than the queries would be.
+            StaleIndex: the passages were embedded by another encoder than the queries would be, or there is no index
+                for the documents that there are.
         """
         index, embedder = self.index(corpus_id), self.embedder(config)
         made_with = index.fingerprint
+        if made_with is None and (documents := self.store.documents.count(corpus_id)):
+            raise StaleIndex(
+                f"The corpus {corpus_id!r} has {documents} documents and no index: it is being made for the first "
+                "time, or was lost. Index any document of it again, and all of it is rebuilt.",
+                corpus_id=corpus_id,
+            )
         if made_with is not None and not made_with.endswith(embedder.fingerprint):
             raise StaleIndex(
                 f"The index of {corpus_id!r} was made with another encoder than {embedder.fingerprint}: index the "
@@ -243,20 +253,22 @@ class Workspace:
         kind, name, snippet_chars = key
         if kind == "learning":
             model = self.store.models.get(name)
-            return LearnedScorer(name, LearnedReranker(self.store.artifacts.path(model.artifact)))
+            return LearnedScorer(name, LearnedReranker(self.store.artifacts.verified(model.artifact)))
         folder = ensure_export(self.models_dir, name, "cross-encoder")
         return LocalScorer(name, HubCrossEncoder(folder, snippet_chars))
 
-    def estimate(self, kind: JobKind, corpus_id: str) -> dict[str, Any]:
-        """What a job will cost, before it runs: dollars, and seconds of this machine."""
+    def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
+        """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
         config = self.config(corpus_id)
         if kind is JobKind.EVALUATE and self.store.evalsets.versions(corpus_id):
             queries = len(self.store.evalsets.current(corpus_id).queries)
         else:
-            queries = config.mining.max_pairs
+            queries = params.get("max_pairs", config.mining.max_pairs)
         seconds = round(SECONDS_PER_QUERY[kind] * queries, 1)
         if kind is JobKind.MINE:
-            return self.local_cost("EMB", config.indexing.embedding_model, queries, seconds, "query")
+            local = self.local_cost("EMB", config.indexing.embedding_model, queries, seconds, "query")
+            asks = Source.HEURISTICS in (params.get("sources") or tuple(Source))
+            return asking.with_generation(local, asking.estimate(config, self.prices, queries) if asks else None)
         return self.local_cost("RERANK", "tribrid", queries * config.reranking.tribrid_reranker_topn, seconds)
 
     def local_cost(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from tribrid.errors import CorpusNotFound, NotShown, QueryNotFound
 from tribrid.store import Store
-from tribrid.types import Feedback, Impression, LegScore, ShownDoc, Signal
+from tribrid.store.logimport import NewList
+from tribrid.types import Feedback, Impression, LegScore, LoggedList, ShownDoc, Signal
 
 SHOWN = (
     ShownDoc("d1", 1, 2.5, 0, 40, {"sparse": LegScore(1, 12.25), "dense": LegScore(3, 0.5)}),
@@ -28,7 +30,7 @@ def click(query_id: str, doc_id: str | None = "d1", created_us: int = 20) -> Fee
 
 
 def test_an_impression_comes_back_as_it_was(store: Store) -> None:
-    served = impression("q1", fallback_reason="timeout", reranked=False, source="import")
+    served = impression("q1", fallback_reason="timeout", reranked=False, source="import", client_id="somebody")
     store.logs.add_impression(served)
     assert store.logs.impression("q1") == served
     with pytest.raises(QueryNotFound):
@@ -54,7 +56,7 @@ def test_feedback_needs_a_list_that_was_served(store: Store) -> None:
 def test_iterate_gives_what_can_be_learned_from(store: Store) -> None:
     store.logs.add_impressions(
         [
-            impression("late", 30),
+            impression("late", 30, client_id="somebody"),
             impression("early", 10),
             impression("no feedback", 20),
             impression("fallback", 5, fallback_reason="the model failed", reranked=False),
@@ -64,8 +66,11 @@ def test_iterate_gives_what_can_be_learned_from(store: Store) -> None:
         store.logs.add_feedback(click(query_id, "d2", 50))
     store.logs.add_feedback(Feedback("early", Signal.DWELL, "d2", 31.5, 40))
     assert list(store.logs.iterate_with_feedback("c")) == [
-        (impression("early", 10), [Feedback("early", Signal.DWELL, "d2", 31.5, 40), click("early", "d2", 50)]),
-        (impression("late", 30), [click("late", "d2", 50)]),
+        LoggedList.of(
+            impression("early", 10), [Feedback("early", Signal.DWELL, "d2", 31.5, 40), click("early", "d2", 50)]
+        ),
+        LoggedList.of(impression("no feedback", 20), ()),
+        LoggedList.of(impression("late", 30, client_id="somebody"), [click("late", "d2", 50)]),
     ]
     assert list(store.logs.iterate_with_feedback("none")) == []
 
@@ -123,5 +128,55 @@ def test_bulk_spans_batches_and_pages(store: Store) -> None:
     assert store.logs.add_impressions(lists()) == 2500
     done = store.logs.add_feedbacks("c", (click(f"q{n}") for n in range(2600)))
     assert (done.added, len(done.rejected), done.rejected[0]) == (2500, 100, (2500, "query_not_found"))
-    read = [served.query_id for served, _ in store.logs.iterate_with_feedback("c")]
+    read = [served.query_id for served in store.logs.iterate_with_feedback("c")]
     assert read == [f"q{n}" for n in range(2500)]
+
+
+def new_list(query_id: str, feedback: Sequence[Feedback] = (), **fields: Any) -> NewList:
+    made = NewList(query_id, "what is it", [("d1", 1, 2.5, 0, 40), ("d2", 2, 0.0, 0, 0)], 10, "retrieval")
+    return made._replace(feedback=feedback, **fields)
+
+
+def test_lists_come_with_their_feedback_or_not_at_all(store: Store) -> None:
+    lists = [
+        new_list("q1", [click("q1"), click("q1", "d2"), click("q1")], source="reconstructed", client_id="somebody"),
+        new_list("q2"),
+        new_list("q3", [click("q3", "d9"), click("q3", None)]),
+        new_list("q2", [click("q2")]),
+    ]
+    done = store.logs.add_lists("c", lists)
+    assert (done.impressions, done.feedback.added, done.feedback.known) == (3, 4, 1)
+    assert done.feedback.rejected == [(3, "not_shown")]
+    stored = store.logs.lists("c", ["q1", "q2", "nobody asked"])
+    assert sorted(stored) == ["q1", "q2"]
+    assert (stored["q1"].source, stored["q1"].client_id, stored["q1"].model_id) == (
+        "reconstructed",
+        "somebody",
+        "retrieval",
+    )
+    assert stored["q1"].shown == (ShownDoc("d1", 1, 2.5, 0, 40, {}), ShownDoc("d2", 2, 0.0, 0, 0, {}))
+    assert store.logs.known("c", (f"q{n}" for n in range(5000))) == {"q1", "q2", "q3"}
+    assert store.logs.known("other", ["q1"]) == set()
+    with pytest.raises(CorpusNotFound):
+        store.logs.add_lists("none", lists)
+
+
+def test_lists_that_are_stored_already_stay_as_they_are(store: Store) -> None:
+    store.logs.add_impression(impression("q1"))
+    store.logs.add_feedback(click("q1"))
+    other = new_list("q1", [click("q1"), click("q1", "d2"), click("q1", "d3")], shown=[("d3", 1, 0.0, 0, 0)])
+    done = store.logs.add_lists("c", [other, new_list("q2", [click("q2")])])
+    assert (done.impressions, done.feedback.added, done.feedback.known) == (1, 2, 1)
+    assert done.feedback.rejected == [(2, "not_shown")]
+    assert store.logs.impression("q1") == impression("q1")
+    again = store.logs.add_lists("c", [other, new_list("q2", [click("q2")])])
+    assert (again.impressions, again.feedback.added, again.feedback.known) == (0, 0, 3)
+
+
+def test_two_imports_of_one_log_at_once_store_it_once(store: Store) -> None:
+    lists = [new_list(f"q{n}", [click(f"q{n}"), click(f"q{n}", "d2")]) for n in range(300)]
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: store.logs.add_lists("c", lists), range(4)))
+    assert sum(one.impressions for one in done) == 300
+    assert sum(one.feedback.added for one in done) == 600
+    assert store.logs.stats("c")["feedback"] == {"click": 600}

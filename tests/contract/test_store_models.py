@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,10 +26,15 @@ def model(model_id: str, corpus_id: str = "c", created_us: int = 1) -> ModelVers
 
 
 def triplet(n: int, source: Source = Source.LOGS) -> Triplet:
-    return Triplet(f"q{n}", f"query {n}", ("p", n), ("n", 0), source, 0.1 + 0.2, "clicked, not skipped", "i1")
+    return Triplet(f"q{n}", f"query {n}", ("p", n), ("n", 0), source, 0.1 + 0.2, "clicked, not skipped", "i1", n)
 
 
 # ------------------------------------------------------------------------------------------ triplets
+
+
+def page(store: Store, *which: Any, **status: Any) -> tuple[list[Triplet], int]:
+    rows, total = store.triplets.page("c", *which, **status)
+    return [row.triplet for row in rows], total
 
 
 def test_triplet_sets_are_kept_apart(store: Store) -> None:
@@ -40,9 +46,9 @@ def test_triplet_sets_are_kept_apart(store: Store) -> None:
     assert store.triplets.latest("c") == new
     assert store.triplets.load(old.triplet_set_id) == [triplet(0)]
     assert store.triplets.load(new.triplet_set_id) == many
-    assert store.triplets.page("c", old.triplet_set_id, None, 0, 10) == ([triplet(0)], 1)
-    assert store.triplets.page("c", None, None, 2100, 500) == (many[2100:], 2300)
-    assert store.triplets.page("c", None, Source.LOGS, 1, 2) == ([many[3], many[6]], 767)
+    assert page(store, old.triplet_set_id, None, 0, 10) == ([triplet(0)], 1)
+    assert page(store, None, None, 2100, 500) == (many[2100:], 2300)
+    assert page(store, None, Source.LOGS, 1, 2) == ([many[3], many[6]], 767)
 
 
 def test_a_mining_that_found_nothing_leaves_no_triplets(store: Store) -> None:

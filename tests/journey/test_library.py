@@ -49,7 +49,9 @@ def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:
         with pytest.raises(CorpusNotFound):
             opened.search("c", "anything")
         opened.create_corpus("c")
-        assert opened.search("c", "anything")["results"] == []
+        found = opened.search("c", "anything", client_id="me")
+        assert found["results"] == []
+        assert opened.store.logs.impression(found["query_id"]).client_id == "me"
         with pytest.raises(NoDocuments):
             opened.submit_mine("c")
         with pytest.raises(NoTriplets):

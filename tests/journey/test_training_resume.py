@@ -22,6 +22,7 @@ TIMEOUT_S = 120
 TRAINING = {
     "folds": 2,
     "epochs": 14,
+    "patience": 0,
     "batch_size": 4,
     "checkpoint_every_steps": 3,
     "learning_rate": 1e-3,

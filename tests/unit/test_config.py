@@ -176,3 +176,12 @@ def test_a_child_reads_what_its_parent_has() -> None:
 def test_a_parent_without_a_database_of_its_own_does_not_hand_on_another() -> None:
     child = child_environment(read_environment({}), {"TRIBRID_DATABASE_URL": "postgresql://elsewhere"})
     assert read_environment(child).database_url is None
+
+
+def test_a_child_has_its_parents_keys_and_no_others() -> None:
+    given = read_environment({"TRIBRID_GENERATION_API_KEY": "mine", "TRIBRID_GENERATION__BASE_URL": "http://h:1/v1"})
+    assert "mine" not in repr(given)
+    child = child_environment(given, {"OPENAI_API_KEY": "somebody else's"})
+    read = read_environment(child)
+    assert read.cloud_keys == {"generation": "mine"}
+    assert read.overrides["generation"]["base_url"] == "http://h:1/v1"

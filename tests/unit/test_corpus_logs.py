@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.corpus.logs import Imported, ImportedFeedback, ImportedImpression, parse_native_logs, parse_ubi
-from tribrid.types import Feedback, Signal
+from tribrid.corpus.logs import (
+    Imported,
+    ImportedFeedback,
+    ImportedImpression,
+    Joined,
+    LogJoin,
+    parse_native_logs,
+    parse_ubi,
+)
+from tribrid.types import Feedback, Impression, ShownDoc, Signal
 
 T0 = "2026-01-02T03:04:05Z"
 T0_US = 1_767_323_045_000_000
@@ -177,11 +187,97 @@ def test_times_out_of_range_are_refused(at: Any) -> None:
     assert "timestamp" in item.reason
 
 
-def test_impressions_come_oldest_first_and_feedback_in_time() -> None:
+def test_each_impression_is_followed_by_its_feedback_in_time() -> None:
     late, early = ubi_query("late", hits=["a"], at=2000), ubi_query("early", hits=["a"], at=1000)
     clicks = [{**ubi_event("click", "a", query_id="early"), "timestamp": at} for at in (1009, 1003)]
     found = list(parse_ubi(ndjson(late, *clicks, early)))
     assert [item.created_us // 10**6 for item in found if not isinstance(item, Skipped)] == [1000, 1003, 1009, 2000]
+
+
+def test_clients_are_kept_where_the_log_names_them() -> None:
+    [told, alone] = parse_ubi(
+        ndjson(
+            {**ubi_query("a", hits=["a"]), "client_id": "somebody"},
+            ubi_event("impression", "a", 1, query_id="b", user_query="ps4", client_id=17),
+        )
+    )
+    assert isinstance(told, ImportedImpression)
+    assert isinstance(alone, ImportedImpression)
+    assert (told.impression("shop").client_id, alone.client_id) == ("somebody", "17")
+    [own] = parse_native_logs(ndjson(native(client_id={"not": "an id"})))
+    assert isinstance(own, ImportedImpression)
+    assert own.client_id is None
+
+
+def test_an_event_joins_a_list_that_was_stored_before() -> None:
+    stored = Impression("q", "shop", "PS4", (ShownDoc("a", 1, 2.0, 0, 9, {}),), "m", True, None, 5.0, 1_000_000)
+    asked: list[str] = []
+
+    def lists(query_ids: Sequence[str]) -> dict[str, Impression]:
+        asked.extend(query_ids)
+        return {"q": stored}
+
+    events = [
+        ubi_event("click", "a", user_query="ps4"),
+        ubi_event("click", "z"),
+        ubi_event("click", "a", query_id="other"),
+    ]
+    with LogJoin("ubi") as log:
+        assert list(log.read(ndjson(*events, ubi_query("own", hits=["b"])))) == []
+        other, own, known = log.joined(lists)
+    assert sorted(asked) == ["other", "q"]
+    assert (known.impression, known.stored, [event.doc_id for event in known.feedback]) == (None, stored, ["a"])
+    assert [item.reason for item in known.skipped] == ["the document was not shown"]
+    assert own.impression is not None
+    assert [item.reason for item in other.skipped] == ["no impression has this query_id"]
+
+
+def many(queries: int) -> Iterator[bytes]:
+    """Two clicks on each query, all of them before the queries."""
+    for number in range(2 * queries):
+        yield json.dumps(ubi_event("click", f"d{number // queries}", query_id=f"q{number % queries}")).encode() + b"\n"
+    for number in range(queries):
+        yield json.dumps(ubi_query(f"q{number}", hits=["d0", "d1", "d2"])).encode() + b"\n"
+
+
+def peak_bytes(queries: int, folder: Path) -> int:
+    tracemalloc.start()
+    with LogJoin("ubi", folder, run_bytes=1 << 16) as log:
+        assert list(log.read(many(queries))) == []
+        assert sum(len(joined.feedback) for joined in log.joined()) == 2 * queries
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
+    peak_bytes(500, tmp_path)  # what the first reading loads and keeps
+    small, large = peak_bytes(600, tmp_path), peak_bytes(6_000, tmp_path)
+    assert large < 1.5 * small, (small, large)
+
+
+def test_what_waits_on_disk_joins_as_what_waits_in_memory(tmp_path: Path) -> None:
+    def found(run_bytes: int) -> list[Joined]:
+        with LogJoin("ubi", tmp_path, run_bytes=run_bytes) as log:
+            assert list(log.read(many(300))) == []
+            assert list(log.joined()) == list(log.joined())
+            return list(log.joined())
+
+    assert found(1 << 10) == found(1 << 30)
+
+
+def test_a_query_id_that_stands_for_everything_does_not_fill_the_memory() -> None:
+    def log() -> Iterator[bytes]:
+        yield json.dumps(ubi_query("undefined", hits=["a"])).encode() + b"\n"
+        for number in range(30_000):
+            event = {**ubi_event("click", "a" * 200, query_id="undefined"), "timestamp": number}
+            yield json.dumps(event).encode() + b"\n"
+
+    with LogJoin("ubi") as join:
+        assert list(join.read(log())) == []
+        reasons = Counter(item.reason for joined in join.joined() for item in joined.skipped)
+    assert reasons.keys() == {"the document was not shown", "too many records have this query_id"}
+    assert reasons.total() == 30_000
 
 
 def native(**fields: Any) -> dict[str, Any]:

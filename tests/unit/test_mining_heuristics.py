@@ -7,7 +7,17 @@ import time
 
 import pytest
 
-from tribrid.mining.heuristics import DOCSTRING, FAQ, HEADING, LEAD, TITLE, WEIGHTS, heuristic_groups, pseudo_queries
+from tribrid.mining.heuristics import (
+    DOCSTRING,
+    FAQ,
+    HEADING,
+    LEAD,
+    TITLE,
+    WEIGHTS,
+    heuristic_groups,
+    link_queries,
+    pseudo_queries,
+)
 from tribrid.types import Document
 
 LONG = "The answer goes on for a while, because a section with nothing in it answers nothing at all, to nobody."
@@ -151,3 +161,32 @@ def test_documents_take_turns_and_the_best_kind_goes_first() -> None:
 
 def test_every_kind_weighs_little() -> None:
     assert all(0 < weight < 0.3 for weight in WEIGHTS.values())
+
+
+def test_a_links_text_asks_for_what_it_leads_to() -> None:
+    documents = [
+        Document("guide/a.md", "[how to renew it](../ops/renew%20it.md#steps) [here](b.md) ![a picture](c.md)"),
+        Document("guide/b.md", "[How to renew it](<../ops/renew%20it.md>) [read more](c.md) [elsewhere at last](x.md)"),
+        Document(
+            "guide/c.md", '[the backup plan](https://h/plan "P") [this very document](c.md#top) [two plans](b.md)'
+        ),
+        Document("guide/d.md", "[two plans](c.md)"),
+        Document("ops/renew it.md", LONG),
+        Document("ops/plan.md", LONG, uri="https://h/plan"),
+    ]
+    groups, ambiguous = heuristic_groups(documents)
+    asked = {(group.query.lower(), group.positives[0].doc_id) for group in groups}
+    assert asked == {("how to renew it", "ops/renew it.md"), ("the backup plan", "ops/plan.md")}
+    assert ambiguous == 1
+    assert {group.positives[0].reason for group in groups} == {"the text of a link that leads to this document"}
+    assert groups[0].positives[0].evidence.startswith("link:ops/")
+    assert [(g.query_id, g.positives) for g in heuristic_groups(reversed(documents))[0]] == [
+        (g.query_id, g.positives) for g in groups
+    ]
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, "[abc](" * 20_000, "[a b c](x" + "#" * 50_000, "[ab " * 20_000 + "]("])
+def test_links_are_found_in_linear_time(text: str) -> None:
+    started = time.perf_counter()
+    list(link_queries(Document("d", text)))
+    assert time.perf_counter() - started < 2

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tribrid.corpus.lexical import near_duplicate
-from tribrid.mining.splits import QUERY_SIMILARITY, QueryMatcher, content_words, query_clusters, split_dev
+from tribrid.corpus.lexical import near_duplicate, normalise
+from tribrid.mining.splits import QUERY_SIMILARITY, QueryMatcher, content_words, newest_clusters, query_clusters
 
 WORDS = st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta", "the", "of", "to", "is", "x1"]), max_size=12)
 QUERIES = st.lists(WORDS.map(" ".join), max_size=25)
@@ -94,32 +93,46 @@ def test_cluster_ids_do_not_depend_on_order_or_repeats(queries, shuffler) -> Non
     assert dict(zip(shuffled, query_clusters(shuffled), strict=True)) == by_text
 
 
-@given(QUERIES, st.floats(0.01, 0.5), st.integers(0, 5))
-def test_no_cluster_and_no_near_duplicate_stands_on_both_sides(queries, ratio, seed) -> None:
-    clusters = query_clusters(queries)
-    dev = split_dev(clusters, ratio, seed)
-    held_out = [query for query, cluster in zip(queries, clusters, strict=True) if cluster in dev]
-    training = [query for query, cluster in zip(queries, clusters, strict=True) if cluster not in dev]
-    assert not any(similar(a, b) for a in held_out for b in training)
-    if len(set(clusters)) > 1:
-        assert held_out
-        assert training
+@given(QUERIES, QUERIES)
+def test_what_the_matcher_finds_is_named(queries, asked) -> None:
+    matcher = QueryMatcher(queries)
+    for query in asked:
+        assert matcher.near(query) == sorted({normalise(other) for other in queries if similar(query, other)})
 
 
-def test_the_split_has_its_share_whatever_the_sizes() -> None:
-    clusters = [f"c{i}" for i in range(80)] + ["big"] * 20
-    sizes = Counter(clusters)
-    for seed in range(10):
-        dev = split_dev(clusters, 0.2, seed)
-        assert 15 <= sum(sizes[c] for c in dev) <= 20
-    assert split_dev(clusters, 0.2, 1) == split_dev(list(reversed(clusters)), 0.2, 1)
-    assert split_dev(clusters, 0.2, 1) != split_dev(clusters, 0.2, 2)
+DATED = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.one_of(st.none(), st.integers(0, 9))), max_size=30)
 
 
-def test_a_split_that_cannot_be_made() -> None:
-    assert split_dev([], 0.2, 1) == frozenset()
-    assert split_dev(["only"] * 5, 0.2, 1) == frozenset()
-    assert split_dev(["big"] * 9 + ["small"], 0.05, 1) == {"small"}
+@given(DATED, st.floats(0, 1))
+def test_nothing_that_is_held_out_is_older_than_what_is_left(dated, ratio) -> None:
+    clusters, observed = [cluster for cluster, _ in dated], [at for _, at in dated]
+    held_out = newest_clusters(clusters, observed, ratio)
+    if held_out:
+        newest = [max(at for other, at in dated if other == cluster and at is not None) for cluster in held_out]
+        left = [at for cluster, at in dated if cluster not in held_out and at is not None]
+        assert max(left) < min(newest)
+
+
+def test_the_newest_are_held_out_whole_and_in_their_share() -> None:
+    clusters = [f"c{day}" for day in range(100)] + ["always"] * 5
+    observed: list[int | None] = [*range(100), 3, 20, 40, 60, 98]
+    held_out = newest_clusters(clusters, observed, 0.2)
+    assert "always" in held_out
+    assert {f"c{day}" for day in range(90, 100)} < held_out
+    assert 15 <= sum(cluster in held_out for cluster in clusters) <= 21
+
+
+@pytest.mark.parametrize(
+    ("observed", "why"),
+    [
+        ([], "there is nothing"),
+        ([None, None, 1, None, None], "most have no date"),
+        ([7, 7, 7, 7, 7], "all are of one moment"),
+        ([1, 7, 7, 7, 7], "the newest moment is most of it"),
+    ],
+)
+def test_dates_that_do_not_split(observed, why) -> None:
+    assert newest_clusters([str(n) for n in range(len(observed))], observed, 0.2) == frozenset(), why
 
 
 def test_many_queries_from_few_words_take_seconds() -> None:

@@ -10,12 +10,12 @@ import pytest
 from synthetic import DIM, VOCABULARY, candidates_of, passage_tokens, query_tokens, reading_of, unit
 from tribrid.scoring.features import CorpusStatistics, Features, compute, matrix
 from tribrid.scoring.learned import Reading
-from tribrid.scoring.memory import Memory
+from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.scoring.tokens import PassageTokens
 from tribrid.types import DENSE, SPARSE
 
 STATISTICS = CorpusStatistics(np.linspace(0.1, 5, VOCABULARY).astype(np.float32), 12.0)
-EMPTY = Memory.of(np.empty((0, DIM), np.float32), [], [])
+EMPTY = Memory.of(PastQueries.of(np.empty((0, DIM), np.float32), []), [], [])
 
 
 def features_of(reading: Reading, statistics: CorpusStatistics = STATISTICS, memory: Memory = EMPTY) -> Features:

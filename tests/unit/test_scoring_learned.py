@@ -71,7 +71,7 @@ def remembered_reading(seed: int, memory: Memory) -> Reading:
     found = [
         replace(c, passage=replace(c.passage, doc_id=name)) for c, name in zip(reading.candidates, names, strict=True)
     ]
-    return replace(reading, candidates=found, tokens=replace(reading.tokens, embedding=memory.embeddings[0]))
+    return replace(reading, candidates=found, tokens=replace(reading.tokens, embedding=memory.queries.embeddings[0]))
 
 
 @pytest.mark.parametrize("seed", range(5))

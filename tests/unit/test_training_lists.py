@@ -34,6 +34,12 @@ def test_grades_follow_from_who_is_better_than_whom() -> None:
     assert labels.query == "text of q"
 
 
+def test_labels_are_as_new_as_their_newest_triplet() -> None:
+    dated = [("1", 5), ("1", 9), ("1", None), ("2", None)]
+    labels = labels_by_query([replace(triplet(query, "a", "b"), observed_us=at) for query, at in dated])
+    assert [label.observed_us for label in labels] == [9, None]
+
+
 def test_a_document_is_as_sure_as_its_surest_triplet() -> None:
     (labels,) = labels_by_query([triplet("q", "a", "b", 0.2), triplet("q", "a", "c", 0.7)])
     assert labels.weights == {"a": 0.7, "b": 0.2, "c": 0.7}

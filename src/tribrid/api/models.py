@@ -27,7 +27,7 @@ def promote(body: PromoteBody, tribrid: Facade) -> Json:
     return Json(tribrid.promote(body.corpus_id, model_id=body.model_id, reason=body.reason))
 
 
-@router.post("/reranker/rollback", summary="Serve the champion before this one again")
+@router.post("/reranker/rollback", summary="Serve the champion before this one again (twice: this one)")
 def rollback(body: RollbackBody, tribrid: Facade) -> Json:
     """409 if there is none. Rolling back the first model ever promoted leaves the corpus without one."""
     return Json(tribrid.rollback(body.corpus_id, reason=body.reason))

@@ -11,14 +11,24 @@ from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute
 from tribrid.api.openapi import answers
-from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, TrainBody
+from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, ReviewBody, TrainBody
 from tribrid.api.waiting import accepted, job_address, job_response, prefers_async
-from tribrid.types import Job, JobKind, Source
+from tribrid.types import Job, JobKind, Source, TripletStatus
 
 router = APIRouter(tags=["reranker"], route_class=JsonRoute)
 
 _STATUS = {"mode": "learning", "model_id": "5b1e", "loaded": True, "reason": None}
 _MINED = {"status": "succeeded", "job_id": "8c2d", "triplet_set_id": "1f9a", "pairs": 500, "triplets": 3312}
+_READY = {
+    "ready": False,
+    "answer": "perhaps",
+    "summary": "Perhaps. It can be tried, but: only 12 labelled queries: 38 more make a start.",
+    "missing": [],
+    "advice": ["only 12 labelled queries: 38 more make a start"],
+    "expected_gain": {"measure": "ndcg@10", "low": 0.0004, "high": 0.0084},
+    "detectable_change": 0.0323,
+}
+_REVIEWED = {"triplet_id": "90ab", "status": "accepted", "query": "parse a date", "source": "logs", "weight": 0.15}
 _QUEUED = {
     "run_id": "b7e0",
     "job_id": "b7e0",
@@ -52,6 +62,18 @@ def status(
 def info(tribrid: Facade) -> Json:
     """Every training hyperparameter is listed with its default and bounds."""
     return Json(tribrid.info())
+
+
+@router.get(
+    "/reranker/readiness",
+    summary="Whether there is enough data to train",
+    responses=answers("Yes, perhaps or no, what is missing, and what that rests on.", _READY),
+)
+def readiness(corpus_id: OfCorpus, tribrid: Facade) -> Json:
+    """Answers in about two seconds, before anything is mined: labelled queries by source, the share of their documents
+    that retrieval finds, the smallest change that the eval dataset can tell from chance, and a rough guide to the gain.
+    """
+    return Json(tribrid.readiness(corpus_id))
 
 
 @router.post(
@@ -101,8 +123,9 @@ def _run_address(tribrid: Facade, job: Job) -> dict[str, Any]:
     responses=answers("The report.", _REPORT),
 )
 def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
-    """Comes after every training already queued for the corpus, and reports on what that made. Answers when it is done;
-    until then the body is white space. `"wait": false`: 202 and the job's address.
+    """Comes after every training already queued for the corpus, and reports on what that made; `after` is null where no
+    model was trained yet, and `before` then is the baseline. Answers when it is done; until then the body is white
+    space. `"wait": false`: 202 and the job's address.
     """
     job = tribrid.submit_evaluate(body.corpus_id, model_id=body.model_id)
     return job_response(request, tribrid, job, wait=body.wait)
@@ -113,11 +136,28 @@ def triplets(
     corpus_id: OfCorpus,
     tribrid: Facade,
     source: Annotated[Source | None, Query(description="Only from there.")] = None,
+    status: Annotated[
+        TripletStatus | None, Query(description="Only those that stand so; `review`: they wait for a decision.")
+    ] = None,
     offset: Offset = 0,
     limit: Limit = 50,
 ) -> Json:
-    """Each with its source, weight and reason."""
-    return Json(tribrid.triplets(corpus_id, source=source, offset=offset, limit=limit))
+    """Each with its source, weight, reason and status. What is in review is not trained on: its negative is likely to
+    be relevant too. Decide with PATCH.
+    """
+    return Json(tribrid.triplets(corpus_id, source=source, status=status, offset=offset, limit=limit))
+
+
+@router.patch(
+    "/reranker/triplets/{triplet_id}",
+    summary="Accept, flip or drop a triplet",
+    responses=answers("The triplet as it stands now.", _REVIEWED),
+)
+def review(triplet_id: str, body: ReviewBody, tribrid: Facade) -> Json:
+    """Holds for the mined set and for every later mining; deciding again replaces the decision. A document that is
+    decided to be relevant to a query for one positive and not for another is a 409 that names the other triplet.
+    """
+    return Json(tribrid.review(triplet_id, body.decision))
 
 
 @router.get("/reranker/evaluations", summary="The corpus's evaluations, newest first")
@@ -140,7 +180,10 @@ def evaluation_queries(
     limit: Limit = 50,
     sort: Annotated[
         str | None,
-        Query(max_length=200, description="A number in the rows, such as `delta`; `-delta` for the highest first."),
+        Query(
+            max_length=200,
+            description="A number in the rows, such as `delta_primary`; `-delta_primary` for the highest first.",
+        ),
     ] = None,
 ) -> Json:
     """What each query won or lost, with its rankings before and after."""

@@ -67,6 +67,12 @@ def cancel(run_id: str, tribrid: Facade) -> Json:
     return Json(tribrid.cancel(run_id))
 
 
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job: mining, training or evaluation")
+def cancel_job(job_id: str, tribrid: Facade) -> Json:
+    """One that waits is cancelled at once, one that runs within about ten seconds. 409 if it has ended."""
+    return Json(tribrid.cancel(job_id))
+
+
 @router.get("/jobs/{job_id}", summary="One job: mining, training or evaluation")
 def job(job_id: str, tribrid: Facade) -> Json:
     """`state` is queued, running, succeeded, failed or cancelled; `result` or `problem` tells the rest."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
 from tribrid.config import MiningConfig, TrainingConfig
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
-from tribrid.types import Signal, Source
+from tribrid.types import Mark, Signal, Source
 
 MAX_DELETED = 10_000
 MAX_ROWS = 2**31 - 1
@@ -54,6 +54,13 @@ class SearchBody(Body):
         min_length=1, max_length=MAX_QUERY_CHARS, description="What to look for.", examples=["parse a date"]
     )
     top_k: int = Field(10, ge=1, le=MAX_TOP_K, description="Results to return at most.")
+    client_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        description="Tells this user's searches from others'; kept in the log. A query that he soon asks again in "
+        "other words counts against what was shown for it.",
+    )
 
 
 class FeedbackBody(Body):
@@ -82,6 +89,14 @@ class MineBody(Body):
         None, min_length=1, max_length=len(Source), description="Where from, default: all there is, by trust."
     )
     wait: Wait = True
+
+
+class ReviewBody(Body):
+    """What was decided of a triplet."""
+
+    decision: Mark = Field(
+        description="accept: a true negative, trained on from now on. flip: a positive of the query. drop: neither."
+    )
 
 
 class EvaluateBody(Body):

@@ -15,8 +15,7 @@ from tribrid.api.openapi import answers, takes
 from tribrid.api.schemas import FeedbackBody, SearchBody
 from tribrid.api.waiting import work_response
 
-# Records wait in memory for those they join, and take some ten times their length there.
-MAX_LOGS_BYTES = 256 * MIB
+MAX_LOGS_BYTES = 4096 * MIB
 
 router = APIRouter(tags=["search"], route_class=JsonRoute)
 
@@ -44,9 +43,36 @@ _SEARCHED = {
 }
 _IMPRESSION = '{"query_id": "q1", "query": "leave", "timestamp": "2026-01-02T03:04:05Z", "shown": ["a", "b"]}\n'
 _LOGS = takes(
-    {"application/x-ndjson": _IMPRESSION + '{"query_id": "q1", "signal": "click", "doc_id": "b"}\n'},
-    "Query and event records, mixed and in any order: one JSON object a line, or an array of them.",
+    {
+        "application/x-ndjson": _IMPRESSION + '{"query_id": "q1", "signal": "click", "doc_id": "b"}\n',
+        "text/csv": "query,doc_id,timestamp\nleave,b,2026-01-02T03:04:05Z\n",
+    },
+    "Query and event records, mixed and in any order, or clicks: one JSON object a line, or an array of them. Clicks "
+    "also as CSV with a header.",
 )
+_IMPORTED = {
+    "corpus_id": "handbook",
+    "records": 3,
+    "impressions": 1,
+    "feedback": 1,
+    "known_feedback": 0,
+    "unjoined": 1,
+    "join_rate": 0.5,
+    "unknown_document": 0,
+    "unknown_documents": [],
+    "reasons": [
+        {
+            "reason": "the document was not shown",
+            "kind": "unjoined",
+            "count": 1,
+            "example": {"line": 3, "doc_id": "z", "source": ""},
+        }
+    ],
+    "skipped": [{"line": 3, "reason": "the document was not shown"}],
+    "skipped_total": 1,
+    "took_s": 0.02,
+    "rate_per_s": 150.0,
+}
 
 
 @router.post("/search", summary="Search", responses=answers("The best documents, best first.", _SEARCHED))
@@ -54,7 +80,7 @@ def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     """Writes what it shows to the log before it answers: give `query_id` back with POST /feedback. If the reranker
     should have run and did not, `fallback_reason` says why and the order is the first stage's.
     """
-    found = tribrid.search(body.corpus_id, body.query, body.top_k)
+    found = tribrid.search(body.corpus_id, body.query, body.top_k, client_id=body.client_id)
     request.app.state.telemetry.searched(found)
     return Json(found)
 
@@ -73,15 +99,21 @@ def feedback(body: FeedbackBody, tribrid: Facade) -> Json:
     "/corpora/{corpus_id}/logs",
     summary="Import search logs",
     openapi_extra=_LOGS,
-    responses=answers("What was taken, how much of it joined, and what was not taken and why.", {"impressions": 1}),
+    responses=answers("What was taken, how much of it joined, and what was not taken and why.", _IMPORTED),
 )
 async def import_logs(
     corpus_id: str,
     request: Request,
     tribrid: Facade,
-    format: Annotated[Literal["native", "ubi"], Query(description="Tribrid's own, or OpenSearch UBI 1.3.")] = "native",
+    format: Annotated[
+        Literal["native", "ubi", "clicks"],
+        Query(description="Tribrid's own, OpenSearch UBI 1.3, or clicks without impressions."),
+    ] = "native",
 ) -> Response:
-    """Feedback counts if its query_id names an impression of the same import that showed its document."""
+    """Feedback counts if its query_id names an impression, of the same import or stored before, that showed its
+    document. A log of which nothing joins is a 422 that names the likely cause, and leaves nothing behind. For `clicks`
+    the lists that were shown are reconstructed from the corpus's retrieval, each query asked once.
+    """
     await run_in_threadpool(tribrid.corpus, corpus_id)
     body = await upload(request, MAX_LOGS_BYTES, tribrid.environment.data_dir)
 

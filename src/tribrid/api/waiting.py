@@ -67,7 +67,7 @@ def job_address(tribrid: Tribrid, job: Job) -> dict[str, Any]:
         "corpus_id": job.corpus_id,
         "state": job.state,
         "status_url": f"/jobs/{job.job_id}",
-        "cost_estimate": tribrid.estimate(job.kind, job.corpus_id),
+        "cost_estimate": tribrid.estimate(job.kind, job.corpus_id, job.params),
     }
 
 

@@ -13,7 +13,7 @@ from tribrid.config import Config, check_overrides
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
-from tribrid.errors import InvalidInput
+from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.evaluation.measures import recommend_primary
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Document, Emit, JobKind, JudgedQuery
@@ -114,6 +114,7 @@ class Content:
         if mirror:
             store.documents.delete(corpus_id, store.documents.hashes(corpus_id).keys() - seen)
         report = pipeline.index(self.workspace, corpus_id, emit)
+        self._still_there(corpus_id)
         return {
             "corpus_id": corpus_id,
             "documents": report.documents,
@@ -126,6 +127,18 @@ class Content:
             "took_s": round(report.took_s, 3),
             "rate_per_s": round(report.rate_per_s, 2),
         }
+
+    def _still_there(self, corpus_id: str) -> None:
+        """Refuse to call an upload done whose corpus was deleted under it.
+
+        Raises:
+            CorpusNotFound.
+        """
+        try:
+            self.workspace.store.corpora.get(corpus_id)
+        except CorpusNotFound:
+            self.workspace.forget_corpus(corpus_id, [], [])  # the index was made after the deletion looked for it
+            raise
 
     def index_path(self, corpus_id: str, path: str | Path, *, emit: Emit = quiet) -> dict[str, Any]:
         """Index a folder (mirrored), a file, or a file of records (.jsonl, .ndjson, .json; BEIR's as it is).

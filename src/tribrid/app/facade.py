@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from tribrid import __version__, pipeline
-from tribrid.app.content import Content, check_text
+from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
+from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
 from tribrid.app.views import search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
+from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import InvalidInput, TribridError
 from tribrid.jobs import Supervisor
-from tribrid.types import Signal
+from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
 
 MAX_TOP_K = 1000
@@ -58,11 +60,15 @@ class Tribrid(Content, Learning, Registry):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def search(self, corpus_id: str, query: str, top_k: int = 10) -> dict[str, Any]:
+    def search(self, corpus_id: str, query: str, top_k: int = 10, *, client_id: str | None = None) -> dict[str, Any]:
         """Rank documents for a query; logged under the `query_id` that comes back.
 
+        Args:
+            client_id: tells this user's searches from others', so that one asked again in other words counts against
+                what the first one showed.
+
         Raises:
-            CorpusNotFound, InvalidInput: an empty or enormous query, or top_k outside 1..1000.
+            CorpusNotFound, InvalidInput: an empty or enormous query, top_k outside 1..1000, or a bad client_id.
         """
         self.workspace.store.corpora.get(corpus_id)
         if not query.strip() or len(query) > MAX_QUERY_CHARS:
@@ -70,7 +76,10 @@ class Tribrid(Content, Learning, Registry):
         check_text("query", query)
         if not 1 <= top_k <= MAX_TOP_K:
             raise InvalidInput(f"top_k: 1 to {MAX_TOP_K}.", top_k=top_k)
-        impression, shown = pipeline.search(self.workspace, corpus_id, query, top_k)
+        fault = None if client_id is None else id_fault(client_id, "client_id")
+        if fault:
+            raise InvalidInput(f"{fault}.")
+        impression, shown = pipeline.search(self.workspace, corpus_id, query, top_k, client_id)
         documents = self.workspace.store.documents.get_many(corpus_id, [c.doc_id for c in shown])
         return search_view(impression, shown, documents)
 
@@ -91,13 +100,16 @@ class Tribrid(Content, Learning, Registry):
         done = pipeline.log(self.workspace, query_id, Signal(signal), doc_id, value)
         return {"ok": True, "query_id": done.query_id, "doc_id": done.doc_id, "signal": done.signal}
 
-    def import_logs(self, corpus_id: str, stream: Iterable[bytes], format: str = "native") -> dict[str, Any]:
-        """Import query and event records: `ubi` (OpenSearch UBI 1.3) or `native`.
+    def import_logs(
+        self, corpus_id: str, stream: Iterable[bytes], format: str = "native", *, emit: Emit = quiet
+    ) -> dict[str, Any]:
+        """Import a search log: `ubi` (OpenSearch UBI 1.3), `native`, or `clicks` (query, document, time).
 
         Raises:
-            CorpusNotFound, InvalidInput: another format, or nothing joins.
+            CorpusNotFound, InvalidInput: another format, or nothing joins: then nothing is stored.
+            NoDocuments: `clicks` for an empty corpus.
         """
-        return import_logs(self.workspace, corpus_id, stream, format)
+        return import_logs(self.workspace, corpus_id, stream, format, emit)
 
     def log_stats(self, corpus_id: str) -> dict[str, Any]:
         """Impressions and feedback of a corpus.
@@ -134,6 +146,14 @@ class Tribrid(Content, Learning, Registry):
         if scorer is None:
             return {**out, "reason": "no model has been promoted for this corpus yet; the fused order is served"}
         return {**out, "model_id": scorer.model_id, "loaded": True}
+
+    def readiness(self, corpus_id: str) -> dict[str, Any]:
+        """Whether there is enough data to train a reranker and to see what came of it, within about two seconds.
+
+        Raises:
+            CorpusNotFound.
+        """
+        return readiness(self.workspace, corpus_id)
 
     def info(self) -> dict[str, Any]:
         """Implementation details: versions, limits, and every hyperparameter with default and bounds."""

@@ -7,13 +7,14 @@ from typing import Any
 
 from tribrid import jobs
 from tribrid.app.views import job_view
+from tribrid.asking import check as check_generation
+from tribrid.comparing import refuse_leakage
 from tribrid.config import with_params
 from tribrid.errors import Cancelled, Failed, InvalidInput, ModelNotFound, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
-from tribrid.pipeline import refuse_leakage
 from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
-from tribrid.workspace import Workspace
+from tribrid.workspace import NO_PARAMS, Workspace
 
 Watch = Callable[[Event], None]
 
@@ -32,7 +33,8 @@ class Learning:
             sources: some of logs, judgments, heuristics; None for all there is.
 
         Raises:
-            CorpusNotFound, NoDocuments, InvalidInput, NoTriplets: the sources named hold nothing.
+            CorpusNotFound, NoDocuments, NoTriplets: the sources named hold nothing.
+            InvalidInput: no such source, or settings of `generation` that do not go together.
         """
         self._require_documents(corpus_id)
         params: dict[str, Any] = {} if max_pairs is None else {"max_pairs": max_pairs}
@@ -44,6 +46,8 @@ class Learning:
                 raise InvalidInput(f"sources: {wrong or 'an empty list'} is not among {sorted(known)}.", sources=wrong)
             params["sources"] = [source.value for source in Source if source.value in sources]
             self._require_labels(corpus_id, params["sources"])
+        if Source.HEURISTICS in params.get("sources", tuple(Source)):
+            check_generation(self.workspace.config(corpus_id).generation, self.workspace.prices)
         return self._submit(JobKind.MINE, corpus_id, params)
 
     def submit_train(self, corpus_id: str, hyperparameters: Mapping[str, Any] | None = None) -> Job:
@@ -138,9 +142,9 @@ class Learning:
         """
         return job_view(jobs.cancel(self.workspace.store, run_id))
 
-    def estimate(self, kind: JobKind, corpus_id: str) -> dict[str, Any]:
-        """What a job will cost, before it runs: dollars, and seconds of this machine."""
-        return {**self.workspace.estimate(kind, corpus_id), "estimate": True}
+    def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
+        """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
+        return {**self.workspace.estimate(kind, corpus_id, params), "estimate": True}
 
     def _submit(self, kind: JobKind, corpus_id: str, params: dict[str, Any]) -> Job:
         self.supervisor.ensure_worker()

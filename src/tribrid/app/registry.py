@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from tribrid import pipeline
 from tribrid.app.views import iso, job_view, model_view, triplet_view
 from tribrid.errors import InvalidInput, JobNotFound, RunNotFound
-from tribrid.types import Event, Job, JobKind, Source
+from tribrid.store.reviews import StoredTriplet
+from tribrid.types import Event, Job, JobKind, Mark, Passage, Source, TripletStatus
 from tribrid.workspace import Workspace
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class Registry:
@@ -114,7 +118,7 @@ class Registry:
         return self._aliases(corpus_id)
 
     def rollback(self, corpus_id: str, reason: str = "") -> dict[str, Any]:
-        """Serve what was served before the last promotion.
+        """Serve what was served before the last promotion. Champion and previous change places: twice undoes it.
 
         Raises:
             CorpusNotFound, NoModel.
@@ -128,22 +132,29 @@ class Registry:
         return {name: models.alias(corpus_id, name) for name in ("champion", "previous")} | {"corpus_id": corpus_id}
 
     def triplets(
-        self, corpus_id: str, *, source: str | None = None, offset: int = 0, limit: int = 50
+        self,
+        corpus_id: str,
+        *,
+        source: str | None = None,
+        status: str | None = None,
+        offset: int = 0,
+        limit: int = 50,
     ) -> dict[str, Any]:
-        """A page of the newest triplets, with source, weight and reason.
+        """A page of the newest triplets, with source, weight, reason and status.
+
+        Args:
+            status: `review` for those whose negative may be relevant and that wait for somebody to decide; `active`,
+                `accepted`, `flipped`, `dropped`; None for all.
 
         Raises:
             CorpusNotFound, NoTriplets, InvalidInput.
         """
         store = self.workspace.store
         store.corpora.get(corpus_id)
-        if source is not None and source not in set(Source):
-            raise InvalidInput(f"source: {source!r} is not one of {[s.value for s in Source]}.")
+        origin, standing = _one_of(Source, "source", source), _one_of(TripletStatus, "status", status)
         latest = store.triplets.latest(corpus_id)
-        wanted = Source(source) if source else None
-        rows, total = store.triplets.page(corpus_id, latest.triplet_set_id, wanted, offset, limit)
-        keys = {key for row in rows for key in (row.positive, row.negative)}
-        passages = self.workspace.index(corpus_id).passages(keys)
+        rows, total = store.triplets.page(corpus_id, latest.triplet_set_id, origin, offset, limit, standing)
+        passages = self._passages(corpus_id, rows)
         return {
             "corpus_id": corpus_id,
             "triplet_set_id": latest.triplet_set_id,
@@ -153,6 +164,30 @@ class Registry:
             "offset": offset,
             "triplets": [triplet_view(row, passages) for row in rows],
         }
+
+    def review(self, triplet_id: str, decision: str) -> dict[str, Any]:
+        """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.
+
+        It holds at once for the mined set and for every later mining; a new decision takes the place of the old.
+
+        Args:
+            decision: `accept`: a true negative, to be trained on; `flip`: a positive of the query; `drop`: neither.
+
+        Raises:
+            TripletNotFound, InvalidInput.
+            Conflict: the same document was decided otherwise for the same query.
+        """
+        mark = _one_of(Mark, "decision", decision)
+        if mark is None:
+            raise InvalidInput(f"decision: one of {[m.value for m in Mark]} is needed.")
+        store = self.workspace.store
+        corpus_id = store.reviews.decide(triplet_id, mark)
+        row = store.triplets.find(triplet_id)
+        return {"corpus_id": corpus_id, **triplet_view(row, self._passages(corpus_id, [row]))}
+
+    def _passages(self, corpus_id: str, rows: Iterable[StoredTriplet]) -> Mapping[tuple[str, int], Passage]:
+        keys = {key for row in rows for key in (row.triplet.positive, row.triplet.negative)}
+        return self.workspace.index(corpus_id).passages(keys)
 
     def evaluation(self, evaluation_id: str) -> dict[str, Any]:
         """A stored report.
@@ -165,7 +200,7 @@ class Registry:
     def evaluation_queries(
         self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None
     ) -> dict[str, Any]:
-        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta.
+        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary.
 
         Raises:
             EvaluationNotFound, InvalidInput.
@@ -195,6 +230,14 @@ class Registry:
                 f"There is no training run {run_id!r}. GET /reranker/train/runs lists them.", run_id=run_id
             )
         return job
+
+
+def _one_of(kind: type[_Choice], name: str, given: str | None) -> _Choice | None:
+    if given is None:
+        return None
+    if given not in set(kind):
+        raise InvalidInput(f"{name}: {given!r} is not one of {[choice.value for choice in kind]}.")
+    return kind(given)
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

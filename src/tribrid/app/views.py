@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tribrid.types import Candidate, Impression, Job, LegScore, ModelVersion, Passage, Triplet
+from tribrid.store.reviews import StoredTriplet
+from tribrid.types import Candidate, Impression, Job, LegScore, ModelVersion, Passage
 
 
 def iso(at_us: int | None) -> str | None:
@@ -80,14 +81,17 @@ def model_view(model: ModelVersion) -> dict[str, Any]:
     }
 
 
-def triplet_view(triplet: Triplet, passages: Mapping[tuple[str, int], Passage]) -> dict[str, Any]:
+def triplet_view(row: StoredTriplet, passages: Mapping[tuple[str, int], Passage]) -> dict[str, Any]:
     """A triplet with the texts it speaks of; a passage that is gone has null for its text."""
+    triplet = row.triplet
 
     def side(key: tuple[str, int]) -> dict[str, Any]:
         passage = passages.get(key)
         return {"doc_id": key[0], "passage": key[1], "text": passage.text if passage else None}
 
     return {
+        "triplet_id": row.triplet_id,
+        "status": row.status,
         "query_id": triplet.query_id,
         "query": triplet.query,
         "positive": side(triplet.positive),
@@ -96,4 +100,5 @@ def triplet_view(triplet: Triplet, passages: Mapping[tuple[str, int], Passage]) 
         "weight": triplet.weight,
         "reason": triplet.reason,
         "evidence": triplet.evidence,
+        "observed_at": iso(triplet.observed_us),
     }

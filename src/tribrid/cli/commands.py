@@ -125,13 +125,19 @@ def feedback(
 def import_(
     session: Session,
     corpus: Corpus,
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help=f"NDJSON; several are read as one. {ToStdin}")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help=f"NDJSON (clicks also CSV); several are read as one. {ToStdin}")
+    ],
     *,
     form: Annotated[
-        Literal["native", "ubi"], typer.Option("--format", help="ubi: OpenSearch User Behavior Insights 1.3.")
+        Literal["native", "ubi", "clicks"],
+        typer.Option(
+            "--format",
+            help="ubi: OpenSearch User Behavior Insights 1.3. clicks: query, document and time of each click alone.",
+        ),
     ] = "native",
 ) -> None:
-    """Import search logs: queries with what was shown, and what users did."""
+    """Import search logs: queries with what was shown, and what users did. What is there already is left as it is."""
     from tribrid.cli import feeding
 
     feeding.import_logs(session, corpus, files, form=form)
@@ -216,6 +222,46 @@ def evaluate(
     learning.evaluate(session, corpus, model_id=model, html=html, gate=gate, wait=not no_wait)
 
 
+def readiness(session: Session, corpus: Corpus) -> None:
+    """Say whether there is enough data to train, and what is missing."""
+    from tribrid.cli import reviewing
+
+    reviewing.readiness(session, corpus)
+
+
+def triplets(
+    session: Session,
+    corpus: Corpus,
+    *,
+    status: Annotated[
+        str | None, typer.Option(help="active, review, accepted, flipped or dropped. Default: all.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="logs, judgments or heuristics. Default: all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most triplets to show.")] = 20,
+    offset: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Triplets to leave out at the start.")] = 0,
+) -> None:
+    """Show what was mined. With --status review: what waits for a decision of `tribrid review`."""
+    from tribrid.cli import reviewing
+
+    reviewing.triplets(session, corpus, status=status, source=source, offset=offset, limit=limit)
+
+
+def review(
+    session: Session,
+    decision: Annotated[
+        Literal["accept", "flip", "drop"],
+        typer.Argument(help="accept: a true negative, train on it. flip: a positive of the query. drop: neither."),
+    ],
+    triplet_ids: Annotated[
+        list[str], typer.Argument(metavar="TRIPLET_ID", help="As `tribrid triplets CORPUS --status review` shows it.")
+    ],
+) -> None:
+    """Decide on triplets whose negative may be relevant itself. It holds for this mining and all later ones."""
+    from tribrid.cli import reviewing
+
+    reviewing.review(session, decision, triplet_ids)
+
+
 def promote(
     session: Session,
     corpus: Corpus,
@@ -294,7 +340,10 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("import", SEARCH, import_),
     ("judgments", LEARN, judgments),
     ("evalset", LEARN, evalset),
+    ("readiness", LEARN, readiness),
     ("mine", LEARN, mine),
+    ("triplets", LEARN, triplets),
+    ("review", LEARN, review),
     ("train", LEARN, train),
     ("evaluate", LEARN, evaluate),
     ("promote", LEARN, promote),

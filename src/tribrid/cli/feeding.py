@@ -194,16 +194,50 @@ def _corpora(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     )
 
 
-def import_logs(session: Session, corpus_id: str, files: Sequence[str], *, form: Literal["native", "ubi"]) -> None:
+def import_logs(
+    session: Session, corpus_id: str, files: Sequence[str], *, form: Literal["native", "ubi", "clicks"]
+) -> None:
     """Import logs; see `tribrid import --help`.
 
     Raises:
-        InvalidInput: a file cannot be read; nothing was imported.
+        InvalidInput: a file cannot be read, or nothing joins; nothing was imported.
+        NoDocuments: clicks, and no documents.
     """
     with library(session) as tribrid, ExitStack() as opened:
         streams = [sys.stdin.buffer if name == STDIN else opened.enter_context(_open(name)) for name in files]
-        counts = tribrid.import_logs(corpus_id, _joined(streams), format=form)
-    session.terminal.result(counts, facts({name.replace("_", " "): value for name, value in counts.items()}))
+        with gauge(session.terminal.err, "Importing") as shown:
+
+            def emit(kind: EventType, data: Mapping[str, Any]) -> None:
+                if kind == "progress":
+                    shown.update(data)
+
+            counts = tribrid.import_logs(corpus_id, _joined(streams), format=form, emit=emit)
+    session.terminal.result(counts, *_imported(counts))
+
+
+def _imported(counts: Mapping[str, Any]) -> Iterator[RenderableType]:
+    rate = counts["join_rate"]
+    unknown, named = counts["unknown_document"], ", ".join(map(plain, counts["unknown_documents"]))
+    known = f", {counts['known_feedback']:,} known before" if counts["known_feedback"] else ""
+    queries = f" for {counts['queries']:,} queries" if "queries" in counts else ""
+    yield facts(
+        {
+            "Corpus": counts["corpus_id"],
+            "Records": f"{counts['records']:,} in {seconds(counts['took_s'])}, {counts['rate_per_s']:,.0f}/s",
+            "Impressions": f"{counts['impressions']:,} new{queries}",
+            "Feedback": f"{counts['feedback']:,} new{known}",
+            "Joined": None if rate is None else f"{rate:.1%} of the events; {counts['unjoined']:,} did not",
+            "Not in corpus": Text(f"{unknown:,} events: {named}", style="yellow") if unknown else None,
+        }
+    )
+    if counts["reasons"]:
+        yield table(
+            ["Not taken", ("Count", "right"), ("First on line", "right"), "Document"],
+            [
+                [entry["reason"], f"{entry['count']:,}", str(entry["example"]["line"]), entry["example"]["doc_id"]]
+                for entry in counts["reasons"]
+            ],
+        )
 
 
 def _joined(streams: Sequence[BinaryIO]) -> Iterator[bytes]:

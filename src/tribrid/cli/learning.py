@@ -156,6 +156,11 @@ def _mined(result: Mapping[str, Any]) -> list[RenderableType]:
         ],
     )
     total = {"Mined": f"{result['pairs']:,} pairs, {result['triplets']:,} triplets of {result['queries']:,} queries"}
+    if result.get("held_back"):
+        total["Held back"] = f"{result['held_back']:,} triplets, for review: tribrid triplets CORPUS --status review"
+    if made := result.get("generated"):
+        asked = f"{made['answered']:,} of {made['asked']:,} questions answered by {one_line(made['model'], 60)}"
+        total["Generated"] = f"{made['kept']:,} of {made['queries']:,} queries kept; {asked}"
     return [sources, facts({**total, "Rejected": rejected, "Cost": cost_line(result.get("cost") or {})})]
 
 

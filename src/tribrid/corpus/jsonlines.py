@@ -78,6 +78,18 @@ def json_items(stream: Stream, *, max_item_bytes: int) -> Iterator[Item | Skippe
             yield _line_item(number, raw)
 
 
+def peek(stream: Stream) -> tuple[bytes, Iterator[bytes]]:
+    """How a stream begins (some `BLOCK_BYTES`, or all of it), and the whole stream again."""
+    blocks = _blocks(stream)
+    first = next(blocks, b"")
+    return first, chain([first], blocks)
+
+
+def text_lines(stream: Stream, *, max_line_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines (from 1) without their line feed; None for one that is longer, which is not held in memory."""
+    return _lines(b"", _blocks(stream), 1, max_line_bytes)
+
+
 def stream_name(stream: Stream) -> str:
     """The file name behind a stream, without its folder; empty for anything else."""
     name = getattr(stream, "name", "")

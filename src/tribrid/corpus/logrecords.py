@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tribrid.corpus.jsonlines import id_fault, id_text, text_fault
-from tribrid.types import FIRST_RANK, ShownDoc, Signal
+from tribrid.types import FIRST_RANK, Signal
 
 MAX_QUERY_CHARS = 10_000
 MAX_SHOWN = 10_000
 MAX_NUMBER = 10**9
+
+# Why an event joins nothing, as `Skipped` says it; `logcauses.py` reads the cause of a whole log's failure from them.
+NO_IMPRESSION = "no impression has this query_id"
+NO_QUERY = "no query record has this query_id"
+OTHER_QUERY = "the query_id stands for another query"
+NOT_SHOWN = "the document was not shown"
+NOTHING_SHOWN = "nothing was shown: no documents named and no impression events"
+UNKNOWN_DOCUMENT = "the corpus has no such document"
 
 # UBI leaves action names to the site. A conversion says more than a click: it counts as an endorsement.
 UBI_ACTIONS: Mapping[str, Signal] = {
@@ -35,21 +42,25 @@ _LAST_US = 253_402_300_799_999_999  # the end of the year 9999
 _EPOCH_UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
 _BEST_RATING = 5
 
+# Named tuples, here and in `logs.py`: of millions of records, making a frozen dataclass of each would take longer than
+# to read it.
+Place = tuple[str, int, float]
+"""A document of a list: doc_id, rank from 1, score."""
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A query record, with the documents it names in order."""
+
+class Served(NamedTuple):
+    """A query record, with the documents it names in rank order."""
 
     line: int
     source: str
     query_id: str
     query: str
-    shown: tuple[ShownDoc, ...]
+    shown: Sequence[Place]
     at_us: int
+    client_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Acted:
+class Acted(NamedTuple):
     """An event on a document (`doc_ids`: the names it goes by) or, without any, on the whole list.
 
     `signal` None: the document was seen, at `ordinal`. `query` is the query the event itself claims.
@@ -59,11 +70,12 @@ class Acted:
     source: str
     query_id: str
     signal: Signal | None
-    doc_ids: tuple[str, ...]
+    doc_ids: Sequence[str]
     value: float | None
     at_us: int | None
     ordinal: int | None = None
     query: str | None = None
+    client_id: str | None = None
 
 
 Kind = Literal["invalid", "unjoined", "ignored"]
@@ -88,8 +100,9 @@ def ubi_record(line: int, source: str, record: Mapping[str, Any]) -> Served | Ac
     if "action_name" in record:
         return _ubi_event(line, source, record)
     shown = _shown_list(record.get("query_response_hit_ids") or [], "query_response_hit_ids")
-    query = _query_text(record.get("user_query"), "user_query")
-    return Served(line, source, _id(record.get("query_id"), "query_id"), query, shown, _time(record, "timestamp"))
+    query = query_text(record.get("user_query"), "user_query")
+    query_id = checked_id(record.get("query_id"), "query_id")
+    return Served(line, source, query_id, query, shown, time_us(record, "timestamp"), client(record.get("client_id")))
 
 
 def _ubi_event(line: int, source: str, record: Mapping[str, Any]) -> Acted:
@@ -110,13 +123,14 @@ def _ubi_event(line: int, source: str, record: Mapping[str, Any]) -> Acted:
     return Acted(
         line=line,
         source=source,
-        query_id=_id(record["query_id"], "query_id"),
+        query_id=checked_id(record["query_id"], "query_id"),
         signal=signal,
         doc_ids=tuple(name for name in names if isinstance(name, str) and id_fault(name, "") is None),
         value=_value(signal, value),
-        at_us=_time(record, "timestamp"),
+        at_us=time_us(record, "timestamp"),
         ordinal=ordinal if type(ordinal) is int and 0 <= ordinal <= MAX_SHOWN else None,
-        query=query if isinstance(query, str) and query.strip() else None,
+        query=query if isinstance(query, str) and _is_query(query) else None,
+        client_id=client(record.get("client_id")),
     )
 
 
@@ -126,10 +140,11 @@ def native_record(line: int, source: str, record: Mapping[str, Any]) -> Served |
     Raises:
         Rejected: the record is broken.
     """
-    query_id = _id(record.get("query_id"), "query_id")
+    query_id = checked_id(record.get("query_id"), "query_id")
     if "signal" not in record:
-        query, shown = _query_text(record.get("query"), "query"), _shown_list(record.get("shown"), "shown")
-        return Served(line, source, query_id, query, shown, _time(record, "timestamp"))
+        query, shown = query_text(record.get("query"), "query"), _shown_list(record.get("shown"), "shown")
+        at_us = time_us(record, "timestamp")
+        return Served(line, source, query_id, query, shown, at_us, client(record.get("client_id")))
     if record["signal"] not in list(Signal):
         raise Rejected(f"signal is none of {', '.join(Signal)}")
     signal = Signal(record["signal"])
@@ -138,17 +153,26 @@ def native_record(line: int, source: str, record: Mapping[str, Any]) -> Served |
         source=source,
         query_id=query_id,
         signal=signal,
-        doc_ids=() if record.get("doc_id") is None else (_id(record["doc_id"], "doc_id"),),
+        doc_ids=() if record.get("doc_id") is None else (checked_id(record["doc_id"], "doc_id"),),
         value=_value(signal, record.get("value")),
-        at_us=None if record.get("timestamp") is None else _time(record, "timestamp"),
+        at_us=None if record.get("timestamp") is None else time_us(record, "timestamp"),
     )
+
+
+def _is_query(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= MAX_QUERY_CHARS and text_fault(text) is None
 
 
 def _object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _id(value: object, name: str) -> str:
+def checked_id(value: object, name: str) -> str:
+    """An id as text.
+
+    Raises:
+        Rejected: it cannot be one; the reason calls it `name`.
+    """
     text = id_text(value)
     fault = id_fault(text, name)
     if fault or not isinstance(text, str):
@@ -156,7 +180,18 @@ def _id(value: object, name: str) -> str:
     return text
 
 
-def _query_text(value: object, name: str) -> str:
+def client(value: object) -> str | None:
+    """Who asked, where the log says so in a usable form: nothing that is joined depends on it."""
+    text = id_text(value)
+    return text if isinstance(text, str) and id_fault(text, "") is None else None
+
+
+def query_text(value: object, name: str) -> str:
+    """A query without the white space around it.
+
+    Raises:
+        Rejected: it is no text, empty, too long, or cannot be stored.
+    """
     if not isinstance(value, str):
         raise Rejected(f"{name} is not a string")
     if not value.strip():
@@ -169,28 +204,26 @@ def _query_text(value: object, name: str) -> str:
     return value.strip()
 
 
-def _shown_list(value: object, name: str) -> tuple[ShownDoc, ...]:
+def _shown_list(value: object, name: str) -> list[Place]:
     """The documents a record says it showed, in rank order, a document's first place counting."""
     if not isinstance(value, list) or len(value) > MAX_SHOWN:
         raise Rejected(f"{name} is not a list of at most {MAX_SHOWN:,} documents")
-    shown: dict[str, ShownDoc] = {}
+    shown: dict[str, Place] = {}
     for position, entry in enumerate(value, start=FIRST_RANK):
-        fields = entry if isinstance(entry, dict) else {"doc_id": entry}
-        doc_id = _id(fields.get("doc_id"), f"a document of {name}")
-        rank, score = fields.get("rank", position), fields.get("score", 0.0)
+        if not isinstance(entry, dict):
+            doc_id = checked_id(entry, f"a document of {name}")
+            shown.setdefault(doc_id, (doc_id, position, 0.0))
+            continue
+        doc_id = checked_id(entry.get("doc_id"), f"a document of {name}")
+        rank, score = entry.get("rank", position), entry.get("score", 0.0)
         if type(rank) is not int or not FIRST_RANK <= rank <= MAX_SHOWN:
             raise Rejected(f"a rank of {name} is not a whole number from {FIRST_RANK} to {MAX_SHOWN:,}")
         if isinstance(score, bool) or not isinstance(score, int | float) or abs(score) > MAX_NUMBER:
             raise Rejected(f"a score of {name} is not a number")
-        shown.setdefault(doc_id, shown_doc(doc_id, rank, float(score)))
-    if len({document.rank for document in shown.values()}) < len(shown):
+        shown.setdefault(doc_id, (doc_id, rank, float(score)))
+    if len({rank for _, rank, _ in shown.values()}) < len(shown):
         raise Rejected(f"two documents of {name} have the same rank")
-    return tuple(sorted(shown.values(), key=lambda document: document.rank))
-
-
-def shown_doc(doc_id: str, rank: int, score: float = 0.0) -> ShownDoc:
-    """A document of an imported list: no passage and no legs are known of it."""
-    return ShownDoc(doc_id, rank, score, start=0, end=0, legs={})
+    return sorted(shown.values(), key=lambda place: place[1])
 
 
 def _value(signal: Signal | None, value: object) -> float | None:
@@ -203,8 +236,12 @@ def _value(signal: Signal | None, value: object) -> float | None:
     return float(value)
 
 
-def _time(record: Mapping[str, Any], name: str) -> int:
-    """A timestamp in microseconds since 1970, UTC."""
+def time_us(record: Mapping[str, Any], name: str) -> int:
+    """A timestamp in microseconds since 1970, UTC.
+
+    Raises:
+        Rejected: it is missing, no time, or not between 1970 and 9999.
+    """
     value = record.get(name)
     if isinstance(value, str):
         try:

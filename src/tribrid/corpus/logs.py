@@ -1,39 +1,70 @@
 """Search logs from elsewhere: OpenSearch User Behavior Insights (1.3) and Tribrid's own form.
 
-Reads query and event records, in any order and mixed in one stream or several, and joins them by `query_id`:
-what comes out is each impression followed by the feedback on it, oldest first. Feedback that fits no impression
-is handed back as `Skipped` of kind `unjoined`, so that a wrong field shows as a low join rate and not as
-silence. The records are held in memory until all are read, because events may come before their query.
+Reads query and event records, in any order and mixed in one stream or several, and joins them by `query_id`.
+Events may come before their query, so every record is sorted by query_id first, on disk beyond some megabytes:
+memory does not grow with the log, and the time per record hardly. Feedback that fits no impression is handed back as
+`Skipped` of kind `unjoined`, so that a wrong field shows as a low join rate and not as silence.
 
 References: o19s/ubi, schema 1.3.0 (query.request and event).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-from tribrid.corpus.jsonlines import Item, Skipped, Stream, json_items, stream_name
+from tribrid.corpus.jsonlines import Item, Skipped, Stream, json_items, peek, stream_name
 from tribrid.corpus.lexical import normalise
-from tribrid.corpus.logrecords import Acted, Kind, Rejected, Served, native_record, shown_doc, ubi_record
-from tribrid.types import Feedback, Impression, ShownDoc, Signal
+from tribrid.corpus.logcauses import Evidence
+from tribrid.corpus.logpacking import MAX_GROUP_BYTES, Group, PackedRecords
+from tribrid.corpus.logrecords import (
+    NO_IMPRESSION,
+    NO_QUERY,
+    NOT_SHOWN,
+    NOTHING_SHOWN,
+    OTHER_QUERY,
+    Acted,
+    Kind,
+    Place,
+    Rejected,
+    Served,
+    native_record,
+    ubi_record,
+)
+from tribrid.corpus.sorting import RUN_BYTES
+from tribrid.types import FIRST_RANK, Feedback, Impression, ShownDoc, Signal
 
-_Read = Callable[[int, str, Mapping[str, Any]], Served | Acted | None]
+Form = Literal["native", "ubi"]
+Stored = Callable[[Sequence[str]], Mapping[str, Impression]]
+"""Those of the query_ids that stand for a list already, with it."""
 
 MAX_RECORD_BYTES = 4 << 20
+TOLD_EVERY = 10_000
 IMPORTED_MODEL_ID = "imported"
+_READERS: Mapping[Form, Callable[[int, str, Mapping[str, Any]], Served | Acted | None]]
+_READERS = {"native": native_record, "ubi": ubi_record}
+_IS_EVENT: Mapping[Form, str] = {"native": "signal", "ubi": "action_name"}
+# Groups whose stored lists are asked for together.
+_LOOKUP_GROUPS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedImpression:
+class ImportedImpression(NamedTuple):
     """A list that another search engine served. `line` is where its query record stood, from 1."""
 
     line: int
     query_id: str
     query: str
-    shown: tuple[ShownDoc, ...]
+    places: Sequence[Place]
     created_us: int
+    client_id: str | None = None
+
+    @property
+    def shown(self) -> tuple[ShownDoc, ...]:
+        """The list in rank order; no passage and no legs are known of its documents."""
+        return tuple(ShownDoc(doc_id, rank, score, 0, 0, {}) for doc_id, rank, score in self.places)
 
     def impression(self, corpus_id: str) -> Impression:
         """The same as the store's impression of a corpus."""
@@ -48,12 +79,12 @@ class ImportedImpression:
             took_ms=0.0,
             created_us=self.created_us,
             source="import",
+            client_id=self.client_id,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedFeedback:
-    """A signal joined to an impression that came before it. `line` is where its event stood, from 1."""
+class ImportedFeedback(NamedTuple):
+    """A signal joined to its impression. `line` is where its event stood, from 1."""
 
     line: int
     query_id: str
@@ -70,8 +101,23 @@ class ImportedFeedback:
 Imported = ImportedImpression | ImportedFeedback | Skipped
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """All that one query_id gave, from how many `records`.
+
+    `impression` is what the log says was shown, or, where it does not say, the list `stored` under the query_id
+    before; one of the two is set if there is feedback. Feedback is oldest first.
+    """
+
+    records: int = 0
+    impression: ImportedImpression | None = None
+    stored: Impression | None = None
+    feedback: list[ImportedFeedback] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
 def parse_ubi(*streams: Stream) -> Iterator[Imported]:
-    """UBI query and event records, joined.
+    """UBI query and event records, joined: each impression followed by the feedback on it, by query_id.
 
     A record with an `action_name` is an event, else it is a query; documents as a search answer wraps them
     (`_source`) are unwrapped. What was shown is `query_response_hit_ids`, or, where that is empty or names none
@@ -79,80 +125,146 @@ def parse_ubi(*streams: Stream) -> Iterator[Imported]:
     query_id the one with most hits stands for it. `UBI_ACTIONS` tells which actions are feedback; all others
     are handed back as `ignored`.
     """
-    return _joined(streams, ubi_record)
+    return _parsed("ubi", streams)
 
 
 def parse_native_logs(*streams: Stream) -> Iterator[Imported]:
-    """Tribrid's own records, joined.
+    """Tribrid's own records, joined: each impression followed by the feedback on it, by query_id.
 
-    An impression is {"query_id", "query", "timestamp", "shown": [doc_id | {"doc_id", "rank"?, "score"?}]}, ranks
-    by position unless given. Feedback is {"query_id", "signal", "doc_id"?, "value"?, "timestamp"?}; without a
-    timestamp it has its impression's. A timestamp is ISO 8601 (UTC unless it says otherwise) or a number of
-    seconds, milliseconds or microseconds since 1970.
+    An impression is {"query_id", "query", "timestamp", "shown": [doc_id | {"doc_id", "rank"?, "score"?}],
+    "client_id"?}, ranks by position unless given. Feedback is {"query_id", "signal", "doc_id"?, "value"?,
+    "timestamp"?}; without a timestamp it has its impression's. A timestamp is ISO 8601 (UTC unless it says otherwise)
+    or a number of seconds, milliseconds or microseconds since 1970.
     """
-    return _joined(streams, native_record)
+    return _parsed("native", streams)
 
 
-def _joined(streams: tuple[Stream, ...], read: _Read) -> Iterator[Imported]:
-    served: dict[str, list[Served]] = {}
-    acted: dict[str, list[Acted]] = {}
-    for record in _records(streams, read):
-        if isinstance(record, Skipped):
-            yield record
-        elif isinstance(record, Served):
-            served.setdefault(record.query_id, []).append(record)
-        else:
-            acted.setdefault(record.query_id, []).append(record)
-    joined = []
-    for query_id in dict.fromkeys([*served, *acted]):
-        first, *rest = _join_query(query_id, served.pop(query_id, []), acted.pop(query_id, []))
-        if isinstance(first, ImportedImpression):
-            joined.append((first, rest))
-        else:
-            yield from (first, *rest)
-    for impression, rest in sorted(joined, key=lambda pair: pair[0].created_us):
-        yield from (impression, *rest)
+def _parsed(form: Form, streams: tuple[Stream, ...]) -> Iterator[Imported]:
+    with LogJoin(form) as log:
+        yield from log.read(*streams)
+        for joined in log.joined():
+            yield from chain([joined.impression] if joined.impression else [], joined.skipped, joined.feedback)
 
 
-def _records(streams: tuple[Stream, ...], read: _Read) -> Iterator[Served | Acted | Skipped]:
-    for stream in streams:
-        source = stream_name(stream)
-        for item in json_items(stream, max_item_bytes=MAX_RECORD_BYTES):
-            record = _record(item, source, read)
-            if record is not None:
-                yield record
+class LogJoin:
+    """A log on its way in: `read` it, then take it `joined`, as often as need be. Close it, or use it in a `with`."""
+
+    def __init__(self, form: Form, folder: Path | None = None, *, run_bytes: int = RUN_BYTES) -> None:
+        """`folder`: where records wait that do not fit in `run_bytes` of memory; nothing stays there."""
+        self.evidence = Evidence(form)
+        self._form: Form = form
+        self._records = PackedRecords(folder, run_bytes=run_bytes)
+
+    def __enter__(self) -> LogJoin:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._records.close()
+
+    def __len__(self) -> int:
+        """Records that wait to be joined."""
+        return len(self._records)
+
+    def read(self, *streams: Stream, tell: Callable[[int], None] | None = None) -> Iterator[Skipped]:
+        """Take the streams in; yields the records that are not taken, and why.
+
+        Args:
+            tell: is told how many were read, now and then.
+        """
+        for stream in streams:
+            source = stream_name(stream)
+            start, whole = peek(stream)
+            self.evidence.begins(start)
+            for number, item in enumerate(json_items(whole, max_item_bytes=MAX_RECORD_BYTES), 1):
+                skipped = self._take(item, source)
+                if skipped is not None:
+                    yield skipped
+                if tell is not None and number % TOLD_EVERY == 0:
+                    tell(number)
+
+    def joined(self, stored: Stored = lambda _: {}) -> Iterator[Joined]:
+        """What the log gives, by query_id.
+
+        Args:
+            stored: asked for the lists of events whose impression the log does not have.
+        """
+        batch: list[Group] = []
+        size = 0
+        for group in self._records.groups():
+            batch.append(group)
+            size += group.size
+            if len(batch) == _LOOKUP_GROUPS or size >= MAX_GROUP_BYTES:
+                yield from _joined(batch, stored)
+                batch, size = [], 0
+        yield from _joined(batch, stored)
+
+    def _take(self, item: Item | Skipped, source: str) -> Skipped | None:
+        if isinstance(item, Skipped):
+            self.evidence.refused(item.reason)
+            return replace(item, source=source)
+        record = item.value
+        if isinstance(record, dict) and isinstance(record.get("_source"), dict):
+            record = record["_source"]
+        if not isinstance(record, dict):
+            self.evidence.refused("not a JSON object")
+            return Skipped(item.line, "not a JSON object", source=source)
+        try:
+            taken = _READERS[self._form](item.line, source, record)
+        except Rejected as rejected:
+            self.evidence.rejected(record, rejected, is_event=_IS_EVENT[self._form] in record)
+            return Skipped(item.line, str(rejected), kind=rejected.kind, source=source)
+        if taken is not None:
+            self.evidence.taken(record, taken)
+            self._records.add(taken)
+        return None
 
 
-def _record(item: Item | Skipped, source: str, read: _Read) -> Served | Acted | Skipped | None:
-    if isinstance(item, Skipped):
-        return replace(item, source=source)
-    record = item.value
-    if isinstance(record, dict) and isinstance(record.get("_source"), dict):
-        record = record["_source"]
-    if not isinstance(record, dict):
-        return Skipped(item.line, "not a JSON object", source=source)
-    try:
-        return read(item.line, source, record)
-    except Rejected as rejected:
-        return Skipped(item.line, str(rejected), kind=rejected.kind, source=source)
+def _joined(groups: list[Group], stored: Stored) -> Iterator[Joined]:
+    read = [_Read.of(group) for group in groups]
+    asked = [one.group.query_id for one in read if one.impression is None and one.group.acted]
+    found = stored(asked) if asked else {}
+    for one in read:
+        yield one.joined(found.get(one.group.query_id))
 
 
-def _join_query(query_id: str, served: list[Served], acted: list[Acted]) -> list[Imported]:
-    """All that one query_id gives: its impression first, if there is one."""
-    best = max(served, key=lambda record: (len(record.shown), record.at_us), default=None)
-    impression = _impression(query_id, best, [event for event in acted if event.signal is None])
-    out: list[Imported] = [impression] if impression else []
-    for record in served:
-        if impression is None and record is best:
-            out.append(_skip(record, "nothing was shown: no documents named and no impression events", "ignored"))
-        elif normalise(record.query) != normalise((best or record).query):
-            out.append(_skip(record, "the query_id stands for another query already", "ignored"))
-    if impression is None and not served and all(event.signal is None for event in acted):
-        out.append(_skip(acted[0], "no query record has this query_id", "unjoined"))
-    taken: set[tuple[Signal, str | None, int]] = set()
-    feedback = (_feedback(event, impression, taken) for event in acted if event.signal is not None)
-    out.extend(sorted(feedback, key=lambda found: found.created_us if isinstance(found, ImportedFeedback) else 0))
-    return out
+class _Read(NamedTuple):
+    """One query_id's records: the query record that stands for them, and the impression they make, if any."""
+
+    group: Group
+    best: Served | None
+    impression: ImportedImpression | None
+
+    @classmethod
+    def of(cls, group: Group) -> _Read:
+        best = max(group.served, key=lambda record: (len(record.shown), record.at_us), default=None)
+        return cls(group, best, _impression(group.query_id, best, group.seen))
+
+    def joined(self, stored: Impression | None) -> Joined:
+        """Feedback on the impression of the log, or else on the `stored` one."""
+        shown = self.impression or stored
+        out = Joined(self.group.records, self.impression, None if self.impression else stored)
+        out.skipped.extend(self._unused(shown))
+        taken: set[tuple[Signal, str | None, int]] = set()
+        named = {place[0] for place in self.impression.places} if self.impression else set()
+        if stored and not self.impression:
+            named = {document.doc_id for document in stored.shown}
+        for event in self.group.acted:
+            found = _feedback(event, shown, named, taken)
+            (out.skipped if isinstance(found, Skipped) else out.feedback).append(found)  # type: ignore[arg-type]
+        out.feedback.sort(key=lambda feedback: feedback.created_us)
+        return out
+
+    def _unused(self, shown: ImportedImpression | Impression | None) -> Iterator[Skipped]:
+        group = self.group
+        for record in group.served:
+            if self.impression is None and record is self.best:
+                yield _skip(record, NOTHING_SHOWN, "ignored")
+            elif self.best and normalise(record.query) != normalise(self.best.query):
+                yield _skip(record, "the query_id stands for another query already", "ignored")
+        if shown is None and group.seen and not group.served and not group.acted:
+            yield _skip(group.seen[0], NO_QUERY, "unjoined")
+        for beyond in group.overflow:
+            yield _skip(beyond, "too many records have this query_id", "unjoined")
 
 
 def _impression(query_id: str, best: Served | None, seen: list[Acted]) -> ImportedImpression | None:
@@ -161,16 +273,17 @@ def _impression(query_id: str, best: Served | None, seen: list[Acted]) -> Import
         return None
     seen = [event for event in seen if _same_query(event, query)]
     shown = best.shown if best else ()
-    named = {document.doc_id for document in shown}
+    named = {place[0] for place in shown} if seen else set()
     if seen and not any(named.intersection(event.doc_ids) for event in seen):
         shown = _seen_order(seen)
     times = [best.at_us] if best else [event.at_us for event in seen if event.at_us is not None]
     if not shown or not times:
         return None
-    return ImportedImpression((best or seen[0]).line, query_id, query, shown, min(times))
+    first = best or seen[0]
+    return ImportedImpression(first.line, query_id, query, shown, min(times), first.client_id)
 
 
-def _seen_order(seen: list[Acted]) -> tuple[ShownDoc, ...]:
+def _seen_order(seen: list[Acted]) -> list[Place]:
     """Documents by the ordinals of their impression events, which count from 0 or from 1, with ranks from 1."""
     ordinals: dict[str, int] = {}
     for event in seen:
@@ -178,26 +291,28 @@ def _seen_order(seen: list[Acted]) -> tuple[ShownDoc, ...]:
             doc_id = event.doc_ids[0]
             ordinals[doc_id] = min(event.ordinal, ordinals.get(doc_id, event.ordinal))
     from_zero = 0 in ordinals.values()
-    shown: list[ShownDoc] = []
-    rank = 0
+    shown: list[Place] = []
+    rank = FIRST_RANK - 1
     for doc_id in sorted(ordinals, key=lambda name: ordinals[name]):
         # Two documents may claim one place: ranks stay distinct, and gaps (a second page) stay gaps.
         rank = max(ordinals[doc_id] + from_zero, rank + 1)
-        shown.append(shown_doc(doc_id, rank))
-    return tuple(shown)
+        shown.append((doc_id, rank, 0.0))
+    return shown
 
 
 def _feedback(
-    event: Acted, impression: ImportedImpression | None, taken: set[tuple[Signal, str | None, int]]
+    event: Acted,
+    impression: ImportedImpression | Impression | None,
+    shown: set[str],
+    taken: set[tuple[Signal, str | None, int]],
 ) -> ImportedFeedback | Skipped:
     if impression is None or event.signal is None:
-        return _skip(event, "no impression has this query_id", "unjoined")
+        return _skip(event, NO_IMPRESSION, "unjoined")
     if not _same_query(event, impression.query):
-        return _skip(event, "the query_id stands for another query", "unjoined")
-    shown = {document.doc_id for document in impression.shown}
+        return _skip(event, OTHER_QUERY, "unjoined")
     doc_id = next((name for name in event.doc_ids if name in shown), None)
     if event.doc_ids and doc_id is None:
-        return _skip(event, "the document was not shown", "unjoined")
+        return _skip(event, NOT_SHOWN, "unjoined")
     at_us = impression.created_us if event.at_us is None else event.at_us
     if (event.signal, doc_id, at_us) in taken:
         return _skip(event, "the same event came before", "ignored")
@@ -206,7 +321,7 @@ def _feedback(
 
 
 def _same_query(event: Acted, query: str) -> bool:
-    return event.query is None or normalise(event.query) == normalise(query)
+    return event.query is None or event.query == query or normalise(event.query) == normalise(query)
 
 
 def _skip(record: Served | Acted, reason: str, kind: Kind) -> Skipped:

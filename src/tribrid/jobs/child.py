@@ -28,7 +28,7 @@ from tribrid.jobs.story import FINAL_EVENTS, cancelled_problem, finish
 from tribrid.store import Store
 from tribrid.types import Emit, EventType, Job, JobKind, State
 
-DEFAULT_HANDLERS = "tribrid.pipeline:HANDLERS"
+DEFAULT_HANDLERS = "tribrid.handlers:HANDLERS"
 PROGRESS_INTERVAL_S = 0.5
 # A handler that asks `cancelled()` ends in good order within this time; another is interrupted where it stands.
 CANCEL_GRACE_S = 3.0
@@ -141,9 +141,12 @@ def run(job: Job, store: Store, data_dir: Path, handlers: str) -> int:
     except Cancelled:
         cancelled = True
     except TribridError as error:
-        problem = error.problem()
+        cancelled, problem = cancellation.requested(), error.problem()
     except Exception as error:  # noqa: BLE001 - the edge of the process: whatever a job throws becomes its problem
-        problem = _unexpected(error, reporter.emit)
+        # A library that is interrupted may raise an error of its own (half an import, a native call): the cause is
+        # still the request to end.
+        cancelled = cancellation.requested()
+        problem = None if cancelled else _unexpected(error, reporter.emit)
     return _write_end(store, job.job_id, reporter, cancelled=cancelled, result=result, problem=problem)
 
 

@@ -1,6 +1,6 @@
 """Queries that a corpus asks of itself: pairs to start with when there are no logs and no judgments.
 
-    title → body     heading → section     docstring → function     FAQ question → answer
+    title → body     heading → section     docstring → function     FAQ question → answer     link → what it leads to
 
 A writer put the short text over the long one to say what it answers, so the pair is true; but the query stands
 in the document word for word, as no user's query does, and a model must not learn that this is what relevance
@@ -10,6 +10,7 @@ first and that passage says the query verbatim. `mine` takes the others first an
 trivial ones at half weight: on prose the few others are mostly odd (an ambiguous title, a garbled one), and a
 model trained on those alone ranked worse than one that also saw what retrieval gets right.
 
+A link's text is the exception: another document's writer chose the words, so they need not stand in the answer.
 A document without a title has its first sentence stand for it, at the least weight of all.
 
 A query that two documents ask is ambiguous ("Introduction", "Return the name") and is dropped. Documents are told
@@ -20,30 +21,33 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import posixpath
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+from urllib.parse import unquote
 
 from tribrid.corpus.code import first_sentence
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.labels import Group, Positive
 from tribrid.types import Document, Source
 
-FAQ, DOCSTRING, HEADING, TITLE, LEAD = "faq", "docstring", "heading", "title", "lead"
-WEIGHTS = {FAQ: 0.2, DOCSTRING: 0.15, HEADING: 0.1, TITLE: 0.1, LEAD: 0.05}
+FAQ, LINK, DOCSTRING, HEADING, TITLE, LEAD = "faq", "link", "docstring", "heading", "title", "lead"
+WEIGHTS = {FAQ: 0.2, LINK: 0.15, DOCSTRING: 0.15, HEADING: 0.1, TITLE: 0.1, LEAD: 0.05}
 """By how much the query is like one that somebody would ask; below any click with an examined alternative."""
 REASONS = {
     FAQ: "the question that this answer follows",
+    LINK: "the text of a link that leads to this document",
     DOCSTRING: "the first sentence of this function's docstring",
     HEADING: "the heading of this section",
     TITLE: "the title of this document",
     LEAD: "the first sentence of this document, which has no title",
 }
 
-FEWEST_WORDS, MOST_WORDS = 3, 30
-FEWEST_QUESTION_WORDS = 4
+FEWEST_WORDS = {FAQ: 4, LINK: 2, DOCSTRING: 3, HEADING: 3, TITLE: 3, LEAD: 3}
+MOST_WORDS = 30
 SHORTEST_ANSWER_CHARS = 80
 MOST_PER_DOCUMENT = 50
 LONGEST_LINE_CHARS = 300
@@ -55,6 +59,13 @@ _QUESTION_ENDS = ("?", "？")  # noqa: RUF001 (the full-width question mark asks
 _QUESTION_MARK = re.compile(r"(?:(?:q|question)\s?\d{0,4}\s?[:.)]|\d{1,4}[.)])[ \t*_]*", re.I)
 _ANSWER_MARK = re.compile(r"\s*\**(?:a|answer)\s*[:.)]\**\s*", re.I)
 _SENTENCE_END = re.compile(r"(?<![.\s]\w)[.!?](?=\s)|[。！？]")  # noqa: RUF001 (full-width stops end sentences too)
+_LINK = re.compile(
+    r"(?<!!)\[([^\[\]\n]{3,150})\]\(<?([^\s()<>#]{1,300})(?:#[^\s()<>]{0,300})?>?(?: \"[^\"\n]{0,300}\")?\)"
+)
+_POINTS = re.compile(
+    r"(?:(?:click|find|full|here|in|learn|link|more|next|of|on|out|page|read|see|that|the|this|to)\b\W*)+", re.I
+)
+"""A link's text of nothing but these points somewhere and asks nothing."""
 _DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*[(:]", re.MULTILINE)
 
 
@@ -80,12 +91,23 @@ def heuristic_groups(documents: Iterable[Document]) -> tuple[list[Group], int]:
     """
     found: dict[str, tuple[int, Pseudo]] = {}
     ambiguous: set[str] = set()
+    owner: dict[str, str] = {}
+    links: list[tuple[int, Pseudo]] = []
+
+    def add(turn: int, pseudo: Pseudo) -> None:
+        other = found.setdefault(pseudo.key, (turn, pseudo))
+        if other[1].doc_id != pseudo.doc_id:
+            ambiguous.add(pseudo.key)
+        found[pseudo.key] = min(other, (turn, pseudo), key=lambda seen: (-WEIGHTS[seen[1].kind], seen[0]))
+
     for document in documents:
+        owner.update(dict.fromkeys(filter(None, (document.uri, document.doc_id)), document.doc_id))
+        links += enumerate(_in_turn(link_queries(document)))
         for turn, pseudo in enumerate(_in_turn(pseudo_queries(document))):
-            key = pseudo.key
-            other = found.setdefault(key, (turn, pseudo))[1]
-            if other.doc_id != pseudo.doc_id:
-                ambiguous.add(key)
+            add(turn, pseudo)
+    for turn, link in links:
+        if link.doc_id in owner:
+            add(turn, replace(link, doc_id=owner[link.doc_id]))
     kept = sorted(
         ((turn, -WEIGHTS[pseudo.kind], key) for key, (turn, pseudo) in found.items() if key not in ambiguous),
     )
@@ -119,11 +141,20 @@ def pseudo_queries(document: Document) -> Iterator[Pseudo]:
             yield Pseudo(query, document.doc_id, (start, end), kind)
 
 
+def link_queries(document: Document) -> Iterator[Pseudo]:
+    """The texts of a document's Markdown links; `doc_id` is the address, which may lead out of the corpus."""
+    folder = posixpath.dirname(document.doc_id)
+    for link in _LINK.finditer(document.text):
+        words = " ".join(link[1].split()).strip(" *_`")
+        target = link[2] if "://" in link[2] else posixpath.normpath(posixpath.join(folder, unquote(link[2])))
+        if not _POINTS.fullmatch(words) and target not in (document.doc_id, document.uri) and _sensible(words, LINK):
+            yield Pseudo(words, target, None, LINK)
+
+
 def _sensible(query: str, kind: str) -> bool:
     """Neither a file name nor a single word, which ask nothing, nor a paragraph, which nobody types."""
-    fewest = FEWEST_QUESTION_WORDS if kind == FAQ else FEWEST_WORDS
     spoken = " " in query or not query.isascii()
-    return spoken and fewest <= len(_WORD.findall(query)) <= MOST_WORDS
+    return spoken and FEWEST_WORDS[kind] <= len(_WORD.findall(query)) <= MOST_WORDS
 
 
 def _lead(text: str) -> tuple[str, int, int, str]:

@@ -7,7 +7,8 @@ A document that nobody looked at has neither: it is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from tribrid.types import Source
@@ -21,7 +22,8 @@ class Positive:
     """A document with good feedback.
 
     `weight` (0, 1] is how sure it is that the document is relevant. `answer` is the stretch of the document that
-    answers the query (characters), where the source knows it.
+    answers the query (characters), where the source knows it. `observed_us` is when users last acted on it
+    (microseconds since 1970); None for labels that nobody dated.
     """
 
     doc_id: str
@@ -30,6 +32,7 @@ class Positive:
     reason: str
     evidence: str = ""
     answer: tuple[int, int] | None = None
+    observed_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,14 @@ class Known:
     kind: str
 
 
+class Preferences(Mapping[str, tuple[Known, ...]]):
+    """Preferences that are worked out only when asked for, because a log holds them for more queries than are mined."""
+
+    @abstractmethod
+    def documents(self) -> Collection[str]:
+        """The documents that lost to any other, without working out how."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """One query's labels from one source.
@@ -52,6 +63,7 @@ class Group:
         explicit: found bad in so many words; negatives of every positive.
         preferred: positive's doc_id → documents that lost to it where both were examined.
         unknown: shown below where a user stopped looking: never a negative on our own guess.
+        within_rank: how high retrieval must rank a positive to be believed; None where the label needs no proof.
     """
 
     query_id: str
@@ -60,7 +72,8 @@ class Group:
     positives: tuple[Positive, ...]
     explicit: tuple[Known, ...] = ()
     preferred: Mapping[str, tuple[Known, ...]] = field(default_factory=dict)
-    unknown: frozenset[str] = frozenset()
+    unknown: Set[str] = frozenset()
+    within_rank: int | None = None
 
     def known_negatives(self, positive: Positive) -> list[Known]:
         """Everything seen and found worse than `positive`, each document once, surest first."""
@@ -73,8 +86,10 @@ class Group:
 
     def documents(self) -> set[str]:
         """Every document that a label names."""
-        lost = (known.doc_id for found in self.preferred.values() for known in found)
-        return {*(p.doc_id for p in self.positives), *(known.doc_id for known in self.explicit), *lost}
+        labelled = {*(p.doc_id for p in self.positives), *(known.doc_id for known in self.explicit)}
+        if isinstance(self.preferred, Preferences):
+            return labelled.union(self.preferred.documents())
+        return labelled.union(known.doc_id for found in self.preferred.values() for known in found)
 
     def without(self, missing: Collection[str]) -> Group:
         """The same group with no label for the documents in `missing`."""

@@ -7,15 +7,19 @@ what the eval dataset asks is refused first of all.
 A pair is a query and a positive; a triplet adds one negative. What `rejected` counts:
 
     pairs       in_eval_dataset · already_mined: a more trusted source has it · no_negative · ambiguous: several
-                documents ask it · trivial: retrieval answers it, and there was no room left
+                documents ask it · trivial: retrieval answers it, and there was no room left · not_retrieved: a
+                generated query that does not find its own passage's document
     labels      unknown_document · conflicting_feedback: users, or two sources, contradict each other
-    documents   that were no negative, once for each pair: near_duplicate (of a positive) · shown_not_examined ·
-                positive_for_similar_query · contains_query
+    documents   that were no negative, once for each pair: near_duplicate (of a positive) · parent_or_sibling (of
+                one) · shown_not_examined · positive_for_similar_query · contains_query · dropped_in_review
+
+A document that is probably relevant too is held back: its triplet waits for review, and what is decided there holds
+for every later mining.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -23,21 +27,26 @@ from typing import Any
 
 from tribrid.config import MiningConfig
 from tribrid.corpus.lexical import normalise
+from tribrid.mining.families import PlacesOf
+from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.judgments import judged_groups
 from tribrid.mining.labels import Group, Positive
-from tribrid.mining.negatives import Negative, PassagesOf, Ranking, choose_negatives, says
-from tribrid.mining.splits import QueryMatcher, query_clusters
-from tribrid.mining.tallies import log_groups
+from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
+from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, says
+from tribrid.mining.reviews import Reviews
+from tribrid.mining.shield import Shield
+from tribrid.mining.splits import QueryMatcher
+from tribrid.mining.tallies import LogLabels, log_groups
 from tribrid.types import (
     FIRST_RANK,
     Candidate,
     Document,
     Emit,
-    Feedback,
-    Impression,
     JudgedQuery,
+    LoggedList,
     Passage,
+    Review,
     Source,
     Triplet,
 )
@@ -66,17 +75,23 @@ class MiningInputs:
     Attributes:
         known: of these doc_ids, the ones that are in the corpus.
         passages_of: the indexed passages of these documents; one that is not indexed is missing from it.
-        impressions: each with its feedback; streamed once, in any order.
+        places_of: where these documents belong, as far as they say.
+        reviews: what was decided of triplets of earlier minings.
+        impressions: all that was shown, each with its feedback; streamed once, best in the order of time.
         documents: opens a walk over the corpus; called only for heuristics.
+        generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
         eval_queries: texts of which no near-duplicate may be mined.
         sources: which to mine.
     """
 
     known: Callable[[Collection[str]], Collection[str]]
     passages_of: PassagesOf
-    impressions: Iterable[tuple[Impression, Sequence[Feedback]]] = ()
+    places_of: PlacesOf = no_places
+    reviews: Iterable[Review] = ()
+    impressions: Iterable[LoggedList] = ()
     judged: Sequence[JudgedQuery] = ()
     documents: Callable[[], Iterable[Document]] = _no_documents
+    generated: Callable[[int], Generated] = nothing_generated
     eval_queries: Sequence[str] = ()
     sources: Sequence[Source] = tuple(Source)
 
@@ -96,7 +111,7 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         retrieve: the deployed first stage's ranking of a query, best first, at least `config.negative_depth` deep.
         emit: gets `progress` with `done` and `total` queries retrieved, at most about 100 times a source.
     """
-    run = _Mining(inputs, retrieve, config, emit)
+    run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews))
     logs = log_groups(inputs.impressions, examined_below_click=config.examined_below_click)
     labelled = {
         Source.LOGS: run.admitted(Source.LOGS, logs.groups, {"conflicting_feedback": logs.conflicting}),
@@ -104,55 +119,30 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
     }
     known_good = [group for groups in labelled.values() for group in groups]
     run.shield = Shield(known_good)
+    run.calibrate(labelled[Source.JUDGMENTS])
     for source, groups in labelled.items():
         if source in inputs.sources:
             run.take(source, groups)
     if Source.HEURISTICS in inputs.sources and run.room:
+        run.take_generated(known_good, inputs.generated(run.room))
+    if Source.HEURISTICS in inputs.sources and run.room:
         found, ambiguous = heuristic_groups(inputs.documents())
         tried = found[: run.room * HEURISTIC_TRIES]
         asked = run.admitted(Source.HEURISTICS, tried, {"ambiguous": ambiguous})
-        run.shield = Shield([*known_good, *asked])
+        run.shield = Shield([*known_good, *run.written, *asked])
         run.take(Source.HEURISTICS, asked)
         run.fill_with_trivial()
-    return run.mined(logs.impressions)
-
-
-class Shield:
-    """What every source says of a query, so that no source's label is used against another's."""
-
-    def __init__(self, groups: Sequence[Group]) -> None:
-        clusters = query_clusters([group.query for group in groups])
-        self._cluster_of: dict[str, str] = {}
-        self._good: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._bad: defaultdict[str, set[str]] = defaultdict(set)
-        for group, cluster in zip(groups, clusters, strict=True):
-            text = normalise(group.query)
-            self._cluster_of[text] = cluster
-            self._good[cluster].update(positive.doc_id for positive in group.positives)
-            self._bad[text].update(known.doc_id for known in group.explicit)
-
-    def against(self, group: Group) -> frozenset[str]:
-        """What is good for the query, or a near-duplicate of it, by other groups: no negative here.
-
-        Of its own positives a group itself knows which stand higher.
-        """
-        good = self._good[self._cluster_of[normalise(group.query)]]
-        own = {positive.doc_id for positive in group.positives}
-        return frozenset(doc_id for doc_id, count in good.items() if count > (doc_id in own))
-
-    def disputes(self, group: Group, positive: Positive) -> bool:
-        """Whether another source found the positive bad for this very query."""
-        return positive.doc_id in self._bad[normalise(group.query)]
+    return run.mined(logs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A query, its positive and the negatives found for it; `retrieved`: whether retrieval returned the positive."""
+    """A query, its positive and what was chosen for it; `retrieved`: whether retrieval returned the positive."""
 
     group: Group
     positive: Positive
     passage: Passage
-    negatives: Sequence[Negative]
+    chosen: Chosen
     retrieved: bool
 
     @property
@@ -160,17 +150,22 @@ class _Pair:
         return (normalise(self.group.query), self.positive.doc_id)
 
     def triplets(self, query_id: str) -> Iterator[Triplet]:
-        for negative in self.negatives:
-            yield Triplet(
-                query_id=query_id,
-                query=self.group.query,
-                positive=self.passage.key,
-                negative=negative.passage.key,
-                source=self.group.source,
-                weight=max(LEAST_WEIGHT, round(self.positive.weight * negative.weight, 4)),
-                reason=f"{self.positive.reason}; {negative.reason}",
-                evidence=self.positive.evidence,
-            )
+        for held_back, negatives in enumerate(self.chosen):
+            yield from (self._triplet(query_id, negative, bool(held_back)) for negative in negatives)
+
+    def _triplet(self, query_id: str, negative: Negative, held_back: bool) -> Triplet:
+        return Triplet(
+            query_id=query_id,
+            query=self.group.query,
+            positive=self.passage.key,
+            negative=negative.passage.key,
+            source=self.group.source,
+            weight=max(LEAST_WEIGHT, round(self.positive.weight * negative.weight, 4)),
+            reason=f"{self.positive.reason}; {negative.reason}",
+            evidence=self.positive.evidence,
+            observed_us=self.positive.observed_us,
+            held_back=held_back,
+        )
 
 
 @dataclass(slots=True)
@@ -181,7 +176,12 @@ class _Mining:
     retrieve: Retrieve
     config: MiningConfig
     emit: Emit
+    reviews: Reviews
     shield: Shield = field(default_factory=lambda: Shield(()))
+    margin: Margin = field(default_factory=lambda: Margin(0.0))
+    rankings: dict[str, Sequence[Candidate]] = field(default_factory=dict)
+    reused: set[str] = field(default_factory=set)
+    only_held_back: set[tuple[str, str]] = field(default_factory=set)
     triplets: list[Triplet] = field(default_factory=list)
     pairs: dict[tuple[str, str], Source] = field(default_factory=dict)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -192,6 +192,8 @@ class _Mining:
     retrieved: int = 0
     unretrieved_positives: int = 0
     spare: list[_Pair] = field(default_factory=list)
+    written: list[Group] = field(default_factory=list)
+    generated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def room(self) -> int:
@@ -208,7 +210,7 @@ class _Mining:
         rejected = Counter(refused)
         matcher = QueryMatcher(self.inputs.eval_queries)
         clean: list[Group] = []
-        for group in groups:
+        for group in map(self.reviews.applied, groups):
             if matcher.matches(group.query):
                 rejected["in_eval_dataset"] += len(group.positives)
             else:
@@ -221,6 +223,26 @@ class _Mining:
             self.unknown.update(dict.fromkeys(sorted(missing)))
         kept = [group.without(missing) for group in clean] if missing else clean
         return [group for group in kept if group.positives]
+
+    def calibrate(self, judged: Sequence[Group]) -> None:
+        """Reads the margin off the judged queries that are mined first; their rankings are kept for that."""
+        self.margin = Margin(self.config.relative_margin)
+        sample = [(group.query, {p.doc_id for p in group.positives}) for group in judged[:CALIBRATION_QUERIES]]
+        if not worth_retrieving(relevant for _, relevant in sample):
+            return
+        self.emit("log", {"message": "calibrating the margin of negatives", "queries": len(sample)})
+        self.rankings = {query: self.retrieve(query) for query, _ in sample}
+        depth = self.config.negative_depth
+        seen = ((relevant, self.rankings[query][:depth]) for query, relevant in sample)
+        self.margin = calibrate(seen, self.config.relative_margin)
+
+    def _ranking(self, query: str) -> Ranking:
+        """A query's ranking, from the calibration where it stood in it."""
+        known = self.rankings.get(query)
+        if known is not None:
+            self.reused.add(query)
+        candidates = self.retrieve(query) if known is None else known
+        return Ranking(query, candidates, self.inputs.passages_of, self.inputs.places_of)
 
     def take(self, source: Source, groups: Sequence[Group]) -> None:
         """Fills the room that is left from one source, a retrieval for each query."""
@@ -237,8 +259,19 @@ class _Mining:
                 if self.retrieved == total or self.retrieved % step == 0:
                     self.emit("progress", {"source": str(source), "done": self.retrieved, "total": total})
 
+    def take_generated(self, known_good: Sequence[Group], asked: Generated) -> None:
+        """Takes what a language model wrote, before what the documents say of themselves."""
+        if not asked.counts:
+            return
+        before, pairs = Counter(self.rejected), len(self.pairs)
+        self.written = self.admitted(Source.HEURISTICS, asked.groups, asked.counts["rejected"])
+        self.shield = Shield([*known_good, *self.written])
+        self.take(Source.HEURISTICS, self.written)
+        self.fill_with_trivial()
+        self.generated = outcome(asked, len(self.pairs) - pairs, self.rejected - before)
+
     def _take_query(self, group: Group, positives: Sequence[Positive]) -> None:
-        ranking = Ranking(group.query, self.retrieve(group.query), self.inputs.passages_of)
+        ranking = self._ranking(group.query)
         shielded = self.shield.against(group)
         for positive in positives:
             refusal = self._take_pair(group, positive, ranking, shielded)
@@ -248,17 +281,23 @@ class _Mining:
     def _take_pair(self, group: Group, positive: Positive, ranking: Ranking, shielded: Collection[str]) -> str | None:
         """Writes one pair's triplets; why not, if it may not be one."""
         key = (normalise(group.query), positive.doc_id)
-        if key in self.pairs:
+        if key in self.pairs or key in self.only_held_back:
             return "already_mined"
         if self.shield.disputes(group, positive):
             return "conflicting_feedback"
+        if group.within_rank is not None and not ranking.within(positive.doc_id, group.within_rank):
+            return "not_retrieved"
         passage = ranking.answer(positive)
         if passage is None:
             return "unknown_document"
-        negatives = choose_negatives(group, positive, ranking, shielded, self.config, self.rejected)
-        if not negatives:
+        rules = Rules(self.config, self.margin, self.reviews)
+        chosen = choose_negatives(group, positive, ranking, shielded, rules, self.rejected)
+        pair = _Pair(group, positive, passage, chosen, retrieved=positive.doc_id in ranking.rank_of)
+        if not chosen.negatives:
+            if chosen.suspected:
+                self.only_held_back.add(key)
+                self.triplets += pair.triplets(self._query_id(group))
             return "no_negative"
-        pair = _Pair(group, positive, passage, negatives, retrieved=positive.doc_id in ranking.rank_of)
         if group.source is Source.HEURISTICS and _trivial(group.query, passage, ranking):
             self.spare.append(pair)
         else:
@@ -268,12 +307,12 @@ class _Mining:
     def _write(self, pair: _Pair) -> None:
         self.pairs[pair.key] = pair.group.source
         self.unretrieved_positives += not pair.retrieved
-        self.kinds.update(negative.kind for negative in pair.negatives)
+        self.kinds.update(negative.kind for negative in pair.chosen.negatives)
         self.triplets += pair.triplets(self._query_id(pair.group))
 
     def fill_with_trivial(self) -> None:
         """What room is left goes to pairs that retrieval answers; those that find none are refused."""
-        fitting, rest = self.spare[: self.room], self.spare[self.room :]
+        fitting, rest, self.spare = self.spare[: self.room], self.spare[self.room :], []
         for pair in fitting:
             positive = replace(
                 pair.positive,
@@ -293,11 +332,12 @@ class _Mining:
             self.id_of[text], self.text_of[query_id] = query_id, text
         return self.id_of[text]
 
-    def mined(self, impressions: int) -> Mined:
+    def mined(self, logs: LogLabels) -> Mined:
+        active = [triplet for triplet in self.triplets if not triplet.held_back]
         by_source = {
             str(source): {
                 "pairs": sum(found is source for found in self.pairs.values()),
-                "triplets": sum(triplet.source is source for triplet in self.triplets),
+                "triplets": sum(triplet.source is source for triplet in active),
                 "queries": len({text for (text, _), found in self.pairs.items() if found is source}),
             }
             for source in Source
@@ -305,15 +345,19 @@ class _Mining:
         }
         counts = {
             "pairs": len(self.pairs),
-            "triplets": len(self.triplets),
+            "triplets": len(active),
+            "held_back": len(self.triplets) - len(active),
+            "margin": self.margin.facts(),
             "queries": len({text for text, _ in self.pairs}),
             "by_source": by_source,
             "by_negative": dict(sorted(self.kinds.items())),
             "rejected": {reason: count for reason, count in sorted(self.rejected.items()) if count},
             "unknown_documents": list(islice(self.unknown, UNKNOWN_NAMED)),
             "positives_not_retrieved": self.unretrieved_positives,
-            "queries_retrieved": self.retrieved,
-            "impressions": impressions,
+            "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
+            "impressions": logs.impressions,
+            "click_model": logs.model.view(),
+            **({"generated": self.generated} if self.generated else {}),
         }
         return Mined(self.triplets, counts)
 

@@ -71,6 +71,10 @@ class _WordSets:
         self._numbers[words] = len(self._sets)
         self._sets.append(words)
 
+    def at(self, number: int) -> frozenset[str]:
+        """The stored set that is known by this number."""
+        return self._sets[number]
+
     def similar(self, words: frozenset[str]) -> Iterator[int]:
         """The stored sets that are similar, each once; the equal one first."""
         if words in self._numbers:
@@ -118,8 +122,29 @@ class QueryMatcher:
             for words in distinct:
                 index.add(words)
             self._indexes.append(index)
+        self._texts = texts
+        self._sayings: list[defaultdict[frozenset[str], list[str]]] = []
+
+    def near(self, query: str) -> list[str]:
+        """Which of them are, normalised and in ascending order."""
+        if not self._sayings:
+            for view in _VIEWS:
+                said: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+                for text in self._texts:
+                    said[view(text)].append(text)
+                self._sayings.append(said)
+        wanted = normalise(query)
+        return sorted(
+            {
+                text
+                for view, index, said in zip(_VIEWS, self._indexes, self._sayings, strict=True)
+                for number in index.similar(view(wanted))
+                for text in said[index.at(number)]
+            }
+        )
 
     def matches(self, query: str) -> bool:
+        """Whether any of them is."""
         text = normalise(query)
         return any(
             next(index.similar(view(text)), None) is not None for view, index in zip(_VIEWS, self._indexes, strict=True)
@@ -164,29 +189,43 @@ def _root(parent: list[int], number: int) -> int:
     return number
 
 
-def split_dev(clusters: Sequence[str], ratio: float, seed: int) -> frozenset[str]:
-    """The clusters held out for dev; a query belongs to dev exactly when its cluster does.
+def newest_clusters(clusters: Sequence[str], observed_us: Sequence[int | None], ratio: float) -> frozenset[str]:
+    """The clusters to hold out when labels have dates: those whose evidence is newest, as it will be after training.
+
+    A cluster is as new as its newest label, so every dated label that is left to train on is older than the newest of
+    each cluster held out; a query that users never stop asking is held out whole, its old evidence too.
 
     Args:
         clusters: one cluster id per query, as `query_clusters` gives them (an id repeats for each of its queries).
-        ratio: share of the *queries* dev should hold, 0..1. Whole clusters are drawn, so it is met as nearly as
-            they allow without going over; a cluster too big to fit stays in training.
-        seed: another seed draws other clusters.
+        observed_us: when each query's labels were last observed; None for labels without a date. A cluster without
+            any date is never held out.
+        ratio: share of the queries in dated clusters to hold out, 0..1. All clusters of one moment stand on one side,
+            so it is met as nearly as the moments allow without going over, by one moment at least.
 
     Returns:
-        At least one cluster and never all of them, where there are two or more; else none.
+        None at all where the dates do not split: fewer than half of the queries have one, or one moment would take
+        more than half of those in dated clusters.
     """
-    sizes = Counter(clusters)
-    if len(sizes) < 2 or ratio <= 0:
+    newest: dict[str, int] = {}
+    for cluster, at in zip(clusters, observed_us, strict=True):
+        if at is not None:
+            newest[cluster] = max(at, newest.get(cluster, at))
+    if ratio <= 0 or 2 * sum(at is not None for at in observed_us) < len(clusters):
         return frozenset()
-    drawn = sorted(sizes, key=lambda cluster: _digest(f"{seed}\0{cluster}"))
-    room = round(ratio * len(clusters))
-    dev: set[str] = set()
-    for cluster in drawn:
-        if sizes[cluster] <= room and len(dev) < len(sizes) - 1:
-            dev.add(cluster)
-            room -= sizes[cluster]
-    return frozenset(dev or {min(drawn, key=lambda cluster: sizes[cluster])})
+    sizes = Counter(cluster for cluster in clusters if cluster in newest)
+    of_moment: defaultdict[int, list[str]] = defaultdict(list)
+    for cluster, at in newest.items():
+        of_moment[at].append(cluster)
+    held_out: set[str] = set()
+    room, most = round(ratio * sizes.total()), sizes.total() / 2
+    # The oldest moment is never held out: something must be left to learn from.
+    for moment in sorted(of_moment, reverse=True)[:-1]:
+        count = sum(sizes[cluster] for cluster in of_moment[moment])
+        if count > (room if held_out else most):
+            break
+        held_out.update(of_moment[moment])
+        room -= count
+    return frozenset(held_out)
 
 
 def _digest(text: str) -> str:

@@ -46,7 +46,7 @@ def read_publication(folder: Path) -> Publication | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise StaleIndex(f"{_FILE} of the index is damaged. Delete the index folder and index again.") from error
+        raise StaleIndex(f"{_FILE} in {folder} is damaged. Delete that folder and index again.") from error
 
 
 def write_publication(folder: Path, publication: Publication) -> None:

@@ -1,7 +1,7 @@
 """Cross-encoders as they are served, by onnxruntime.
 
-JointCrossEncoder: trained here. Its lower layers read query and passage apart, its upper layers together.
-HubCrossEncoder: any Hugging Face cross-encoder, exported as it is (mode local).
+JointCrossEncoder: made of a sentence encoder here. Its lower layers read query and passage apart, its upper layers
+together. HubCrossEncoder: any Hugging Face cross-encoder, as it is (mode local) or trained further here.
 """
 
 from __future__ import annotations
@@ -9,23 +9,37 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tribrid.errors import ModelUnavailable, ScorerFailed
-from tribrid.scoring.onnx import (
-    CHARS_PER_TOKEN_BOUND,
-    FloatArray,
-    load_session,
-    load_tokenizer,
-    pad,
-    token_batches,
-)
-from tribrid.scoring.pairs import PairEncoder, PairLimits
-from tribrid.scoring.tokens import passage_text
+from tribrid.scoring.onnx import FloatArray, load_session, pad, token_batches
+from tribrid.scoring.pairs import PairEncoder, PairLimits, WholePairEncoder
 
 LOWER, JOINT = "lower.onnx", "joint.onnx"
+MANIFEST = "manifest.json"
+"""Stands beside an exported Hugging Face cross-encoder."""
+
+
+class CrossEncoder(Protocol):
+    """Scores pairs of one query."""
+
+    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray | None = None) -> FloatArray:
+        """Logits float32 (n,) of (title, text) pairs; `fused` float32 (n,) is the first stage's score of each.
+
+        Raises:
+            ScorerFailed: it could not; no score is made up.
+        """
+
+
+def load_cross_encoder(folder: Path, snippet_chars: int) -> CrossEncoder:
+    """The cross-encoder of a trained artifact, of either kind.
+
+    Raises:
+        ModelUnavailable: a file is missing or broken.
+    """
+    return HubCrossEncoder(folder, snippet_chars) if (folder / MANIFEST).is_file() else JointCrossEncoder(folder)
 
 
 def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
@@ -55,12 +69,13 @@ class JointCrossEncoder:
         self._pairs = PairEncoder(folder, limits)
         self._lower, self._joint = load_session(folder / LOWER), load_session(folder / JOINT)
 
-    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray) -> FloatArray:
-        """Logits float32 (n,) of (title, text) pairs; `fused` float32 (n,) is the first stage's score of each.
+    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray | None = None) -> FloatArray:
+        """See CrossEncoder. Without the first stage's scores all are taken to be equal.
 
         Raises:
             ScorerFailed: onnxruntime failed.
         """
+        fused = np.zeros(len(passages), np.float32) if fused is None else fused
         ids = self._pairs.passages(passages)
         query_ids = pad([self._pairs.query(query)])
         query_mask = np.ones_like(query_ids)
@@ -92,34 +107,29 @@ class HubCrossEncoder:
         Raises:
             ModelUnavailable: the folder is not a finished export.
         """
-        manifest = folder / "manifest.json"
-        if not manifest.is_file():
-            raise ModelUnavailable(f"{folder.name} is not an exported cross-encoder (no manifest.json).")
-        self.manifest: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
-        self._snippet_chars = snippet_chars
-        self._tokenizer = load_tokenizer(folder, self.manifest["max_tokens"], cut="only_second")
-        # A query of half the model's length still leaves room for a passage.
-        self._query_tokenizer = load_tokenizer(folder, self.manifest["max_tokens"] // 2)
+        try:
+            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+            max_tokens, self._pad = int(self.manifest["max_tokens"]), int(self.manifest.get("pad", 0))
+        except FileNotFoundError as error:
+            raise ModelUnavailable(f"{folder.name} is not an exported cross-encoder (no {MANIFEST}).") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelUnavailable(f"The cross-encoder's {MANIFEST} cannot be read: {error!r}") from error
+        self._pairs = WholePairEncoder(folder, max_tokens, snippet_chars)
         self._session = load_session(folder / "model.onnx")
         self._inputs = {i.name for i in self._session.get_inputs()}
 
-    def score(self, query: str, passages: Sequence[tuple[str, str]]) -> FloatArray:
-        """Logits float32 (n,); a query is cut at half the model's length, then the passage at what is left.
+    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray | None = None) -> FloatArray:
+        """See CrossEncoder; of query and passage the longer is cut until both fit. The first stage's scores are not
+        read.
 
         Raises:
             ScorerFailed: a pair cannot be read, or onnxruntime failed.
         """
-        offsets = self._query_tokenizer.encode(query[: self.manifest["max_tokens"] * CHARS_PER_TOKEN_BOUND]).offsets
-        short = query[: max((end for _, end in offsets), default=0)]
-        texts = [passage_text(title, text[: self._snippet_chars]) for title, text in passages]
-        try:
-            rows = self._tokenizer.encode_batch([(short, text) for text in texts])
-        except Exception as error:
-            raise ScorerFailed(f"The query does not fit the cross-encoder: {error}") from error
+        rows = self._pairs.encode(query, passages)
         scores = np.zeros(len(rows), np.float32)
         for batch in token_batches([len(row.ids) for row in rows]):
             feed = {
-                "input_ids": pad([rows[i].ids for i in batch]),
+                "input_ids": pad([rows[i].ids for i in batch], self._pad),
                 "attention_mask": pad([rows[i].attention_mask for i in batch]),
                 "token_type_ids": pad([rows[i].type_ids for i in batch]),
             }

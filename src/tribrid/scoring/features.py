@@ -219,7 +219,7 @@ def remember(
     query: QueryTokens, candidates: Sequence[Candidate], memory: Memory, unlike: frozenset[str] = frozenset()
 ) -> Features:
     """The features that depend on past queries, float32 (n,)."""
-    found = memory.features(query.embedding, [c.doc_id for c in candidates], unlike)
+    found = memory.features(query.embedding, query.ids, [c.doc_id for c in candidates], unlike)
     return {name: values.astype(np.float32) for name, values in found.items()}
 
 

@@ -15,13 +15,13 @@ from safetensors.numpy import load_file, save_file
 
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.cross_encoder import JointCrossEncoder
+from tribrid.scoring.cross_encoder import CrossEncoder, load_cross_encoder
 from tribrid.scoring.features import CorpusStatistics, compute
-from tribrid.scoring.memory import Memory
+from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.scoring.tokens import PassageTokens, QueryTokens
 from tribrid.types import Candidate
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
 Part = Literal["served", "blend", "blend_without_memory", "cross_encoder"]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -77,7 +77,7 @@ class LearnedReranker:
             served = self.manifest["served"]
             self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]))
             self._memory = Memory(
-                arrays["memory"],
+                PastQueries(arrays["memory"], arrays["memory_words"], arrays["memory_owners"]),
                 tuple(served["memory"]["clusters"]),
                 {doc_id: tuple(at) for doc_id, at in served["memory"]["good"].items()},
             )
@@ -93,8 +93,8 @@ class LearnedReranker:
             _ = self._cross_encoder  # loads, or the model is not served
 
     @cached_property
-    def _cross_encoder(self) -> JointCrossEncoder:
-        return JointCrossEncoder(self._folder / CROSS_ENCODER)
+    def _cross_encoder(self) -> CrossEncoder:
+        return load_cross_encoder(self._folder / CROSS_ENCODER, self._snippet_chars)
 
     @property
     def parts(self) -> list[Part]:
@@ -149,7 +149,13 @@ def write_artifact(
     """Write everything of a model version but the cross-encoder's own folder."""
     for name, blend in blends.items():
         blend.save(folder, name)
-    save_file({"idf": statistics.idf, "memory": memory.embeddings}, folder / KNOWLEDGE)
+    past = memory.queries
+    remembered: dict[str, np.ndarray[Any, Any]] = {
+        "memory": past.embeddings,
+        "memory_words": past.words,
+        "memory_owners": past.owners,
+    }
+    save_file({"idf": statistics.idf, **remembered}, folder / KNOWLEDGE)
     served = {
         "mean_tokens": statistics.mean_tokens,
         "memory": {"clusters": memory.clusters, "good": memory.good},

@@ -1,6 +1,8 @@
 """What was good for past queries: the part of learning that is remembering.
 
-For a candidate, the past queries it was good for are compared with the query by cosine. A model carries the
+For a candidate, the past queries it was good for are compared with the query by cosine; and all past queries divide
+one vote among them by how like the query they are, in meaning and in words, and each gives its part to what was good
+for it. A model carries the
 memory of its own training queries, nothing else; in training a query's own cluster is left out, so that the blend
 learns what memory is worth for queries it has not seen.
 """
@@ -13,11 +15,56 @@ from typing import Any
 
 import numpy as np
 
-from tribrid.scoring.onnx import FloatArray
+from tribrid.scoring.onnx import FloatArray, IntArray
 
-NAMES = ("memory_best", "memory_sum", "memory_count", "memory_mean", "memory_best_gap", "memory_sum_gap")
+NAMES = (
+    "memory_best",
+    "memory_sum",
+    "memory_count",
+    "memory_mean",
+    "memory_share",
+    "memory_best_gap",
+    "memory_sum_gap",
+)
 FAR = 0.3
 """Cosine below which two queries have nothing to do with each other."""
+SHARPNESS = 0.1
+"""How much nearer, in likeness 0..1, a past query must be to weigh e times as much in `memory_share`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastQueries:
+    """Past queries by number, to be compared with one that comes.
+
+    Attributes:
+        embeddings: float32 (queries, dim), L2-normalised.
+        words: int64 (words,), every query's distinct vocabulary ids, one query's after the other's.
+        owners: int64 (words,), the number of the query that each id belongs to; rising.
+    """
+
+    embeddings: FloatArray
+    words: IntArray
+    owners: IntArray
+
+    @classmethod
+    def of(cls, embeddings: FloatArray, ids: Sequence[IntArray]) -> PastQueries:
+        """From parallel lists: a query's embedding and its vocabulary ids."""
+        distinct = [np.unique(own) for own in ids]
+        owners = np.repeat(np.arange(len(distinct)), [len(own) for own in distinct])
+        return cls(embeddings, np.concatenate([*distinct, np.zeros(0, np.int64)]).astype(np.int64), owners)
+
+    def cosines(self, embedding: FloatArray) -> FloatArray:
+        """float32 (queries,)."""
+        found: FloatArray = self.embeddings @ embedding if len(self.embeddings) else np.zeros(0, np.float32)
+        return found
+
+    def overlaps(self, ids: IntArray) -> FloatArray:
+        """float32 (queries,): Jaccard similarity of the sets of vocabulary ids."""
+        own = np.unique(ids)
+        sizes = np.bincount(self.owners, minlength=len(self.embeddings))
+        shared = np.bincount(self.owners[np.isin(self.words, own)], minlength=len(self.embeddings))
+        found: FloatArray = (shared / np.maximum(sizes + len(own) - shared, 1)).astype(np.float32)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,36 +72,51 @@ class Memory:
     """Past queries and the documents that were good for them.
 
     Attributes:
-        embeddings: float32 (queries, dim), L2-normalised.
+        queries: the past queries.
         clusters: one a query; near-duplicate queries share theirs.
-        good: doc_id → positions of the queries it was good for.
+        good: doc_id → numbers of the queries it was good for.
     """
 
-    embeddings: FloatArray
+    queries: PastQueries
     clusters: tuple[str, ...]
     good: dict[str, tuple[int, ...]]
 
     @classmethod
-    def of(cls, embeddings: FloatArray, clusters: Sequence[str], positives: Sequence[Sequence[str]]) -> Memory:
-        """Build it from parallel lists: a query's embedding, its cluster, its positive documents."""
+    def of(cls, queries: PastQueries, clusters: Sequence[str], positives: Sequence[Sequence[str]]) -> Memory:
+        """Build it from parallel lists: a query, its cluster, its positive documents."""
         good: dict[str, list[int]] = {}
         for position, doc_ids in enumerate(positives):
             for doc_id in doc_ids:
                 good.setdefault(doc_id, []).append(position)
-        return cls(embeddings, tuple(clusters), {doc_id: tuple(at) for doc_id, at in good.items()})
+        return cls(queries, tuple(clusters), {doc_id: tuple(at) for doc_id, at in good.items()})
 
-    def features(self, query: FloatArray, doc_ids: Sequence[str], unlike: frozenset[str]) -> dict[str, Any]:
-        """The memory features of each document for a query embedding float32 (dim,)."""
-        table = np.zeros((len(doc_ids), 4), np.float32)
-        cosines = self.embeddings @ query if len(self.embeddings) else self.embeddings
+    def features(
+        self, embedding: FloatArray, ids: IntArray, doc_ids: Sequence[str], unlike: frozenset[str]
+    ) -> dict[str, Any]:
+        """The memory features of each document for a query: its embedding float32 (dim,) and vocabulary ids."""
+        table = np.zeros((len(doc_ids), 5), np.float32)
+        cosines = self.queries.cosines(embedding)
+        likeness: FloatArray = ((cosines + self.queries.overlaps(ids)) / 2).astype(np.float32)
+        shares = self._shares(likeness, unlike)
         for row, doc_id in enumerate(doc_ids):
-            near = [float(cosines[p]) for p in self.good.get(doc_id, ()) if self.clusters[p] not in unlike]
+            known = [p for p in self.good.get(doc_id, ()) if self.clusters[p] not in unlike]
+            near = [float(cosines[p]) for p in known]
             if near:
                 table[row] = (
                     max(near),
                     sum(max(value - FAR, 0.0) for value in near),
                     np.log1p(len(near)),
                     sum(near) / len(near),
+                    float(shares[known].sum()),
                 )
         gaps = table[:, :2] - table[:, :2].max(axis=0, initial=0.0)
         return dict(zip(NAMES, [*table.T, *gaps.T], strict=True))
+
+    def _shares(self, likeness: FloatArray, unlike: frozenset[str]) -> FloatArray:
+        """How the past queries share the say: softmax of likeness, summing to 1 over those that may speak."""
+        speaks = np.array([cluster not in unlike for cluster in self.clusters], bool)
+        if not speaks.any():
+            return np.zeros(len(likeness), np.float32)
+        exponent = np.where(speaks, np.exp((likeness - likeness[speaks].max()) / SHARPNESS), 0)
+        shares: FloatArray = (exponent / exponent.sum()).astype(np.float32)
+        return shares

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,52 @@ def fingerprint(folder: Path) -> str:
             with path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def trainable_as(folder: Path) -> Role:
+    """What kind of base model a folder holds: a cross-encoder (one label, pairs read whole), or a sentence encoder of
+    BERT's build. Reads its config alone.
+
+    Raises:
+        ModelUnavailable: it is neither, or something that is needed is missing; says what to do.
+    """
+    name, role = folder.name, "training.base_model"
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        architectures = [str(given) for given in config.get("architectures") or []]
+        labels = len(config.get("id2label") or {}) or int(config.get("num_labels") or 2)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelUnavailable(f"The config.json of {name} cannot be read: {error!r}", model=name) from error
+    if not list(folder.glob("*.safetensors")):
+        raise ModelUnavailable(
+            f"{role}: {name} has no .safetensors weights; pickled ones are never loaded. Load it where you trust it "
+            "and save it again: model.save_pretrained(folder).",
+            model=name,
+        )
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelUnavailable(
+            f"{role}: {name} has no tokenizer.json. Make one: AutoTokenizer.from_pretrained(folder)"
+            ".save_pretrained(folder).",
+            model=name,
+        )
+    classifies = any(given.endswith("ForSequenceClassification") for given in architectures)
+    if classifies and labels == 1:
+        return "cross-encoder"
+    if classifies:
+        raise ModelUnavailable(
+            f"{role}: {name} has {labels} labels; a cross-encoder that ranks has one (num_labels=1). A classifier's "
+            "labels have no order to start from: name a reranker, or a sentence encoder.",
+            model=name,
+            labels=labels,
+        )
+    if config.get("model_type") != "bert":
+        raise ModelUnavailable(
+            f"{role}: {name} is a {config.get('model_type')!r} model with {', '.join(architectures) or 'no head'}; "
+            "training starts from a cross-encoder (...ForSequenceClassification with one label) of any kind, or from "
+            "a sentence encoder of model_type 'bert'.",
+            model=name,
+        )
+    return "encoder"
 
 
 def ensure_export(models_dir: Path, model: str, role: Role) -> Path:

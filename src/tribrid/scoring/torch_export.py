@@ -39,7 +39,11 @@ class EncoderGraph(torch.nn.Module):
     def __init__(self, source: Path) -> None:
         super().__init__()
         self.model = AutoModel.from_pretrained(
-            source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+            source,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -53,7 +57,11 @@ class CrossEncoderGraph(torch.nn.Module):
     def __init__(self, source: Path) -> None:
         super().__init__()
         self.model = AutoModelForSequenceClassification.from_pretrained(
-            source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+            source,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
         if self.model.config.num_labels != 1:
             raise ModelUnavailable(f"A cross-encoder has one output; {source.name} has {self.model.config.num_labels}.")
@@ -98,12 +106,15 @@ def worst_difference(graph: torch.nn.Module, feeds: list[dict[str, Any]], path: 
     return worst
 
 
-def _feeds(source: Path, role: str, max_tokens: int) -> list[dict[str, Any]]:
+def _feeds(source: Path, role: str, max_tokens: int, padding: int) -> list[dict[str, Any]]:
     tokenizer = load_tokenizer(source, max_tokens)
     feeds = []
     for texts in (_PROBES[:1], _PROBES):
         rows = tokenizer.encode_batch(list(texts) if role == "encoder" else [(_PROBES[0], text) for text in texts])
-        feed = {"input_ids": pad([r.ids for r in rows]), "attention_mask": pad([r.attention_mask for r in rows])}
+        feed = {
+            "input_ids": pad([r.ids for r in rows], padding),
+            "attention_mask": pad([r.attention_mask for r in rows]),
+        }
         if role != "encoder":
             feed["token_type_ids"] = pad([r.type_ids for r in rows])
         feeds.append(feed)
@@ -132,7 +143,7 @@ def token_projection(exported: Path, source: Path, max_tokens: int) -> FloatArra
     return projection
 
 
-def _max_tokens(source: Path, role: str) -> int:
+def max_tokens_of(source: Path, role: str) -> int:
     """Tokens the model can read: its position table's, less what RoBERTa-like models reserve, at most 512."""
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     positions = int(getattr(config, "max_position_embeddings", HARD_MAX_TOKENS))
@@ -147,35 +158,10 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
     Raises:
         ModelUnavailable: the export differs from torch by more than TOLERANCE, or the model is no reranker.
     """
-    build: Callable[[Path], torch.nn.Module] = EncoderGraph if role == "encoder" else CrossEncoderGraph
-    # The graph itself is put in eval mode: the exporter restores the mode it found, children included.
-    graph = build(source).eval()
-    max_tokens = _max_tokens(source, role)
-    feeds = _feeds(source, role, max_tokens)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as staged_name:
         staged = Path(staged_name)
-        write_onnx(
-            graph,
-            {name: torch.from_numpy(a) for name, a in feeds[-1].items()},
-            staged / "model.onnx",
-            "hidden" if role == "encoder" else "logits",
-        )
-        difference = worst_difference(graph, feeds, staged / "model.onnx")
-        if not difference <= TOLERANCE:
-            raise ModelUnavailable(f"The export differs from torch by {difference:.2e} (limit {TOLERANCE:.0e}).")
+        write_export(source, staged, role, model_id, max_tokens_of(source, role))
         shutil.copy(source / "tokenizer.json", staged / "tokenizer.json")
-        if role == "encoder":
-            np.save(staged / "projection.npy", token_projection(staged / "model.onnx", source, max_tokens))
-        inner: Any = graph.model
-        manifest = {
-            "model_id": model_id,
-            "role": role,
-            "dim": int(inner.config.hidden_size),
-            "vocabulary": int(inner.config.vocab_size),
-            "max_tokens": max_tokens,
-            "parity": {"max_abs_difference": difference, "tolerance": TOLERANCE, "torch": torch.__version__},
-        }
-        (staged / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
         try:
             os.rename(staged, target)
         except OSError:
@@ -183,6 +169,45 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
                 raise
             return
         os.mkdir(staged)  # what TemporaryDirectory will remove
+
+
+def write_export(source: Path, folder: Path, role: str, model_id: str, max_tokens: int) -> float:
+    """Write model.onnx, what goes with it, and manifest.json into `folder`.
+
+    Returns:
+        The largest difference from torch.
+
+    Raises:
+        ModelUnavailable: it is more than TOLERANCE, or the model is no reranker.
+    """
+    build: Callable[[Path], torch.nn.Module] = EncoderGraph if role == "encoder" else CrossEncoderGraph
+    # The graph itself is put in eval mode: the exporter restores the mode it found, children included.
+    graph = build(source).eval()
+    inner: Any = graph.model
+    padding = int(getattr(inner.config, "pad_token_id", None) or 0)
+    feeds = _feeds(source, role, max_tokens, padding)
+    write_onnx(
+        graph,
+        {name: torch.from_numpy(a) for name, a in feeds[-1].items()},
+        folder / "model.onnx",
+        "hidden" if role == "encoder" else "logits",
+    )
+    difference = worst_difference(graph, feeds, folder / "model.onnx")
+    if not difference <= TOLERANCE:
+        raise ModelUnavailable(f"The export differs from torch by {difference:.2e} (limit {TOLERANCE:.0e}).")
+    if role == "encoder":
+        np.save(folder / "projection.npy", token_projection(folder / "model.onnx", source, max_tokens))
+    manifest = {
+        "model_id": model_id,
+        "role": role,
+        "dim": int(inner.config.hidden_size),
+        "vocabulary": int(inner.config.vocab_size),
+        "max_tokens": max_tokens,
+        "pad": padding,
+        "parity": {"max_abs_difference": difference, "tolerance": TOLERANCE, "torch": torch.__version__},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
+    return difference
 
 
 def main() -> int:

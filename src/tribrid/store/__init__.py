@@ -14,8 +14,10 @@ from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
 from tribrid.store.jobs import Jobs
 from tribrid.store.judgments import Judgments
+from tribrid.store.labelled import Labelled
 from tribrid.store.logs import Logs
 from tribrid.store.models import Models
+from tribrid.store.reviews import Reviews
 from tribrid.store.settings import Settings
 from tribrid.store.triplets import Triplets
 
@@ -34,7 +36,9 @@ class Store:
         self.judgments = Judgments(database)
         self.evalsets = EvalSets(database)
         self.logs = Logs(database)
+        self.labelled = Labelled(database)
         self.triplets = Triplets(database)
+        self.reviews = Reviews(database)
         self.jobs = Jobs(database)
         self.events = Events(database)
         self.models = Models(database)

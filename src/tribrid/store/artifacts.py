@@ -84,6 +84,25 @@ class Artifacts:
             )
         return folder
 
+    def verified(self, digest: str) -> Path:
+        """The artifact's folder, after comparing what is in it with its name.
+
+        Raises:
+            ModelUnavailable: it is not there, or its files are not what was committed.
+        """
+        folder = self.path(digest)
+        try:
+            found = content_hash(folder)
+        except (InvalidInput, OSError) as error:
+            raise ModelUnavailable(f"The artifact {folder} cannot be read: {error}", artifact=digest) from error
+        if found != digest:
+            raise ModelUnavailable(
+                f"The files in {folder} are not what was trained: they were damaged or changed. Restore them from a "
+                "backup, or train again.",
+                artifact=digest,
+            )
+        return folder
+
     def sweep(self, older_than_s: float) -> int:
         """Remove staged folders that nobody committed, untouched for that many seconds; how many."""
         strays = [path for path in self._staging.iterdir() if path.stat().st_mtime < time.time() - older_than_s]

@@ -51,6 +51,10 @@ def _plain(value: object) -> dict[str, Any]:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
+# Made once: json.dumps makes an encoder for every value.
+_ENCODE = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
 def to_json(value: object) -> str:
     """Compact JSON. NaN and infinity are refused: PostgreSQL would refuse them later, SQLite never.
 
@@ -58,7 +62,7 @@ def to_json(value: object) -> str:
         InvalidInput: the value is not made of JSON's types, or holds NaN or infinity.
     """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
+        return _ENCODE(value)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"The database holds JSON values (no NaN, no infinity) only: {error}.") from error
 

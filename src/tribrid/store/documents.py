@@ -14,7 +14,7 @@ from tribrid.errors import DocumentNotFound
 from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
 from tribrid.store.database import Database, batches, insert_into
-from tribrid.types import Document
+from tribrid.types import Document, Place
 
 BATCH_ROWS = 500
 _DOCUMENT = tables.documents.c
@@ -61,6 +61,11 @@ def _row(corpus_id: str, document: Document) -> dict[str, Any]:
         "content_sha": content,
         "row_sha": _row_sha(document, content),
     }
+
+
+def _id(parent: object) -> str | None:
+    # SQLite gives a number as a number, PostgreSQL as text.
+    return None if parent in (None, "") else str(parent)
 
 
 def _document(row: sa.Row[Any]) -> Document:
@@ -112,6 +117,17 @@ class Documents:
             if gone:
                 bump_version(connection, corpus_id)
         return gone
+
+    def places(self, corpus_id: str, doc_ids: Iterable[str]) -> dict[str, Place]:
+        """Where these documents say they belong: their uri, and `parent_id` of their metadata. Reads no text."""
+        parent_id = _DOCUMENT.metadata["parent_id"].as_string()
+        columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.uri, parent_id)
+        found: dict[str, Place] = {}
+        with self._database.read() as connection:
+            for batch in batches(doc_ids, BATCH_ROWS):
+                these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
+                found |= {doc_id: Place(uri, _id(parent)) for doc_id, uri, parent in connection.execute(these)}
+        return found
 
     def get(self, corpus_id: str, doc_id: str) -> Document:
         """The document.

@@ -76,16 +76,18 @@ class Evaluations:
         """A stretch of the per-query rows, and how many there are in all.
 
         Args:
-            sort: a number in the rows, as a path: "delta" or "after.nDCG@10"; "-delta" for the highest first. Rows
-                without it come last, ties in the order stored. None: the order stored.
+            sort: a number in the rows, as a path: "delta_primary" or "after.ndcg@10"; "-delta_primary" for the highest
+                first. Rows where it is null come last, ties in the order stored. None: the order stored.
 
         Raises:
             EvaluationNotFound: there is no such evaluation.
-            InvalidInput: the sort is not a path, or (PostgreSQL alone can tell) what it names is not a number.
+            InvalidInput: the sort is not a path to something in the rows that can be sorted by.
         """
         order = [_QUERY.position] if sort is None else [_by_number(sort), _QUERY.position]
         with self._database.read() as connection:
             these = _QUERY.evaluation_number == _find(connection, evaluation_id).evaluation_number
+            if sort is not None:
+                _check_path(connection.execute(sa.select(_QUERY.data).where(these).limit(1)).scalar(), sort)
             total = connection.execute(
                 sa.select(sa.func.count()).select_from(tables.evaluation_queries).where(these)
             ).scalar_one()
@@ -114,6 +116,18 @@ def _find(connection: sa.Connection, evaluation_id: str) -> sa.Row[Any]:
 
 def _by_number(sort: str) -> sa.ColumnElement[Any]:
     if not _SORT.fullmatch(sort):
-        raise InvalidInput("sort must be a path such as delta or -after.nDCG@10.", field="sort")
+        raise InvalidInput("sort must be a path such as delta_primary or -after.ndcg@10.", field="sort")
     number: sa.ColumnElement[float] = _QUERY.data[tuple(sort.removeprefix("-").split("."))].as_float()
     return (number.desc() if sort.startswith("-") else number.asc()).nulls_last()
+
+
+def _check_path(row: Any, sort: str) -> None:
+    """Refuse a path that leads nowhere in a row, or to a list or an object: it would sort nothing, silently."""
+    found: Any = row
+    for name in sort.removeprefix("-").split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            names = sorted(found) if isinstance(found, Mapping) else []
+            raise InvalidInput(f"sort: the rows have no {name!r} there; {names} can be named.", field="sort")
+        found = found[name]
+    if isinstance(found, Mapping | list):
+        raise InvalidInput(f"sort: {sort!r} is not one value; name a number in it.", field="sort")

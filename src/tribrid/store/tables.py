@@ -103,6 +103,7 @@ impressions = sa.Table(
     sa.Column("took_ms", sa.Double, nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("client_id", ID),
     sa.UniqueConstraint("corpus_id", "query_id"),
     sa.Index(None, "corpus_id", "created_us", "impression_number"),
 )
@@ -156,6 +157,23 @@ triplets = sa.Table(
     sa.Column("weight", sa.Double, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
+    # The same for the same triplet of every mining: what was decided of it in one holds in the next.
+    sa.Column("triplet_id", ID, nullable=False, index=True),
+    sa.Column("held_back", sa.Boolean, nullable=False),
+    sa.Column("observed_us", MICROSECONDS),
+)
+
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("triplet_id", ID, primary_key=True),
+    _corpus_id(),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("positive_doc_id", ID, nullable=False),
+    sa.Column("negative_doc_id", ID, nullable=False),
+    sa.Column("mark", sa.String(16), nullable=False),
+    sa.Column("decided_us", MICROSECONDS, nullable=False),
+    sa.Index(None, "corpus_id", "negative_doc_id"),
 )
 
 jobs = sa.Table(

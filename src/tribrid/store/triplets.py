@@ -1,4 +1,7 @@
-"""Triplet sets: what one mining made, immutable, and the numbered triplets in it."""
+"""Triplet sets: what one mining made, immutable, and the numbered triplets in it.
+
+What people decided of them since stands in reviews.py, and is laid over a set as it is read.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,19 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.errors import NotFound, NoTriplets
+from tribrid.errors import NotFound, NoTriplets, TripletNotFound
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, now_us
-from tribrid.types import Source, Triplet, TripletSet
+from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
+from tribrid.types import Source, Triplet, TripletSet, TripletStatus
 
 BATCH_ROWS = 2000
 _SET = tables.triplet_sets.c
 _TRIPLET = tables.triplets.c
 
 
-def _row(set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
+def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
     return {
         "set_number": set_number,
         "position": position,
@@ -33,11 +37,14 @@ def _row(set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
         "weight": triplet.weight,
         "reason": triplet.reason,
         "evidence": triplet.evidence,
+        "triplet_id": triplet_id(corpus_id, triplet.query, triplet.positive[0], triplet.negative[0]),
+        "held_back": triplet.held_back,
+        "observed_us": triplet.observed_us,
     }
 
 
-def _triplet(row: sa.Row[Any]) -> Triplet:
-    return Triplet(
+def _stored(row: sa.Row[Any]) -> StoredTriplet:
+    triplet = Triplet(
         row.query_id,
         row.query,
         positive=(row.positive_doc_id, row.positive_ordinal),
@@ -46,7 +53,10 @@ def _triplet(row: sa.Row[Any]) -> Triplet:
         weight=row.weight,
         reason=row.reason,
         evidence=row.evidence,
+        observed_us=row.observed_us,
+        held_back=row.held_back,
     )
+    return StoredTriplet(row.triplet_id, triplet, TripletStatus(row.status))
 
 
 def _triplet_set(row: sa.Row[Any]) -> TripletSet:
@@ -81,7 +91,7 @@ class Triplets:
             )
             number = connection.execute(new.returning(_SET.set_number)).scalar_one()
             for batch in batches(enumerate(triplets), BATCH_ROWS):
-                rows = [_row(number, position, triplet) for position, triplet in batch]
+                rows = [_row(corpus_id, number, position, triplet) for position, triplet in batch]
                 connection.execute(sa.insert(tables.triplets), rows)
                 total += len(rows)
             connection.execute(
@@ -99,24 +109,31 @@ class Triplets:
             return _triplet_set(_latest(connection, corpus_id))
 
     def load(self, triplet_set_id: str) -> list[Triplet]:
-        """Every triplet of the set, in order.
+        """What of the set may be trained on, in order: nothing that waits for review, and what was decided there.
 
         Raises:
             NotFound: there is no such set.
         """
         with self._database.read() as connection:
             number = _find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id).set_number
-            every = sa.select(tables.triplets).where(_TRIPLET.set_number == number).order_by(_TRIPLET.position)
-            return [_triplet(row) for row in connection.execute(every)]
+            every = _select().where(_TRIPLET.set_number == number).order_by(_TRIPLET.position)
+            return effective(_stored(row) for row in connection.execute(every))
 
     def page(
-        self, corpus_id: str, triplet_set_id: str | None, source: Source | None, offset: int, limit: int
-    ) -> tuple[list[Triplet], int]:
+        self,
+        corpus_id: str,
+        triplet_set_id: str | None,
+        source: Source | None,
+        offset: int,
+        limit: int,
+        status: TripletStatus | None = None,
+    ) -> tuple[list[StoredTriplet], int]:
         """A stretch of a set's triplets, and how many there are in all.
 
         Args:
             triplet_set_id: None for the newest set.
             source: only triplets from there; None for all.
+            status: only those that stand so now; None for all.
 
         Raises:
             NoTriplets: the corpus has none, or its newest set is empty.
@@ -131,11 +148,33 @@ class Triplets:
             these = _TRIPLET.set_number == number
             if source is not None:
                 these = sa.and_(these, _TRIPLET.source == str(source))
-            every = sa.select(tables.triplets).where(these).order_by(_TRIPLET.position)
-            total = connection.execute(
-                sa.select(sa.func.count()).select_from(tables.triplets).where(these)
-            ).scalar_one()
-            return [_triplet(row) for row in connection.execute(every.offset(offset).limit(limit))], total
+            counted = sa.select(sa.func.count()).select_from(tables.triplets)
+            if status is not None:
+                these = sa.and_(these, status_column() == status.value)
+                counted = sa.select(sa.func.count()).select_from(with_reviews())
+            every = _select().where(these).order_by(_TRIPLET.position)
+            total = connection.execute(counted.where(these)).scalar_one()
+            return [_stored(row) for row in connection.execute(every.offset(offset).limit(limit))], total
+
+    def find(self, triplet_id: str) -> StoredTriplet:
+        """The triplet as the newest mining that made it has it.
+
+        Raises:
+            TripletNotFound: no mining made such a triplet.
+        """
+        newest = _select().where(_TRIPLET.triplet_id == triplet_id).order_by(_TRIPLET.set_number.desc()).limit(1)
+        with self._database.read() as connection:
+            found = connection.execute(newest).first()
+        if found is None:
+            raise TripletNotFound(
+                f"There is no triplet {triplet_id!r}. GET /reranker/triplets lists them.", triplet_id=triplet_id
+            )
+        return _stored(found)
+
+
+def _select() -> sa.Select[Any]:
+    """Rows for `_stored`."""
+    return sa.select(tables.triplets, status_column().label("status")).select_from(with_reviews())
 
 
 def _latest(connection: sa.Connection, corpus_id: str) -> sa.Row[Any]:

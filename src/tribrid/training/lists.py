@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
-from tribrid.scoring.memory import Memory
+from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.scoring.tokens import PassageTokens, QueryTokens
-from tribrid.types import Candidate, Triplet
+from tribrid.types import FIRST_RANK, Candidate, Source, Triplet
 
 GOOD, BETWEEN, BAD, UNKNOWN = 2, 1, 0, -1
+MOST_EMPHASIS = 10
+"""Where a click stands for this many searches, more rank would add more noise than knowledge."""
+UNSEEN_WEIGHT = 0.3
+"""How much a candidate that no user looked at weighs against one that was used: it is unknown, and not one of many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,16 @@ class Labels:
         query_id, query: of the query.
         grades: doc_id → GOOD (only ever better), BETWEEN (better than some, worse than others), BAD (only worse).
         weights: doc_id → largest weight of a triplet about it, 0..1.
+        observed_us: when users last did something that a label rests on; None where no label has a date.
+        clicked: all labels come from what users did, so that what stood low was seen less often.
     """
 
     query_id: str
     query: str
     grades: Mapping[str, int]
     weights: Mapping[str, float]
+    observed_us: int | None = None
+    clicked: bool = False
 
     @property
     def good(self) -> list[str]:
@@ -43,7 +51,13 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
     worse: dict[str, set[str]] = {}
     weights: dict[str, dict[str, float]] = {}
     texts: dict[str, str] = {}
+    observed: dict[str, int] = {}
+    stated: set[str] = set()
     for triplet in triplets:
+        if triplet.source is not Source.LOGS:
+            stated.add(triplet.query_id)
+        if triplet.observed_us is not None:
+            observed[triplet.query_id] = max(triplet.observed_us, observed.get(triplet.query_id, triplet.observed_us))
         good, bad = triplet.positive[0], triplet.negative[0]
         texts.setdefault(triplet.query_id, triplet.query)
         better.setdefault(triplet.query_id, set()).add(good)
@@ -60,6 +74,8 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
                 for doc_id in known
             },
             known,
+            observed.get(query_id),
+            query_id not in stated,
         )
         for query_id, known in weights.items()
     ]
@@ -97,8 +113,40 @@ class TrainingList:
 
     @property
     def weights(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """float64 (n,): the labels' weights, 0 where unknown."""
-        return np.array([self.labels.weights.get(c.doc_id, 0.0) for c in self.candidates])
+        """float64 (n,): the labels' weights times the list's emphasis, 0 where unknown."""
+        return self.emphasis * np.array([self.labels.weights.get(c.doc_id, 0.0) for c in self.candidates])
+
+    @property
+    def emphasis(self) -> float:
+        """How many searches this one stands for, 1 to MOST_EMPHASIS; 1 where the labels are no clicks.
+
+        Users look at rank k about once in k times, so that of the relevant documents there only one in k is clicked. A
+        click counts for those that were not seen, or learning would find that the ranking was right all along.
+
+        References: Joachims, Swaminathan, Schnabel: Unbiased learning-to-rank with biased feedback, WSDM 2017.
+        """
+        surest = max(self.labels.weights.values(), default=0.0)
+        if not self.labels.clicked or not surest:
+            return 1.0
+        used = [
+            self.labels.weights[c.doc_id] * min(rank, MOST_EMPHASIS)
+            for rank, c in enumerate(self.candidates, FIRST_RANK)
+            if self.labels.grades.get(c.doc_id, UNKNOWN) > BAD
+        ]
+        return max(1.0, max(used, default=0.0) / surest)
+
+    @property
+    def contrast(self) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.float64]]]:
+        """Grades and weights (n,) of what a listwise loss sets against each other.
+
+        That is every candidate with a label. Where the labels are clicks, the candidates that nobody looked at belong
+        to it too, at little weight: to leave out just those near the top would make the ranking below look perfect.
+        """
+        grades, weights = self.grades, self.weights
+        if self.labels.clicked:
+            unseen = grades == UNKNOWN
+            grades, weights = np.where(unseen, BAD, grades), np.where(unseen, UNSEEN_WEIGHT * self.emphasis, weights)
+        return grades, weights
 
     @property
     def teaches(self) -> bool:
@@ -118,7 +166,8 @@ class TrainingList:
 def memory_of(lists: Sequence[TrainingList]) -> Memory:
     """What these lists' queries were answered well by, including documents the first stage missed."""
     embeddings = np.stack([item.tokens.embedding for item in lists])
-    return Memory.of(embeddings, [item.cluster for item in lists], [item.labels.good for item in lists])
+    queries = PastQueries.of(embeddings, [item.tokens.ids for item in lists])
+    return Memory.of(queries, [item.cluster for item in lists], [item.labels.good for item in lists])
 
 
 def ndcg(scores: np.ndarray[Any, Any], item: TrainingList, k: int = 10) -> float:

@@ -8,17 +8,24 @@ a head on [CLS] that starts at zero: so it starts at the first stage's ranking a
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 
 from tribrid.errors import TrainingFailed
 from tribrid.scoring.cross_encoder import JOINT, LOWER
+from tribrid.scoring.pairs import PairEncoder, PairLimits
+from tribrid.training.lessons import Pair
+from tribrid.training.torch_pairs import save_weights
 
 FUSED_SCALE = 20.0
 """Starting weight of the first stage's score; about what makes a listwise softmax over it neither flat nor hard."""
@@ -85,37 +92,100 @@ def unit(states: Tensor) -> Tensor:
     return nn.functional.normalize(states, dim=-1)
 
 
-def build(source: Path) -> tuple[Lower, Joint]:
-    """Split a BERT-like encoder after two thirds of its layers.
+class JointModel:
+    """The loop's PairModel: reads a text's lower states when it first meets it, and keeps them."""
 
-    Raises:
-        TrainingFailed: the model is not a BERT-like encoder.
-    """
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    if config.model_type != "bert":
-        raise TrainingFailed(
-            f"training.base_model must be a BERT-like encoder; {source.name} is {config.model_type!r}.",
-            model_type=config.model_type,
-        )
+    def __init__(self, base: Path, limits: PairLimits, folder: Path, kept_bytes: int) -> None:
+        """Take the base model apart.
+
+        Args:
+            base: folder of a BERT-like sentence encoder.
+            limits: what of a query and of a passage is read.
+            folder: takes the lower layers' export.
+            kept_bytes: most bytes of lower states to keep; past them a text is read anew each time it is met.
+        """
+        self._lower, self._joint = build(base)
+        self.module: nn.Module = self._joint
+        self._base, self._encoder = base, PairEncoder(base, limits)
+        # They never change, so the export that will be served makes them: faster than torch on a processor, and
+        # what is trained on is what will be served.
+        self._session = export_lower(self._lower, folder)
+        self._ids: dict[tuple[str, int], np.ndarray[Any, np.dtype[np.int64]]] = {}
+        self._states: dict[tuple[str, int], Tensor] = {}
+        self._room = kept_bytes
+
+    def groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """See PairModel."""
+        return [
+            {"params": [*self._joint.layers.parameters(), *self._joint.head.parameters()]},
+            # The mix of scores lives on another scale than the weights.
+            {"params": [self._joint.mix], "lr": learning_rate * 100, "weight_decay": 0.0},
+        ]
+
+    def tokens(self, pair: Pair) -> int:
+        """See PairModel."""
+        return len(self._query_ids(pair)) + len(self._passage_ids(pair))
+
+    def read(self, module: nn.Module, pairs: Sequence[Pair]) -> Tensor:
+        """See PairModel."""
+        device = next(module.parameters()).device
+        query, query_mask = _padded([self._read_lower(p.query_key, self._query_ids(p)) for p in pairs])
+        passage, passage_mask = _padded([self._read_lower(p.passage_key, self._passage_ids(p)) for p in pairs])
+        fused = torch.tensor([pair.fused for pair in pairs], dtype=torch.float32)
+        parts = (query, query_mask, passage, passage_mask, fused)
+        scores: Tensor = module(*(part.to(device) for part in parts))
+        return scores
+
+    def export(self, folder: Path) -> float:
+        """See PairModel."""
+        difference = export(self._lower, self._joint, folder, self._joint.head.in_features)
+        save_weights(self._joint, folder / "model.safetensors")
+        shutil.copy(self._base / "tokenizer.json", folder / "tokenizer.json")
+        (folder / "config.json").write_text(json.dumps({"limits": asdict(self._encoder.limits)}, indent=1), "utf-8")
+        return difference
+
+    def _query_ids(self, pair: Pair) -> np.ndarray[Any, np.dtype[np.int64]]:
+        if pair.query_key not in self._ids:
+            self._ids[pair.query_key] = np.array(self._encoder.query(pair.query), np.int64)
+        return self._ids[pair.query_key]
+
+    def _passage_ids(self, pair: Pair) -> np.ndarray[Any, np.dtype[np.int64]]:
+        if pair.passage_key not in self._ids:
+            self._ids[pair.passage_key] = np.array(self._encoder.passages([pair.passage])[0], np.int64)
+        return self._ids[pair.passage_key]
+
+    def _read_lower(self, key: tuple[str, int], ids: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
+        """float16 (tokens, dim). One text at a time: as fast as in batches on a processor, nothing is padded, and a
+        text's states do not depend on its company, which a resumed training could not bring back.
+        """
+        if key in self._states:
+            return self._states[key]
+        feed = {"input_ids": ids[None], "attention_mask": np.ones_like(ids[None])}
+        states = torch.from_numpy(self._session.run(None, feed)[0][0]).half()
+        if states.nbytes <= self._room:
+            self._room -= states.nbytes
+            self._states[key] = states
+        return states
+
+
+def _padded(states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """float32 (n, longest, dim), and its mask int64 (n, longest)."""
+    lengths = torch.tensor([len(state) for state in states])
+    rows = torch.nn.utils.rnn.pad_sequence([state.float() for state in states], batch_first=True)
+    return rows, (torch.arange(rows.shape[1])[None] < lengths[:, None]).long()
+
+
+def build(source: Path) -> tuple[Lower, Joint]:
+    """Split a sentence encoder of BERT's build (see `trainable_as`) after two thirds of its layers."""
     base: Any = AutoModel.from_pretrained(
-        source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+        source, attn_implementation="eager", dtype=torch.float32, use_safetensors=True, trust_remote_code=False
     )
     layers = list(base.encoder.layer)
     split = max(1, len(layers) * 2 // 3) if len(layers) > 1 else 0
     lower = Lower(base.embeddings, layers[:split]).eval()
     for parameter in lower.parameters():
         parameter.requires_grad_(False)
-    return lower, Joint(layers[split:], config.hidden_size)
-
-
-def save_weights(joint: nn.Module, path: Path) -> None:
-    """Write the joint part's weights as safetensors."""
-    save_file({name: tensor.detach().contiguous() for name, tensor in joint.state_dict().items()}, path)
-
-
-def load_weights(joint: nn.Module, path: Path) -> None:
-    """Read what `save_weights` wrote into `joint`."""
-    joint.load_state_dict(load_file(path))
+    return lower, Joint(layers[split:], base.config.hidden_size)
 
 
 def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:

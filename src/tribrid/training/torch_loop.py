@@ -1,8 +1,8 @@
 """The cross-encoder's training loop: read it from top to bottom.
 
 Each step takes `batch_size` queries, each with one positive and a few negatives, and lowers a weighted listwise
-softmax loss. Lower layers never change, so their states of every passage are made once. After each evaluation the
-best weights on dev are kept; a checkpoint holds all that is needed to go on as if nothing had happened.
+softmax loss. After each evaluation the best weights on dev are kept; a checkpoint holds all that is needed to go on
+as if nothing had happened. It ends early when dev stops gaining, when its time is spent, and when it falls ill.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from pickle import UnpicklingError
 from typing import Any
 
@@ -23,223 +22,285 @@ from torch import Tensor
 
 from tribrid.config import TrainingConfig
 from tribrid.errors import Cancelled, TrainingFailed
-from tribrid.scoring.pairs import PairEncoder
-from tribrid.training.lists import BAD, TrainingList, ndcg
-from tribrid.training.torch_joint import Joint, Lower, export_lower, load_weights, save_weights
-from tribrid.types import Emit
+from tribrid.scoring.learned import Scores
+from tribrid.training.health import ill_loss, ill_scores
+from tribrid.training.lessons import Lesson, Pair, Vitals, vitals
+from tribrid.training.resources import MIB, Run
+from tribrid.training.torch_pairs import (
+    CPU_GROUP_TOKENS,
+    PairModel,
+    computes_in_bfloat16,
+    groups_of,
+    kept_bytes,
+    load_weights,
+    save_weights,
+    score,
+)
 
-BATCH_TOKENS = 4096
 BEST, CHECKPOINT = "best.safetensors", "checkpoint.pt"
-LEAST_SPREAD = 1e-4
-"""Standard deviation of a list's scores below which the model says the same of everything."""
+PROBE_LISTS = 4
+"""Lists whose forward and backward pass tell, before the first step, what time and memory a step takes."""
+WORK_FACTOR = 2.0
+"""Memory a pass needs, over what it keeps for its backward pass: gradients and workspace."""
+FINISHED, NO_GAIN, OUT_OF_TIME = "finished", "no gain on dev", "time budget spent"
+
+
+class _OutOfTime(Exception):
+    """Ends the loop; no error."""
 
 
 @dataclass
 class Progress:
-    """Where training stands; everything a checkpoint must bring back besides weights and optimiser."""
+    """Where training stands; everything a checkpoint must bring back besides weights, optimiser and clock."""
 
     step: int = 0
+    best_served: float = -1.0
     best_ndcg: float = -1.0
-    best_step: int = 0
+    best_step: int = -1
+    stale: int = 0
+    ended: str = ""
+    start: dict[str, float] | None = None
 
 
 class Loop:
-    """One training of one cross-encoder in `folder`, which also holds its checkpoint."""
+    """One training of one cross-encoder in the run's folder, which also holds its checkpoint."""
 
-    def __init__(
-        self,
-        parts: tuple[Lower, Joint],
-        pairs: PairEncoder,
-        config: TrainingConfig,
-        folder: Path,
-        emit: Emit,
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._lower, joint = parts
-        self._pairs, self._config, self._folder = pairs, config, folder
-        self._emit, self._cancelled = emit, cancelled
+    def __init__(self, model: PairModel, config: TrainingConfig, run: Run, memory_mib: int) -> None:
+        self._model, self._config, self._memory_mib = model, config, memory_mib
+        self._folder, self._emit, self._cancelled, self._pace = run.folder, run.emit, run.cancelled, run.pace
         self._accelerator = Accelerator()
-        groups: list[dict[str, Any]] = [
-            {"params": [*joint.layers.parameters(), *joint.head.parameters()]},
-            # The mix of scores lives on another scale than the weights.
-            {"params": [joint.mix], "lr": config.learning_rate * 100, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.joint: Any
-        self.joint, self._optimizer = self._accelerator.prepare(joint, optimizer)
+        optimizer = torch.optim.AdamW(
+            model.groups(config.learning_rate), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.module: Any
+        self.module, self._optimizer = self._accelerator.prepare(model.module, optimizer)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self._states: dict[tuple[str, int], Tensor] = {}
+        self._device = self._accelerator.device
+        asked = config.precision
+        self._half = computes_in_bfloat16(self._device) if asked == "auto" else asked == "bfloat16"
+        self._micro_tokens = 1
+        self._best_read: list[Scores] | None = None
 
-    def run(self, train: Sequence[TrainingList], dev: Sequence[TrainingList]) -> Progress:
-        """Train to the end, from the checkpoint if there is one; the best weights are in `joint` afterwards.
+    def run(self, train: Sequence[Lesson], dev: Sequence[Lesson]) -> Progress:
+        """Train to an end, from the checkpoint if there is one; the best weights are in `module` afterwards.
 
         Raises:
-            Cancelled: as soon as `cancelled()` is true, between steps.
-            TrainingFailed: the loss is not finite, or all scores have become the same.
+            Cancelled: as soon as `cancelled()` is true, between batches.
+            TrainingFailed: it diverged or collapsed; says what was seen and what to change.
         """
         progress = self._resume()
-        per_epoch = max(1, math.ceil(len(train) / self._config.batch_size))
-        total = per_epoch * self._config.epochs
-        evaluate_every = max(1, per_epoch // self._config.evaluations_per_epoch)
-        self._emit("log", {"message": f"{total} steps; reading the passages once through the lower layers"})
-        self._precompute([*train, *dev])
-        if progress.step == 0:
-            self._evaluate(dev, progress, total)
-        started, first = time.monotonic(), progress.step
-        while progress.step < total:
-            if self._cancelled():
-                raise Cancelled("The training was cancelled.")
-            epoch, within = divmod(progress.step, per_epoch)
-            order = list(range(len(train)))
-            random.Random(f"{self._config.seed}:{epoch}").shuffle(order)
-            size = self._config.batch_size
-            batch = [train[i] for i in order[within * size : (within + 1) * size]]
-            loss = self._step(batch, progress.step, total)
-            progress.step += 1
-            rate = (progress.step - first) / (time.monotonic() - started)
-            left_s = round((total - progress.step) / rate, 1)
-            self._emit("metrics", {"step": progress.step, "epoch": progress.step / per_epoch, "loss": round(loss, 5)})
-            self._emit("progress", {"stage": "cross_encoder", "done": progress.step, "total": total, "eta_s": left_s})
-            if progress.step % evaluate_every == 0 or progress.step == total:
-                self._evaluate(dev, progress, total)
-            elif progress.step % self._config.checkpoint_every_steps == 0:
-                self._checkpoint(progress)
-        load_weights(self._accelerator.unwrap_model(self.joint), self._folder / BEST)
+        try:
+            self._train(train, dev, progress)
+        except _OutOfTime:
+            progress.ended = OUT_OF_TIME
+        if progress.best_step >= 0:
+            load_weights(self._accelerator.unwrap_model(self.module), self._folder / BEST)
         return progress
 
-    def scores(self, item: TrainingList, depth: int) -> np.ndarray[Any, Any]:
-        """float64 (min(depth, n),): the cross-encoder's scores of the list's first `depth` candidates."""
-        self.joint.eval()
-        with torch.inference_mode():
-            found: np.ndarray[Any, Any] = self._score(item, list(range(min(depth, len(item.candidates))))).cpu().numpy()
-        return found.astype(np.float64)
+    def read(self, lessons: Sequence[Lesson]) -> list[Scores]:
+        """float64 (k,) for each lesson: the cross-encoder's scores of its head, in its order."""
+        return self._read(lessons, self._stop_if_cancelled)
 
-    def _step(self, batch: Sequence[TrainingList], step: int, total: int) -> float:
-        """One optimiser step over a batch of lists; gradients are summed list by list, so memory stays small."""
-        self.joint.train()
+    def _read(self, lessons: Sequence[Lesson], tick: Callable[[], None]) -> list[Scores]:
+        pairs = [Pair(lesson, at) for lesson in lessons for at in lesson.head.tolist()]
+        self.module.eval()
+        with torch.inference_mode():
+            found = score(self._model, self.module, pairs, tick).cpu().numpy().astype(np.float64)
+        return np.split(found, np.cumsum([len(lesson.head) for lesson in lessons])[:-1])
+
+    def best_read(self, dev: Sequence[Lesson]) -> list[Scores]:
+        """`read(dev)` with the best weights, without reading again where they were measured in this process."""
+        return self.read(dev) if self._best_read is None else self._best_read
+
+    def _train(self, train: Sequence[Lesson], dev: Sequence[Lesson], progress: Progress) -> None:
+        per_epoch = max(1, math.ceil(len(train) / self._config.batch_size))
+        total = per_epoch * self._config.epochs
+        every = max(1, per_epoch // self._config.evaluations_per_epoch)
+        if progress.ended:
+            return
+        if progress.start is None:
+            self._evaluate(dev, progress)
+            self._checkpoint(progress)
+        self._probe([train[i] for i in self._batch(len(train), 0)])
+        self._tell(progress, total, every)
+        while progress.step < total and not progress.ended:
+            self._tick()
+            started = time.monotonic()
+            loss, gradient = self._step(
+                [train[i] for i in self._batch(len(train), progress.step)], progress.step, total
+            )
+            progress.step += 1
+            self._pace.took_step(time.monotonic() - started)
+            # Time for one more step, and for the evaluation without which the steps since the last are lost.
+            late = not self._pace.allows(self._pace.left_s(1, 1))
+            measured = progress.step % every == 0 or progress.step == total or late
+            self._emit(
+                "metrics",
+                {
+                    "step": progress.step,
+                    "epoch": progress.step / per_epoch,
+                    "loss": round(loss, 5),
+                    "gradient_norm": float(f"{gradient:.4g}"),
+                },
+            )
+            if measured:
+                self._evaluate(dev, progress)
+                progress.ended = self._end(progress, total, late)
+                self._checkpoint(progress)
+            elif progress.step % self._config.checkpoint_every_steps == 0:
+                self._checkpoint(progress)
+            self._tell(progress, total, every)
+
+    def _end(self, progress: Progress, total: int, late: bool) -> str:
+        """Why it ends after this evaluation; empty if it does not."""
+        if progress.step == total:
+            return FINISHED
+        if self._config.patience and progress.stale >= self._config.patience:
+            return NO_GAIN
+        return OUT_OF_TIME if late else ""
+
+    def _batch(self, lists: int, step: int) -> list[int]:
+        """Which lists a step takes: each once an epoch, in an order that depends on the seed and the epoch alone."""
+        size = self._config.batch_size
+        epoch, within = divmod(step, max(1, math.ceil(lists / size)))
+        order = list(range(lists))
+        random.Random(f"{self._config.seed}:{epoch}").shuffle(order)
+        return order[within * size : (within + 1) * size]
+
+    def _step(self, batch: Sequence[Lesson], step: int, total: int) -> tuple[float, float]:
+        """One optimiser step over a batch of lists: its loss and its gradient's norm."""
         # Of each step anew: dropout after a resumption is what it would have been without the interruption.
         torch.manual_seed(self._config.seed + step)
         warm = max(1, round(self._config.warmup_ratio * total))
         factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
-        self._optimizer.zero_grad()
-        losses = 0.0
-        weight = sum(float(item.weights.max()) for item in batch)
-        for item in batch:
-            chosen = self._draw(item, step)
-            if len(chosen) < 2:
-                continue
-            log_p = torch.log_softmax(self._score(item, chosen), dim=0)
-            loss = -log_p[0] * float(item.weights.max()) / weight
-            self._accelerator.backward(loss)
-            losses += float(loss.detach())
-        if not math.isfinite(losses):
-            raise TrainingFailed("The loss is not finite: lower training.learning_rate.", step=step)
-        self._accelerator.clip_grad_norm_(self.joint.parameters(), self._config.max_grad_norm)
+        loss = self._gradients(batch, step)
+        gradient = float(self._accelerator.clip_grad_norm_(self.module.parameters(), self._config.max_grad_norm) or 0)
+        ill = ill_loss(loss, gradient, 1 + self._config.negatives_per_list, step + 1, self._config.learning_rate)
+        if ill:
+            raise TrainingFailed(ill, step=step + 1, loss=loss if math.isfinite(loss) else None)
         self._optimizer.step()
+        return loss, gradient
+
+    def _gradients(self, batch: Sequence[Lesson], step: int) -> float:
+        """Leave the batch's gradients in the module, added up over groups of lists that fit into memory."""
+        self.module.train()
+        self._optimizer.zero_grad()
+        weight = sum(lesson.weight for lesson in batch)
+        lists = [(lesson, drawn) for lesson in batch if len(drawn := self._draw(lesson, step)) > 1]
+        lengths = [sum(self._model.tokens(Pair(lesson, at)) for at in drawn) for lesson, drawn in lists]
+        losses = 0.0
+        for group in groups_of(lengths, self._micro_tokens):
+            taken = [lists[i] for i in group]
+            pairs = [Pair(lesson, at) for lesson, drawn in taken for at in drawn]
+            spare = sum(lengths[i] for i in group) > self._micro_tokens
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+                scores = score(self._model, self.module, pairs, self._tick, spare).float()
+            parts = torch.split(scores, [len(drawn) for _, drawn in taken])
+            loss = sum(
+                (self._loss(lesson, drawn, part) for (lesson, drawn), part in zip(taken, parts, strict=True)),
+                start=torch.zeros((), device=scores.device),
+            )
+            self._accelerator.backward(loss / weight)
+            losses += float(loss.detach()) / weight
         return losses
 
-    def _draw(self, item: TrainingList, step: int) -> list[int]:
-        """Positions of one positive, then negatives worse than it; half of them the best-ranked, half any.
+    def _draw(self, lesson: Lesson, step: int) -> list[int]:
+        return lesson.draw(self._config.negatives_per_list, f"{self._config.seed}:{step}")
 
-        Negatives come from the head of the list, which is all that the cross-encoder will ever reorder.
+    def _loss(self, lesson: Lesson, drawn: Sequence[int], scores: Tensor) -> Tensor:
+        """Weighted cross-entropy of a list's softmax to its label, and to what the blend says of it."""
+        log_p = torch.log_softmax(scores, dim=0)
+        share = self._config.distillation
+        loss = -(1 - share) * log_p[0]
+        if share:
+            taught = torch.from_numpy(lesson.taught_by_blend(drawn)).to(log_p)
+            loss = loss - share * (taught * log_p).sum()
+        return loss * lesson.weight
+
+    def _probe(self, batch: Sequence[Lesson]) -> None:
+        """Find out how many tokens a pass may hold in memory, and how long a step will take."""
+        lists = [(lesson, drawn) for lesson in batch if len(drawn := self._draw(lesson, 0)) > 1]
+        pairs = [Pair(lesson, at) for lesson, drawn in lists for at in drawn]
+        self.module.train()
+        if pairs:
+            longest = sorted(pairs, key=self._model.tokens)[-2:]
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+                kept = kept_bytes(self._model, self.module, longest)
+            a_token = WORK_FACTOR * kept / sum(self._model.tokens(pair) for pair in longest)
+            self._micro_tokens = max(1, int(self._memory_mib * MIB / max(a_token, 1)))
+            if self._device.type == "cpu":
+                self._micro_tokens = min(self._micro_tokens, CPU_GROUP_TOKENS)
+        started = time.monotonic()
+        some = batch[:PROBE_LISTS]
+        self._gradients(some, 0)
+        self._optimizer.zero_grad()
+        self._pace.took_step((time.monotonic() - started) * len(batch) / max(1, len(some)))
+        precision = "bfloat16" if self._half else "float32"
+        message = f"up to {self._micro_tokens:,} tokens at a time in {self._memory_mib:,} MiB, {precision}"
+        told = {"micro_tokens": self._micro_tokens, "precision": precision, "step_s": round(self._pace.step_s, 3)}
+        self._emit("log", {"message": message, **told})
+
+    def _tell(self, progress: Progress, total: int, every: int) -> None:
+        steps = 0 if progress.ended else total - progress.step
+        left_s = self._pace.left_s(steps, math.ceil(steps / every))
+        done = total if progress.ended else progress.step
+        self._emit("progress", {"stage": "cross_encoder", "done": done, "total": total, "eta_s": round(left_s, 1)})
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise Cancelled("The training was cancelled.")
+
+    def _tick(self) -> None:
+        """Between batches: whether to go on."""
+        self._stop_if_cancelled()
+        if not self._pace.allows(0):
+            raise _OutOfTime
+
+    def _evaluate(self, dev: Sequence[Lesson], progress: Progress) -> None:
+        """Measure on the head of each dev list; keep the weights if more would be served by them, or the same by a
+        cross-encoder that is better alone. Only the first is a gain worth going on for.
         """
-        rng = random.Random(f"{self._config.seed}:{step}:{item.labels.query_id}")
-        grades = item.grades
-        positive = rng.choice(np.flatnonzero(grades == grades.max()).tolist())
-        head_known = np.flatnonzero(grades[: self._config.cross_encoder_depth] >= 0).tolist()
-        worse = [i for i in head_known if grades[i] < grades[positive]]
-        head = worse[: self._config.negatives_per_list // 2]
-        rest = [i for i in worse if i not in head]
-        return [positive, *head, *rng.sample(rest, min(len(rest), self._config.negatives_per_list - len(head)))]
-
-    def _score(self, item: TrainingList, positions: list[int]) -> Tensor:
-        device = self._accelerator.device
-        query = self._states[_query_key(item)].to(device)
-        states = [self._states[item.candidates[i].passage.key] for i in positions]
-        lengths = [len(s) for s in states]
-        passage = torch.nn.utils.rnn.pad_sequence(states, batch_first=True).float().to(device)
-        mask = (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long().to(passage.device)
-        n = len(positions)
-        fused = torch.tensor([item.candidates[i].score for i in positions], dtype=torch.float32, device=passage.device)
-        many = query.float()[None].expand(n, -1, -1)
-        read = torch.ones(many.shape[:2], dtype=torch.int64, device=passage.device)
-        found: Tensor = self.joint(many, read, passage, mask, fused)
-        return found
-
-    def _precompute(self, lists: Sequence[TrainingList]) -> None:
-        """Lower states of every query and passage, float16, in length-sorted batches."""
-        texts = {c.passage.key: (c.passage.title, c.passage.text) for item in lists for c in self._used(item)}
-        keys: list[tuple[str, int]] = list(texts)
-        ids = self._pairs.passages([texts[key] for key in keys])
-        for item in lists:
-            keys.append(_query_key(item))
-            ids.append(self._pairs.query(item.labels.query))
-        order = sorted(range(len(keys)), key=lambda i: -len(ids[i]))
-        # They never change, so the export that will be served makes them: faster than torch on a processor, and
-        # what is trained on is what will be served.
-        session = export_lower(self._lower, self._folder)
-        done, started = 0, time.monotonic()
-        while done < len(order):
-            if self._cancelled():
-                raise Cancelled("The training was cancelled.")
-            batch = order[done : done + max(1, BATCH_TOKENS // len(ids[order[done]]))]
-            rows = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids[i]) for i in batch], batch_first=True)
-            mask = (torch.arange(rows.shape[1])[None] < torch.tensor([len(ids[i]) for i in batch])[:, None]).long()
-            found = session.run(None, {"input_ids": rows.numpy(), "attention_mask": mask.numpy()})[0]
-            states = torch.from_numpy(found).half()
-            for row, i in enumerate(batch):
-                # clone: a view would keep the whole padded batch alive
-                self._states[keys[i]] = states[row, : len(ids[i])].clone()
-            done += len(batch)
-            left_s = round((time.monotonic() - started) / done * (len(order) - done), 1)
-            self._emit("progress", {"stage": "passages", "done": done, "total": len(order), "eta_s": left_s})
-
-    def _used(self, item: TrainingList) -> list[Any]:
-        """Candidates whose states are needed: the head of the list, and what is known to be good below it."""
-        head = self._config.cross_encoder_depth
-        grades = item.grades
-        return [c for i, c in enumerate(item.candidates) if i < head or grades[i] > BAD]
-
-    def _evaluate(self, dev: Sequence[TrainingList], progress: Progress, total: int) -> None:
-        """Dev nDCG@10 of the cross-encoder alone on the head of each list; keep the weights if it is the best."""
-        depth = self._config.cross_encoder_depth
-        found, spreads = [], []
-        for item in dev:
-            scores = np.full(len(item.candidates), -np.inf)
-            scores[:depth] = self.scores(item, depth)
-            # Below the reordered head, the first stage's order stays.
-            below = np.arange(depth, len(scores))
-            scores[below] = -1e6 - below
-            found.append(ndcg(scores, item))
-            spreads.append(float(scores[:depth].std()) if len(scores) > 1 else 1.0)
-        mean, spread = float(np.mean(found)), float(np.mean(spreads))
-        self._emit("metrics", {"step": progress.step, "total": total, "dev_ndcg@10": mean, "dev_spread": spread})
-        if spread < LEAST_SPREAD:
-            raise TrainingFailed(
-                "The cross-encoder gives every passage the same score: lower training.learning_rate.", spread=spread
-            )
-        if mean > progress.best_ndcg:
-            progress.best_ndcg, progress.best_step = mean, progress.step
-            save_weights(self._accelerator.unwrap_model(self.joint), self._folder / BEST)
-        self._checkpoint(progress)
+        started = time.monotonic()
+        read = self._read(dev, self._tick)
+        now = vitals(dev, read)
+        self._pace.evaluation_s = time.monotonic() - started
+        self._emit(
+            "metrics",
+            {
+                "step": progress.step,
+                "dev_ndcg@10": now.ndcg,
+                "dev_served_ndcg@10": now.served,
+                "dev_spread": now.spread,
+                "dev_margin": now.margin,
+            },
+        )
+        progress.start = progress.start or asdict(now)
+        ill = ill_scores(Vitals(**progress.start), now, progress.step, self._config.learning_rate)
+        if ill:
+            raise TrainingFailed(ill, step=progress.step, spread=now.spread, margin=now.margin)
+        progress.stale = 0 if now.served > progress.best_served else progress.stale + 1
+        if (now.served, now.ndcg) > (progress.best_served, progress.best_ndcg):
+            progress.best_served, progress.best_ndcg, progress.best_step = now.served, now.ndcg, progress.step
+            self._best_read = read
+            save_weights(self._accelerator.unwrap_model(self.module), self._folder / BEST)
 
     def _checkpoint(self, progress: Progress) -> None:
         """Write the checkpoint beside the last one and put it in its place, so that there is always a whole one."""
         staged = self._folder / f"{CHECKPOINT}.new"
-        joint = self._accelerator.unwrap_model(self.joint)
         torch.save(
             {
-                "joint": joint.state_dict(),
+                "module": self._accelerator.unwrap_model(self.module).state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "progress": vars(progress),
+                "clock": {"spent_s": self._pace.spent_s, "evaluation_s": self._pace.evaluation_s},
                 "config": self._config.model_dump(mode="json"),
             },
             staged,
         )
         staged.replace(self._folder / CHECKPOINT)
-        self._emit("log", {"message": "checkpoint", "step": progress.step})
+        self._emit("log", {"level": "debug", "message": "checkpoint", "step": progress.step})
 
     def _resume(self) -> Progress:
         path = self._folder / CHECKPOINT
@@ -249,17 +310,13 @@ class Loop:
             saved = torch.load(path, weights_only=True)
             if saved["config"] != self._config.model_dump(mode="json") or not (self._folder / BEST).is_file():
                 raise ValueError("it is of another training")
-            self._accelerator.unwrap_model(self.joint).load_state_dict(saved["joint"])
+            self._accelerator.unwrap_model(self.module).load_state_dict(saved["module"])
             self._optimizer.load_state_dict(saved["optimizer"])
-        except (OSError, ValueError, LookupError, EOFError, RuntimeError, UnpicklingError) as error:
+            progress = Progress(**saved["progress"])
+            self._pace.resume(**saved["clock"])
+        except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
             # Torn by a loss of power, or settings changed while it waited: from the start is slower, and right.
             self._emit("log", {"level": "warning", "message": f"the checkpoint is not used: {str(error)[:300]}"})
             return Progress()
-        progress = Progress(**saved["progress"])
         self._emit("log", {"message": "resumed from a checkpoint", "step": progress.step})
         return progress
-
-
-def _query_key(item: TrainingList) -> tuple[str, int]:
-    """Where a query's states are kept: no passage has a negative ordinal."""
-    return (item.labels.query_id, -1)

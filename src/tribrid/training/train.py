@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tribrid.config import TrainingConfig
-from tribrid.errors import NoTriplets
+from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.learned import CROSS_ENCODER, Scores, reorder_head, write_artifact
-from tribrid.scoring.models import require_torch
-from tribrid.scoring.pairs import PairEncoder, PairLimits
-from tribrid.training.blend import Choice, choose, feature_names, fit, fold_of, stack
-from tribrid.training.lists import TrainingList, memory_of, ndcg
+from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
+from tribrid.scoring.models import Role, require_torch, trainable_as
+from tribrid.scoring.pairs import PairLimits
+from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
+from tribrid.training.lessons import Lesson
+from tribrid.training.lists import TrainingList, memory_of
+from tribrid.training.resources import Pace, Run
 from tribrid.types import Emit
 from tribrid.version import __version__
 
 DEV_FOLD = 0
-WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-"""How much of the cross-encoder may be mixed in; which, and whether, dev decides."""
+FIT_SHARE = 0.75
+"""What fitting the chosen blend on all lists takes, as a share of the cross-validation."""
 _VERSIONS = ("torch", "transformers", "accelerate", "lightgbm", "onnxruntime", "numpy")
 
 
@@ -41,6 +39,8 @@ class TrainingInputs:
         base: folder of the base model (safetensors, config, tokenizer).
         snippet_chars: of a passage's text, what the cross-encoder may read.
         facts: what the manifest says of where this came from (corpus, triplet set, hashes).
+        newest: clusters whose labels are the newest, on which the cross-encoder is measured; where labels have no
+            dates there are none, and one fold is held out instead.
     """
 
     lists: Sequence[TrainingList]
@@ -48,6 +48,7 @@ class TrainingInputs:
     base: Path
     snippet_chars: int
     facts: Mapping[str, Any]
+    newest: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,14 @@ def train(
         MissingExtra: a cross-encoder is wanted and torch is not installed.
         NoTriplets: no query has a candidate known to be better than another.
         Cancelled: `cancelled()` turned true.
-        TrainingFailed: the cross-encoder diverged or collapsed.
+        ModelUnavailable: the base model is none that a cross-encoder can start from.
+        TrainingFailed: the cross-encoder diverged or collapsed, and the blend learned nothing either; else the model
+            is the blend alone, and the metrics hold the diagnosis.
     """
-    started = time.monotonic()
+    run = Run(folder, emit, cancelled, Pace(config.time_budget_s))
     if config.cross_encoder:
         require_torch("Training a cross-encoder (training.cross_encoder)")
+    base = trainable_as(inputs.base) if config.cross_encoder else None
     lists = list(inputs.lists)
     teaching = sum(item.teaches for item in lists)
     if teaching == 0:
@@ -85,9 +89,10 @@ def train(
         lists, inputs.statistics, config, lambda done, all_: emit("progress", _progress("blend", done, all_))
     )
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
+    run.pace.reserve_s = FIT_SHARE * run.pace.spent_s
     weight, cross_encoder = 0.0, {"trained": False}
-    if config.cross_encoder:
-        weight, cross_encoder = _cross_encoder(inputs, lists, choice, config, folder, emit, cancelled)
+    if base is not None:
+        weight, cross_encoder = _cross_encoder(inputs, choice, base, config, run)
     artifact = _fresh(folder / "artifact")
     metrics = {
         "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
@@ -95,7 +100,7 @@ def train(
         "queries": len(lists),
         "teaching_queries": teaching,
         "pairs": sum(len(item.candidates) for item in lists),
-        "took_s": round(time.monotonic() - started, 2),
+        "took_s": round(run.pace.spent_s, 2),
     }
     manifest = {
         **inputs.facts,
@@ -103,9 +108,11 @@ def train(
         "versions": _versions(),
         "metrics": metrics,
     }
+    emit("progress", _progress("fit", 0, 1))
     _write(inputs, lists, choice, config, artifact, weight, manifest)
-    if cross_encoder["trained"]:
+    if weight or (cross_encoder["trained"] and config.keep_cross_encoder):
         shutil.copytree(folder / CROSS_ENCODER, artifact / CROSS_ENCODER)
+    emit("progress", _progress("fit", 1, 1))
     return Trained(artifact, manifest)
 
 
@@ -156,85 +163,38 @@ def _write(
 
 
 def _cross_encoder(
-    inputs: TrainingInputs,
-    lists: Sequence[TrainingList],
-    choice: Choice,
-    config: TrainingConfig,
-    folder: Path,
-    emit: Emit,
-    cancelled: Callable[[], bool],
+    inputs: TrainingInputs, choice: Choice, base: Role, config: TrainingConfig, run: Run
 ) -> tuple[float, dict[str, Any]]:
     """Train it on four folds, choose its weight on the fifth; returns the weight and what was measured."""
     # Imported here: torch is the training extra's, and this module is imported without it.
-    from tribrid.training.torch_joint import build, export, save_weights
-    from tribrid.training.torch_loop import Loop
+    from tribrid.training.torch_cross_encoder import Base, train_cross_encoder
 
-    folds = [fold_of(item.cluster, config.seed, config.folds) for item in lists]
-    dev_at = [i for i, fold in enumerate(folds) if fold == DEV_FOLD and len(choice.held_out[i])][: config.dev_queries]
-    dev = [lists[i] for i in dev_at]
-    learn = [item for item, fold in zip(lists, folds, strict=True) if item.teaches and fold != DEV_FOLD]
+    depth = config.cross_encoder_depth
+    lessons = [Lesson.of(item, found, depth) for item, found in zip(inputs.lists, choice.held_out, strict=True)]
+    held_out = [
+        item.cluster in inputs.newest if inputs.newest else fold_of(item.cluster, config.seed, config.folds) == DEV_FOLD
+        for item in inputs.lists
+    ]
+    measurable = [len(found) > 0 for found in choice.held_out]
+    dev = [one for one, held, known in zip(lessons, held_out, measurable, strict=True) if held and known]
+    learn = [one for one, held in zip(lessons, held_out, strict=True) if not held and one.item.teaches]
     if not dev or not learn:
         return 0.0, {"trained": False, "reason": "too few query clusters to hold some out"}
+    if not run.pace.allows(0):
+        return 0.0, {"trained": False, "reason": "the time budget was spent on the blend"}
     limits = PairLimits(config.query_tokens, config.passage_tokens, inputs.snippet_chars)
-    pairs = PairEncoder(inputs.base, limits)
-    lower, joint = build(inputs.base)
-    work = folder / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    loop = Loop((lower, joint), pairs, config, work, emit, cancelled)
-    progress = loop.run(learn, dev)
-    read = [loop.scores(lists[i], config.cross_encoder_depth) for i in dev_at]
-    held_out = [choice.held_out[i] for i in dev_at]
-    weight, table = choose_weight(dev, held_out, read)
-    target = _fresh(folder / CROSS_ENCODER)
-    difference = export(lower, joint, target, joint.head.in_features)
-    save_weights(joint, target / "model.safetensors")
-    shutil.copy(inputs.base / "tokenizer.json", target / "tokenizer.json")
-    _write_config(target, limits)
-    measured = {
-        "trained": True,
-        "steps": progress.step,
-        "best_step": progress.best_step,
-        "dev_ndcg@10": progress.best_ndcg,
-        "dev_queries": len(dev),
-        "weight": weight,
-        "dev_ndcg@10_by_weight": table,
-        "export_difference": difference,
-    }
-    emit("metrics", {"stage": "cross_encoder", **measured})
+    start = Base(inputs.base, base, config.base_model, limits)
+    work = replace(run, folder=run.folder / "work")
+    work.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        weight, measured = train_cross_encoder(
+            start, learn, dev[: config.dev_queries], config, work, _fresh(run.folder / CROSS_ENCODER)
+        )
+    except TrainingFailed as error:
+        if choice.form == RETRIEVAL:
+            raise  # nothing was learned at all: there is no model to make
+        weight, measured = 0.0, {"trained": False, "reason": error.detail, "diagnosis": dict(error.facts)}
+        message = f"{error.detail} The cross-encoder is left out; the model is the blend alone."
+        run.emit("log", {"level": "error", "message": message})
+    run.emit("metrics", {"stage": "cross_encoder", **measured})
     return weight, measured
-
-
-def _write_config(folder: Path, limits: PairLimits) -> None:
-    (folder / "config.json").write_text(json.dumps({"limits": asdict(limits)}, indent=1), "utf-8")
-
-
-def choose_weight(
-    dev: Sequence[TrainingList], blend: Sequence[Scores], read: Sequence[Scores]
-) -> tuple[float, dict[str, float]]:
-    """The cross-encoder's weight: the best on dev if its gain exceeds its own standard error, else 0.
-
-    Args:
-        dev: held-out lists.
-        blend: scores (n,) of each by a blend that never saw it.
-        read: the cross-encoder's scores of the first candidates of each, in fused order.
-    """
-    without = np.array([ndcg(scores, item) for scores, item in zip(blend, dev, strict=True)])
-    table = {"0": float(without.mean())}
-    best, best_gain = 0.0, 0.0
-    for weight in WEIGHTS:
-        found = np.array([ndcg(_mixed(b, r, weight), item) for b, r, item in zip(blend, read, dev, strict=True)])
-        table[str(weight)] = float(found.mean())
-        gains = found - without
-        error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
-        if gains.mean() > max(error, best_gain):
-            best, best_gain = weight, float(gains.mean())
-    return best, table
-
-
-def _mixed(blend: Scores, read: Scores, weight: float) -> Scores:
-    """As `reorder_head`, but over the candidates that were read: the first ones in fused order."""
-    out = blend.copy()
-    head = blend[: len(read)]
-    order = np.argsort(-head, kind="stable")
-    out[: len(read)] = reorder_head(head, read[order], weight)
-    return out

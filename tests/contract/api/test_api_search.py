@@ -54,6 +54,13 @@ def test_queries_that_ask_nothing(query: str, client: httpx.Client, corpus: str)
     assert detail.startswith("query")
 
 
+def test_a_search_may_say_whose_it_is(client: httpx.Client, corpus: str) -> None:
+    whose = {"corpus_id": corpus, "query": "soup", "client_id": "browser 7"}
+    assert ok(client.post("/search", json=whose))["results"]
+    detail = refused(client.post("/search", json={**whose, "client_id": "7\n"}), 422, "invalid_input")["detail"]
+    assert detail.startswith("client_id")
+
+
 @pytest.mark.parametrize("query", LIKE_CODE)
 def test_queries_that_look_like_code(query: str, client: httpx.Client, corpus: str) -> None:
     assert isinstance(ok(client.post("/search", json={"corpus_id": corpus, "query": query}))["results"], list)
@@ -83,6 +90,28 @@ def test_ubi_logs(client: httpx.Client, fresh: str) -> None:
     counts = ok(client.post(f"{fresh}/logs?format=ubi", content=json.dumps([query, event]).encode()))
     assert (counts["impressions"], counts["feedback"]) == (1, 1)
     refused(client.post(f"{fresh}/logs?format=csv", content=b"x"), 422, "invalid_input")
+
+
+def test_logs_that_join_nothing(client: httpx.Client, fresh: str) -> None:
+    events = [{"query_id": "q1", "signal": "click", "doc_id": "b"}] * 2
+    problem = refused(client.post(f"{fresh}/logs", content=ndjson(events)), 422, "invalid_input")
+    assert "no query records" in problem["detail"]
+    assert (problem["events"], problem["unjoined"]) == (2, 2)
+    assert problem["reasons"][0]["example"]["line"] == 1
+    refused(client.post(f"{fresh}/logs?format=ubi", content=b"nonsense"), 422, "invalid_input")
+    assert ok(client.get(f"{fresh}/logs/stats"))["impressions"] == 0
+
+
+def test_clicks_without_impressions(client: httpx.Client, corpus: str, fresh: str) -> None:
+    rows = b"query,sku,click_time\nsoup,notes/soup.md,2026-01-02T03:04:05Z\nsoup,gone,1767323045\n"
+    url = f"/corpora/{corpus}/logs?format=clicks"
+    counts = ok(client.post(url, content=rows, headers={"Content-Type": "text/csv"}))
+    assert (counts["impressions"], counts["feedback"], counts["join_rate"]) == (1, 1, 0.5)
+    assert counts["unknown_documents"] == ["gone"]
+    again = ok(client.post(url, content=ndjson([{"query": "Soup", "doc_id": "notes/soup.md", "time": 1767323045}])))
+    assert (again["feedback"], again["known_feedback"]) == (0, 1)
+    refused(client.post(url, content=b"query,sku\nsoup,notes/soup.md\n"), 422, "invalid_input")
+    refused(client.post(f"{fresh}/logs?format=clicks", content=rows), 409, "no_documents")
 
 
 def test_settings_and_where_they_come_from(client: httpx.Client, fresh: str) -> None:

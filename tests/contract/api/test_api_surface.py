@@ -38,7 +38,8 @@ PROMISED = """
     POST /search    POST /feedback  POST /corpora/{corpus_id}/logs      GET /corpora/{corpus_id}/logs/stats
     GET /reranker/train/runs        POST /reranker/train/run/{run_id}/cancel    GET /reranker/train/diff
     GET /reranker/models            POST /reranker/promote              POST /reranker/rollback
-    GET /reranker/triplets          GET /reranker/evaluations/{evaluation_id}
+    GET /reranker/triplets          PATCH /reranker/triplets/{triplet_id}       GET /reranker/readiness
+    GET /reranker/evaluations/{evaluation_id}
     GET /reranker/evaluations/{evaluation_id}/queries                   GET /jobs/{job_id}
 """
 

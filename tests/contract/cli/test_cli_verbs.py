@@ -104,6 +104,22 @@ def test_logs_are_imported(cli: Cli, corpus: str, tmp_path: Path) -> None:
     (tmp_path / "events").write_bytes(ndjson(records[1:]))
     counts = cli("import", corpus, str(tmp_path / "queries"), str(tmp_path / "events"), "--json").document
     assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (1, 1, 1)
+    shown = cli("import", corpus, str(tmp_path / "queries"), str(tmp_path / "events"))
+    assert re.search(r"Feedback\s+0 new, 1 known before", shown.out)
+    assert re.search(r"no impression has this query_id\s+1\s+3\s+notes/soup.md", shown.out)
+    refused = cli("import", corpus, str(tmp_path / "events"), "--format", "ubi")
+    assert refused.code == 2
+    assert "import it with format native" in refused.err
+
+
+def test_clicks_are_imported(cli: Cli, corpus: str, tmp_path: Path) -> None:
+    log = tmp_path / "clicks.csv"
+    log.write_text("query\tdocument\ttime\nsoup\tnotes/soup.md\t2026-01-02\nsoup\tnowhere.md\t2026-01-02\n")
+    counts = cli("import", corpus, str(log), "--format", "clicks", "--json").document
+    assert (counts["queries"], counts["impressions"], counts["unknown_documents"]) == (1, 1, ["nowhere.md"])
+    shown = cli("import", corpus, str(log), "--format", "clicks")
+    assert re.search(r"Joined\s+50.0% of the events; 1 did not", shown.out)
+    assert re.search(r"Not in corpus\s+1 events: nowhere.md", shown.out)
 
 
 def test_judgments_come_from_trec_files(cli: Cli, corpus: str, tmp_path: Path) -> None:
@@ -120,6 +136,26 @@ def test_judgments_come_from_trec_files(cli: Cli, corpus: str, tmp_path: Path) -
 def test_the_eval_dataset_is_shown(cli: Cli, corpus: str) -> None:
     assert len(cli("evalset", corpus, "--json").document["queries"]) == len(EVALUATION)
     assert re.search(rf"Queries\s+{len(EVALUATION)}\b", cli("evalset", corpus).out)
+
+
+def test_triplets_are_shown_and_decided(cli: Cli, corpus: str) -> None:
+    page = cli("triplets", corpus, "--source", "judgments", "--limit", "2", "--json").document
+    first, second = (row["triplet_id"] for row in page["triplets"])
+    decided = cli("review", "drop", first, second, "--json").document["decided"]
+    assert [row["status"] for row in decided] == ["dropped", "dropped"]
+    assert cli("triplets", corpus, "--status", "dropped", "--json").document["total"] == 2
+    assert cli("review", "accept", first).code == 0
+    assert re.search(rf"{first[:8]}.*accepted", cli("triplets", corpus, "--status", "accepted").out)
+    assert cli("review", "drop", "none").code == 3
+    assert cli("triplets", corpus, "--status", "odd").code == 2
+    assert cli("review", "accept", second).code == 0
+
+
+def test_readiness_is_told_in_words(cli: Cli, corpus: str) -> None:
+    found = cli("readiness", corpus, "--json").document
+    assert found["answer"] == "perhaps"
+    assert found["coverage"]["share"] > 0
+    assert found["summary"] in " ".join(cli("readiness", corpus).out.split())
 
 
 @pytest.mark.slow

@@ -1,0 +1,39 @@
+"""Does learning from this collection's labels, or from its structure alone, make its ranking better?
+
+    python benchmarks/learning.py ../shared/data/wikiqa                       # judgments of qrels_train.tsv
+    python benchmarks/learning.py ../shared/data/esci-us-small --halve        # half of qrels.tsv teaches
+    python benchmarks/learning.py ../shared/data/medline --train none         # no label at all: heuristics
+
+Prints nDCG@10 and MRR@10 before and after, for every seed, with intervals.
+"""
+
+from __future__ import annotations
+
+from workbench import halves, indexed, judged, parser, table, train_and_evaluate
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--train", default="qrels_train.tsv", help="judgments to train from; none: heuristics only")
+    arguments.add_argument("--eval", default="qrels.tsv", help="judgments of the eval dataset")
+    arguments.add_argument("--halve", action="store_true", help="train on half of the eval file's queries instead")
+    arguments.add_argument("--max-pairs", type=int, default=500)
+    args = arguments.parse_args()
+    evaluation = judged(args.folder, args.eval)
+    training = [] if args.train == "none" or args.halve else judged(args.folder, args.train)
+    if args.halve:
+        training, evaluation = halves(evaluation)
+    corpus = args.folder.name
+    with indexed(args.folder, args.cache) as tribrid:
+        if training:
+            tribrid.put_judgments(corpus, training)
+        tribrid.put_eval_dataset(corpus, evaluation)
+        mined = tribrid.mine(corpus, max_pairs=args.max_pairs)
+        reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
+    print(f"## {corpus}: {mined['pairs']} pairs of {mined['by_source']}\n")
+    for measure in ("ndcg@10", "mrr@10"):
+        print(table(reports, args.seeds, measure), "\n")
+
+
+if __name__ == "__main__":
+    main()

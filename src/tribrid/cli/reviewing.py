@@ -1,0 +1,97 @@
+"""The commands that look before a training: is there enough to train on, and what exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from tribrid.cli.command import Session
+from tribrid.cli.library import library
+from tribrid.cli.terminal import facts, one_line, table
+from tribrid.types import TripletStatus
+
+_QUERY_CHARS, _TEXT_CHARS = 60, 90
+_COLOURS = {"yes": "green", "perhaps": "yellow", "no": "red"}
+
+
+def readiness(session: Session, corpus_id: str) -> None:
+    """Say whether to train; see `tribrid readiness --help`."""
+    with library(session) as tribrid:
+        found = tribrid.readiness(corpus_id)
+    session.terminal.result(found, *_readiness(found))
+
+
+def _readiness(found: Mapping[str, Any]) -> Iterator[RenderableType]:
+    yield Text(found["summary"], style=_COLOURS[found["answer"]])
+    gain, coverage, seen = found["expected_gain"], found["coverage"], found["detectable_change"]
+    share = coverage["share"]
+    yield facts(
+        {
+            "Documents": f"{found['documents']:,}, {found['passages']:,} passages indexed",
+            **{name.title(): _labels(labels) for name, labels in found["labels"].items()},
+            "Retrieved": f"{share:.0%} of {coverage['positives']:,} sampled positives in the first {coverage['depth']}"
+            if share is not None
+            else f"not measured: {coverage['reason']}",
+            "Eval queries": "no eval dataset" if found["eval_queries"] is None else f"{found['eval_queries']:,}",
+            "Change that shows": f"{seen:.3f} in the primary measure, four times out of five" if seen else None,
+            "Gain to expect": f"{gain['low']:.3f} to {gain['high']:.3f} in {gain['measure']}: {gain['basis']}",
+        }
+    )
+
+
+def _labels(labels: Mapping[str, Any]) -> str:
+    if labels.get("estimate"):
+        return f"about {labels['queries']:,} queries that documents ask of themselves"
+    least = "at least " if labels["at_least"] else ""
+    left = f"; {labels['in_eval_dataset']:,} more are the eval dataset's" if labels["in_eval_dataset"] else ""
+    return f"{least}{labels['queries']:,} queries, {labels['positives']:,} positives{left}"
+
+
+def triplets(
+    session: Session, corpus_id: str, *, status: str | None, source: str | None, offset: int, limit: int
+) -> None:
+    """Show what was mined; see `tribrid triplets --help`."""
+    with library(session) as tribrid:
+        found = tribrid.triplets(corpus_id, source=source, status=status, offset=offset, limit=limit)
+    session.terminal.result(found, *_page(session, found))
+
+
+def _page(session: Session, found: Mapping[str, Any]) -> Iterator[RenderableType]:
+    rows = found["triplets"]
+    yield _rows(rows) if rows else "There is none."
+    yield Text(f"{len(rows):,} of {found['total']:,}", style="dim")
+    if any(row["status"] == TripletStatus.REVIEW for row in rows):
+        yield Text(f"Decide: {session.typed('review')} accept|flip|drop TRIPLET_ID...", style="dim")
+
+
+def review(session: Session, decision: str, triplet_ids: Sequence[str]) -> None:
+    """Decide; see `tribrid review --help`."""
+    with library(session) as tribrid:
+        decided = [tribrid.review(triplet_id, decision) for triplet_id in triplet_ids]
+    session.terminal.result({"decided": decided}, _rows(decided))
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    return table(
+        ["Triplet", "Status", "Source", ("Weight", "right"), "Query", "Positive", "Negative", "Why"],
+        [
+            [
+                row["triplet_id"],
+                row["status"],
+                row["source"],
+                f"{row['weight']:.2f}",
+                one_line(row["query"], _QUERY_CHARS),
+                _side(row["positive"]),
+                _side(row["negative"]),
+                row["reason"],
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _side(side: Mapping[str, Any]) -> str:
+    return one_line(f"{side['doc_id']}: {side['text'] or 'gone'}", _TEXT_CHARS)

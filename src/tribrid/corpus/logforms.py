@@ -1,0 +1,49 @@
+"""How the forms of logs are told apart, and the names that the fields of a click log may have."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+LogForm = Literal["native", "ubi", "clicks"]
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "query": ("query", "user_query", "search_term"),
+    "doc_id": ("doc_id", "document_id", "document", "doc", "item_id", "product_id", "sku"),
+    "timestamp": ("timestamp", "time", "click_time", "clicked_at"),
+    "client_id": ("client_id", "user", "user_id"),
+}
+"""What a field of a click is called, by what it is; of several the first."""
+REQUIRED = ("query", "doc_id", "timestamp")
+_DELIMITERS = ",\t;"
+_UBI_KEYS = frozenset({"action_name", "user_query", "query_response_hit_ids"})
+_NATIVE_KEYS = frozenset({"signal", "shown"})
+
+
+def field_names(columns: Iterable[str]) -> dict[str, str]:
+    """Which of the columns holds which of the fields; fields that no column holds are left out."""
+    there = frozenset(columns)
+    found = {field: next((name for name in names if name in there), None) for field, names in FIELDS.items()}
+    return {field: name for field, name in found.items() if name is not None}
+
+
+def csv_header(start: bytes) -> tuple[list[str], str] | None:
+    """Columns and delimiter of a click log as CSV, from how the file begins; None if it is no such thing."""
+    first = start.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode("utf-8", "replace").strip("\r")
+    for delimiter in _DELIMITERS:
+        columns = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        if all(field in field_names(columns) for field in REQUIRED):
+            return columns, delimiter
+    return None
+
+
+def form_of(record: Mapping[str, Any]) -> LogForm | None:
+    """The form that a record's fields speak for; None if they do for none."""
+    keys = record.keys()
+    if "query_id" in keys or "action_name" in keys:
+        if _NATIVE_KEYS & keys:
+            return "native"
+        if _UBI_KEYS & keys:
+            return "ubi"
+    return "clicks" if all(field in field_names(keys) for field in REQUIRED) else None

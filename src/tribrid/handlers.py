@@ -1,0 +1,56 @@
+"""The verbs as jobs: how each kind is done by the process that runs it, and what its answer says of the cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tribrid.asking import with_generation
+from tribrid.config import read_environment
+from tribrid.pipeline import Cancelled, evaluate, mine, train
+from tribrid.types import Emit, Job, JobKind, State
+from tribrid.workspace import Workspace
+
+
+def _mine_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
+    estimated, started = ws.estimate(job.kind, job.corpus_id, job.params), time.monotonic()
+    triplet_set_id, mined = mine(ws, job.corpus_id, job.params, emit)
+    model, took_s = ws.config(job.corpus_id).indexing.embedding_model, round(time.monotonic() - started, 3)
+    cost = ws.local_cost("EMB", model, mined.counts["queries_retrieved"], took_s, "query")
+    cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
+    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
+
+
+def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
+    estimated, started = ws.estimate(job.kind, job.corpus_id), time.monotonic()
+    model = train(ws, job.corpus_id, job.job_id, job.params, emit, cancelled)
+    metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
+    cost = ws.local_cost("RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
+    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
+
+
+def _evaluate_job(ws: Workspace, job: Job, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
+    return dict(evaluate(ws, job.corpus_id, job.job_id, job.params, emit))
+
+
+def _handler(
+    work: Callable[[Workspace, Job, Emit, Cancelled], dict[str, Any]],
+) -> Callable[[Job, Path, Emit, Cancelled], dict[str, Any]]:
+    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Cancelled) -> dict[str, Any]:
+        ws = Workspace(read_environment().model_copy(update={"data_dir": data_dir}))
+        try:
+            return {"status": State.SUCCEEDED, "job_id": job.job_id, **work(ws, job, emit, cancelled)}
+        finally:
+            ws.close()
+
+    return run
+
+
+HANDLERS = {
+    JobKind.MINE: _handler(_mine_job),
+    JobKind.TRAIN: _handler(_train_job),
+    JobKind.EVALUATE: _handler(_evaluate_job),
+}
+"""How each kind of job is done; looked up by the process that runs a job."""

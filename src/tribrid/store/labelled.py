@@ -1,0 +1,71 @@
+"""A bounded look at what there is to learn from: never the whole log, whatever its length."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.store import tables
+from tribrid.store.database import Database
+from tribrid.types import Feedback, JudgedQuery, Signal
+
+_IMPRESSION = tables.impressions.c
+_FEEDBACK = tables.feedback.c
+_JUDGED = tables.judged_queries.c
+
+
+@dataclass(frozen=True, slots=True)
+class RecentLog:
+    """The newest searches of a corpus.
+
+    Attributes:
+        impressions: how many were looked at.
+        whole: whether these are all there are.
+        used: query text and what was done with a document of its list.
+    """
+
+    impressions: int
+    whole: bool
+    used: list[tuple[str, Feedback]]
+
+
+class Labelled:
+    """Samples of labels, by corpus."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def log(self, corpus_id: str, most: int) -> RecentLog:
+        """The newest `most` searches that mining would learn from, and what users did with their documents."""
+        columns = (_IMPRESSION.impression_number, _IMPRESSION.query_id, _IMPRESSION.query)
+        newest = (
+            sa.select(*columns)
+            .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None))
+            .order_by(_IMPRESSION.created_us.desc(), _IMPRESSION.impression_number.desc())
+            .limit(most + 1)
+        ).subquery()
+        number = newest.c.impression_number
+        done = (
+            sa.select(newest.c.query, newest.c.query_id, tables.feedback)
+            .join_from(newest, tables.feedback, _FEEDBACK.impression_number == number)
+            .where(_FEEDBACK.doc_id.is_not(None))
+        )
+        with self._database.read(page=True) as connection:
+            found = connection.execute(sa.select(sa.func.count()).select_from(newest)).scalar_one()
+            used = [(row.query, _feedback(row)) for row in connection.execute(done)]
+        return RecentLog(min(found, most), found <= most, used)
+
+    def judged(self, corpus_id: str, most: int) -> builtins.list[JudgedQuery]:
+        """The first `most` judged queries, by query_id."""
+        these = sa.select(_JUDGED.query_id, _JUDGED.text, _JUDGED.judgments).where(_JUDGED.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            rows: Iterator[sa.Row[Any]] = iter(connection.execute(these.order_by(_JUDGED.query_id).limit(most)))
+            return [JudgedQuery(**row._mapping) for row in rows]
+
+
+def _feedback(row: sa.Row[Any]) -> Feedback:
+    return Feedback(row.query_id, Signal(row.signal), row.doc_id, row.value, row.created_us)

@@ -1,0 +1,79 @@
+"""A corpus's log as mining reads it: every list that was served, with what was done with it, a page at a time."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.store import tables
+from tribrid.store.database import Database
+from tribrid.types import Feedback, LoggedList, Signal
+
+# Impressions per page: with 100 documents shown each, some 40 MB.
+PAGE_ROWS = 1000
+_IMPRESSION = tables.impressions.c
+_FEEDBACK = tables.feedback.c
+_SIGNALS = {str(signal): signal for signal in Signal}
+# Rows are read by their place: by name costs as much again as reading them.
+_COLUMNS = (
+    _IMPRESSION.created_us,
+    _IMPRESSION.impression_number,
+    _IMPRESSION.query_id,
+    _IMPRESSION.query,
+    # As text, to be decoded one by one: the collector of garbage takes longer over a page of lists than decoding them.
+    sa.cast(_IMPRESSION.shown, sa.Text),
+    _IMPRESSION.source,
+    _IMPRESSION.client_id,
+)
+
+
+def logged_lists(database: Database, corpus_id: str) -> Iterator[LoggedList]:
+    """Lists in the order of time, each with its feedback, oldest first.
+
+    Lists with a fallback_reason are left out: users judged an order that the reranker did not make. Each page is read
+    in a transaction of its own, so a slow consumer holds nothing open.
+    """
+    after = (-(2**63), 0)
+    while True:
+        with database.read(page=True) as connection:
+            page = connection.execute(_page(corpus_id, after)).all()
+            signals = _feedback_of(connection, {row[1]: row[2] for row in page})
+        for created_us, number, query_id, query, packed, source, client_id in page:
+            shown = json.loads(packed)
+            docs, ranks = [doc[0] for doc in shown], [doc[1] for doc in shown]
+            yield LoggedList(query_id, query, docs, ranks, signals.get(number, ()), created_us, source, client_id)
+        if len(page) < PAGE_ROWS:
+            return
+        after = (page[-1][0], page[-1][1])
+
+
+def _page(corpus_id: str, after: tuple[int, int]) -> sa.Select[Any]:
+    position = sa.tuple_(_IMPRESSION.created_us, _IMPRESSION.impression_number)
+    return (
+        sa.select(*_COLUMNS)
+        .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None), position > after)
+        .order_by(_IMPRESSION.created_us, _IMPRESSION.impression_number)
+        .limit(PAGE_ROWS)
+    )
+
+
+def _feedback_of(connection: sa.Connection, query_ids: Mapping[int, str]) -> Mapping[int, Sequence[Feedback]]:
+    """The feedback of a page, by impression number."""
+    signals: defaultdict[int, list[Feedback]] = defaultdict(list)
+    for number, signal, doc_id, value, created_us in connection.execute(_feedback(query_ids)):
+        signals[number].append(Feedback(query_ids[number], _SIGNALS[signal], doc_id, value, created_us))
+    return signals
+
+
+def _feedback(numbers: Collection[int]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            _FEEDBACK.impression_number, _FEEDBACK.signal, _FEEDBACK.doc_id, _FEEDBACK.value, _FEEDBACK.created_us
+        )
+        .where(_FEEDBACK.impression_number.in_(numbers))
+        .order_by(_FEEDBACK.created_us, _FEEDBACK.feedback_number)
+    )

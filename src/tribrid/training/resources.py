@@ -1,0 +1,101 @@
+"""What this machine can give a training: memory that is free, and the time that is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tribrid.types import Emit
+
+MIB = 1024 * 1024
+_CGROUP = Path("/sys/fs/cgroup")
+_FALLBACK_MIB = 2048
+
+
+def free_mib(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int:
+    """Memory that can be had without swapping, MiB, within the container's limit where there is one."""
+    free = _meminfo_mib(meminfo)
+    limit, used = _number(cgroup / "memory.max"), _number(cgroup / "memory.current")
+    if limit is not None and used is not None:
+        free = min(free, max(0, limit - used) // MIB)
+    return free
+
+
+def _meminfo_mib(meminfo: Path) -> int:
+    if meminfo.is_file():
+        for line in meminfo.read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    try:  # no Linux: half of what is installed is taken to be free
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB // 2
+    except (OSError, ValueError):
+        return _FALLBACK_MIB
+
+
+def _number(path: Path) -> int | None:
+    """A control group's figure; None where there is no such file, or no limit in it ("max")."""
+    try:
+        text = path.read_text("ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None
+
+
+class Pace:
+    """How fast a training goes and what time it has. All figures are seconds."""
+
+    def __init__(self, budget_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Starts counting.
+
+        Args:
+            budget_s: the longest that may pass; None: no limit.
+            clock: seconds, from any start.
+        """
+        self._budget_s, self._clock = budget_s, clock
+        self._before_s, self._started = 0.0, clock()
+        self.step_s = 0.0
+        self.evaluation_s = 0.0
+        self.reserve_s = 0.0
+        self._steps = 0
+
+    def resume(self, spent_s: float, evaluation_s: float) -> None:
+        """Count what an interrupted attempt had spent, too."""
+        self._before_s = spent_s
+        self.evaluation_s = evaluation_s
+
+    @property
+    def spent_s(self) -> float:
+        return self._before_s + self._clock() - self._started
+
+    def took_step(self, seconds: float) -> None:
+        """Note a step; the mean is over all, and a probe counts as one."""
+        self._steps += 1
+        self.step_s += (seconds - self.step_s) / self._steps
+
+    def left_s(self, steps: int, evaluations: int) -> float:
+        """What so many steps and evaluations will take."""
+        return steps * self.step_s + evaluations * self.evaluation_s
+
+    def allows(self, seconds: float) -> bool:
+        """Whether so many seconds more are within the budget, with `reserve_s` left for what comes afterwards."""
+        return self._budget_s is None or self.spent_s + seconds + self.reserve_s <= self._budget_s
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one training works with besides its data.
+
+    Attributes:
+        folder: keeps the checkpoint.
+        emit: takes its events.
+        cancelled: whether it is to stop.
+        pace: its clock.
+    """
+
+    folder: Path
+    emit: Emit
+    cancelled: Callable[[], bool]
+    pace: Pace

@@ -1,0 +1,135 @@
+"""Hugging Face cross-encoders in training: query and passage are read together from the first layer on.
+
+The artifact is what `save_pretrained` writes, so that sentence_transformers.CrossEncoder(folder) loads it and says
+what is served, and beside it the ONNX export that serves.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from tribrid.errors import ModelUnavailable, TrainingFailed
+from tribrid.scoring.pairs import PairLimits, WholePairEncoder
+from tribrid.scoring.torch_export import max_tokens_of, write_export
+from tribrid.training.lessons import Pair
+
+UPPER = 3
+"""One layer in so many learns, the last ones, where training.trained_layers is upper."""
+LOGITS = "torch.nn.modules.linear.Identity"
+"""What sentence-transformers puts after the model: nothing. A sigmoid would press listwise logits into ties."""
+
+
+class Logits(nn.Module):
+    """ids, mask, segments int64 (n, t) → logits float32 (n,)."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.segments = getattr(model.config, "type_vocab_size", 0) > 1
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        segments = {"token_type_ids": token_type_ids} if self.segments else {}
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
+        return logits[:, 0].float()
+
+
+class HubModel:
+    """The loop's PairModel for a folder with a ...ForSequenceClassification of one label."""
+
+    def __init__(self, base: Path, limits: PairLimits, work: Path, upper_only: bool, model_id: str) -> None:
+        """Load the model and set its tokenizer to what will be read.
+
+        Raises:
+            ModelUnavailable: transformers cannot load it.
+        """
+        try:
+            model = AutoModelForSequenceClassification.from_pretrained(
+                base, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            )
+            tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+        # Each architecture refuses in its own way; whatever it says, this model cannot be trained.
+        except Exception as error:
+            raise ModelUnavailable(
+                f"training.base_model: {base.name} cannot be loaded by transformers: {str(error)[:500]}",
+                model=base.name,
+            ) from error
+        self._max_tokens = min(max_tokens_of(base, "cross-encoder"), limits.query_tokens + limits.passage_tokens)
+        # Of the tokenizer as it will be saved: training, serving and sentence-transformers then read one and the same.
+        self._tokenizer_folder = work / "tokenizer"
+        tokenizer.model_max_length = self._max_tokens
+        tokenizer.save_pretrained(self._tokenizer_folder)
+        self._encoder = WholePairEncoder(self._tokenizer_folder, self._max_tokens, limits.snippet_chars)
+        self._pad = int(model.config.pad_token_id or 0)
+        self._model_id = model_id
+        self._rows: dict[tuple[tuple[str, int], tuple[str, int]], Any] = {}
+        self._logits = Logits(model)
+        self.module: nn.Module = self._logits
+        if upper_only:
+            freeze_lower(model)
+
+    def groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """See PairModel."""
+        return [{"params": [p for p in self._logits.parameters() if p.requires_grad], "lr": learning_rate}]
+
+    def tokens(self, pair: Pair) -> int:
+        """See PairModel."""
+        return int(self._row(pair).shape[1])
+
+    def read(self, module: nn.Module, pairs: Sequence[Pair]) -> Tensor:
+        """See PairModel."""
+        device = next(module.parameters()).device
+        rows = [self._row(pair) for pair in pairs]
+        parts = []
+        for at, fill in enumerate((self._pad, 0, 0)):
+            part = [torch.from_numpy(row[at]).long() for row in rows]
+            parts.append(nn.utils.rnn.pad_sequence(part, batch_first=True, padding_value=fill).to(device))
+        scores: Tensor = module(*parts)
+        return scores
+
+    def export(self, folder: Path) -> float:
+        """See PairModel."""
+        model = self._logits.model.cpu().eval()
+        model.config.sentence_transformers = {"activation_fn": LOGITS}
+        model.save_pretrained(folder, safe_serialization=True)
+        shutil.copytree(self._tokenizer_folder, folder, dirs_exist_ok=True)
+        try:
+            return write_export(folder, folder, "cross-encoder", self._model_id, self._max_tokens)
+        except ModelUnavailable as error:
+            raise TrainingFailed(f"The trained cross-encoder cannot be served: {error.detail}") from error
+
+    def _row(self, pair: Pair) -> Any:
+        """int32 (3, tokens): ids, mask and segments."""
+        key = (pair.query_key, pair.passage_key)
+        if key not in self._rows:
+            row = self._encoder.encode(pair.query, [pair.passage])[0]
+            self._rows[key] = np.array([row.ids, row.attention_mask, row.type_ids], np.int32)
+        return self._rows[key]
+
+
+def freeze_lower(model: nn.Module) -> None:
+    """Let the last layers and the head alone learn. The layers are the model's longest list of modules."""
+    stacks = [found for found in model.modules() if isinstance(found, nn.ModuleList)]
+    if not stacks:
+        return
+    layers = max(stacks, key=len)
+    kept = max(1, len(layers) // UPPER)
+    upper = {id(p) for layer in list(layers)[len(layers) - kept :] for p in layer.parameters()}
+    above = {id(p) for p in _after(model, layers)}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in upper or id(parameter) in above)
+
+
+def _after(model: nn.Module, layers: nn.ModuleList) -> list[nn.Parameter]:
+    """Parameters declared after the stack of layers: the pooler's and the head's."""
+    own = [id(p) for p in layers.parameters()]
+    found = list(model.parameters())
+    last = max(at for at, p in enumerate(found) if id(p) == own[-1])
+    return found[last + 1 :]

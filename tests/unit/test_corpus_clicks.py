@@ -1,0 +1,110 @@
+"""Click-only logs: CSV and NDJSON, the names fields may have, what is refused, and ids that stay the same."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tribrid.corpus.clicks import Click, ClickLog, parse_clicks
+from tribrid.corpus.jsonlines import Skipped
+from tribrid.errors import InvalidInput
+
+T0_US = 1_316_004_388_660_000
+CLICK = {"query": "gears of war", "doc_id": "98", "timestamp": "2011-09-14 12:46:28.66"}
+
+
+def clicks(text: str | bytes) -> list[Click | Skipped]:
+    return list(parse_clicks(io.BytesIO(text.encode() if isinstance(text, str) else text)))
+
+
+def test_csv_with_a_header() -> None:
+    rows = "user,sku,category,query,click_time,query_time\nu1,98,abc, Gears of war ,2011-09-14 12:46:28.66,x\n"
+    assert clicks(rows) == [Click(2, "Gears of war", "98", T0_US, "u1")]
+    assert clicks("\ufeff" + rows.replace(",", "\t").replace("\n", "\r\n")) == clicks(rows)
+    assert clicks(rows.replace(",", ";")) == clicks(rows)
+
+
+@pytest.mark.parametrize("doc", ["doc_id", "document_id", "document", "doc", "item_id", "product_id", "sku"])
+@pytest.mark.parametrize("time", ["timestamp", "time", "click_time", "clicked_at"])
+def test_fields_by_any_of_their_names(doc: str, time: str) -> None:
+    record = {"user_query": "gears of war", doc: 98, time: T0_US // 1000, "user_id": 4}
+    assert clicks(json.dumps(record)) == [Click(1, "gears of war", "98", T0_US, "4")]
+    rows = f"user_query,{doc},{time},user_id\ngears of war,98,{T0_US / 1e6},4\n"
+    assert clicks(rows) == [Click(2, "gears of war", "98", T0_US, "4")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"timestamp": None}, "timestamp is missing"),
+        ({"timestamp": "yesterday"}, "timestamp is not an ISO 8601 time"),
+        ({"query": " "}, "query is empty"),
+        ({"query": None}, "query is not a string"),
+        ({"doc_id": None}, "doc_id is missing"),
+        ({"doc_id": "a\nb"}, "doc_id holds a control character or broken Unicode"),
+    ],
+)
+def test_what_is_no_click_is_skipped(fields: dict[str, Any], reason: str) -> None:
+    [item] = clicks(json.dumps({**CLICK, **fields}))
+    assert isinstance(item, Skipped)
+    assert (item.line, item.reason) == (1, reason)
+
+
+def test_broken_rows_do_not_stop_the_others() -> None:
+    rows = b"query,doc_id,time\na,1,2011\nb,2,2011-01-01\n\nc\xff,3,2011-01-01\nd,4\ne,5,20110101\n,6,2011-01-01\n"
+    found = clicks(rows)
+    assert [item.doc_id for item in found if isinstance(item, Click)] == ["2", "5"]
+    assert {item.line: item.reason for item in found if isinstance(item, Skipped)} == {
+        2: "timestamp is not an ISO 8601 time",
+        5: "not valid UTF-8 (byte 2 of the line)",
+        6: "2 columns where the header has 3",
+        8: "query is not a string",
+    }
+
+
+def test_a_quote_that_is_never_closed_costs_only_some_lines() -> None:
+    lines = ['"open,1,2011-01-01', *(f"q{number},{number},2011-01-01" for number in range(20_000))]
+    found = clicks("\n".join(["query,doc_id,time", *lines]))
+    [lost] = [item for item in found if isinstance(item, Skipped)]
+    assert lost.line == 2
+    assert lost.reason.startswith("not valid CSV up to line ")
+    assert sum(isinstance(item, Click) for item in found) > 10_000
+
+
+@pytest.mark.parametrize("text", ["query,doc_id\na,1\n", "nonsense", "a,1,2011-01-01\n"])
+def test_a_file_without_the_columns_is_refused_with_their_names(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"sku.*click_time"):
+        clicks(text)
+
+
+def test_clicks_come_query_by_query(tmp_path: Path) -> None:
+    texts = ["Xbox", "ps4", "xbox ", "XBOX", "wii"]
+    records = [{**CLICK, "query": text, "doc_id": str(number)} for number, text in enumerate(texts)]
+    body = "\n".join(map(json.dumps, [*records, {**CLICK, "timestamp": None}])).encode()
+    with ClickLog(tmp_path, run_bytes=1) as log:
+        assert [item.line for item in log.read(io.BytesIO(body))] == [6]
+        assert len(log) == 5
+        by_query = [[click.doc_id for click in found] for _, found in log.by_query()]
+    assert sorted(by_query) == [["0", "2", "3"], ["1"], ["4"]]
+
+
+def test_a_query_id_is_the_same_wherever_the_click_stands() -> None:
+    [click] = clicks(json.dumps(CLICK))
+    [other] = clicks("\n\n" + json.dumps({**CLICK, "query": " GEARS of  war"}))
+    assert isinstance(click, Click)
+    assert isinstance(other, Click)
+    assert click.query_id("c") == other.query_id("c")
+    assert len(click.query_id("c")) == 32
+    different = [{"doc_id": "99"}, {"timestamp": "2011-09-14"}, {"user": "u1"}, {"query": "gears"}]
+    others = chain.from_iterable(clicks(json.dumps({**CLICK, **fields})) for fields in different)
+    ids = [
+        click.query_id("c"),
+        click.query_id("d"),
+        *(found.query_id("c") for found in others if isinstance(found, Click)),
+    ]
+    assert len(set(ids)) == 6

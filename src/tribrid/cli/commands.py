@@ -250,7 +250,10 @@ def review(
     session: Session,
     decision: Annotated[
         Literal["accept", "flip", "drop"],
-        typer.Argument(help="accept: a true negative, train on it. flip: a positive of the query. drop: neither."),
+        typer.Argument(
+            metavar="DECISION",
+            help="accept: a true negative, train on it. flip: a positive of the query. drop: neither.",
+        ),
     ],
     triplet_ids: Annotated[
         list[str], typer.Argument(metavar="TRIPLET_ID", help="As `tribrid triplets CORPUS --status review` shows it.")

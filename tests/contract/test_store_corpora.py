@@ -11,12 +11,14 @@ from tribrid.errors import CorpusExists, CorpusNotFound, DocumentNotFound, Inval
 from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
+from tribrid.store.reviews import triplet_id
 from tribrid.types import (
     Document,
     Feedback,
     Impression,
     JobKind,
     JudgedQuery,
+    Mark,
     ModelVersion,
     ShownDoc,
     Signal,
@@ -68,6 +70,7 @@ def _fill(store: Store, corpus_id: str) -> None:
     store.logs.add_impression(Impression(f"q-{corpus_id}", corpus_id, "q", shown, "m", True, None, 1.0, 5))
     store.logs.add_feedback(Feedback(f"q-{corpus_id}", Signal.CLICK, "d1", None, 6))
     store.triplets.put(corpus_id, {}, {}, [Triplet("q", "q", ("d1", 0), ("d2", 0), Source.LOGS, 1.0, "click")])
+    store.reviews.decide(triplet_id(corpus_id, "q", "d1", "d2"), Mark.DROP)
     job = store.jobs.create(JobKind.TRAIN, corpus_id, {})
     store.events.append(job.job_id, "log", {})
     store.models.put(ModelVersion(f"m-{corpus_id}", corpus_id, job.job_id, "0" * 64, {}, 7))

@@ -77,13 +77,7 @@ def train(
         require_torch("Training a cross-encoder (training.cross_encoder)")
     base = trainable_as(inputs.base) if config.cross_encoder else None
     lists = list(inputs.lists)
-    teaching = sum(item.teaches for item in lists)
-    if teaching == 0:
-        raise NoTriplets(
-            "No mined query has both a better and a worse document among its candidates, so there is nothing to "
-            "learn an order from. Mine from more judgments or logs, or raise reranking.tribrid_reranker_topn.",
-            queries=len(lists),
-        )
+    teaching = _teaching(lists)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(
         lists, inputs.statistics, config, lambda done, all_: emit("progress", _progress("blend", done, all_))
@@ -114,6 +108,22 @@ def train(
         shutil.copytree(folder / CROSS_ENCODER, artifact / CROSS_ENCODER)
     emit("progress", _progress("fit", 1, 1))
     return Trained(artifact, manifest)
+
+
+def _teaching(lists: Sequence[TrainingList]) -> int:
+    """How many lists teach something.
+
+    Raises:
+        NoTriplets: none does.
+    """
+    teaching = sum(item.teaches for item in lists)
+    if teaching == 0:
+        raise NoTriplets(
+            "No mined query has both a better and a worse document among its candidates, so there is nothing to "
+            "learn an order from. Mine from more judgments or logs, or raise reranking.tribrid_reranker_topn.",
+            queries=len(lists),
+        )
+    return teaching
 
 
 def _versions() -> dict[str, str]:

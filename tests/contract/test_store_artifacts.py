@@ -84,6 +84,16 @@ def test_only_artifacts_have_a_path(artifacts: Artifacts) -> None:
             artifacts.path(digest)
 
 
+def test_one_flipped_bit_is_seen(artifacts: Artifacts) -> None:
+    digest = artifacts.commit(staged(artifacts, model="bytes", other="more"))
+    assert artifacts.verified(digest) == artifacts.path(digest)
+    file = artifacts.path(digest) / "model"
+    file.chmod(0o644)
+    file.write_bytes(bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:])
+    with pytest.raises(ModelUnavailable, match="damaged or changed"):
+        artifacts.verified(digest)
+
+
 def test_every_byte_is_on_disk_before_the_name_is(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = staged(artifacts, model="bytes", sub__blend="more")
     flushed: list[str] = []

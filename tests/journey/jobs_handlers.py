@@ -41,6 +41,15 @@ def ignore_cancel(call: Call) -> dict[str, Any]:
     return {}
 
 
+def trip_over_cancel(call: Call) -> dict[str, Any]:
+    """As a half-imported library does when it is interrupted: it raises an error of its own."""
+    try:
+        time.sleep(60)
+    except Cancelled as error:
+        raise ImportError("initialization failed") from error
+    return {}
+
+
 def die(call: Call) -> dict[str, Any]:
     sys.stderr.write("last words\n")
     sys.stderr.flush()

@@ -163,8 +163,9 @@ def test_cancel_while_queued_and_while_running(served: Store, served_dir: Path) 
     assert (served_dir / "order").read_text() == "+1 +3 -3 "
 
 
-def test_a_handler_that_never_asks_is_interrupted(served: Store) -> None:
-    job_id = do(served, "ignore_cancel")
+@pytest.mark.parametrize("handler", ["ignore_cancel", "trip_over_cancel"])
+def test_a_handler_that_never_asks_is_interrupted(served: Store, handler: str) -> None:
+    job_id = do(served, handler)
     started(served, job_id)
     cancel(served, job_id)
     assert ended(served, job_id).state is State.CANCELLED

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ from tribrid.errors import (
     StaleIndex,
     UnknownSetting,
 )
-from tribrid.types import JobKind, JudgedQuery, State
+from tribrid.types import Document, JobKind, JudgedQuery, State
 from tribrid.workspace import Workspace
 
 pytestmark = pytest.mark.timeout(240)
@@ -301,6 +303,34 @@ def test_a_deleted_corpus_leaves_nothing_behind(tribrid: Tribrid) -> None:
     assert tribrid.search("c", QUERY)["results"] == []
     assert tribrid.models("c")["models"] == []
     assert tribrid.store.jobs.list("c", JobKind.TRAIN) == []
+
+
+def test_a_lost_index_is_told_and_rebuilt(tmp_path: Path) -> None:
+    with Tribrid(tmp_path) as tribrid:
+        tribrid.create_corpus("c")
+        tribrid.index("c", learnable.documents()[:5])
+    shutil.rmtree(tmp_path / "indexes")
+    with Tribrid(tmp_path) as tribrid:
+        with pytest.raises(StaleIndex, match="5 documents and no index"):
+            tribrid.search("c", QUERY)
+        assert tribrid.index("c", learnable.documents()[:1])["embedded"] == 5
+        assert tribrid.search("c", QUERY)["results"]
+
+
+def test_an_upload_to_a_corpus_that_is_deleted_meanwhile_is_no_success(tmp_path: Path) -> None:
+    with Tribrid(tmp_path) as tribrid:
+        tribrid.create_corpus("c")
+
+        def upload() -> Iterator[Document]:
+            yield from learnable.documents()[:5]
+
+        def deleted(type_: str, data: Mapping[str, Any]) -> None:
+            if data.get("stage") == "reading":
+                tribrid.delete_corpus("c")
+
+        with pytest.raises(CorpusNotFound):
+            tribrid.index("c", upload(), emit=deleted)
+        assert not (tmp_path / "indexes" / "c").exists()
 
 
 def test_a_workspace_may_be_opened_twice(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tribrid.training.lists import (
     GOOD,
     UNKNOWN,
     Labels,
+    TrainingList,
     labels_by_query,
     memory_of,
     ndcg,
@@ -49,6 +50,40 @@ def test_queries_come_in_the_order_in_which_they_appear() -> None:
     found = labels_by_query([triplet("z", "a", "b"), triplet("y", "a", "b"), triplet("z", "a", "c")])
     assert [labels.query_id for labels in found] == ["z", "y"]
     assert labels_by_query([]) == []
+
+
+def test_a_click_low_in_the_list_stands_for_those_that_nobody_made() -> None:
+    item = training_list(0, learnable=True, n=12)
+    names = [c.doc_id for c in item.candidates]
+
+    def clicked(rank: int, *, clicked: bool = True) -> TrainingList:
+        used, other = names[rank - 1], names[0 if rank > 1 else 1]
+        return replace(item, labels=Labels("q", "q", {used: GOOD, other: BAD}, {used: 0.5, other: 0.4}, None, clicked))
+
+    assert [clicked(rank).emphasis for rank in (1, 4, 10, 12)] == [1, 4, 10, 10]
+    assert clicked(4, clicked=False).emphasis == 1
+    assert clicked(4).weights[3] == pytest.approx(4 * 0.5)
+
+
+def test_what_nobody_looked_at_is_set_against_clicks_and_labelled_by_none() -> None:
+    item = training_list(0, learnable=True, n=4)
+    first, second, *_ = (c.doc_id for c in item.candidates)
+    labels = Labels("q", "q", {first: BAD, second: GOOD}, {first: 0.5, second: 0.5}, None, clicked=True)
+    known = replace(item, labels=labels)
+    grades, weights = known.contrast
+    assert grades.tolist() == [BAD, GOOD, BAD, BAD]
+    assert weights.tolist() == pytest.approx([1, 1, 0.6, 0.6])  # the emphasis of rank 2
+    assert known.grades.tolist() == [BAD, GOOD, UNKNOWN, UNKNOWN]
+    stated = replace(item, labels=replace(labels, clicked=False))
+    assert stated.contrast[0].tolist() == [BAD, GOOD, UNKNOWN, UNKNOWN]
+
+
+def test_labels_are_clicks_only_where_all_are() -> None:
+    judged = replace(triplet("2", "a", "c"), source=Source.JUDGMENTS)
+    assert [x.clicked for x in labels_by_query([triplet("1", "a", "b"), triplet("2", "a", "b"), judged])] == [
+        True,
+        False,
+    ]
 
 
 def test_what_nobody_spoke_of_is_unknown_and_never_bad() -> None:

@@ -51,7 +51,7 @@ class Lesson:
     def draw(self, negatives: int, seed: str) -> list[int]:
         """Positions of one positive, then negatives of the head that are worse; half the best-ranked, half any."""
         rng = random.Random(f"{seed}:{self.item.labels.query_id}")
-        grades = self.item.grades
+        grades = self.item.contrast[0]
         positive = rng.choice(np.flatnonzero(grades == grades.max()).tolist())
         worse = [at for at in self.head.tolist() if 0 <= grades[at] < grades[positive]]
         top, rest = worse[: negatives // 2], worse[negatives // 2 :]

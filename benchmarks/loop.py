@@ -10,7 +10,6 @@ deals its queries into training and eval by the hash of their text, for collecti
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import socket
@@ -27,8 +26,8 @@ import httpx
 import ir_measures
 from ir_measures import nDCG
 
-from tribrid.corpus.formats import judged_queries, parse_qrels, parse_queries
 from tribrid.types import JudgedQuery
+from workbench import halves, judged
 
 TOLERANCE = 1e-6
 
@@ -91,16 +90,6 @@ def body(queries: list[JudgedQuery]) -> dict[str, Any]:
     return {"queries": [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]}
 
 
-def judged(folder: Path, name: str) -> list[JudgedQuery]:
-    with (folder / "queries.jsonl").open("rb") as stream:
-        texts = parse_queries(stream)
-    return judged_queries(texts, parse_qrels((folder / name).read_text("utf-8")))
-
-
-def in_training(query: JudgedQuery) -> bool:
-    return hashlib.sha256(query.text.encode()).digest()[0] % 2 == 0
-
-
 def check_means(client: httpx.Client, report: dict[str, Any], queries: list[JudgedQuery]) -> float:
     """Largest difference between the report's nDCG@10 and ir_measures' of the served top ten."""
     path = f"/reranker/evaluations/{report['evaluation_id']}/queries"
@@ -149,10 +138,7 @@ def collections(args: argparse.Namespace) -> tuple[list[JudgedQuery], list[Judge
     """The judgments to train from and the eval dataset's."""
     evaluation = judged(args.folder, args.eval)
     if args.split:
-        halves: tuple[list[JudgedQuery], list[JudgedQuery]] = ([], [])
-        for query in evaluation:
-            halves[not in_training(query)].append(query)
-        return halves
+        return halves(evaluation)
     return ([] if args.train == "none" else judged(args.folder, args.train)), evaluation
 
 

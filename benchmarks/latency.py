@@ -4,7 +4,7 @@
 
 Ours is timed twice: reading the cached token vectors from the index and scoring, and scoring alone. Theirs is
 `CrossEncoder.predict` on the same 50 pairs in torch (fp32, batches of 32) with all-MiniLM-L6-v2 as its weights, a size
-that people use; for speed its training does not matter, its quality is in benchmarks/trainers.py.
+that people use; for speed its training does not matter.
 Queries take turns, so that both meet the same machine. Also says what a passage's token vectors weigh.
 """
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 FIRST_RANK = 1
+RECONSTRUCTED_EVIDENCE = "reconstructed:"
+"""How the evidence of a label begins that rests on clicks whose list was not recorded: where they stood is unknown."""
 
 SPARSE = "sparse"
 DENSE = "dense"

@@ -80,6 +80,8 @@ def test_what_nobody_looked_at_is_set_against_clicks_and_labelled_by_none() -> N
 
 def test_labels_are_clicks_only_where_all_are() -> None:
     judged = replace(triplet("2", "a", "c"), source=Source.JUDGMENTS)
+    unrecorded = replace(triplet("3", "a", "b"), evidence="reconstructed:i")
+    assert not labels_by_query([unrecorded])[0].clicked  # at which rank it stood is not known
     assert [x.clicked for x in labels_by_query([triplet("1", "a", "b"), triplet("2", "a", "b"), judged])] == [
         True,
         False,

@@ -36,7 +36,7 @@ from tribrid.mining.logcounts import (
     LogCounts,
 )
 from tribrid.mining.logs import ACTS, OPENED, SHORT_CLICK, STRENGTHS
-from tribrid.types import Signal, Source
+from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source
 
 _T = TypeVar("_T")
 
@@ -204,7 +204,7 @@ class Verdicts:
             float(self.weight[row]),
             float(self.standing[row]),
             self.words(row),
-            f"impression:{self.counts.first[pair]}",
+            f"{RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else 'impression:'}{self.counts.first[pair]}",
             observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.scoring.tokens import PassageTokens, QueryTokens
-from tribrid.types import FIRST_RANK, Candidate, Source, Triplet
+from tribrid.types import FIRST_RANK, RECONSTRUCTED_EVIDENCE, Candidate, Source, Triplet
 
 GOOD, BETWEEN, BAD, UNKNOWN = 2, 1, 0, -1
 MOST_EMPHASIS = 10
@@ -30,7 +30,8 @@ class Labels:
         grades: doc_id → GOOD (only ever better), BETWEEN (better than some, worse than others), BAD (only worse).
         weights: doc_id → largest weight of a triplet about it, 0..1.
         observed_us: when users last did something that a label rests on; None where no label has a date.
-        clicked: all labels come from what users did, so that what stood low was seen less often.
+        clicked: all labels come from what users did in lists that were recorded, so that what stood low was seen less
+            often.
     """
 
     query_id: str
@@ -54,7 +55,7 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
     observed: dict[str, int] = {}
     stated: set[str] = set()
     for triplet in triplets:
-        if triplet.source is not Source.LOGS:
+        if triplet.source is not Source.LOGS or triplet.evidence.startswith(RECONSTRUCTED_EVIDENCE):
             stated.add(triplet.query_id)
         if triplet.observed_us is not None:
             observed[triplet.query_id] = max(triplet.observed_us, observed.get(triplet.query_id, triplet.observed_us))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -189,8 +190,10 @@ def test_without_memory_it_learns_the_same_in_smaller_pieces(tmp_path: Path) -> 
 
 
 def test_time_left_is_told_before_the_first_step(tmp_path: Path) -> None:
-    told = Told()
-    loop_in(tmp_path, told).run(LEARN, DEV)
+    told, seconds = Told(), itertools.count()
+    loop = loop_in(tmp_path, told)
+    loop._pace = Pace(None, lambda: float(next(seconds)))
+    loop.run(LEARN, DEV)
     first_step = next(at for at, (_, data) in enumerate(told.events) if "loss" in data)
     before = [data for kind, data in told.events[:first_step] if kind == "progress"]
     assert before[-1]["done"] == 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pickle import UnpicklingError
@@ -125,12 +124,12 @@ class Loop:
         self._tell(progress, total, every)
         while progress.step < total and not progress.ended:
             self._tick()
-            started = time.monotonic()
+            started = self._pace.spent_s
             loss, gradient = self._step(
                 [train[i] for i in self._batch(len(train), progress.step)], progress.step, total
             )
             progress.step += 1
-            self._pace.took_step(time.monotonic() - started)
+            self._pace.took_step(self._pace.spent_s - started)
             # Time for one more step, and for the evaluation without which the steps since the last are lost.
             late = not self._pace.allows(self._pace.left_s(1, 1))
             measured = progress.step % every == 0 or progress.step == total or late
@@ -232,11 +231,11 @@ class Loop:
             self._micro_tokens = max(1, int(self._memory_mib * MIB / max(a_token, 1)))
             if self._device.type == "cpu":
                 self._micro_tokens = min(self._micro_tokens, CPU_GROUP_TOKENS)
-        started = time.monotonic()
+        started = self._pace.spent_s
         some = batch[:PROBE_LISTS]
         self._gradients(some, 0)
         self._optimizer.zero_grad()
-        self._pace.took_step((time.monotonic() - started) * len(batch) / max(1, len(some)))
+        self._pace.took_step((self._pace.spent_s - started) * len(batch) / max(1, len(some)))
         precision = "bfloat16" if self._half else "float32"
         message = f"up to {self._micro_tokens:,} tokens at a time in {self._memory_mib:,} MiB, {precision}"
         told = {"micro_tokens": self._micro_tokens, "precision": precision, "step_s": round(self._pace.step_s, 3)}
@@ -262,10 +261,10 @@ class Loop:
         """Measure on the head of each dev list; keep the weights if more would be served by them, or the same by a
         cross-encoder that is better alone. Only the first is a gain worth going on for.
         """
-        started = time.monotonic()
+        started = self._pace.spent_s
         read = self._read(dev, self._tick)
         now = vitals(dev, read)
-        self._pace.evaluation_s = time.monotonic() - started
+        self._pace.evaluation_s = self._pace.spent_s - started
         self._emit(
             "metrics",
             {

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tribrid.config import MiningConfig
@@ -306,6 +306,7 @@ JUDGED = st.lists(st.tuples(st.sampled_from(TEXTS), GRADES), max_size=4)
 CORPUS = Corpus(numbered(10, "green black tea kettle pot") | {"copy": "green black tea kettle pot own1 other1 third1"})
 
 
+@settings(deadline=None)
 @given(LOGS, JUDGED, st.lists(st.sampled_from(TEXTS), max_size=1), st.integers(1, 6), st.integers(1, 8))
 def test_the_invariants_hold(logs, judged, eval_queries, max_pairs, negatives) -> None:
     # Feedback on what was not shown is refused by the store, so mining never meets it.

@@ -66,7 +66,7 @@ class Stated:
 
 
 @dataclass(slots=True)
-class _Sums:
+class Sums:
     """Rows by ascending key, each key once, with the counts of all that was merged into it."""
 
     keys: Longs
@@ -82,15 +82,18 @@ class _Sums:
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         self.keys = keys[starts]
         del keys
-        self.counts = self.joined(np.concatenate([self.counts, counts])[order], starts, axis=0)
+        merged = np.empty((len(starts), counts.shape[1]), counts.dtype)
+        for column in range(counts.shape[1]):  # one by one, to need the memory of one only
+            merged[:, column] = self.joined(np.concatenate([self.counts[:, column], counts[:, column]])[order], starts)
+        self.counts = merged
 
 
-def _sums(columns: int) -> _Sums:
-    return _Sums(np.empty(0, np.int64), np.empty((0, columns), np.uint32), np.add.reduceat)
+def _sums(columns: int) -> Sums:
+    return Sums(np.empty(0, np.int64), np.empty((0, columns), np.uint32), np.add.reduceat)
 
 
 class LogCounts:
-    """Adds lists up. Take `cells`, `acts` and the rest only after `merge`.
+    """Adds lists up. Read what came of it only after `merge`.
 
     Attributes:
         queries: text, as first asked, and query_id of its first list; by the query's number.
@@ -107,7 +110,7 @@ class LogCounts:
         self.doc_ids = _Numbers()
         self.cells = _sums(5)
         self.acts = _sums(1)
-        self.last_us = _Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum.reduceat)
+        self.last_us = Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum.reduceat)
         self.stated: dict[int, Stated] = {}
         self.first: dict[int, str] = {}
         self.lists = 0
@@ -152,7 +155,7 @@ class LogCounts:
             for doc_id, opinion in found.opinions.items():
                 self._touched.append(start + docs.index(doc_id))
                 self._used.append(not opinion.explicit and opinion.strength > 0)
-        if len(self._docs) >= max(BUFFERED, len(self.cells.keys) // 2):
+        if len(self._docs) >= max(BUFFERED, len(self.cells.keys) // 4):
             self.merge()
 
     def give_up(self, logged: LoggedList, found: Evidence) -> None:
@@ -183,6 +186,11 @@ class LogCounts:
             else:
                 self._acts.append(pair << ACT_BITS | flag | ACTS.index(opinion.act))
                 self._acted_us.append(opinion.at_us)
+
+    def taken_cells(self) -> tuple[Longs, NDArray[Any]]:
+        """The keys and counts of `cells`, which are the larger part of it all and are not kept any longer."""
+        cells, self.cells = self.cells, _sums(5)
+        return cells.keys, cells.counts
 
     def merge(self) -> None:
         """Takes what waits into the counts."""

@@ -22,7 +22,8 @@ class Shield:
             text = normalise(group.query)
             self._cluster_of[text] = cluster
             self._good[cluster].update(positive.doc_id for positive in group.positives)
-            self._bad[text].update(known.doc_id for known in group.explicit)
+            if group.explicit:
+                self._bad[text].update(known.doc_id for known in group.explicit)
 
     def against(self, group: Group) -> frozenset[str]:
         """What is good for the query, or a near-duplicate of it, by other groups: no negative here.

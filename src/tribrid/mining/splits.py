@@ -145,6 +145,8 @@ class QueryMatcher:
 
     def matches(self, query: str) -> bool:
         """Whether any of them is."""
+        if not self._texts:
+            return False
         text = normalise(query)
         return any(
             next(index.similar(view(text)), None) is not None for view, index in zip(_VIEWS, self._indexes, strict=True)

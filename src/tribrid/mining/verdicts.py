@@ -11,13 +11,13 @@ References:
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tribrid.mining.clickmodel import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive, Preferences
@@ -34,6 +34,7 @@ from tribrid.mining.logcounts import (
     SHOWN,
     USED,
     LogCounts,
+    Sums,
 )
 from tribrid.mining.logs import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source
@@ -72,6 +73,29 @@ _VERBS: dict[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Of each (query, document): what all its impressions and acts come to.
+
+    Attributes:
+        shown, used, above, below: impressions, as counted.
+        looks: expected looks, by the ranks at which it stood.
+        share: share of good documents at those ranks.
+        mass, rebuilt: uses, in clicks, weighed by what they say: in lists, and in reconstructed ones.
+        log_ratio: log-likelihood ratio of it being good, by what was done and not done in lists.
+    """
+
+    shown: Floats
+    used: Floats
+    above: Floats
+    below: Floats
+    looks: Floats
+    share: Floats
+    mass: Floats
+    rebuilt: Floats
+    log_ratio: Floats
+
+
 class Verdicts:
     """Columns with a row for each (query, document), of the queries that somebody acted on.
 
@@ -79,96 +103,100 @@ class Verdicts:
 
     Attributes:
         pair: int64 (n,), ascending; all others are of the same length.
-        shown, used, above, below: impressions, as counted.
+        shown, above, below: impressions, and those in which it was passed over above a use or left alone below one.
         expected: uses to be expected of an average document at the ranks where this one stood.
-        mass, rebuilt: uses, in clicks, weighed by what they say: in lists, and in reconstructed ones.
-        log_ratio: log-likelihood ratio of the document being good, by what was done and not done in lists.
+        rebuilt: uses in reconstructed lists, in clicks.
         standing: how good its feedback is, -1..1.
         weight: how sure that is, 0..1; where there is no feedback, 0.
         judged: it was rated, so clicks say nothing of it.
         seen: it was left alone where it was looked at.
+        worse: how sure it is, 0..1, that it is worse than what everybody uses; 0 where nothing is known.
         conflicting: how many rows have feedback that cancels out.
+        model: how people look.
     """
 
     def __init__(self, counts: LogCounts) -> None:
-        self.counts = counts
-        self._names = list(counts.doc_ids)
+        self._queries, self._names = counts.queries, list(counts.doc_ids)
+        self._stated, self._first = counts.stated, counts.first
+        # One by one, numbers of Python's own are read several times faster than numpy's.
+        self._act_keys = counts.acts.keys.tolist()
+        self._act_times = counts.acts.counts[:, 0].tolist()
+        self._acted_us = counts.last_us.counts[:, 0].tolist()
         acts = counts.acts.keys >> ACT_BITS
         stated = np.fromiter(counts.stated, np.int64, len(counts.stated))
         acted = np.zeros(len(counts.queries), dtype=bool)
         acted[acts >> DOC_BITS] = acted[stated >> DOC_BITS] = True
-        kept = acted[counts.cells.keys >> (DOC_BITS + RANK_BITS)]
-        cells = _Cells(counts.cells.keys[kept], counts.cells.counts[kept])
-        pair = np.sort(np.concatenate([cells.pair, acts, stated]), kind="stable")
-        self.pair = pair[np.diff(pair, prepend=-1) != 0]
-        self._add_up(cells)
-        self._weigh(acts)
-        self._judge(stated)
+        self._judge(self._added_up(_Cells(*counts.taken_cells()).of(acted), counts.acts, stated), stated)
 
-    def _add_up(self, cells: _Cells) -> None:
-        """What was shown, by the rank at which it stood."""
+    def _added_up(self, cells: _Cells, acts: Sums, stated: Ints) -> _Totals:
+        """What was shown, by the rank at which it stood, and what was done, by what it says."""
+        acted = acts.keys >> ACT_BITS
+        pair = np.sort(np.concatenate([cells.pair, acted, stated]), kind="stable")
+        self.pair = pair[np.diff(pair, prepend=-1) != 0]
+        self._bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
         self.model = model = fit(Counts(cells.pair, cells.rank, cells.column(SHOWN), cells.column(USED)))
-        row, size = np.searchsorted(self.pair, cells.pair), len(self.pair)
+        size, row = len(self.pair), np.searchsorted(self.pair, cells.pair)
 
         def summed(values: Floats) -> Floats:
             return _added(row, values, size)
 
-        self.shown, self.used, self.above, self.below = (
-            summed(cells.column(column)) for column in (SHOWN, USED, ABOVE, BELOW)
+        times, rank = cells.column(SHOWN), cells.rank
+        shown, used, above, below = (summed(cells.column(column)) for column in (SHOWN, USED, ABOVE, BELOW))
+        silence = times - cells.column(USED) + GIVEN_UP_SILENCE * cells.column(GIVEN_UP)
+        share = summed(times * model.good_share(rank)) / np.maximum(shown, 1)
+        code = acts.keys & (2 * RECONSTRUCTED - 1)
+        clicks = np.array([STRENGTHS[act] for act in ACTS])[code & ~RECONSTRUCTED] * acts.counts[:, 0]
+        act_row, in_list = np.searchsorted(self.pair, acted), code < RECONSTRUCTED
+        mass = _added(act_row, np.where(in_list, clicks, 0.0), size)
+        return _Totals(
+            shown,
+            used,
+            above,
+            below,
+            looks=summed(model.examined(rank) * times),
+            share=np.where(shown > 0, share, model.share[0]),
+            mass=mass,
+            rebuilt=_added(act_row, np.where(in_list, 0.0, clicks), size),
+            log_ratio=mass * model.for_use() + summed(silence * model.for_silence(rank)),
         )
-        shown = cells.column(SHOWN)
-        self._looks = summed(model.examined(cells.rank) * shown)
-        self.expected = self._looks * model.average
-        silence = shown - cells.column(USED) + GIVEN_UP_SILENCE * cells.column(GIVEN_UP)
-        self.log_ratio = summed(silence * model.for_silence(cells.rank))
-        share = summed(shown * model.good_share(cells.rank))
-        self._share = np.where(self.shown > 0, share / np.maximum(self.shown, 1), model.share[0])
 
-    def _weigh(self, acts: Ints) -> None:
-        """What was done, by what it says."""
-        code = self.counts.acts.keys & (2 * RECONSTRUCTED - 1)
-        strengths = np.array([STRENGTHS[act] for act in ACTS])
-        mass = strengths[code & ~RECONSTRUCTED] * self.counts.acts.counts[:, 0]
-        row, rebuilt = np.searchsorted(self.pair, acts), code >= RECONSTRUCTED
-        self.mass, self.rebuilt = (
-            _added(row, np.where(rebuilt == which, mass, 0.0), len(self.pair)) for which in (False, True)
-        )
-        # One by one, numbers of Python's own are read several times faster than numpy's.
-        self._act_keys = self.counts.acts.keys.tolist()
-        self._act_times = self.counts.acts.counts[:, 0].tolist()
-        self._acted_us = self.counts.last_us.counts[:, 0].tolist()
-        self.log_ratio += self.mass * self.model.for_use()
-        self._bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
-
-    def _judge(self, stated: Ints) -> None:
+    def _judge(self, total: _Totals, stated: Ints) -> None:
         """Standing and weight of every row."""
-        good = sigmoid(self.log_ratio + np.log(self._share / (1 - self._share)))
-        rate = (self.mass + SHRINKAGE * self.model.average) / (np.maximum(self._looks, self.mass) + SHRINKAGE)
-        outvoted = (self._looks >= LEAST_LOOKS) & (self.used < self.expected)
-        clicked = np.where((self.mass > 0) & (self.log_ratio > 0) & ~outvoted, good, 0.0)
-        of_all, of_most = self._rebuilt_shares()
-        rebuilt = self.rebuilt / (self.rebuilt + 1) * of_most * np.exp(np.minimum(self.log_ratio, 0))
-        self.weight = 1 - (1 - clicked) * (1 - rebuilt)
-        rate = np.where(self.mass > 0, good * np.minimum(rate, 1), 0.0)
+        expected = total.looks * self.model.average
+        good = sigmoid(total.log_ratio + np.log(total.share / (1 - total.share)))
+        outvoted = (total.looks >= LEAST_LOOKS) & (total.used < expected)
+        clicked = np.where((total.mass > 0) & (total.log_ratio > 0) & ~outvoted, good, 0.0)
+        against = np.exp(np.minimum(total.log_ratio, 0))
+        of_all, of_most = self._rebuilt_shares(total.rebuilt)
+        self.weight = 1 - (1 - clicked) * (1 - total.rebuilt / (total.rebuilt + 1) * of_most * against)
+        rate = (total.mass + SHRINKAGE * self.model.average) / (np.maximum(total.looks, total.mass) + SHRINKAGE)
+        rate = np.where(total.mass > 0, good * np.minimum(rate, 1), 0.0)
         self.standing = np.round(IMPLICIT_CEILING * np.maximum(rate, of_all), 9)
         self.judged = np.zeros(len(self.pair), dtype=bool)
         for row, pair in zip(np.searchsorted(self.pair, stated).tolist(), stated.tolist(), strict=True):
-            said = self.counts.stated[pair]
+            said = self._stated[pair]
             self.judged[row], self.weight[row], self.standing[row] = True, said.weight, said.standing
         labelled = self.weight >= LEAST_WEIGHT
-        self.conflicting = int((((self.mass > 0) | (self.rebuilt > 0) | self.judged) & ~labelled).sum())
-        self._positive = labelled & (self.standing > 0)
-        self._bad = labelled & (self.standing < 0)
-        self.seen = ~self.judged & ((self.above > 0) | (self.below > 0) | (self._looks >= LEAST_LOOKS))
+        self.conflicting = int((((total.mass > 0) | (total.rebuilt > 0) | self.judged) & ~labelled).sum())
+        self._positive, self._bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
+        passed = (total.above > 0) | (total.below > 0)
+        self.seen = ~self.judged & (passed | (total.looks >= LEAST_LOOKS))
+        rebuilt = np.where((total.rebuilt > 0) & ~self.judged, REBUILT_DOUBT, 0.0)
+        self.worse = np.where(self.seen, 1 - (1 - SILENCE_DOUBT) * against, rebuilt)
+        # Kept for the words of as many labels as a log has documents: no larger than they must be.
+        self.shown, self.above, self.below = (
+            column.astype(np.uint32) for column in (total.shown, total.above, total.below)
+        )
+        self.expected, self.rebuilt = expected.astype(np.float32), total.rebuilt.astype(np.float32)
 
-    def _rebuilt_shares(self) -> tuple[Floats, Floats]:
+    def _rebuilt_shares(self, rebuilt: Floats) -> tuple[Floats, Floats]:
         """Of the query's uses in reconstructed lists: the row's share of all, shrunk, and of the most used one's."""
-        if not len(self.pair):
-            return self.rebuilt, self.rebuilt
+        if not len(rebuilt):
+            return rebuilt, rebuilt
         starts, lengths = self._bounds[:-1], np.diff(self._bounds)
-        total = np.repeat(np.add.reduceat(self.rebuilt, starts), lengths)
-        most = np.repeat(np.maximum.reduceat(self.rebuilt, starts), lengths)
-        return self.rebuilt / (total + SHRINKAGE), self.rebuilt / np.maximum(most, 1e-9)
+        total = np.repeat(np.add.reduceat(rebuilt, starts), lengths)
+        most = np.repeat(np.maximum.reduceat(rebuilt, starts), lengths)
+        return rebuilt / (total + SHRINKAGE), rebuilt / np.maximum(most, 1e-9)
 
     def groups(self) -> Iterator[Group]:
         """A group for each query that has a positive."""
@@ -179,9 +207,9 @@ class Verdicts:
             yield self._group(int(self._bounds[number]), int(self._bounds[number + 1]))
 
     def _group(self, start: int, end: int) -> Group:
-        text, query_id = self.counts.queries[int(self.pair[start]) >> DOC_BITS]
+        text, query_id = self._queries[int(self.pair[start]) >> DOC_BITS]
         positive_at = (start + np.flatnonzero(self._positive[start:end])).tolist()
-        positives = sorted(map(self._good, positive_at), key=lambda found: (-found.standing, found.doc_id))
+        positives = tuple(sorted(map(self._good, positive_at), key=lambda found: (-found.standing, found.doc_id)))
         bad = [
             Known(
                 self.name(row),
@@ -194,17 +222,17 @@ class Verdicts:
         ]
         rows = range(start, end)
         unknown = _Unknown(self, rows)
-        return Group(query_id, text, Source.LOGS, tuple(positives), tuple(bad), _Lost(self, rows, positives), unknown)
+        return Group(query_id, text, Source.LOGS, positives, tuple(bad), _Lost(self, rows, positives), unknown)
 
     def _good(self, row: int) -> Positive:
         pair = int(self.pair[row])
-        said = self.counts.stated.get(pair)
+        said = self._stated.get(pair)
         return Positive(
             self.name(row),
             float(self.weight[row]),
             float(self.standing[row]),
             self.words(row),
-            f"{RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else 'impression:'}{self.counts.first[pair]}",
+            f"{RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else 'impression:'}{self._first[pair]}",
             observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
         )
 
@@ -218,11 +246,10 @@ class Verdicts:
     def name(self, row: int) -> str:
         return self._names[int(self.pair[row]) & DOC_MASK]
 
-    def certainty(self, row: int) -> float:
-        """How sure it is, 0..1, that a document is worse than one that everybody uses; 0 where nothing is known."""
-        if self.seen[row]:
-            return 1 - (1 - SILENCE_DOUBT) * math.exp(min(0.0, self.log_ratio[row]))
-        return REBUILT_DOUBT if self.rebuilt[row] and not self.judged[row] else 0.0
+    def looked_at(self, rows: range) -> list[str]:
+        """The documents of these rows of which it is known that they may be worse than another."""
+        pairs = self.pair[rows.start : rows.stop][self.worse[rows.start : rows.stop] >= LEAST_WEIGHT]
+        return [self._names[number] for number in (pairs & DOC_MASK).tolist()]
 
     def unknown(self, row: int) -> bool:
         return not (self._positive[row] or self._bad[row] or self.seen[row])
@@ -230,7 +257,7 @@ class Verdicts:
     def words(self, row: int) -> str:
         """What was done with a document, and what an average one would have had in its places."""
         pair = int(self.pair[row])
-        said = self.counts.stated.get(pair)
+        said = self._stated.get(pair)
         if said is not None:
             return ", ".join(f"{act} {times}x" for act, times in sorted(said.acts.items()))
         in_lists = [(code, times) for code, times, _ in self._done(pair) if code < RECONSTRUCTED]
@@ -258,6 +285,11 @@ class _Cells:
     @property
     def rank(self) -> Ints:
         return self.keys & RANK_MASK
+
+    def of(self, queries: NDArray[np.bool_]) -> _Cells:
+        """The rows of the queries, by number, that are marked."""
+        kept = queries[self.keys >> (DOC_BITS + RANK_BITS)]
+        return _Cells(self.keys[kept], self.counts[kept])
 
     def column(self, column: int) -> Floats:
         return self.counts[:, column].astype(np.float64)
@@ -301,36 +333,32 @@ class _Unknown(Set[str]):
 class _Lost(Preferences):
     """Each positive of a query → the documents that were looked at and have worse feedback."""
 
-    __slots__ = ("_rows", "_standings", "_verdicts")
+    __slots__ = ("_positives", "_rows", "_verdicts")
 
     def __init__(self, verdicts: Verdicts, rows: range, positives: Sequence[Positive]) -> None:
         self._verdicts, self._rows = verdicts, rows
-        self._standings = {positive.doc_id: positive.standing for positive in positives}
+        self._positives = positives
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._standings)
+        return (positive.doc_id for positive in self._positives)
 
     def __len__(self) -> int:
-        return len(self._standings)
+        return len(self._positives)
 
     def __getitem__(self, doc_id: str) -> tuple[Known, ...]:
-        standing = self._standings[doc_id]
+        standing = next((positive.standing for positive in self._positives if positive.doc_id == doc_id), None)
+        if standing is None:
+            raise KeyError(doc_id)
         found = (self._loser(row, standing) for row in self._rows)
         return tuple(known for known in found if known is not None and known.doc_id != doc_id)
 
-    def documents(self) -> frozenset[str]:
-        verdicts, best = self._verdicts, max(self._standings.values())
-        found = ((row, verdicts.certainty(row)) for row in self._rows)
-        return frozenset(
-            verdicts.name(row)
-            for row, believed in found
-            if believed * (1 - max(0.0, float(verdicts.standing[row])) / best) >= LEAST_WEIGHT
-        )
+    def documents(self) -> list[str]:
+        return self._verdicts.looked_at(self._rows)
 
     def _loser(self, row: int, standing: float) -> Known | None:
         verdicts = self._verdicts
         own = float(verdicts.standing[row])
-        weight = verdicts.certainty(row) * (1 - own / standing)
+        weight = float(verdicts.worse[row]) * (1 - own / standing)
         if weight < LEAST_WEIGHT:
             return None
         kind, told = self._passed(row) if verdicts.seen[row] else (CLICKED_LESS, "")

@@ -128,26 +128,26 @@ class PassageEmbedder:
     """Makes what the index keeps of a passage: its vector and its packed tokens."""
 
     def __init__(self, encoder: Encoder, max_tokens: int = 384) -> None:
-        self._encoder = encoder
-        self._max_tokens = min(max_tokens, encoder.max_tokens)
+        self.encoder = encoder
+        self.max_tokens = min(max_tokens, encoder.max_tokens)
         self.codec = TokenCodec(encoder.projection)
         # A search needs its query twice, for the first stage and for the reranker; and people repeat queries.
         self._query = lru_cache(maxsize=256)(lambda text: encoder.encode([text])[0])
-        self.fingerprint = f"model={encoder.folder.name} tokens={self._max_tokens} codec={FORMAT}x{self.codec.width}"
+        self.fingerprint = f"model={encoder.folder.name} tokens={self.max_tokens} codec={FORMAT}x{self.codec.width}"
 
     @property
     def dim(self) -> int:
         """Numbers in a vector."""
-        return self._encoder.dim
+        return self.encoder.dim
 
     @property
     def vocabulary(self) -> int:
         """Ids of the tokenizer."""
-        return self._encoder.vocabulary
+        return self.encoder.vocabulary
 
     def embed_passages(self, passages: Sequence[Passage]) -> tuple[FloatArray, list[bytes]]:
         """float32 (n, dim), L2-normalised rows, and n packed token blobs."""
-        encoded = self._encoder.encode([passage_text(p.title, p.text) for p in passages], self._max_tokens)
+        encoded = self.encoder.encode([passage_text(p.title, p.text) for p in passages], self.max_tokens)
         vectors = np.stack([text.pooled for text in encoded]) if encoded else np.empty((0, self.dim), np.float32)
         return vectors, [self.codec.pack(text, len(p.title)) for text, p in zip(encoded, passages, strict=True)]
 

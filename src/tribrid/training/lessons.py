@@ -18,6 +18,9 @@ from tribrid.training.lists import TrainingList, ndcg
 
 WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """How much of the cross-encoder may be mixed in; which, and whether, dev decides."""
+CERTAIN = 2.4
+"""Standard errors by which it must help on dev: 95 %, one-sided, for the best of six weights (Bonferroni). Reading with
+it costs a search dozens of times what the blend does, so it is not served for a gain that may be chance."""
 ALONE = 1e6
 """A weight beside which the blend no longer counts."""
 SHARPNESS = 2.0
@@ -139,7 +142,7 @@ def _gained(dev: Sequence[Lesson], read: Sequence[Scores], weight: float) -> Sco
 
 
 def choose_weight(dev: Sequence[Lesson], read: Sequence[Scores]) -> tuple[float, dict[str, float]]:
-    """The cross-encoder's weight beside the blend: the best on dev if its gain exceeds its own standard error, else 0.
+    """The cross-encoder's weight beside the blend: the best on dev if its gain is beyond chance (`CERTAIN`), else 0.
 
     Args:
         dev: held-out lessons.
@@ -156,6 +159,6 @@ def choose_weight(dev: Sequence[Lesson], read: Sequence[Scores]) -> tuple[float,
         table[str(weight)] = float(found.mean())
         gains = found - without
         error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
-        if gains.mean() > max(error, best_gain):
+        if gains.mean() > max(CERTAIN * error, best_gain):
             best, best_gain = weight, float(gains.mean())
     return best, table

@@ -89,6 +89,6 @@ def _why_left_out(progress: Progress, table: dict[str, float]) -> str:
     best = max(value for weight, value in table.items() if weight != "0")
     return (
         f"On dev the blend alone has nDCG@10 {table['0']:.4f}; with the cross-encoder (best at step "
-        f"{progress.best_step}, alone {progress.best_ndcg:.4f}) it has at most {best:.4f}, which is no gain beyond its "
-        "standard error. So it is neither served nor measured again; training.keep_cross_encoder keeps it."
+        f"{progress.best_step}, alone {progress.best_ndcg:.4f}) it has at most {best:.4f}, which is no gain beyond "
+        "chance. So it is neither served nor measured again; training.keep_cross_encoder keeps it."
     )

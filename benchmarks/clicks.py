@@ -63,6 +63,7 @@ def main() -> None:
     arguments.add_argument("--sessions", type=int, default=2000)
     arguments.add_argument("--eta", type=float, default=1.0)
     arguments.add_argument("--noise", type=float, default=0.1)
+    arguments.add_argument("--click-pairs", type=int, default=500, help="most pairs to mine from the clicks")
     args = arguments.parse_args()
     corpus = args.folder.name
     evaluation = judged(args.folder, "qrels.tsv")
@@ -77,7 +78,8 @@ def main() -> None:
             else:
                 tribrid.put_judgments(corpus, naive(sessions) if "naive" in name else training)
             tribrid.put_eval_dataset(corpus, evaluation)
-            mined = tribrid.mine(corpus, max_pairs=500, sources=["logs" if name == "clicks" else "judgments"])
+            pairs = args.click_pairs if name == "clicks" else 500
+            mined = tribrid.mine(corpus, max_pairs=pairs, sources=["logs" if name == "clicks" else "judgments"])
             reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
         clicks = sum(len(clicked) for _, _, clicked in sessions)
         print(f"## {corpus}, {name}: {mined['pairs']} pairs ({len(sessions)} sessions, {clicks} clicks)\n")

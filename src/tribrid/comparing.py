@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tribrid.cloud import CloudArms
 from tribrid.config import Config
 from tribrid.errors import EvaluationFailed, Leakage
 from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, retrieval_arm, run_arms
@@ -52,8 +53,9 @@ def compare_systems(
     queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
     challenger_id = params.get("model_id") or newest_model(ws, corpus_id, params.get("run_id"))
     champion_id = ws.store.models.alias(corpus_id, "champion")
+    clouds = ws.cloud_arms(corpus_id, config, params.get("arms") or ())
     readings, legs = ws.read_queries(corpus_id, queries, config, emit)
-    inputs = _run_systems(ws, corpus_id, config, dataset, readings, legs, (champion_id, challenger_id), emit)
+    inputs = _run_systems(ws, corpus_id, config, dataset, readings, legs, (champion_id, challenger_id, clouds), emit)
     report = build_report(inputs(evaluation_id))
     won = report.summary["verdict"]["decision"] == "promote"
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
@@ -68,30 +70,31 @@ def _run_systems(
     dataset: EvalDataset,
     readings: Readings,
     legs: dict[str, dict[str, list[ScoredDoc]]],
-    models: tuple[str | None, str | None],
+    models: tuple[str | None, str | None, CloudArms],
     emit: Emit,
 ) -> Callable[[str], EvaluationInputs]:
     """Freeze the candidates, run every system on them, and hand back the report's inputs but for its id."""
-    champion_id, challenger_id = models
+    champion_id, challenger_id, clouds = models
     candidates = freeze(readings, config.reranking.tribrid_reranker_topn)
     ws.store.candidates.put(candidates.sha256, corpus_id, {"depth": candidates.depth, "doc_ids": candidates.doc_ids})
     challenger = ws.learned(challenger_id, config) if challenger_id else None
     champion: Scorer | None = ws.learned(champion_id, config) if champion_id and champion_id != challenger_id else None
     local = ws.scorer(corpus_id, config) if config.reranking.reranker_mode == "local" else None
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
+    named += clouds.named
     arms = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
     found = run_arms(readings, arms, "challenger", time.perf_counter, lambda name, done, total: emit(
         "progress", {"stage": name, "done": done, "total": total}
     ))  # fmt: skip
     pairs = sum(len(reading.candidates) for reading in readings.values())
-    cost = ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
+    cost = clouds.with_cost(ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3)))
     training = ws.store.models.get(challenger_id).manifest if challenger_id else {}
     texts = _training_queries(ws, training)
     systems = {**legs, "retrieval": retrieval_arm(readings), **found.systems}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
-    after = "challenger" if challenger else "local" if local else None
+    after = "challenger" if challenger else "local" if local else clouds.serving
     return lambda evaluation_id: EvaluationInputs(
         dataset=dataset,
         candidates=candidates,
@@ -100,7 +103,7 @@ def _run_systems(
         after=after,
         config=config.evaluation,
         latency_ms=found.latency_ms,
-        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id)},
+        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id, {"arms": clouds.asked})},
         leakage=leakage(dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed=found.failed,
         context=_context(corpus_id, evaluation_id, champion_id, challenger_id, training),

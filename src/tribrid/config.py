@@ -31,11 +31,46 @@ class RerankingConfig(Section):
         description="none: the fused order; local: a Hugging Face cross-encoder as it is; learning: the corpus's "
         "champion, trained here; cloud: a rerank service.",
     )
-    reranker_cloud_provider: Literal["cohere", "voyage", "jina"] | None = Field(
-        None, description="Rerank service of mode cloud. Its key is read from the environment."
+    reranker_cloud_provider: Literal["cohere", "voyage", "jina", "tei"] | None = Field(
+        None,
+        description="Whose form of request mode cloud speaks, and, where reranker_cloud_url is not set, whose service "
+        "is asked. tei: Text Embeddings Inference, at your own address. Keys come from the environment only.",
     )
     reranker_cloud_model: str | None = Field(
-        None, max_length=200, description="Model name sent to the rerank service; its price is in data/models.json."
+        None,
+        min_length=1,
+        max_length=200,
+        description="Model name sent to the rerank service; its price is in data/models.json.",
+    )
+    reranker_cloud_url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="Address of a server that speaks the provider's form, as http://10.0.0.5:8080; a path that does "
+        "not end in /rerank gets it. None: the provider's own. No other address is ever asked. "
+        "TRIBRID_RERANKER_CLOUD_API_KEY is sent only to the address that the environment names.",
+    )
+    reranker_cloud_budget_usd: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Most that rerank services may cost in a period, dollars; then the fused order is served. Set for "
+        "all corpora it counts what all spend, set for one what that one spends. None: no limit.",
+    )
+    reranker_cloud_budget_period: Literal["day", "month", "total"] = Field(
+        "month", description="What the budget is for: a day or a month of the calendar (UTC), or all time."
+    )
+    reranker_cloud_concurrency: int = Field(
+        4, ge=1, le=64, description="Requests that a process has under way at a rerank service at the same time."
+    )
+    reranker_cloud_retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="Times a request is sent again after a 429, a 5xx or a broken line, time permitting.",
+    )
+    reranker_cloud_batch: int | None = Field(
+        None, ge=1, le=1000, description="Documents in a request. None: what the provider takes (tei 32, others 1000)."
     )
     reranker_local_model: str | None = Field(
         None, max_length=1000, description="Hugging Face id or folder of a cross-encoder for mode local."
@@ -286,6 +321,7 @@ class Environment(BaseModel):
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
     models_dir: Path | None = None
+    cloud_urls: str = Field("", max_length=10_000)
 
 
 _CLOUD_KEYS = {
@@ -294,12 +330,14 @@ _CLOUD_KEYS = {
     "jina": "JINA_API_KEY",
     "openai": "OPENAI_API_KEY",
     "generation": "TRIBRID_GENERATION_API_KEY",
+    "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_<SECTION>__<FIELD>, and the services' keys.
+    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_<SECTION>__<FIELD>, and the
+    services' keys.
 
     Raises:
         InvalidInput: a variable's value does not fit; names the variable.
@@ -312,7 +350,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             overrides.setdefault(section, {})[field] = value
     plain = {
         field: env[ENV_PREFIX + field.upper()]
-        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir")
+        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir", "cloud_urls")
         if env.get(ENV_PREFIX + field.upper())
     }
     plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
@@ -338,7 +376,7 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     child = {name: value for name, value in inherited.items() if not (name.startswith(ENV_PREFIX) and "__" in name)}
     # Threads that wait should sleep: spinning ones, OpenMP's default, starve the server next to a training.
     child.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for field in ("data_dir", "database_url", "models_file", "models_dir"):
+    for field in ("data_dir", "database_url", "models_file", "models_dir", "cloud_urls"):
         value = getattr(environment, field)
         child[ENV_PREFIX + field.upper()] = str(value) if value else ""  # empty: not given
     for name, variable in _CLOUD_KEYS.items():

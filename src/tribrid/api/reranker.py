@@ -127,7 +127,8 @@ def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
     model was trained yet, and `before` then is the baseline. Answers when it is done; until then the body is white
     space. `"wait": false`: 202 and the job's address.
     """
-    job = tribrid.submit_evaluate(body.corpus_id, model_id=body.model_id)
+    arms = [arm.model_dump(mode="json") for arm in body.arms]
+    job = tribrid.submit_evaluate(body.corpus_id, model_id=body.model_id, arms=arms)
     return job_response(request, tribrid, job, wait=body.wait)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -99,6 +99,20 @@ class ReviewBody(Body):
     )
 
 
+class ArmBody(Body):
+    """A rerank service to compare with. Only an address that the operator allowed is asked."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="How the report calls it.", examples=["rival"])
+    provider: Literal["cohere", "voyage", "jina", "tei"] = Field(description="Whose form of request it speaks.")
+    url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="Its address, one of TRIBRID_CLOUD_URLS or the setting; none: the provider's own.",
+    )
+    model: str | None = Field(None, min_length=1, max_length=200, description="The model to ask for.")
+
+
 class EvaluateBody(Body):
     """What to evaluate."""
 
@@ -106,6 +120,7 @@ class EvaluateBody(Body):
     model_id: str | None = Field(
         None, min_length=1, max_length=64, description="The model; default: what the last training made."
     )
+    arms: list[ArmBody] = Field([], max_length=8, description="Rerank services to compare with; each query is asked.")
     wait: Wait = True
 
 

@@ -68,14 +68,20 @@ class Learning:
             refuse_leakage(self.workspace, corpus_id, store.triplets.load(latest.triplet_set_id))
         return self._submit(JobKind.TRAIN, corpus_id, dict(hyperparameters or {}))
 
-    def submit_evaluate(self, corpus_id: str, *, model_id: str | None = None) -> Job:
+    def submit_evaluate(
+        self, corpus_id: str, *, model_id: str | None = None, arms: Sequence[Mapping[str, Any]] = ()
+    ) -> Job:
         """Queue an evaluation, behind every training already queued.
 
         Args:
             model_id: the version to evaluate; None for the one that the latest training made.
+            arms: rerank services to compare with, each {"name", "provider", "url", "model"}; only addresses that the
+                settings or TRIBRID_CLOUD_URLS name.
 
         Raises:
             CorpusNotFound, NoDocuments, NoEvalDataset, ModelNotFound.
+            InvalidInput: an arm that may not be asked. ModelUnavailable: mode cloud serves and cannot be asked.
+            BudgetSpent: the services would cost more than is left.
         """
         self._require_documents(corpus_id)
         self.workspace.store.evalsets.current(corpus_id)
@@ -83,8 +89,11 @@ class Learning:
             owner = self.workspace.store.models.get(model_id).corpus_id
             if owner != corpus_id:
                 raise ModelNotFound(f"Corpus {corpus_id!r} has no model {model_id!r}.", model_id=model_id)
+        self.workspace.cloud_arms(corpus_id, self.workspace.config(corpus_id), arms)
         pending = self.workspace.store.jobs.pending(corpus_id, JobKind.TRAIN)
-        params = {"model_id": model_id} if model_id else {}
+        params: dict[str, Any] = {"model_id": model_id} if model_id else {}
+        if arms:
+            params["arms"] = [dict(arm) for arm in arms]
         if pending and not model_id:
             params["run_id"] = pending[-1].job_id
         return self._submit(JobKind.EVALUATE, corpus_id, params)
@@ -112,13 +121,20 @@ class Learning:
         """
         return self._finished(self.submit_train(corpus_id, hyperparameters), on_event)
 
-    def evaluate(self, corpus_id: str, *, model_id: str | None = None, on_event: Watch | None = None) -> dict[str, Any]:
+    def evaluate(
+        self,
+        corpus_id: str,
+        *,
+        model_id: str | None = None,
+        arms: Sequence[Mapping[str, Any]] = (),
+        on_event: Watch | None = None,
+    ) -> dict[str, Any]:
         """Measure before and after, promote if it won, and return the report.
 
         Raises:
             As submit_evaluate. Failed: the job failed.
         """
-        return self._finished(self.submit_evaluate(corpus_id, model_id=model_id), on_event)
+        return self._finished(self.submit_evaluate(corpus_id, model_id=model_id, arms=arms), on_event)
 
     def wait(self, job_id: str, *, timeout_s: float | None = None, on_event: Watch | None = None) -> Job:
         """The job as it ended, or as it stands after `timeout_s`.

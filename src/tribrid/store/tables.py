@@ -294,3 +294,19 @@ candidates = sa.Table(
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Index(None, "corpus_id"),
 )
+
+spending = sa.Table(
+    "spending",
+    metadata,
+    # A day in UTC, as 2026-11-23: days sort, and a month's begin with its own.
+    sa.Column("day", sa.String(10), primary_key=True),
+    # No reference: what a corpus that is gone has cost stays spent.
+    sa.Column("corpus_id", ID, primary_key=True),
+    sa.Column("provider", sa.String(16), primary_key=True),
+    sa.Column("model", ID, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("documents", sa.BigInteger, nullable=False),
+    # Requests to a model without a price: what they cost is not in `usd`.
+    sa.Column("unpriced", sa.BigInteger, nullable=False),
+    sa.Column("usd", sa.Double, nullable=False),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 revision = "0007_experiment"
-down_revision = "0006_evaluation"
+down_revision = "0006_spending"
 
 
 def upgrade() -> None:

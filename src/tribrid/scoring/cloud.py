@@ -265,12 +265,12 @@ class CloudScorer:
     def __init__(self, client: RerankClient, meter: Meter, *, timeout_s: float, snippet_chars: int) -> None:
         self.model_id = client.service.name
         self.client, self.meter = client, meter
-        self._timeout_s, self._snippet_chars = timeout_s, snippet_chars
+        self.timeout_s, self._snippet_chars = timeout_s, snippet_chars
 
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""
         texts = [passage_text(c.passage.title, c.passage.text[: self._snippet_chars]) for c in reading.candidates]
-        return self.client.rerank(reading.query, texts, self.meter, self._timeout_s)
+        return self.client.rerank(reading.query, texts, self.meter, self.timeout_s)
 
 
 def _own_words(said: str, sent: Sequence[str]) -> str:

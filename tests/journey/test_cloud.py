@@ -142,20 +142,6 @@ def check_report(report: dict[str, Any], server: RerankServer, other: RerankServ
     assert cost["estimated"]["cloud"]["cloud"]["unit"] == "search"
 
 
-def test_an_arm_that_fails_is_named_and_scores_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def says(seen: Seen, before: int) -> Reply:
-        return speaks("jina")(seen, before) if before < 3 else Reply(b"", 400)
-
-    with rerank_server(speaks("cohere")) as server, rerank_server(says) as other:
-        monkeypatch.setenv("TRIBRID_CLOUD_URLS", other.url)
-        with opened(tmp_path, server.url) as tribrid:
-            tribrid.put_eval_dataset("c", learnable.queries("eval", 8, seed=3))
-            report = tribrid.evaluate("c", arms=[{"name": "rival", "provider": "jina", "url": other.url}])
-    assert "rival" not in report["systems"]
-    assert "status 400" in report["failed"]["rival"]
-    assert report["systems"]["cloud"]
-
-
 def test_what_is_not_set_up_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     with rerank_server(speaks("cohere")) as server, opened(tmp_path, server.url) as tribrid:
         tribrid.patch_config({"reranking": {"reranker_cloud_provider": "voyage", "reranker_cloud_budget_usd": 1.0}})

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006_spending"
-down_revision = "0005_registry"
+down_revision = "0006_evaluation"
 
 ID = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
 

@@ -32,8 +32,13 @@ class Arms:
 def freeze(readings: Readings, depth: int) -> FrozenCandidates:
     """The candidate lists by hash, before any model sees them."""
     doc_ids = {query_id: [c.doc_id for c in reading.candidates] for query_id, reading in readings.items()}
+    return FrozenCandidates(depth, candidates_sha(doc_ids), doc_ids)
+
+
+def candidates_sha(doc_ids: Mapping[str, Sequence[str]]) -> str:
+    """sha256 of candidate lists, query_id → doc_ids best first, as canonical JSON."""
     text = json.dumps(doc_ids, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return FrozenCandidates(depth, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), doc_ids)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def retrieval_arm(readings: Readings) -> dict[str, list[ScoredDoc]]:

@@ -50,8 +50,8 @@ class EvalDatasets:
         ws.store.corpora.get(corpus_id)
         bundle = bundle or {}
         chosen = ws.config(corpus_id).evaluation.primary_measure or bundle.get("primary_measure")
-        primary = primary_name(str(chosen)) if chosen else recommend_primary(queries)
-        recommend_primary(queries)  # refuses a dataset without a relevant document, whatever was chosen
+        recommended = recommend_primary(queries)
+        primary = primary_name(str(chosen)) if chosen else recommended
         sha256 = content_sha(queries)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)

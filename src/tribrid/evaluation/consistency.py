@@ -31,7 +31,8 @@ _DIFFER = 0.05
 class CorpusChange:
     """One corpus's values of the measure that decides, query_id → value, and who made them.
 
-    `transferred`: the model was trained on another corpus. `before`, `after` hold the same queries.
+    `transferred`: the model was trained on another corpus. `leaked`: queries that it was trained on. `before` and
+    `after` hold the same queries.
     """
 
     corpus_id: str
@@ -40,6 +41,7 @@ class CorpusChange:
     before_system: str
     model_id: str | None
     transferred: bool = False
+    leaked: int = 0
 
     @property
     def differences(self) -> Matrix:
@@ -84,6 +86,7 @@ def _row(change: CorpusChange, delta: Delta) -> dict[str, Any]:
         "transferred": change.transferred,
         "compared_with": change.before_system,
         "queries": len(change.before),
+        "leaked": change.leaked,
         "before": float(np.mean(list(change.before.values()))),
         "after": float(np.mean(list(change.after.values()))),
         "delta": delta.as_json(),

@@ -62,9 +62,9 @@ class FrozenCandidates:
 class EvaluationInputs:
     """Everything a report is made from.
 
-    `systems`: name → run. The legs (`sparse`, `dense`) and the runs named in `outside` may hold what they like; every
-    other run must order exactly the frozen candidates. `retrieval` is the fused order; the oracle is made here.
-    `outside`: name of a run that another engine made → what is known of it.
+    `systems`: name → run. The legs (`sparse`, `dense`) may hold what they like; every other run must order exactly the
+    frozen candidates. `retrieval` is the fused order; the oracle is made here.
+    `outside`: name of an arm that the caller added → what is known of it; with `own_candidates` it is judged as it is.
     `slice_facts`: what the queries are sliced by. `others`: the same comparison on further corpora, in the primary
     measure.
     `before`, `after`: names in `systems`; `after` is None where there is no trained model.
@@ -169,7 +169,7 @@ def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
         if name is not None and name not in inputs.systems and name not in inputs.failed:
             raise EvaluationFailed(f"The report compares {name!r}, but it was not run.", system=name)
     for name, run in inputs.systems.items():
-        if name not in LEGS and name not in inputs.outside:
+        if name not in LEGS and not inputs.outside.get(name, {}).get("own_candidates"):
             _check_frozen(name, run, inputs.candidates.doc_ids)
     return {**inputs.systems, ORACLE: oracle(inputs.candidates.doc_ids, inputs.dataset.queries)}
 
@@ -249,7 +249,12 @@ def _across(inputs: EvaluationInputs, measured: _Measured, primary: str) -> dict
     across: dict[str, Any] = {"slices": slice_rows(found, before[primary], after[primary], inputs.config)}
     if inputs.others:
         here = CorpusChange(
-            inputs.dataset.corpus_id, before[primary], after[primary], inputs.before, inputs.context.get("model_id")
+            corpus_id=inputs.dataset.corpus_id,
+            before=before[primary],
+            after=after[primary],
+            before_system=inputs.before,
+            model_id=inputs.context.get("model_id"),
+            leaked=len(inputs.leakage.get("overlapping", ())),
         )
         rows, consistency = compare_corpora(measured.names[primary], [here, *inputs.others], inputs.config)
         across |= {"corpora": rows, "consistency": consistency}

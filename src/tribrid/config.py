@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from tribrid.errors import InvalidInput, UnknownSetting
 
@@ -23,6 +23,16 @@ Origin = Literal["corpus", "global", "environment", "default"]
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+def _words(value: Any) -> Any:
+    """A list as one line has it: in the environment and on the command line."""
+    return value.split() if isinstance(value, str) else value
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=20)]
+"""Words of a setting that is a list; one line of text is split at white space."""
 
 
 class RerankingConfig(Section):
@@ -221,9 +231,20 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    primary_measure: Literal["nDCG@10", "RR@10", "AP"] | None = Field(
-        None, description="Measure the gate decides on; None: recommended from the labels and frozen with the dataset."
+    primary_measure: Word | None = Field(
+        None,
+        description="Measure the gate decides on, by ir_measures' name (nDCG@10, RR@10, AP, Success@1...); None: "
+        "recommended from the labels. Frozen with the eval dataset.",
     )
+    measures: Words = Field(
+        (), description="Measures to report beside the usual seven, such as P@5 or nDCG(dcg='exp-log2')@10."
+    )
+    slice_metadata: Words | None = Field(
+        None,
+        description="Fields of the documents' metadata by whose value in the relevant documents results are sliced; "
+        "None: those with 2 to 12 values.",
+    )
+    slice_queries: int = Field(10, ge=2, le=100_000, description="Fewest queries of a slice that is shown.")
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap and randomisation resamples.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
     seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of the resampling.")
@@ -384,5 +405,6 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     for section, fields in environment.overrides.items():
         for name, value in fields.items():
             if value is not None:  # the default of all that may be null
-                child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = str(value)
+                text = " ".join(value) if isinstance(value, list) else str(value)
+                child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = text
     return child

@@ -15,12 +15,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from tribrid import asking
-from tribrid.cloud import Arm, CloudArms, Clouds, with_services
+from tribrid.cloud import Arm, Clouds, with_services
 from tribrid.config import Config, Environment, Origin, resolve
 from tribrid.corpus.prices import Kind, Prices, load_prices
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
+from tribrid.scoring.cloud import CloudScorer
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
@@ -252,20 +253,27 @@ class Workspace:
             return self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
         return None
 
-    def cloud_arms(self, corpus_id: str, config: Config, arms: Sequence[Arm] = ()) -> CloudArms:
-        """The arms of an evaluation that rerank services are: mode cloud, if that serves, and those asked for.
+    def rival(self, corpus_id: str, config: Config, arm: Arm | None = None) -> CloudScorer:
+        """A rerank service as an evaluation asks it, with patience: mode cloud's, or that of an outside arm.
 
         Raises:
-            InvalidInput: an arm is not allowed, or lacks something.
             ModelUnavailable: mode cloud cannot be asked.
+            InvalidInput: the arm's service may not be asked, or cannot; names the arm.
+        """
+        return self.clouds.rival(corpus_id, config.reranking, self.config().reranking, arm)
+
+    def check_services(self, corpus_id: str, params: Mapping[str, Any]) -> None:
+        """Whether an evaluation with these parameters can ask and pay for its rerank services.
+
+        Raises:
+            ModelUnavailable: mode cloud serves and cannot be asked.
             BudgetSpent: they would cost more than is left.
         """
-        here, everywhere = config.reranking, self.config().reranking
-        found = self.clouds.arms(corpus_id, here, everywhere, arms)
-        if found.scorers:
-            estimated = self.estimate(JobKind.EVALUATE, corpus_id, {"arms": arms})
-            self.clouds.check_budget(corpus_id, here, everywhere, estimated)
-        return found
+        config = self.config(corpus_id)
+        if config.reranking.reranker_mode == "cloud":
+            self.rival(corpus_id, config)
+        estimated = self.estimate(JobKind.EVALUATE, corpus_id, params)
+        self.clouds.check_budget(corpus_id, config.reranking, self.config().reranking, estimated)
 
     def _load_scorer(self, key: tuple[str, str, int]) -> Scorer:
         kind, name, snippet_chars = key
@@ -293,7 +301,7 @@ class Workspace:
         if kind is JobKind.EVALUATE:
             chars = min(config.indexing.passage_chars, config.reranking.rerank_input_snippet_chars)
             query_chars = [len(query.text) for query in asked if query.has_positive]
-            arms = params.get("arms") or ()
+            arms = [arm for arm in params.get("arms", ()) if arm["kind"] == "cloud"]
             return with_services(local, self.clouds.estimate(config.reranking, arms, query_chars, chars))
         return local
 

@@ -192,35 +192,27 @@ def arm(**more: Any) -> dict[str, Any]:
         (arm(provider="jina"), "JINA_API_KEY"),
         (arm(provider="tei"), "reranker_cloud_url"),
         (arm(model=None), "reranker_cloud_model"),
-        (arm(name="retrieval"), "is taken"),
-        (arm(name="cloud"), "is taken"),
     ],
 )
 def test_an_arm_may_ask_only_what_the_operator_allowed(store: Store, asked: dict[str, Any], said: str) -> None:
     opened = clouds(store, allowed="http://allowed.example, http://two.example/v1")
     with pytest.raises(InvalidInput, match=said):
-        opened.arms("c", settings("http://mine.example"), settings(), [asked])
+        opened.rival("c", settings("http://mine.example"), settings(), asked)
 
 
-def test_allowed_arms_are_found_beside_mode_cloud(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("asked", "url"),
+    [
+        (arm(), "https://api.cohere.com/v2/rerank"),
+        (arm(url="http://allowed.example/"), "http://allowed.example/v1/rerank"),
+        (arm(url="http://two.example/v1/rerank", provider="jina"), "http://two.example/v1/rerank"),
+        (arm(url="http://mine.example/v1/rerank"), "http://mine.example/v1/rerank"),
+        (None, "http://mine.example/v1/rerank"),
+    ],
+)
+def test_what_is_allowed_is_asked(store: Store, asked: dict[str, Any] | None, url: str) -> None:
     opened = clouds(store, allowed="http://allowed.example, http://two.example/v1")
-    arms = [
-        arm(name="vendor"),
-        arm(name="a", url="http://allowed.example/"),
-        arm(name="b", url="http://two.example/v1/rerank", provider="jina"),
-        arm(name="c", url="http://mine.example/v1/rerank"),
-    ]
-    found = opened.arms("c", settings("http://mine.example"), settings(), arms)
-    assert [scorer.client.service.url for _, scorer in found.named] == [
-        "http://mine.example/v1/rerank",
-        "https://api.cohere.com/v2/rerank",
-        "http://allowed.example/v1/rerank",
-        "http://two.example/v1/rerank",
-        "http://mine.example/v1/rerank",
-    ]
-    assert found.serving == "cloud"
-    with pytest.raises(InvalidInput, match="is taken"):
-        opened.arms("c", settings("http://mine.example"), settings(), [arm(), arm()])
+    assert opened.rival("c", settings("http://mine.example"), settings(), asked).client.service.url == url
 
 
 def test_an_estimate_beyond_what_is_left_is_refused(store: Store) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from tribrid import __version__, pipeline
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
+from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
@@ -28,7 +29,7 @@ MAX_QUERY_CHARS = 100_000
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
 
 
-class Tribrid(Content, Learning, Registry):
+class Tribrid(Content, EvalDatasets, Learning, Registry):
     """The whole loop on one data folder. Safe for threads; close it, or use it in a `with`."""
 
     def __init__(self, data_dir: str | Path | None = None, *, environment: Environment | None = None) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tribrid.config import RerankingConfig
 from tribrid.corpus.prices import CHARS_PER_TOKEN, LOCAL, Price, Prices, rerank_units
-from tribrid.scoring.cloud import Service, Settle
+from tribrid.scoring.cloud import CloudScorer, Service, Settle
 from tribrid.scoring.dialects import DOCUMENTS_PER_REQUEST, Billed
 from tribrid.scoring.outbound import address_of, is_loopback
 from tribrid.store.spending import Account, Budget, Spending, first_day
@@ -145,6 +145,17 @@ def with_services(local: Mapping[str, Any], services: Mapping[str, Mapping[str, 
         return dict(local)
     parts = [local["usd"], *(entry["usd"] for entry in services.values())]
     return {**local, "usd": None if None in parts else sum(parts), CLOUD: {k: dict(v) for k, v in services.items()}}
+
+
+def purse_of(scorer: CloudScorer) -> Purse:
+    """Who pays for a scorer that `Clouds` made."""
+    assert isinstance(scorer.meter, Purse)  # noqa: S101 - by construction
+    return scorer.meter
+
+
+def bills(arms: Iterable[tuple[str, object]]) -> dict[str, dict[str, Any]]:
+    """What each rerank service among these arms has cost: name → cost entry."""
+    return {name: purse_of(scorer).cost() for name, scorer in arms if isinstance(scorer, CloudScorer)}
 
 
 def _size(text: str) -> int:

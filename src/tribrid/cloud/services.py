@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from tribrid.cloud.purse import CLOUD, Purse, Tariff, budgets_of, with_services
+from tribrid.cloud.purse import CLOUD, Purse, Tariff, budgets_of, purse_of
 from tribrid.config import Environment, RerankingConfig
 from tribrid.corpus.prices import Prices
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable
@@ -21,43 +21,16 @@ from tribrid.scoring.dialects import DOCUMENTS_PER_REQUEST, OWN_ADDRESS, Provide
 from tribrid.scoring.loading import LoadOnce
 from tribrid.scoring.outbound import address_of
 from tribrid.store.spending import Account, Budget, Spending, first_day
-from tribrid.types import LEGS
 
 TIMEOUT_MS = 10_000
 """How long a search waits for a service where reranking.reranker_timeout_ms says nothing."""
 PATIENCE_S, PATIENT_RETRIES = 120.0, 6
 """An evaluation waits longer: a query without a score fails it."""
-RESERVED = frozenset(
-    {*LEGS, "retrieval", "base", "champion", "challenger", "oracle", "local", CLOUD}
-    | {"cross_encoder", "blend_without_cross_encoder", "blend_without_memory"}
-)
-"""Names that an evaluation gives its own systems."""
 _CLIENTS = 8
 _OWN_KEY = "TRIBRID_RERANKER_CLOUD_API_KEY"
 
 Arm = Mapping[str, Any]
 """An outside arm of an evaluation: name, provider, and url or model or both."""
-
-
-@dataclass(frozen=True)
-class CloudArms:
-    """The arms of an evaluation that a service ranks: name → scorer; `asked`: those that the call named."""
-
-    scorers: Mapping[str, CloudScorer]
-    asked: Sequence[Arm] = ()
-
-    @property
-    def named(self) -> list[tuple[str, CloudScorer]]:
-        return list(self.scorers.items())
-
-    @property
-    def serving(self) -> str | None:
-        """The name of the arm that is mode cloud as it serves, if it does."""
-        return CLOUD if CLOUD in self.scorers else None
-
-    def with_cost(self, local: Mapping[str, Any]) -> dict[str, Any]:
-        """An evaluation's cost with that of its services."""
-        return with_services(local, {name: _purse(scorer).cost() for name, scorer in self.named})
 
 
 class Clouds:
@@ -107,27 +80,22 @@ class Clouds:
             snippet_chars=config.rerank_input_snippet_chars,
         )
 
-    def arms(
-        self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, arms: Sequence[Arm]
-    ) -> CloudArms:
-        """Mode cloud if that is the mode, and the outside arms.
+    def rival(
+        self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, arm: Arm | None = None
+    ) -> CloudScorer:
+        """A service as an evaluation asks it: mode cloud's, or an outside arm's.
 
         Raises:
-            InvalidInput: an arm is not allowed, or lacks something; names it.
             ModelUnavailable: as `scorer`, of mode cloud.
+            InvalidInput: the arm's service may not be asked, or cannot; names the arm.
         """
-        found: dict[str, CloudScorer] = {}
-        if config.reranker_mode == CLOUD:
-            found[CLOUD] = self.scorer(corpus_id, config, everywhere, patient=True)
-        for arm in arms:
-            if arm["name"] in RESERVED or arm["name"] in found:
-                raise InvalidInput(f"arms: the name {arm['name']!r} is taken.", arm=arm["name"])
-            asked = self._allowed(arm, config)
-            try:
-                found[arm["name"]] = self.scorer(corpus_id, asked, everywhere, patient=True)
-            except ModelUnavailable as error:
-                raise InvalidInput(f"arms: {arm['name']}: {error.detail}", arm=arm["name"]) from None
-        return CloudArms(found, arms)
+        if arm is None:
+            return self.scorer(corpus_id, config, everywhere, patient=True)
+        asked = self._allowed(arm, config)
+        try:
+            return self.scorer(corpus_id, asked, everywhere, patient=True)
+        except ModelUnavailable as error:
+            raise InvalidInput(f"arms: {arm['name']}: {error.detail}", arm=arm["name"]) from None
 
     def check_budget(
         self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, estimated: Mapping[str, Any]
@@ -170,7 +138,7 @@ class Clouds:
             ModelUnavailable: as `scorer`.
         """
         scorer = self.scorer(corpus_id, config, everywhere)
-        client, tariff = scorer.client, _purse(scorer).tariff
+        client, tariff = scorer.client, purse_of(scorer).tariff
         budgets = [self._budget_view(budget) for budget in budgets_of(corpus_id, config, everywhere)]
         since = first_day(config.reranker_cloud_budget_period)
         resting_s, why = client.pace.wait_s()
@@ -213,7 +181,7 @@ class Clouds:
             ScorerFailed: it cannot be reached, or refuses the key.
         """
         scorer = self.scorer("", config, everywhere)
-        price = "" if _purse(scorer).tariff.known else "; its price is unknown"
+        price = "" if purse_of(scorer).tariff.known else "; its price is unknown"
         return scorer.client.probe((config.reranker_timeout_ms or TIMEOUT_MS) / 1000) + price
 
     def _service(self, config: RerankingConfig) -> Service:
@@ -285,11 +253,6 @@ def _with_arm(config: RerankingConfig, arm: Arm) -> RerankingConfig:
 def _incomplete(field: str, wanted: str) -> ModelUnavailable:
     setting = f"reranking.reranker_cloud_{field}"
     return ModelUnavailable(f"Mode cloud needs {setting}: {wanted}.", setting=setting)
-
-
-def _purse(scorer: CloudScorer) -> Purse:
-    assert isinstance(scorer.meter, Purse)  # noqa: S101 - by construction in Clouds.scorer
-    return scorer.meter
 
 
 def _is_own(provider: Provider, url: str) -> bool:

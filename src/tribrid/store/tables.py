@@ -88,6 +88,23 @@ sa.Index(
     postgresql_where=sa.text("is_current"),
 )
 
+# What an eval dataset was measured on: which candidates, of which state of the corpus. One row a state.
+eval_bundles = sa.Table(
+    "eval_bundles",
+    metadata,
+    sa.Column("bundle_number", NUMBER, primary_key=True),
+    _corpus_id(),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bundle_sha256", sa.String(64), nullable=False),
+    sa.Column("candidates_sha256", sa.String(64), nullable=False),
+    sa.Column("corpus_version", sa.BigInteger),
+    sa.Column("depth", sa.Integer, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("settings", JSON, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.UniqueConstraint("corpus_id", "bundle_sha256"),
+)
+
 impressions = sa.Table(
     "impressions",
     metadata,

@@ -342,7 +342,7 @@ class Environment(BaseModel):
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
     models_dir: Path | None = None
-    cloud_urls: str = Field("", max_length=10_000)
+    cloud_urls: str = Field("", max_length=10_000, pattern=r"^[^@?#]*$")
 
 
 _CLOUD_KEYS = {

@@ -60,7 +60,7 @@ def cloud(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with rerank_server(speaks(provider)) as server:
         named = {"reranker_cloud_provider": provider, "reranker_cloud_url": server.url, "reranker_cloud_model": "m"}
         config = Config.model_validate({"reranking": {**named, "rerank_input_snippet_chars": SNIPPET_CHARS}}).reranking
-        clouds = Clouds(Environment(data_dir=folder), store.spending, load_prices)
+        clouds = Clouds(Environment.model_validate({"data_dir": folder}), store.spending, load_prices)
         yield clouds.scorer("c", config, config)
         clouds.close()
     store.close()

@@ -185,7 +185,7 @@ def test_the_wait_that_the_service_asks_for_is_kept_by_every_request(store: Stor
 
 
 def test_after_failing_again_and_again_it_is_given_a_rest(store: Store) -> None:
-    more = {"reranker_cloud_retries": 0, "reranker_timeout_ms": 500}
+    more: dict[str, Any] = {"reranker_cloud_retries": 0, "reranker_timeout_ms": 500}
     with rerank_server(then(Reply(b"", 500))) as server, connected(store, server.url, **more) as scorer:
         for _ in range(5):
             with pytest.raises(ScorerFailed):

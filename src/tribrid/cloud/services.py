@@ -120,7 +120,7 @@ class Clouds:
         self, config: RerankingConfig, arms: Sequence[Arm], query_chars: Sequence[int], document_chars: int
     ) -> dict[str, dict[str, Any]]:
         """What reranking these queries will cost, by arm; an arm that cannot be asked is left out."""
-        wanted = [(CLOUD, config)] if config.reranker_mode == CLOUD else []
+        wanted: list[tuple[str, RerankingConfig]] = [(CLOUD, config)] if config.reranker_mode == CLOUD else []
         wanted += [(arm["name"], _with_arm(config, arm)) for arm in arms]
         found = {}
         for name, settings in wanted:

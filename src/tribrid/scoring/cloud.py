@@ -209,7 +209,7 @@ class RerankClient:
         if later.wait_s is not None:
             self.pace.asked_for(later.wait_s)
             return later.wait_s
-        return FIRST_WAIT_S * 2**attempt * self._jitter.uniform(0.5, 1.0)
+        return FIRST_WAIT_S * float(2**attempt) * self._jitter.uniform(0.5, 1.0)
 
     def _once(self, query: str, texts: Sequence[str], meter: Meter, deadline: float) -> Scores:
         settle = meter.begin(query, texts)

@@ -40,6 +40,8 @@ _VARIABLES = {
     "models_file": "Price list to use instead of the one that comes with Tribrid (`data/models.json`).",
     "models_dir": "Folder of exported base models; several data folders may share it. Default: `models` in the data "
     "folder.",
+    "cloud_urls": "Addresses of rerank services, separated by spaces or commas, that an evaluation may ask for "
+    "comparison (`arms`), beside the one that `reranking.reranker_cloud_url` names.",
 }
 _MEASURES = {
     "mrr@10": (
@@ -235,8 +237,12 @@ def variables() -> Iterator[str]:
         for name, field in named.items()
     ]
     rows.append((f"`{ENV_PREFIX}<SECTION>__<FIELD>`", "Any of the [settings](settings.md)."))
-    rows += [(f"`{name}`", "Key of this rerank service, for mode `cloud`.") for name in _cloud_variables()]
+    rows += [(f"`{name}`", "Key of this rerank service, sent to its own address only.") for name in _cloud_variables()]
     rows += [
+        (
+            "`TRIBRID_RERANKER_CLOUD_API_KEY`",
+            "Key of your own rerank server; sent only to the address in `TRIBRID_RERANKING__RERANKER_CLOUD_URL`.",
+        ),
         (
             "`TRIBRID_GENERATION_API_KEY`",
             "Key of the server that writes queries for mining; sent only to `TRIBRID_GENERATION__BASE_URL`'s address.",

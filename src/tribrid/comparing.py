@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
+from tribrid.cloud import bills, with_services
 from tribrid.config import Config
-from tribrid.errors import EvaluationFailed, Leakage
-from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, retrieval_arm, run_arms
+from tribrid.errors import EvaluationFailed, Leakage, TribridError
+from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, restricted, retrieval_arm, run_arms
+from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
-from tribrid.evaluation.measures import evaluable
-from tribrid.evaluation.report import EvaluationInputs, build_report
+from tribrid.evaluation.measures import evaluable, per_query, report_key
+from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, build_report
+from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
+from tribrid.store.evalsets import Bundle
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us
 
 NAMED = 20
 """Rows that an error names; the rest is counted."""
+WORDS_COUNTED_IN, CHARACTERS_READ = 5000, 20_000
+"""Documents in which it is counted how common a query's words are, and of each the start."""
 
 
 def refuse_leakage(ws: Workspace, corpus_id: str, triplets: Sequence[Triplet]) -> None:
@@ -46,81 +55,251 @@ def refuse_leakage(ws: Workspace, corpus_id: str, triplets: Sequence[Triplet]) -
 def compare_systems(
     ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
 ) -> dict[str, Any]:
-    """The report, stored; `promoted` says whether the challenger won its place."""
-    config = ws.config(corpus_id)
+    """The report, stored; `promoted` says whether the challenger won its place.
+
+    Args:
+        params: `model_id` or `run_id`: the challenger; `arms`: what else takes part (see `_added`); `corpus_ids`: the
+            other corpora on which the change is looked at too.
+    """
     dataset = ws.store.evalsets.current(corpus_id)
-    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
     challenger_id = params.get("model_id") or newest_model(ws, corpus_id, params.get("run_id"))
-    champion_id = ws.store.models.alias(corpus_id, "champion")
-    readings, legs = ws.read_queries(corpus_id, queries, config, emit)
-    inputs = _run_systems(ws, corpus_id, config, dataset, readings, legs, (champion_id, challenger_id), emit)
-    report = build_report(inputs(evaluation_id))
+    task = read_task(ws, dataset, emit)
+    inputs = _run_systems(ws, task, challenger_id, params.get("arms", ()), emit)
+    others = [
+        _elsewhere(ws, other, challenger_id, dataset.primary_measure, emit) for other in params.get("corpus_ids", ())
+    ]
+    report = build_report(
+        replace(
+            inputs,
+            slice_facts=_slice_facts(ws, dataset),
+            others=[change for change, _ in others if change is not None],
+            failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
+            context={
+                **inputs.context,
+                "evaluation_id": evaluation_id,
+                "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
+            },
+        )
+    )
+    champion_id = report.summary["champion_id"]
     won = report.summary["verdict"]["decision"] == "promote"
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
     ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries)
     return report.summary
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What every system of a comparison is given, frozen before any of them runs."""
+
+    config: Config
+    dataset: EvalDataset
+    readings: Readings
+    legs: dict[str, dict[str, list[ScoredDoc]]]
+    candidates: FrozenCandidates
+
+
+def read_task(ws: Workspace, dataset: EvalDataset, emit: Emit) -> Task:
+    """Retrieve every query's candidates, freeze them, and note with the dataset what it is measured on."""
+    corpus_id = dataset.corpus_id
+    config, version = ws.config(corpus_id), ws.store.corpora.get(corpus_id).version
+    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
+    readings, legs = ws.read_queries(corpus_id, queries, config, emit)
+    frozen = freeze(readings, config.reranking.tribrid_reranker_topn)
+    # By corpus, because everything goes with its corpus, and two corpora may give the same lists.
+    key, payload = f"{corpus_id}/{frozen.sha256}", {"depth": frozen.depth, "doc_ids": frozen.doc_ids}
+    ws.store.candidates.put(key, corpus_id, payload)
+    bundle = Bundle(
+        sha256=dataset.sha256,
+        candidates_sha256=frozen.sha256,
+        corpus_version=version,
+        depth=frozen.depth,
+        settings={
+            "embedding_model": config.indexing.embedding_model,
+            "retrieval": config.retrieval.model_dump(mode="json"),
+        },
+    )
+    before = ws.store.evalsets.freeze(corpus_id, bundle)
+    return Task(config, dataset, readings, legs, replace(frozen, origin=_origin(bundle, before)))
+
+
+def _origin(bundle: Bundle, before: Bundle | None) -> dict[str, Any]:
+    """Where the candidates are from, and how they differ from those that the dataset was measured on last."""
+    origin = {"corpus_version": bundle.corpus_version, "bundle_sha256": bundle.bundle_sha256}
+    if before is None:
+        return {**origin, "same_as_before": None, "changed": []}
+    changed = [
+        name
+        for name in ("corpus_version", "depth", "settings")
+        if getattr(before, name) != getattr(bundle, name) and before.source == bundle.source
+    ]
+    return {**origin, "same_as_before": before.candidates_sha256 == bundle.candidates_sha256, "changed": changed}
+
+
 def _run_systems(
-    ws: Workspace,
-    corpus_id: str,
-    config: Config,
-    dataset: EvalDataset,
-    readings: Readings,
-    legs: dict[str, dict[str, list[ScoredDoc]]],
-    models: tuple[str | None, str | None],
-    emit: Emit,
-) -> Callable[[str], EvaluationInputs]:
-    """Freeze the candidates, run every system on them, and hand back the report's inputs but for its id."""
-    champion_id, challenger_id = models
-    candidates = freeze(readings, config.reranking.tribrid_reranker_topn)
-    ws.store.candidates.put(candidates.sha256, corpus_id, {"depth": candidates.depth, "doc_ids": candidates.doc_ids})
+    ws: Workspace, task: Task, challenger_id: str | None, arms: Sequence[Mapping[str, Any]], emit: Emit
+) -> EvaluationInputs:
+    """Run every system on the frozen candidates; the report's inputs but for the evaluation's id."""
+    config, corpus_id, readings = task.config, task.dataset.corpus_id, task.readings
+    champion_id = ws.store.models.alias(corpus_id, "champion")
     challenger = ws.learned(challenger_id, config) if challenger_id else None
     champion: Scorer | None = ws.learned(champion_id, config) if champion_id and champion_id != challenger_id else None
-    local = ws.scorer(corpus_id, config) if config.reranking.reranker_mode == "local" else None
+    mode = config.reranking.reranker_mode
+    local = ws.scorer(corpus_id, config) if mode == "local" else None
+    cloud = ws.rival(corpus_id, config) if mode == "cloud" else None
+    added = _added(ws, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
-    arms = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
+    named += [("cloud", cloud), *added.scorers]
+    runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
-    found = run_arms(readings, arms, "challenger", time.perf_counter, lambda name, done, total: emit(
+    found = run_arms(readings, runs, "challenger", time.perf_counter, lambda name, done, total: emit(
         "progress", {"stage": name, "done": done, "total": total}
     ))  # fmt: skip
     pairs = sum(len(reading.candidates) for reading in readings.values())
-    cost = ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
+    cost = with_services(ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3)), bills(named))
     training = ws.store.models.get(challenger_id).manifest if challenger_id else {}
     texts = _training_queries(ws, training)
-    systems = {**legs, "retrieval": retrieval_arm(readings), **found.systems}
+    systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
-    after = "challenger" if challenger else "local" if local else None
-    return lambda evaluation_id: EvaluationInputs(
-        dataset=dataset,
-        candidates=candidates,
+    return EvaluationInputs(
+        dataset=task.dataset,
+        candidates=task.candidates,
         systems=systems,
         before="champion" if champion else "retrieval",
-        after=after,
+        after="challenger" if challenger else "local" if local else "cloud" if cloud else None,
         config=config.evaluation,
         latency_ms=found.latency_ms,
-        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id)},
-        leakage=leakage(dataset.queries, texts, QueryMatcher(texts)) if texts else {},
-        failed=found.failed,
-        context=_context(corpus_id, evaluation_id, champion_id, challenger_id, training),
+        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id, {"arms": arms})},
+        leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
+        failed={**found.failed, **added.failed},
+        context=_context(corpus_id, champion_id, challenger_id, training),
+        outside=added.facts,
     )
 
 
+@dataclass
+class _Added:
+    """Arms that the caller added: rerankers to run, runs that were made elsewhere, and what is known of each."""
+
+    scorers: list[tuple[str, Scorer | None]] = field(default_factory=list)
+    runs: dict[str, Mapping[str, Sequence[ScoredDoc]]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def _added(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> _Added:
+    """The arms of an evaluate call, by their `kind`: `run` is a stored TREC run (see `app.arms`), any other a reranker
+    that orders the frozen candidates. One that cannot be loaded is a failed arm, not the end of the evaluation.
+    """
+    added = _Added()
+    for arm in arms:
+        name = arm["name"]
+        added.facts[name] = {key: value for key, value in arm.items() if key != "name"}
+        if arm["kind"] == "run":
+            _add_run(ws, task, arm, added)
+            continue
+        try:
+            added.scorers.append((name, SCORERS[arm["kind"]](ws, task, arm)))
+        except TribridError as error:
+            added.failed[name] = error.detail
+    return added
+
+
+def _add_run(ws: Workspace, task: Task, arm: Mapping[str, Any], added: _Added) -> None:
+    name, stored = arm["name"], ws.store.candidates.get(run_key(task.dataset.corpus_id, arm["sha256"]))
+    if stored is None:
+        added.failed[name] = f"The run {arm['sha256'][:12]} is not stored any more."
+        return
+    lists = {
+        query_id: [ScoredDoc(doc_id, score) for doc_id, score in stored["lists"].get(query_id, ())]
+        for query_id in task.readings
+    }
+    added.runs[name] = restricted(lists, task.candidates) if arm["restrict"] else lists
+    found = sum(bool(docs) for docs in lists.values())
+    added.facts[name] |= {
+        "own_candidates": not arm["restrict"],
+        "queries_found": found,
+        "queries_missing": len(lists) - found,
+    }
+
+
+def run_key(corpus_id: str, sha256: str) -> str:
+    """Where a run that came with an evaluation is stored."""
+    return f"{corpus_id}/run/{sha256}"
+
+
+SCORERS: Mapping[str, Callable[[Workspace, Task, Mapping[str, Any]], Scorer]] = MappingProxyType(
+    {
+        "model": lambda ws, task, arm: ws.learned(arm["model_id"], task.config),
+        "cloud": lambda ws, task, arm: ws.rival(task.dataset.corpus_id, task.config, arm),
+    }
+)
+"""Kind of an added arm → what makes its reranker of the arm's parameters. It may raise a TribridError."""
+
+
+def _elsewhere(
+    ws: Workspace, corpus_id: str, challenger_id: str | None, measure: str, emit: Emit
+) -> tuple[CorpusChange | None, dict[str, str]]:
+    """The change on another corpus's eval dataset, and what failed there.
+
+    `after` is the corpus's own newest model; where it has none, the challenger, which learned elsewhere.
+    """
+    own = newest_model(ws, corpus_id, None)
+    model_id = own or challenger_id
+    if model_id is None:
+        return None, {f"{corpus_id}: challenger": "There is no trained model, of this corpus or of the first."}
+    task = read_task(ws, ws.store.evalsets.current(corpus_id), emit)
+    champion_id = ws.store.models.alias(corpus_id, "champion")
+    named: list[tuple[str, Scorer | None]] = [("challenger", ws.learned(model_id, task.config))]
+    if champion_id and champion_id != model_id:
+        named.append(("champion", ws.learned(champion_id, task.config)))
+    found = run_arms(task.readings, ranks(named, None), "", time.perf_counter, lambda name, done, total: emit(
+        "progress", {"stage": f"{corpus_id}: {name}", "done": done, "total": total}
+    ))  # fmt: skip
+    if found.failed:
+        return None, {f"{corpus_id}: {name}": why for name, why in found.failed.items()}
+    before = "champion" if "champion" in found.systems else "retrieval"
+    systems = {"retrieval": retrieval_arm(task.readings), **found.systems}
+    key, queries = report_key(measure), task.dataset.queries
+    texts = _training_queries(ws, ws.store.models.get(model_id).manifest)
+    change = CorpusChange(
+        corpus_id=corpus_id,
+        before=per_query(systems[before], queries, [measure])[key],
+        after=per_query(systems["challenger"], queries, [measure])[key],
+        before_system=before,
+        model_id=model_id,
+        transferred=own is None,
+        leaked=len(leakage(queries, texts, QueryMatcher(texts))["overlapping"]) if texts else 0,
+    )
+    return change, {}
+
+
+def _slice_facts(ws: Workspace, dataset: EvalDataset) -> SliceFacts:
+    """How common the queries' words are among the first documents, and the metadata of the relevant ones."""
+    queries = evaluable(dataset.queries)
+    positives = {doc_id for query in queries for doc_id, grade in query.judgments.items() if grade >= 1}
+    metadata = {
+        doc_id: document.metadata
+        for doc_id, document in ws.store.documents.get_many(dataset.corpus_id, positives).items()
+    }
+    first = islice(ws.store.documents.iterate(dataset.corpus_id), WORDS_COUNTED_IN)
+    documents, holding = count_words(queries, (f"{d.title} {d.text[:CHARACTERS_READ]}" for d in first))
+    return SliceFacts(documents, holding, metadata)
+
+
 def _context(
-    corpus_id: str, evaluation_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
+    corpus_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a report says of where it comes from."""
     return {
         "status": State.SUCCEEDED,
-        "evaluation_id": evaluation_id,
         "corpus_id": corpus_id,
         "created_us": now_us(),
         "model_id": challenger_id,
         "champion_id": champion_id,
         "run_id": training.get("run_id"),
         "training": training.get("metrics"),
-        "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
     }
 
 

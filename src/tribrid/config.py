@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from tribrid.errors import InvalidInput, UnknownSetting
 
@@ -25,17 +25,62 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
+def _words(value: Any) -> Any:
+    """A list as one line has it: in the environment and on the command line."""
+    return value.split() if isinstance(value, str) else value
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=20)]
+"""Words of a setting that is a list; one line of text is split at white space."""
+
+
 class RerankingConfig(Section):
     reranker_mode: Literal["none", "local", "learning", "cloud"] = Field(
         "learning",
         description="none: the fused order; local: a Hugging Face cross-encoder as it is; learning: the corpus's "
         "champion, trained here; cloud: a rerank service.",
     )
-    reranker_cloud_provider: Literal["cohere", "voyage", "jina"] | None = Field(
-        None, description="Rerank service of mode cloud. Its key is read from the environment."
+    reranker_cloud_provider: Literal["cohere", "voyage", "jina", "tei"] | None = Field(
+        None,
+        description="Whose form of request mode cloud speaks, and, where reranker_cloud_url is not set, whose service "
+        "is asked. tei: Text Embeddings Inference, at your own address. Keys come from the environment only.",
     )
     reranker_cloud_model: str | None = Field(
-        None, max_length=200, description="Model name sent to the rerank service; its price is in data/models.json."
+        None,
+        min_length=1,
+        max_length=200,
+        description="Model name sent to the rerank service; its price is in data/models.json.",
+    )
+    reranker_cloud_url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="Address of a server that speaks the provider's form, as http://10.0.0.5:8080; a path that does "
+        "not end in /rerank gets it. None: the provider's own. No other address is ever asked. "
+        "TRIBRID_RERANKER_CLOUD_API_KEY is sent only to the address that the environment names.",
+    )
+    reranker_cloud_budget_usd: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Most that rerank services may cost in a period, dollars; then the fused order is served. Set for "
+        "all corpora it counts what all spend, set for one what that one spends. None: no limit.",
+    )
+    reranker_cloud_budget_period: Literal["day", "month", "total"] = Field(
+        "month", description="What the budget is for: a day or a month of the calendar (UTC), or all time."
+    )
+    reranker_cloud_concurrency: int = Field(
+        4, ge=1, le=64, description="Requests that a process has under way at a rerank service at the same time."
+    )
+    reranker_cloud_retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="Times a request is sent again after a 429, a 5xx or a broken line, time permitting.",
+    )
+    reranker_cloud_batch: int | None = Field(
+        None, ge=1, le=1000, description="Documents in a request. None: what the provider takes (tei 32, others 1000)."
     )
     reranker_local_model: str | None = Field(
         None, max_length=1000, description="Hugging Face id or folder of a cross-encoder for mode local."
@@ -186,9 +231,20 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    primary_measure: Literal["nDCG@10", "RR@10", "AP"] | None = Field(
-        None, description="Measure the gate decides on; None: recommended from the labels and frozen with the dataset."
+    primary_measure: Word | None = Field(
+        None,
+        description="Measure the gate decides on, by ir_measures' name (nDCG@10, RR@10, AP, Success@1...); None: "
+        "recommended from the labels. Frozen with the eval dataset.",
     )
+    measures: Words = Field(
+        (), description="Measures to report beside the usual seven, such as P@5 or nDCG(dcg='exp-log2')@10."
+    )
+    slice_metadata: Words | None = Field(
+        None,
+        description="Fields of the documents' metadata by whose value in the relevant documents results are sliced; "
+        "None: those with 2 to 12 values.",
+    )
+    slice_queries: int = Field(10, ge=2, le=100_000, description="Fewest queries of a slice that is shown.")
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap and randomisation resamples.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
     seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of the resampling.")
@@ -286,6 +342,7 @@ class Environment(BaseModel):
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
     models_dir: Path | None = None
+    cloud_urls: str = Field("", max_length=10_000, pattern=r"^[^@?#]*$")
 
 
 _CLOUD_KEYS = {
@@ -294,12 +351,14 @@ _CLOUD_KEYS = {
     "jina": "JINA_API_KEY",
     "openai": "OPENAI_API_KEY",
     "generation": "TRIBRID_GENERATION_API_KEY",
+    "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_<SECTION>__<FIELD>, and the services' keys.
+    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_<SECTION>__<FIELD>, and the
+    services' keys.
 
     Raises:
         InvalidInput: a variable's value does not fit; names the variable.
@@ -312,7 +371,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             overrides.setdefault(section, {})[field] = value
     plain = {
         field: env[ENV_PREFIX + field.upper()]
-        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir")
+        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir", "cloud_urls")
         if env.get(ENV_PREFIX + field.upper())
     }
     plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
@@ -338,7 +397,7 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     child = {name: value for name, value in inherited.items() if not (name.startswith(ENV_PREFIX) and "__" in name)}
     # Threads that wait should sleep: spinning ones, OpenMP's default, starve the server next to a training.
     child.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for field in ("data_dir", "database_url", "models_file", "models_dir"):
+    for field in ("data_dir", "database_url", "models_file", "models_dir", "cloud_urls"):
         value = getattr(environment, field)
         child[ENV_PREFIX + field.upper()] = str(value) if value else ""  # empty: not given
     for name, variable in _CLOUD_KEYS.items():
@@ -346,5 +405,6 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     for section, fields in environment.overrides.items():
         for name, value in fields.items():
             if value is not None:  # the default of all that may be null
-                child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = str(value)
+                text = " ".join(value) if isinstance(value, list) else str(value)
+                child[f"{ENV_PREFIX}{section.upper()}__{name.upper()}"] = text
     return child

@@ -18,6 +18,7 @@
     │   └── ModelUnavailable          503           a model that cannot be loaded, and why
     └── Failed                        500  exit 1   work that started and did not end well
         ├── ScorerFailed, TrainingFailed, EvaluationFailed,
+        ├── BudgetSpent               409  exit 4   a rerank service may cost no more for now (a ScorerFailed)
         ├── GenerationFailed          500           one question to the generator, unanswered
         └── Cancelled                 409  exit 130
 
@@ -183,6 +184,10 @@ class Failed(TribridError):
 
 class ScorerFailed(Failed):
     code, title = "scorer_failed", "The reranker failed"
+
+
+class BudgetSpent(ScorerFailed):
+    code, title, status, exit_code = "budget_spent", "The budget is spent", 409, 4
 
 
 class TrainingFailed(Failed):

@@ -15,11 +15,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from tribrid import asking
+from tribrid.cloud import Arm, Clouds, with_services
 from tribrid.config import Config, Environment, Origin, resolve
 from tribrid.corpus.prices import Kind, Prices, load_prices
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
+from tribrid.scoring.cloud import CloudScorer
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
@@ -29,7 +31,7 @@ from tribrid.scoring.onnx import Encoder
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
 from tribrid.store import Store
-from tribrid.types import LEGS, Candidate, Emit, JobKind, ScoredDoc, Source
+from tribrid.types import LEGS, Candidate, Emit, JobKind, JudgedQuery, ScoredDoc, Source
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
@@ -58,13 +60,15 @@ class Workspace:
         self.environment = environment
         self.data_dir: Path = environment.data_dir
         self.store = Store.open(self.data_dir, environment.database_url)
+        self.clouds = Clouds(environment, self.store.spending, lambda: self.prices)
         self._lock = threading.RLock()
         self._indexes: dict[str, Index] = {}
         self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
         self._scorers: LoadOnce[tuple[str, str, int], Scorer] = LoadOnce(self._load_scorer, _MODELS_KEPT)
 
     def close(self) -> None:
-        """Close the store. The workspace is not used after it."""
+        """Close the store and the lines to services. The workspace is not used after it."""
+        self.clouds.close()
         self.store.close()
 
     @cached_property
@@ -236,7 +240,7 @@ class Workspace:
         """
         mode = config.reranking.reranker_mode
         if mode == "cloud":
-            raise ModelUnavailable("Mode cloud is not part of this version: use learning, local or none.")
+            return self.clouds.scorer(corpus_id, config.reranking, self.config().reranking)
         if mode == "learning":
             champion = self.store.models.alias(corpus_id, "champion")
             return self.learned(champion, config) if champion else None
@@ -249,6 +253,28 @@ class Workspace:
             return self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
         return None
 
+    def rival(self, corpus_id: str, config: Config, arm: Arm | None = None) -> CloudScorer:
+        """A rerank service as an evaluation asks it, with patience: mode cloud's, or that of an outside arm.
+
+        Raises:
+            ModelUnavailable: mode cloud cannot be asked.
+            InvalidInput: the arm's service may not be asked, or cannot; names the arm.
+        """
+        return self.clouds.rival(corpus_id, config.reranking, self.config().reranking, arm)
+
+    def check_services(self, corpus_id: str, params: Mapping[str, Any]) -> None:
+        """Whether an evaluation with these parameters can ask and pay for its rerank services.
+
+        Raises:
+            ModelUnavailable: mode cloud serves and cannot be asked.
+            BudgetSpent: they would cost more than is left.
+        """
+        config = self.config(corpus_id)
+        if config.reranking.reranker_mode == "cloud":
+            self.rival(corpus_id, config)
+        estimated = self.estimate(JobKind.EVALUATE, corpus_id, params)
+        self.clouds.check_budget(corpus_id, config.reranking, self.config().reranking, estimated)
+
     def _load_scorer(self, key: tuple[str, str, int]) -> Scorer:
         kind, name, snippet_chars = key
         if kind == "learning":
@@ -260,8 +286,10 @@ class Workspace:
     def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
         config = self.config(corpus_id)
+        asked: Sequence[JudgedQuery] = ()
         if kind is JobKind.EVALUATE and self.store.evalsets.versions(corpus_id):
-            queries = len(self.store.evalsets.current(corpus_id).queries)
+            asked = self.store.evalsets.current(corpus_id).queries
+            queries = len(asked)
         else:
             queries = params.get("max_pairs", config.mining.max_pairs)
         seconds = round(SECONDS_PER_QUERY[kind] * queries, 1)
@@ -269,7 +297,13 @@ class Workspace:
             local = self.local_cost("EMB", config.indexing.embedding_model, queries, seconds, "query")
             asks = Source.HEURISTICS in (params.get("sources") or tuple(Source))
             return asking.with_generation(local, asking.estimate(config, self.prices, queries) if asks else None)
-        return self.local_cost("RERANK", "tribrid", queries * config.reranking.tribrid_reranker_topn, seconds)
+        local = self.local_cost("RERANK", "tribrid", queries * config.reranking.tribrid_reranker_topn, seconds)
+        if kind is JobKind.EVALUATE:
+            chars = min(config.indexing.passage_chars, config.reranking.rerank_input_snippet_chars)
+            query_chars = [len(query.text) for query in asked if query.has_positive]
+            arms = [arm for arm in params.get("arms", ()) if arm["kind"] == "cloud"]
+            return with_services(local, self.clouds.estimate(config.reranking, arms, query_chars, chars))
+        return local
 
     def local_cost(
         self, kind: Kind, model: str, units: int, compute_s: float, unit: Literal["pair", "query"] = "pair"

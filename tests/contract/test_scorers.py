@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,17 @@ import numpy as np
 import pytest
 
 import tiny
+from rerank_server import rerank_server, speaks
 from synthetic import candidates_of, passage_tokens, query_tokens, training_list
-from tribrid.config import Config
+from tribrid.cloud import Clouds
+from tribrid.config import Config, Environment
+from tribrid.corpus.prices import load_prices
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.models import ensure_export
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked
+from tribrid.store import Store
 from tribrid.training.train import TrainingInputs, train
 
 SNIPPET_CHARS = 200
@@ -48,7 +53,40 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return LearnedScorer("m1", LearnedReranker(made.folder))
 
 
-@pytest.fixture(params=["learned", "local"])
+def cloud(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    """Mode cloud against a real server that speaks the provider's form."""
+    folder = tmp_path_factory.mktemp("cloud")
+    store = Store.open(folder)
+    with rerank_server(speaks(provider)) as server:
+        named = {"reranker_cloud_provider": provider, "reranker_cloud_url": server.url, "reranker_cloud_model": "m"}
+        config = Config.model_validate({"reranking": {**named, "rerank_input_snippet_chars": SNIPPET_CHARS}}).reranking
+        clouds = Clouds(Environment.model_validate({"data_dir": folder}), store.spending, load_prices)
+        yield clouds.scorer("c", config, config)
+        clouds.close()
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def cohere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    yield from cloud("cohere", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def voyage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    yield from cloud("voyage", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def jina(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    yield from cloud("jina", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def tei(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    yield from cloud("tei", tmp_path_factory)
+
+
+@pytest.fixture(params=["learned", "local", "cohere", "voyage", "jina", "tei"])
 def scorer(request: pytest.FixtureRequest) -> Scorer:
     made: Scorer = request.getfixturevalue(request.param)
     return made
@@ -117,18 +155,22 @@ def test_threads_do_not_disturb_each_other(scorer: Scorer) -> None:
 
 
 def test_it_says_who_it_is(scorer: Scorer) -> None:
-    assert scorer.model_id in ("m1", "tiny")
+    assert scorer.model_id in ("m1", "tiny", "cohere/m", "voyage/m", "jina/m", "tei/m")
 
 
-def test_a_local_reranker_scores_a_pair_alone_as_among_others(local: Scorer) -> None:
-    reading = reading_of(20)
-    together = local.score(reading)
-    for i in (0, 7, 19):
+@pytest.mark.parametrize("name", ["local", "cohere", "tei"])
+def test_a_reranker_of_pairs_scores_one_alone_as_among_others(name: str, request: pytest.FixtureRequest) -> None:
+    scorer: Scorer = request.getfixturevalue(name)
+    reading = reading_of(70)
+    together = scorer.score(reading)
+    for i in (0, 33, 69):
         one = replace(reading, candidates=reading.candidates[i : i + 1], passages=reading.passages[i : i + 1])
-        np.testing.assert_allclose(local.score(one), together[i : i + 1], atol=1e-5)
+        np.testing.assert_allclose(scorer.score(one), together[i : i + 1], atol=1e-5)
 
 
-def test_a_local_reranker_reads_no_further_than_the_snippet(local: Scorer) -> None:
+@pytest.mark.parametrize("name", ["local", "cohere", "tei"])
+def test_a_reranker_of_pairs_reads_no_further_than_the_snippet(name: str, request: pytest.FixtureRequest) -> None:
+    scorer: Scorer = request.getfixturevalue(name)
     short = reading_of(4, text="a" * SNIPPET_CHARS)
     long = reading_of(4, text="a" * SNIPPET_CHARS + " and more")
-    np.testing.assert_array_equal(local.score(short), local.score(long))
+    np.testing.assert_array_equal(scorer.score(short), scorer.score(long))

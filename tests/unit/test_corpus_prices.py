@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tribrid
-from tribrid.corpus.prices import Price, Prices, load_prices
+from tribrid.corpus.prices import Price, Prices, load_prices, rerank_units
 from tribrid.errors import InvalidInput
 
 PER = 1_000_000
@@ -74,6 +74,17 @@ def test_reranking_is_counted_in_the_unit_it_is_billed_in() -> None:
     assert (searches["units"], searches["unit"]) == (4, "search")
     tokens = LISTED.estimate_rerank("r", query_chars=[40, 40], documents=10, document_chars=400, provider="b")
     assert (tokens["units"], tokens["unit"]) == ((2 * 10 * 40 + 2 * 10 * 400) // 4, "token")
+
+
+def test_a_long_document_counts_as_its_pieces_and_a_request_as_one_search_at_least() -> None:
+    assert rerank_units("search", 10, [100] * 100) == 1
+    assert rerank_units("search", 10, [100] * 101) == 2
+    assert rerank_units("search", 10, [980] * 50) == 1  # two pieces of 490 tokens beside the query
+    assert rerank_units("search", 10, [981] * 50) == 2
+    assert rerank_units("search", 5000, [250] * 100) == 1  # a longer query is cut
+    assert rerank_units("search", 10, [0] * 70, batch=32) == 3
+    assert rerank_units("token", 10, [100, 50]) == 170
+    assert rerank_units("search", 10, []) == 0
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,11 @@ _REFUSED_TYPES = ("multipart/", "application/x-www-form-urlencoded")
 
 
 class _StrictRequest(Request):
+    max_bytes = MAX_JSON_BYTES
+
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            self._body = await whole_body(self, MAX_JSON_BYTES)
+            self._body = await whole_body(self, self.max_bytes)
         return self._body
 
     async def json(self) -> Any:
@@ -44,16 +46,28 @@ class _StrictRequest(Request):
         return parse_json(raw) if len(raw) <= _PARSE_IN_LOOP_BYTES else await run_in_threadpool(parse_json, raw)
 
 
+class _LargeRequest(_StrictRequest):
+    max_bytes = MAX_JUDGMENTS_BYTES
+
+
 class JsonRoute(APIRoute):
     """A route whose body is small JSON: at most `MAX_JSON_BYTES`, read by `parse_json`."""
+
+    request_class: type[_StrictRequest] = _StrictRequest
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            return await handle(self.request_class(request.scope, request.receive))
 
         return strict
+
+
+class LargeJsonRoute(JsonRoute):
+    """The same for a body that may hold whole files as text: at most `MAX_JUDGMENTS_BYTES`."""
+
+    request_class = _LargeRequest
 
 
 async def whole_body(request: Request, max_bytes: int) -> bytes:

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
-from tribrid.api.limits import JsonRoute
+from tribrid.api.limits import JsonRoute, LargeJsonRoute
 from tribrid.api.openapi import answers
 from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, ReviewBody, TrainBody
 from tribrid.api.waiting import accepted, job_address, job_response, prefers_async
 from tribrid.types import Job, JobKind, Source, TripletStatus
 
 router = APIRouter(tags=["reranker"], route_class=JsonRoute)
+_with_runs = APIRouter(route_class=LargeJsonRoute)
 
 _STATUS = {"mode": "learning", "model_id": "5b1e", "loaded": True, "reason": None}
 _MINED = {"status": "succeeded", "job_id": "8c2d", "triplet_set_id": "1f9a", "pairs": 500, "triplets": 3312}
@@ -117,7 +118,7 @@ def _run_address(tribrid: Facade, job: Job) -> dict[str, Any]:
     }
 
 
-@router.post(
+@_with_runs.post(
     "/reranker/evaluate",
     summary="Measure before against after on the eval dataset",
     responses=answers("The report.", _REPORT),
@@ -126,9 +127,17 @@ def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
     """Comes after every training already queued for the corpus, and reports on what that made; `after` is null where no
     model was trained yet, and `before` then is the baseline. Answers when it is done; until then the body is white
     space. `"wait": false`: 202 and the job's address.
+
+    `arms` lets others take part: another engine by its TREC run file (up to 64 MiB in all), which is stored by its
+    hash, or another version of the model. `corpus_ids` asks whether the gain is the same on several corpora.
     """
-    job = tribrid.submit_evaluate(body.corpus_id, model_id=body.model_id)
+    first, *others = body.corpora
+    arms = [arm.model_dump(exclude_none=True) for arm in body.arms]
+    job = tribrid.submit_evaluate(first, model_id=body.model_id, corpus_ids=others, arms=arms)
     return job_response(request, tribrid, job, wait=body.wait)
+
+
+router.include_router(_with_runs)
 
 
 @router.get("/reranker/triplets", summary="What the last mining made, triplet by triplet")

@@ -7,9 +7,13 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from tribrid.app.arms import MAX_ARMS
 from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
+from tribrid.app.learning import MAX_CORPORA
 from tribrid.config import MiningConfig, TrainingConfig
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
+from tribrid.errors import InvalidInput
+from tribrid.scoring.dialects import Provider
 from tribrid.types import Mark, Signal, Source
 
 MAX_DELETED = 10_000
@@ -99,14 +103,57 @@ class ReviewBody(Body):
     )
 
 
-class EvaluateBody(Body):
-    """What to evaluate."""
+class ArmBody(Body):
+    """Something else that takes part: exactly one of `run`, `model_id` and `provider`."""
 
-    corpus_id: CorpusId
+    name: str = Field(min_length=1, max_length=64, description="Its row in the report.", examples=["solr"])
+    run: str | None = Field(
+        None, min_length=1, description="The text of a TREC run file: query_id Q0 doc_id rank score tag, a line each."
+    )
+    restrict: bool = Field(
+        False,
+        description="Judge only the run's order of the frozen candidates; default: the run as it is, with what it "
+        "retrieved itself.",
+    )
+    model_id: str | None = Field(
+        None, min_length=1, max_length=64, description="Another version of the corpus's models."
+    )
+    provider: Provider | None = Field(None, description="A rerank service: whose form of request it speaks.")
+    url: str | None = Field(
+        None,
+        max_length=1000,
+        description="Its address: reranking.reranker_cloud_url or one of TRIBRID_CLOUD_URLS. None: the provider's own.",
+    )
+    model: str | None = Field(None, min_length=1, max_length=200, description="The model it is asked for.")
+
+
+class EvaluateBody(Body):
+    """What to evaluate: `corpus_id`, or `corpus_ids`, of which the first is the one whose model may be promoted."""
+
+    corpus_id: CorpusId | None = None
+    corpus_ids: list[CorpusId] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CORPORA + 1,
+        description="Several corpora, each with its own eval dataset: is the gain the same on all?",
+    )
     model_id: str | None = Field(
         None, min_length=1, max_length=64, description="The model; default: what the last training made."
     )
+    arms: list[ArmBody] = Field([], max_length=MAX_ARMS, description="What else takes part, such as another engine.")
     wait: Wait = True
+
+    @property
+    def corpora(self) -> list[str]:
+        """The corpora that were named, the one whose model may be promoted first.
+
+        Raises:
+            InvalidInput: none was.
+        """
+        named = [*([self.corpus_id] if self.corpus_id else []), *(self.corpus_ids or [])]
+        if not named:
+            raise InvalidInput("corpus_id: This field of the body is required (or corpus_ids).", field="corpus_id")
+        return list(dict.fromkeys(named))
 
 
 class PromoteBody(Body):

@@ -14,7 +14,7 @@ from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound, InvalidInput
-from tribrid.evaluation.measures import recommend_primary
+from tribrid.evaluation.measures import primary_name, reported
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Document, Emit, JobKind, JudgedQuery
 from tribrid.workspace import Workspace
@@ -189,9 +189,9 @@ class Content:
         Raises:
             CorpusNotFound, InvalidInput.
         """
-        _check_queries(queries)
+        check_queries(queries)
         store = self.workspace.store
-        unknown = self._unknown_documents(corpus_id, queries)
+        unknown = unknown_documents(self.workspace, corpus_id, queries)
         store.judgments.put(corpus_id, queries, replace)
         asked = (
             [q.text for q in store.evalsets.current(corpus_id).queries] if store.evalsets.versions(corpus_id) else []
@@ -201,8 +201,8 @@ class Content:
         return {
             "corpus_id": corpus_id,
             **store.judgments.counts(corpus_id),
-            **_counted("unknown_documents", unknown),
-            **_counted("in_eval_dataset", overlap),
+            **counted("unknown_documents", unknown),
+            **counted("in_eval_dataset", overlap),
         }
 
     def judgments(self, corpus_id: str) -> dict[str, Any]:
@@ -212,49 +212,7 @@ class Content:
             CorpusNotFound.
         """
         self.workspace.store.corpora.get(corpus_id)
-        return {"corpus_id": corpus_id, "queries": _queries_view(self.workspace.store.judgments.list(corpus_id))}
-
-    def put_eval_dataset(self, corpus_id: str, queries: Sequence[JudgedQuery]) -> dict[str, Any]:
-        """Fix the judged queries that before and after are measured on. Other content is a new version.
-
-        Raises:
-            CorpusNotFound, InvalidInput: no query has a relevant document.
-        """
-        _check_queries(queries)
-        self.workspace.store.corpora.get(corpus_id)
-        chosen = self.workspace.config(corpus_id).evaluation.primary_measure
-        primary = chosen or recommend_primary(queries)
-        self.workspace.store.evalsets.put(corpus_id, queries, primary)
-        unknown = self._unknown_documents(corpus_id, queries)
-        return {**self._eval_facts(corpus_id), **_counted("unknown_documents", unknown)}
-
-    def eval_dataset(self, corpus_id: str) -> dict[str, Any]:
-        """The eval dataset in force.
-
-        Raises:
-            CorpusNotFound, NoEvalDataset.
-        """
-        self.workspace.store.corpora.get(corpus_id)
-        facts = self._eval_facts(corpus_id)
-        queries = self.workspace.store.evalsets.current(corpus_id).queries
-        return {**facts, "queries": _queries_view(queries), "query_count": len(queries)}
-
-    def _eval_facts(self, corpus_id: str) -> dict[str, Any]:
-        dataset = self.workspace.store.evalsets.current(corpus_id)
-        return {
-            "corpus_id": corpus_id,
-            "sha256": dataset.sha256,
-            "version": dataset.version,
-            "queries": len(dataset.queries),
-            "judgments": sum(len(query.judgments) for query in dataset.queries),
-            "without_positive": sum(not query.has_positive for query in dataset.queries),
-            "primary_measure": dataset.primary_measure,
-            "created_at": iso(dataset.created_us),
-        }
-
-    def _unknown_documents(self, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:
-        wanted = {doc_id for query in queries for doc_id in query.judgments}
-        return sorted(wanted - self.workspace.store.documents.exists(corpus_id, wanted))
+        return {"corpus_id": corpus_id, "queries": queries_view(self.workspace.store.judgments.list(corpus_id))}
 
     def config(self, corpus_id: str | None = None) -> dict[str, Any]:
         """Every setting: its value, where it came from, its default and what it means.
@@ -295,6 +253,7 @@ class Content:
                 raise InvalidInput(f"{section}: must be an object of settings, or null.", setting=section)
         setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
         checked = check_overrides(setting)
+        check_measures(checked)
         defaults = Config().model_dump(mode="json")
         removed = {s: None if f is None else {n: None for n, v in f.items() if v is None} for s, f in overrides.items()}
         for section, fields in removed.items():
@@ -306,15 +265,43 @@ class Content:
         return self.config(corpus_id)
 
 
-def _counted(name: str, ids: Sequence[str]) -> dict[str, Any]:
+def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a setting that names a measure which there is not.
+
+    Raises:
+        InvalidInput: names the setting and the measure.
+    """
+    named = overrides.get("evaluation", {})
+    try:
+        reported(*named.get("measures", ()))
+        if named.get("primary_measure"):
+            primary_name(named["primary_measure"])
+    except InvalidInput as error:
+        raise InvalidInput(f"evaluation: {error.detail}", **error.facts) from None
+
+
+def unknown_documents(ws: Workspace, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:
+    """The judged documents that the corpus lacks, by doc_id."""
+    wanted = {doc_id for query in queries for doc_id in query.judgments}
+    return sorted(wanted - ws.store.documents.exists(corpus_id, wanted))
+
+
+def counted(name: str, ids: Sequence[str]) -> dict[str, Any]:
+    """The first few ids, and how many there are."""
     return {name: list(ids[:NAMED]), f"{name}_total": len(ids)}
 
 
-def _queries_view(queries: Iterable[JudgedQuery]) -> list[dict[str, Any]]:
+def queries_view(queries: Iterable[JudgedQuery]) -> list[dict[str, Any]]:
+    """Judged queries as they can be put back."""
     return [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
 
 
-def _check_queries(queries: Sequence[JudgedQuery]) -> None:
+def check_queries(queries: Sequence[JudgedQuery]) -> None:
+    """Refuse a set of judged queries that is empty or holds a text that nobody can take.
+
+    Raises:
+        InvalidInput.
+    """
     if not queries:
         raise InvalidInput("There is no query in the request.")
     for query in queries:

@@ -42,6 +42,7 @@ def diagnose(workspace: Workspace, supervisor: Supervisor) -> list[dict[str, Any
         ("index and search", True, _search),
         ("worker", True, _worker),
         ("training packages", False, _training),
+        ("rerank service", False, _cloud),
     ]
     return [_run(machine, name, needed, check) for name, needed, check in checks]
 
@@ -82,6 +83,8 @@ def _search(machine: _Machine) -> str:
         fresh = Workspace(elsewhere)
         try:
             fresh.share_encoders(machine.workspace)
+            # Whatever serves here: a rerank service would be paid for this question.
+            fresh.store.settings.patch("", {"reranking": {"reranker_mode": "none"}})
             fresh.store.corpora.create("doctor", "")
             fresh.store.documents.upsert("doctor", _DOCUMENTS)
             pipeline.index(fresh, "doctor", quiet)
@@ -110,3 +113,14 @@ def _training(_machine: _Machine) -> str:
     if missing:
         raise OSError(f"training needs {', '.join(missing)}: pip install 'tribrid[train]'")
     return "installed"
+
+
+def _cloud(machine: _Machine) -> str:
+    """Ask each service that serves a question that costs nothing: whether it is there, and takes the key."""
+    ws = machine.workspace
+    everywhere = ws.config().reranking
+    corpora = [ws.config(row.corpus_id).reranking for row in ws.store.corpora.list()]
+    serving = {config: None for config in [everywhere, *corpora] if config.reranker_mode == "cloud"}
+    if not serving:
+        return f"not used: reranking.reranker_mode is {everywhere.reranker_mode}"
+    return "; ".join(dict.fromkeys(ws.clouds.probe(config, everywhere) for config in serving))

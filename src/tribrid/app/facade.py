@@ -11,11 +11,12 @@ from typing import Any
 from tribrid import __version__, pipeline
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
+from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
-from tribrid.app.views import search_view
+from tribrid.app.views import iso, search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import InvalidInput, TribridError
@@ -28,7 +29,7 @@ MAX_QUERY_CHARS = 100_000
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
 
 
-class Tribrid(Content, Learning, Registry):
+class Tribrid(Content, EvalDatasets, Learning, Registry):
     """The whole loop on one data folder. Safe for threads; close it, or use it in a `with`."""
 
     def __init__(self, data_dir: str | Path | None = None, *, environment: Environment | None = None) -> None:
@@ -143,9 +144,26 @@ class Tribrid(Content, Learning, Registry):
             scorer = self.workspace.scorer(corpus_id or "", config)
         except TribridError as error:
             return {**out, "reason": error.detail, "problem": error.code}
+        if mode == "cloud":
+            return {
+                **out,
+                **self._cloud_status(corpus_id or "", config),
+                "model_id": scorer.model_id if scorer else None,
+            }
         if scorer is None:
             return {**out, "reason": "no model has been promoted for this corpus yet; the fused order is served"}
         return {**out, "model_id": scorer.model_id, "loaded": True}
+
+    def _cloud_status(self, corpus_id: str, config: Config) -> dict[str, Any]:
+        """Whom mode cloud asks, and why it would not; nothing is sent."""
+        found = self.workspace.clouds.status(corpus_id, config.reranking, self.workspace.config().reranking)
+        failure, spent = found["last_failure"], [b for b in found["budgets"] if b["left_usd"] <= 0]
+        if failure is not None:
+            found["last_failure"] = {"at": iso(failure["at_us"]), "detail": failure["detail"]}
+        reason = found["pause"]["why"] if found["pause"] else None
+        if spent:
+            reason = f"the budget of ${spent[0]['usd']:g} ({spent[0]['period']}) is spent; the fused order is served"
+        return {"loaded": True, "reason": reason, "cloud": found}
 
     def readiness(self, corpus_id: str) -> dict[str, Any]:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds.
@@ -164,6 +182,7 @@ class Tribrid(Content, Learning, Registry):
             "python": platform.python_version(),
             "backends": {name: _installed(name) for name in _BACKENDS},
             "modes": ["none", "local", "learning", "cloud"],
+            "cloud": self.workspace.clouds.info(),
             "model": "blend of first-stage scores, token interaction, lexical and memory features (linear model and "
             "LambdaMART), with a cross-encoder where it helps on held-out queries",
             "limits": {"top_k": MAX_TOP_K, "query_chars": MAX_QUERY_CHARS},

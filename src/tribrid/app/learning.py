@@ -6,17 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tribrid import jobs
+from tribrid.app.arms import prepared, require_model
+from tribrid.app.content import check_measures
 from tribrid.app.views import job_view
 from tribrid.asking import check as check_generation
 from tribrid.comparing import refuse_leakage
 from tribrid.config import with_params
-from tribrid.errors import Cancelled, Failed, InvalidInput, ModelNotFound, NoDocuments, NoTriplets
+from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
 from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace import NO_PARAMS, Workspace
 
 Watch = Callable[[Event], None]
+MAX_CORPORA = 20
+"""Other corpora that one evaluation looks at."""
 
 
 class Learning:
@@ -68,25 +72,46 @@ class Learning:
             refuse_leakage(self.workspace, corpus_id, store.triplets.load(latest.triplet_set_id))
         return self._submit(JobKind.TRAIN, corpus_id, dict(hyperparameters or {}))
 
-    def submit_evaluate(self, corpus_id: str, *, model_id: str | None = None) -> Job:
-        """Queue an evaluation, behind every training already queued.
+    def submit_evaluate(
+        self,
+        corpus_id: str,
+        *,
+        model_id: str | None = None,
+        corpus_ids: Sequence[str] = (),
+        arms: Sequence[Mapping[str, Any]] = (),
+    ) -> Job:
+        """Queue an evaluation, behind every training already queued for the corpus.
 
         Args:
             model_id: the version to evaluate; None for the one that the latest training made.
+            corpus_ids: other corpora on which the change is looked at too, each with its own eval dataset and its own
+                newest model (one without a model: with this corpus's). Only this corpus's model can be promoted.
+            arms: what else takes part, by name: a TREC run (`run`, `restrict`), another version (`model_id`), or a
+                rerank service that the operator allows (`provider`, `url`, `model`).
 
         Raises:
-            CorpusNotFound, NoDocuments, NoEvalDataset, ModelNotFound.
+            CorpusNotFound, NoDocuments, NoEvalDataset, ModelNotFound, InvalidInput.
+            ModelUnavailable: mode cloud serves, and cannot be asked.
+            BudgetSpent: the services asked would cost more than is left.
         """
-        self._require_documents(corpus_id)
-        self.workspace.store.evalsets.current(corpus_id)
+        others = [name for name in dict.fromkeys(corpus_ids) if name != corpus_id]
+        if len(others) > MAX_CORPORA:
+            raise InvalidInput(f"corpus_ids: at most {MAX_CORPORA} beside the first.", corpora=len(others))
+        for name in (corpus_id, *others):
+            self._require_documents(name)
+            self.workspace.store.evalsets.current(name)
+        check_measures(self.workspace.config(corpus_id).model_dump(mode="json"))
         if model_id is not None:
-            owner = self.workspace.store.models.get(model_id).corpus_id
-            if owner != corpus_id:
-                raise ModelNotFound(f"Corpus {corpus_id!r} has no model {model_id!r}.", model_id=model_id)
+            require_model(self.workspace, corpus_id, model_id)
         pending = self.workspace.store.jobs.pending(corpus_id, JobKind.TRAIN)
-        params = {"model_id": model_id} if model_id else {}
+        params: dict[str, Any] = {"model_id": model_id} if model_id else {}
         if pending and not model_id:
             params["run_id"] = pending[-1].job_id
+        if others:
+            params["corpus_ids"] = others
+        if arms:
+            params["arms"] = prepared(self.workspace, corpus_id, arms)
+        self.workspace.check_services(corpus_id, params)
         return self._submit(JobKind.EVALUATE, corpus_id, params)
 
     def mine(
@@ -112,13 +137,22 @@ class Learning:
         """
         return self._finished(self.submit_train(corpus_id, hyperparameters), on_event)
 
-    def evaluate(self, corpus_id: str, *, model_id: str | None = None, on_event: Watch | None = None) -> dict[str, Any]:
-        """Measure before and after, promote if it won, and return the report.
+    def evaluate(
+        self,
+        corpus_id: str,
+        *,
+        model_id: str | None = None,
+        corpus_ids: Sequence[str] = (),
+        arms: Sequence[Mapping[str, Any]] = (),
+        on_event: Watch | None = None,
+    ) -> dict[str, Any]:
+        """Measure before and after, promote if it won, and return the report. Arguments: see submit_evaluate.
 
         Raises:
             As submit_evaluate. Failed: the job failed.
         """
-        return self._finished(self.submit_evaluate(corpus_id, model_id=model_id), on_event)
+        job = self.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=corpus_ids, arms=arms)
+        return self._finished(job, on_event)
 
     def wait(self, job_id: str, *, timeout_s: float | None = None, on_event: Watch | None = None) -> Job:
         """The job as it ended, or as it stands after `timeout_s`.

@@ -12,12 +12,26 @@ from typing import Annotated, Literal
 import typer
 
 from tribrid.cli.command import Session, command
+from tribrid.cli.evalset import evalset
 
 SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
 
 Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="The corpus's id.")]
 ToStdin = "`-` reads standard input."
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue the job and return; a running server works on it.")]
+
+Also = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CORPUS", help="Another corpus: is the gain the same there? Can be given again."),
+]
+Arm = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=RUN",
+        help="Another engine by its TREC run file, judged as it is; NAME=order:RUN judges only its order of the "
+        "candidates; NAME=model:MODEL_ID is another version. Can be given again.",
+    ),
+]
 
 
 def declare(app: typer.Typer) -> None:
@@ -158,20 +172,6 @@ def judgments(
     feeding.judgments(session, corpus, feeding.Judged(queries, qrels, file), replace=replace)
 
 
-def evalset(
-    session: Session,
-    corpus: Corpus,
-    *,
-    queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl.")] = None,
-    qrels: Annotated[Path | None, typer.Option(help="Their judgments: TREC or BEIR qrels.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Or both in one JSON file, as the HTTP route takes them.")] = None,
-) -> None:
-    """Fix the eval dataset that before and after are measured on, or show it."""
-    from tribrid.cli import feeding
-
-    feeding.evalset(session, corpus, feeding.Judged(queries, qrels, file))
-
-
 def mine(
     session: Session,
     corpus: Corpus,
@@ -214,12 +214,15 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="A model_id. Default: the newest.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the report as a web page.")] = None,
     gate: Annotated[bool, typer.Option("--gate", help="Exit code 1 unless the verdict is to promote.")] = False,
+    also: Also = None,
+    arm: Arm = None,
     no_wait: NoWait = False,
 ) -> None:
     """Measure before against after on the eval dataset, and promote what is better for certain."""
     from tribrid.cli import learning
 
-    learning.evaluate(session, corpus, model_id=model, html=html, gate=gate, wait=not no_wait)
+    company = learning.Company(also or [], arm or [])
+    learning.evaluate(session, corpus, model_id=model, html=html, gate=gate, wait=not no_wait, company=company)
 
 
 def readiness(session: Session, corpus: Corpus) -> None:

@@ -1,4 +1,4 @@
-"""The commands that put something in: documents, judgments, the eval dataset, logs."""
+"""The commands that put something in: documents, judgments, logs. The eval dataset: evalsets.py."""
 
 from __future__ import annotations
 
@@ -112,11 +112,16 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     if path == STDIN:
         return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
     if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
-        return parse_records(opened.enter_context(_open(path)), max_document_chars=max_chars)
+        return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
     return read_folder(Path(path), max_document_chars=max_chars)
 
 
-def _open(path: str | Path) -> BinaryIO:
+def open_file(path: str | Path) -> BinaryIO:
+    """The file, to read.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
     try:
         return Path(path).open("rb")
     except (OSError, ValueError) as error:
@@ -204,7 +209,7 @@ def import_logs(
         NoDocuments: clicks, and no documents.
     """
     with library(session) as tribrid, ExitStack() as opened:
-        streams = [sys.stdin.buffer if name == STDIN else opened.enter_context(_open(name)) for name in files]
+        streams = [sys.stdin.buffer if name == STDIN else opened.enter_context(open_file(name)) for name in files]
         with gauge(session.terminal.err, "Importing") as shown:
 
             def emit(kind: EventType, data: Mapping[str, Any]) -> None:
@@ -268,22 +273,7 @@ def judgments(session: Session, corpus_id: str, judged: Judged, *, replace: bool
             session.terminal.result(stored, facts(counts))
             return
         answer = tribrid.put_judgments(corpus_id, _judged(judged), replace=replace)
-    session.terminal.result(answer, *_stored(answer))
-
-
-def evalset(session: Session, corpus_id: str, judged: Judged) -> None:
-    """Fix the eval dataset, or show it; see `tribrid evalset --help`.
-
-    Raises:
-        InvalidInput: the files do not give judged queries; nothing was stored.
-    """
-    with library(session) as tribrid:
-        if any(judged):
-            answer = tribrid.put_eval_dataset(corpus_id, _judged(judged))
-            session.terminal.result(answer, *_stored(answer))
-            return
-        dataset = tribrid.eval_dataset(corpus_id)
-    session.terminal.result(dataset, *_stored({**dataset, "queries": len(dataset["queries"])}))
+    session.terminal.result(answer, *stored_view(answer))
 
 
 def _judged(source: Judged) -> list[JudgedQuery]:
@@ -293,20 +283,25 @@ def _judged(source: Judged) -> list[JudgedQuery]:
         return _from_json(source.file)
     if source.queries is None or source.qrels is None:
         raise InvalidInput("Qrels name queries by id alone: give both --queries and --qrels.")
-    with _open(source.queries) as stream:
+    with open_file(source.queries) as stream:
         texts = parse_queries(stream)
-    return judged_queries(texts, parse_qrels(_text(source.qrels)))
+    return judged_queries(texts, parse_qrels(text_of(source.qrels)))
 
 
 def _from_json(path: Path) -> list[JudgedQuery]:
     try:
-        return parse_judged_queries(json.loads(_text(path)))
+        return parse_judged_queries(json.loads(text_of(path)))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not valid JSON: {error}.", path=str(path)) from None
 
 
-def _text(path: Path) -> str:
-    with _open(path) as stream:
+def text_of(path: Path) -> str:
+    """The file's text.
+
+    Raises:
+        InvalidInput: it cannot be read, or is no UTF-8.
+    """
+    with open_file(path) as stream:
         try:
             return stream.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -315,7 +310,8 @@ def _text(path: Path) -> str:
             raise InvalidInput(f"The file {str(path)!r} cannot be read: {error.strerror}.", path=str(path)) from None
 
 
-def _stored(answer: Mapping[str, Any]) -> Iterator[RenderableType]:
+def stored_view(answer: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What was stored of judged queries, and what is odd about it."""
     in_eval, unknown = answer.get("in_eval_dataset_total", 0), answer.get("unknown_documents_total", 0)
     yield facts(
         {

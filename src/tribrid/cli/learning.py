@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tribrid.app import Tribrid
 from tribrid.cli.command import Session
+from tribrid.cli.feeding import text_of
 from tribrid.cli.following import follow
 from tribrid.cli.library import library
 from tribrid.cli.reports import cost_line, report_view
@@ -54,8 +55,36 @@ def train(session: Session, corpus_id: str, named: Mapping[str, Any], settings: 
     )
 
 
+class Company(NamedTuple):
+    """Who else takes part in an evaluation: other corpora, and arms as NAME=RUN."""
+
+    corpus_ids: Sequence[str] = ()
+    arms: Sequence[str] = ()
+
+
+def _arm(text: str) -> dict[str, Any]:
+    """NAME=RUN, NAME=order:RUN or NAME=model:MODEL_ID as the library takes it.
+
+    Raises:
+        InvalidInput: it is none of these, or the run cannot be read.
+    """
+    name, value = assignment(text)
+    kind, _, rest = value.partition(":")
+    if kind == "model":
+        return {"name": name, "model_id": rest}
+    restrict = kind == "order"
+    return {"name": name, "run": text_of(Path(rest if restrict else value)), "restrict": restrict}
+
+
 def evaluate(
-    session: Session, corpus_id: str, *, model_id: str | None, html: Path | None, gate: bool, wait: bool
+    session: Session,
+    corpus_id: str,
+    *,
+    model_id: str | None,
+    html: Path | None,
+    gate: bool,
+    wait: bool,
+    company: Company,
 ) -> None:
     """Evaluate; see `tribrid evaluate --help`.
 
@@ -67,9 +96,10 @@ def evaluate(
         raise InvalidInput("--html and --gate need the report: leave out --no-wait.")
     if html is not None and not html.absolute().parent.is_dir():
         raise InvalidInput(f"There is no folder {str(html.absolute().parent)!r} to write the page to.", path=str(html))
+    arms = [_arm(text) for text in company.arms]
     done = _job(
         session,
-        lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id),
+        lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=company.corpus_ids, arms=arms),
         lambda report: [report_view(report)],
         wait=wait,
         then=lambda tribrid, report: _write_page(session, tribrid, report, html),

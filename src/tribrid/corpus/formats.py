@@ -89,7 +89,7 @@ def _is_header(columns: list[str]) -> bool:
 def _judgment(number: int, columns: list[str]) -> tuple[str, str, int]:
     if len(columns) not in _COLUMNS:
         raise _fault(f"line {number} has {len(columns)} columns, not 3 (query, document, grade) or 4 (TREC)")
-    grade = _grade(columns[-1])
+    grade = parse_grade(columns[-1])
     if grade is None:
         raise _fault(f"line {number}: the grade is not a whole number from -{MAX_GRADE:,} to {MAX_GRADE:,}")
     query_id, doc_id = columns[0], columns[-2]
@@ -219,7 +219,7 @@ def _id_and_text(record: Mapping[str, Any], where: str, given_id: object) -> tup
     return query_id, text
 
 
-def _grade(text: str) -> int | None:
+def parse_grade(text: str) -> int | None:
     """A grade as TREC ("2") or a spreadsheet ("2.0") writes it; None if it is no whole number in bounds."""
     digits = text.removesuffix(".0").removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(MAX_GRADE)):

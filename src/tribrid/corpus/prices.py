@@ -20,12 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tribrid.errors import InvalidInput, Unavailable
 
 Kind = Literal["RERANK", "EMB", "GEN"]
+Unit = Literal["token", "search"]
 LOCAL = "local"
 
 # Rule of thumb of the providers for English: a token is about four characters.
 CHARS_PER_TOKEN = 4
-# Rerank services that bill by search count each hundred documents as one.
+# Rerank services that bill by search count each hundred documents as one, and each of the pieces that a long document
+# is cut into, of about this many tokens with the query, as a document of its own.
 DOCUMENTS_PER_SEARCH = 100
+PIECE_TOKENS = 500
+# A longer query is cut, so that each piece has room for the document.
+MOST_QUERY_TOKENS = PIECE_TOKENS // 2
 
 _FILE = "models.json"
 
@@ -38,7 +43,7 @@ class Price(BaseModel):
     kind: Kind
     provider: Annotated[str, Field(min_length=1, max_length=100)]
     model: Annotated[str, Field(min_length=1, max_length=1000)]
-    unit: Literal["token", "search"]
+    unit: Unit
     per: Annotated[int, Field(ge=1)]
     usd: Annotated[float, Field(ge=0)]
     usd_output: Annotated[float, Field(ge=0)] | None = None
@@ -110,11 +115,9 @@ class Prices:
         documents: int,
         document_chars: int,
         provider: str | None = None,
+        batch: int | None = None,
     ) -> dict[str, Any]:
-        """What reranking costs before it is done, in the unit the model's price is in.
-
-        A service that bills by search counts one for each query and hundred documents, one that bills by token
-        the query once for each document and the documents.
+        """What reranking costs before it is done, in the unit the model's price is in (see `rerank_units`).
 
         Args:
             model: its name in the list.
@@ -122,14 +125,40 @@ class Prices:
             documents: candidates of each query.
             document_chars: length of a candidate, characters.
             provider: as for `estimate`.
+            batch: documents in a request; None: all in one.
         """
         price = self.find("RERANK", model, provider)
-        if price is not None and price.unit == "search":
-            units = len(query_chars) * math.ceil(documents / DOCUMENTS_PER_SEARCH)
-        else:
-            chars = documents * (sum(query_chars) + len(query_chars) * document_chars)
-            units = math.ceil(chars / CHARS_PER_TOKEN)
+        tokens = math.ceil(document_chars / CHARS_PER_TOKEN)
+        units = sum(
+            rerank_units(
+                price.unit if price else "token", math.ceil(chars / CHARS_PER_TOKEN), [tokens] * documents, batch=batch
+            )
+            for chars in query_chars
+        )
         return self.estimate("RERANK", model, units, provider=provider)
+
+
+def rerank_units(unit: Unit, query_tokens: int, document_tokens: Sequence[int], *, batch: int | None = None) -> int:
+    """What a service counts for reranking these documents for one query.
+
+    By search: each request's documents in hundreds, long ones as their pieces. By token: the query once for each
+    document, and the documents.
+
+    Args:
+        unit: what the price is for.
+        query_tokens: length of the query, tokens.
+        document_tokens: length of each document, tokens.
+        batch: documents in a request; None: all in one.
+
+    References: cohere.com/pricing, docs.pinecone.io/models/cohere-rerank-4-fast, docs.voyageai.com/docs/pricing.
+    """
+    if unit == "token":
+        return query_tokens * len(document_tokens) + sum(document_tokens)
+    room = PIECE_TOKENS - min(query_tokens, MOST_QUERY_TOKENS)
+    pieces = [max(1, math.ceil(tokens / room)) for tokens in document_tokens]
+    size = batch or max(1, len(pieces))
+    requests = [pieces[start : start + size] for start in range(0, len(pieces), size)]
+    return sum(math.ceil(sum(request) / DOCUMENTS_PER_SEARCH) for request in requests)
 
 
 def load_prices(path: Path | None = None) -> Prices:

@@ -13,7 +13,7 @@ from tribrid.errors import TribridError
 from tribrid.evaluation.report import FrozenCandidates
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
 from tribrid.scoring.scorer import Scorer, ranked
-from tribrid.types import ScoredDoc
+from tribrid.types import ScoredDoc, rank_order
 
 Readings = Mapping[str, Reading]
 """query_id → what a reranker reads of it."""
@@ -32,8 +32,27 @@ class Arms:
 def freeze(readings: Readings, depth: int) -> FrozenCandidates:
     """The candidate lists by hash, before any model sees them."""
     doc_ids = {query_id: [c.doc_id for c in reading.candidates] for query_id, reading in readings.items()}
+    return FrozenCandidates(depth, candidates_sha(doc_ids), doc_ids)
+
+
+def candidates_sha(doc_ids: Mapping[str, Sequence[str]]) -> str:
+    """sha256 of candidate lists, query_id → doc_ids best first, as canonical JSON."""
     text = json.dumps(doc_ids, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return FrozenCandidates(depth, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), doc_ids)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def restricted(run: Mapping[str, Sequence[ScoredDoc]], candidates: FrozenCandidates) -> dict[str, list[ScoredDoc]]:
+    """The frozen candidates in the order of another engine's run; those it did not return come last, as they were
+    retrieved. Says what its order is worth, where the run as it is also says what its retrieval is worth.
+    """
+    found = {}
+    for query_id, doc_ids in candidates.doc_ids.items():
+        theirs = [doc.doc_id for doc in rank_order(run.get(query_id, ()))]
+        ours = set(doc_ids)
+        known = dict.fromkeys(doc_id for doc_id in theirs if doc_id in ours)
+        order = list(known | dict.fromkeys(doc_ids))
+        found[query_id] = [ScoredDoc(doc_id, float(len(order) - at)) for at, doc_id in enumerate(order)]
+    return found
 
 
 def retrieval_arm(readings: Readings) -> dict[str, list[ScoredDoc]]:

@@ -16,7 +16,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ class Delta:
     """after - before over the same queries.
 
     `ci95` is the 95 % interval of the mean, whatever `confidence` is; `ci` is the one at `confidence`, which the
-    gate reads. `p_value` is two-sided. `wins`, `losses` and `ties` count queries.
+    gate reads. `p_value` is two-sided; `p_holm` is the same, corrected for the family it was looked at with (None: it
+    was looked at alone). `wins`, `losses` and `ties` count queries.
     """
 
     mean: float
@@ -54,6 +55,7 @@ class Delta:
     ties: int
     ci: tuple[float, float]
     confidence: float
+    p_holm: float | None = None
 
     @property
     def queries(self) -> int:
@@ -69,6 +71,7 @@ class Delta:
             "ties": self.ties,
             "ci": list(self.ci),
             "confidence": self.confidence,
+            **({} if self.p_holm is None else {"p_holm": self.p_holm}),
         }
 
 
@@ -119,6 +122,36 @@ def deltas(differences: Matrix, *, resamples: int, confidence: float, seed: int)
             )
         )
     return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for having looked at all of them: the chance of one false alarm in the family stays what it
+    is for one alone, however they depend on each other.
+
+    References: Holm (1979), A simple sequentially rejective multiple test procedure.
+    """
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for done, number in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        highest = max(highest, min(1.0, (len(p_values) - done) * p_values[number]))
+        corrected[number] = highest
+    return corrected
+
+
+def adjusted(family: Sequence[Delta]) -> list[Delta]:
+    """The same changes, each with its `p_holm` within this family."""
+    corrected = holm([delta.p_value for delta in family])
+    return [replace(delta, p_holm=value) for delta, value in zip(family, corrected, strict=True)]
+
+
+def resampled_means(values: Matrix, *, resamples: int, seed: int) -> Matrix:
+    """Column means over queries drawn with replacement: shape (resamples, columns).
+
+    Raises:
+        EvaluationFailed, InvalidInput: as `deltas`.
+    """
+    _check(values, resamples)
+    return _bootstrap_means(values, resamples, seed)
 
 
 def intervals(values: Matrix, *, levels: Sequence[float], resamples: int, seed: int) -> Matrix:

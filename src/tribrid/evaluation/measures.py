@@ -1,4 +1,4 @@
-"""What a ranking is worth: seven measures a query, in trec_eval's numbers, by ir_measures.
+"""What a ranking is worth, in trec_eval's numbers, by ir_measures: seven measures of every report, any other by name.
 
 A run's own scores never reach a provider. Two reasons, both read in their sources: pytrec_eval keeps scores as
 float32, so orders that float64 can tell apart become ties there; and it breaks ties by doc_id descending, where
@@ -12,11 +12,14 @@ excluded here and counted in the report. The ideal order is that of all judgment
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 
 import ir_measures
-from ir_measures import AP, RR, Judged, R, nDCG
+from ir_measures import Measure, nDCG
 
 from tribrid.errors import EvaluationFailed, InvalidInput
 from tribrid.types import JudgedQuery, ScoredDoc, rank_order
@@ -38,39 +41,129 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "judged@10": "Judged@10",
     }
 )
-"""Report key → the field's name, as ir_measures writes it."""
+"""The measures of every report: report key → the field's name, as ir_measures writes it."""
 
-QUALITY = tuple(key for key in MEASURES if key != "judged@10")
-"""Measures in which more is better. Judged@10 only says how much of the top 10 anyone has judged."""
+MAX_NAME_CHARS = 100
+_MAX_CUTOFF = 100_000
+_MAX_EXPONENT = 20
+"""Highest grade of an exponential gain: 2^20 - 1 is about the highest grade of all, and trec_eval counts up to it."""
+_NAME = re.compile(r"([^\W\d]\w*)([\w(){}:=,.\-'@]*)")
+_HEADS = {name.lower(): name for name in ir_measures.measures.registry}
+_KEY_HEADS = {"RR": "mrr", "R": "recall", "AP": "map", "P": "precision"}
+_COUNTS = frozenset({"NumQ", "NumRel", "NumRet"})
+# Read to the cutoff and no further, and written in Python: they are handed no more than that.
+_SHALLOW = frozenset({"RR", "Judged"})
 
-_BY_KEY = {
-    "mrr@10": RR @ 10,
-    "recall@5": R @ 5,
-    "recall@10": R @ 10,
-    "recall@20": R @ 20,
-    "ndcg@10": nDCG @ 10,
-    "map": AP,
-    "judged@10": Judged @ 10,
-}
-_KEYS = {str(measure): key for key, measure in _BY_KEY.items()}
-
-# Named, so that a provider someone happens to have installed (cwl_eval, ranx) never changes the numbers.
+# Named, so that a provider someone happens to have installed (cwl_eval, ranx) never changes the numbers. Left out of
+# ir_measures' own: accuracy, which divides by zero where nothing irrelevant was found; gdeval, a Perl program that
+# rounds to five digits (its nDCG is computed here, from the same gains).
 _PROVIDERS = ir_measures.providers.FallbackProvider(  # type: ignore[no-untyped-call]
-    [ir_measures.pytrec_eval, ir_measures.judged, ir_measures.msmarco]
+    [ir_measures.pytrec_eval, ir_measures.judged, ir_measures.msmarco, ir_measures.compat]
 )
+
+
+def measure_name(measure: str) -> str:
+    """The one name of a measure: `ndcg@10`, `NDCG@10` and `nDCG@10` are nDCG@10, `mrr@10` is RR@10.
+
+    Raises:
+        InvalidInput: ir_measures knows no such measure, or its parameters are wrong; names it.
+    """
+    return str(_parsed(measure))
 
 
 def report_key(measure: str) -> str:
     """The key a report files a measure under: "nDCG@10" → "ndcg@10"; a key is returned as it is.
 
     Raises:
-        InvalidInput: no such measure; lists those there are.
+        InvalidInput: as `measure_name`.
     """
-    key = _KEYS.get(measure, measure)
-    if key not in MEASURES:
-        names = ", ".join(MEASURES.values())
-        raise InvalidInput(f"There is no measure {measure!r}. There are: {names}.", measure=measure)
-    return key
+    found = _parsed(measure)
+    name = str(found)
+    head, rest = name[: len(found.NAME or "")], name[len(found.NAME or "") :]
+    # A path through a report's rows is split at dots.
+    return _KEY_HEADS.get(head, head.lower()) + re.sub(r"[^\w@]+", "-", rest).replace("-@", "@").rstrip("-")
+
+
+def reported(*more: str) -> dict[str, str]:
+    """Report key → name: the seven of every report, then these.
+
+    Raises:
+        InvalidInput: as `measure_name`.
+    """
+    return {**MEASURES, **{report_key(measure): measure_name(measure) for measure in more}}
+
+
+def is_quality(key: str) -> bool:
+    """Whether more is better. Judged@k only says how much of the top k anyone has judged."""
+    return not key.startswith("judged")
+
+
+def primary_name(measure: str) -> str:
+    """The name of a measure that decides.
+
+    Raises:
+        InvalidInput: as `measure_name`, or more of it is not better.
+    """
+    name = measure_name(measure)
+    if not is_quality(report_key(name)):
+        raise InvalidInput(
+            f"{name} says how much was judged, not how good a ranking is: it cannot decide.", measure=measure
+        )
+    return name
+
+
+@lru_cache(maxsize=1024)
+def _parsed(measure: str) -> Measure:
+    """The measure of a name, with its parameters checked and a provider for it."""
+    head, rest = _split(measure)
+    try:
+        found = ir_measures.parse_measure(_HEADS[head.lower()] + rest)
+        found.validate_params()
+        known = _PROVIDERS.supports(_calculable(found, 1))
+    except (ValueError, TypeError, AssertionError, NameError, RecursionError) as error:
+        raise _no_measure(measure, re.sub(r"=<object object at \w+>", " is missing", str(error))) from None
+    if not known or found.NAME in _COUNTS:
+        why = "it counts, and is no share" if found.NAME in _COUNTS else "its numbers are not trec_eval's"
+        raise _no_measure(measure, f"ir_measures knows {found}, but it is not reported here: {why}")
+    _check_bounds(measure, found)
+    return found
+
+
+def _check_bounds(measure: str, found: Measure) -> None:
+    """Refuse numbers that mean nothing, and gains for which trec_eval, which counts up to them, takes all memory."""
+    for name in ("cutoff", "rel"):
+        value = found.params.get(name, 1)
+        if type(value) is not int or not 1 <= value <= _MAX_CUTOFF:
+            raise _no_measure(measure, f"{name} is {value}, not 1 to {_MAX_CUTOFF:,}")
+    gains = [number for pair in found.params.get("gains", {}).items() for number in pair]
+    if not all(type(number) is int and abs(number) <= 2**_MAX_EXPONENT for number in gains):
+        raise _no_measure(measure, f"gains are whole numbers up to {2**_MAX_EXPONENT:,}")
+
+
+def _split(measure: str) -> tuple[str, str]:
+    matched = _NAME.fullmatch(measure) if len(measure) <= MAX_NAME_CHARS else None
+    if matched is None or matched[1].lower() not in _HEADS:
+        raise _no_measure(measure, "")
+    return matched[1], matched[2]
+
+
+def _no_measure(measure: str, why: str) -> InvalidInput:
+    because = f" ({why})" if why else ""
+    return InvalidInput(
+        f"There is no measure {measure[:MAX_NAME_CHARS]!r}{because}. Measures have ir_measures' names: nDCG@10, RR@10, "
+        "R@20, AP, P@5, Success@1, Judged@10, AP(rel=2), nDCG(dcg='exp-log2')@10 and so on.",
+        measure=measure[:MAX_NAME_CHARS],
+    )
+
+
+def _calculable(measure: Measure, max_grade: int) -> Measure:
+    """The same measure as pytrec_eval can calculate it: exponential gains become gains by grade."""
+    if measure.NAME != nDCG.NAME or measure.params.get("dcg", "log2") == "log2":
+        return measure
+    if max_grade > _MAX_EXPONENT:
+        raise EvaluationFailed(f"{measure} takes 2 to the power of the grade, and a grade is {max_grade:,}.")
+    kept = {name: value for name, value in measure.params.items() if name != "dcg"}
+    return nDCG(**kept, gains={grade: 2**grade - 1 for grade in range(1, max_grade + 1)})
 
 
 def evaluable(queries: Iterable[JudgedQuery]) -> list[JudgedQuery]:
@@ -89,19 +182,39 @@ def per_query(run: Run, queries: Iterable[JudgedQuery], measures: Sequence[str] 
         InvalidInput: no such measure.
         EvaluationFailed: a score is not finite, or a list holds a document twice. Neither may pass as a low rank.
     """
-    keys = [report_key(measure) for measure in measures]
+    wanted = {report_key(measure): _parsed(measure) for measure in measures}
     counted = evaluable(queries)
-    values: PerQuery = {key: dict.fromkeys((query.query_id for query in counted), 0.0) for key in keys}
+    values: PerQuery = {key: dict.fromkeys((query.query_id for query in counted), 0.0) for key in wanted}
     # An empty list is a missed query; the judged provider would divide by its length.
     found = (query.query_id for query in counted if run.get(query.query_id))
     ranked = {query_id: _countdown(query_id, run[query_id]) for query_id in found}
     qrels = {query.query_id: dict(query.judgments) for query in counted}
     if not qrels:
         return values
-    evaluator = _PROVIDERS.evaluator([_BY_KEY[key] for key in keys], qrels)
-    for metric in evaluator.iter_calc(ranked):
-        values[_KEYS[str(metric.measure)]][metric.query_id] = float(metric.value)
+    max_grade = max(max(grades.values()) for grades in qrels.values())
+    shallow = {key: of for key, of in wanted.items() if of.NAME in _SHALLOW and "cutoff" in of.params}
+    deep = {key: _calculable(of, max_grade) for key, of in wanted.items() if key not in shallow}
+    _fill(values, deep, qrels, ranked)
+    cutoff = max((of["cutoff"] for of in shallow.values()), default=0)
+    _fill(values, shallow, qrels, {query_id: dict(islice(of.items(), cutoff)) for query_id, of in ranked.items()})
     return values
+
+
+def _fill(
+    values: PerQuery,
+    measures: Mapping[str, Measure],
+    qrels: Mapping[str, Mapping[str, int]],
+    ranked: Mapping[str, Mapping[str, float]],
+) -> None:
+    """Write each measure's values under its key; what a provider does not mention stays 0."""
+    if not measures:
+        return
+    # A measure hashes by its name, which is made anew each time: each object is named once.
+    keys: dict[int, str] = {}
+    names = {str(of): key for key, of in measures.items()}
+    for metric in _PROVIDERS.evaluator(list(measures.values()), qrels).iter_calc(ranked):
+        key = keys.get(id(metric.measure)) or keys.setdefault(id(metric.measure), names[str(metric.measure)])
+        values[key][metric.query_id] = float(metric.value)
 
 
 def means(values: PerQuery) -> dict[str, float]:

@@ -18,21 +18,24 @@ import numpy as np
 
 from tribrid.config import EvaluationConfig
 from tribrid.errors import EvaluationFailed
-from tribrid.evaluation.comparison import Delta, Matrix, deltas, intervals
+from tribrid.evaluation.comparison import Delta, Matrix, adjusted, deltas, intervals
+from tribrid.evaluation.consistency import CorpusChange, compare_corpora
 from tribrid.evaluation.gate import Evidence, decide
 from tribrid.evaluation.measures import (
-    MEASURES,
     PerQuery,
     Run,
     evaluable,
     explain_primary,
+    is_quality,
     means,
     oracle,
     per_query,
     recall_ceiling,
     report_key,
+    reported,
 )
 from tribrid.evaluation.notes import ORACLE, RETRIEVAL, Findings, notes
+from tribrid.evaluation.slices import SliceFacts, slice_rows, slices
 from tribrid.types import FIRST_RANK, LEGS, EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)
@@ -44,19 +47,26 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class FrozenCandidates:
-    """What every reranker was given. `doc_ids`: query_id → doc_ids in retrieval order, at most `depth` of them."""
+    """What every reranker was given. `doc_ids`: query_id → doc_ids in retrieval order, at most `depth` of them.
+
+    `origin`: put into the report as it is (the corpus's version, whether an earlier evaluation had the same).
+    """
 
     depth: int
     sha256: str
     doc_ids: Mapping[str, Sequence[str]]
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationInputs:
     """Everything a report is made from.
 
-    `systems`: name → run. The legs (`sparse`, `dense`) may hold what they like; every other run must order exactly
-    the frozen candidates. `retrieval` is the fused order; the oracle is made here.
+    `systems`: name → run. The legs (`sparse`, `dense`) may hold what they like; every other run must order exactly the
+    frozen candidates. `retrieval` is the fused order; the oracle is made here.
+    `outside`: name of an arm that the caller added → what is known of it; with `own_candidates` it is judged as it is.
+    `slice_facts`: what the queries are sliced by. `others`: the same comparison on further corpora, in the primary
+    measure.
     `before`, `after`: names in `systems`; `after` is None where there is no trained model.
     `latency_ms`: of reranking one query, one value a query, in any order.
     `fallbacks`: reason → queries on which `after` served the retrieval order instead of its own.
@@ -76,6 +86,9 @@ class EvaluationInputs:
     leakage: Mapping[str, Any] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+    outside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slice_facts: SliceFacts = field(default_factory=SliceFacts)
+    others: Sequence[CorpusChange] = ()
 
 
 class Report(NamedTuple):
@@ -87,8 +100,9 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Per-query values of each system, and what was read off them."""
+    """Per-query values of each system, and what was read off them. `names`: report key → name of each measure."""
 
+    names: dict[str, str]
     queries: list[JudgedQuery]
     values: dict[str, PerQuery]
     means: dict[str, dict[str, float]]
@@ -111,6 +125,7 @@ def build_report(inputs: EvaluationInputs) -> Report:
     primary = report_key(inputs.dataset.primary_measure)
     ceiling = recall_ceiling(inputs.candidates.doc_ids, measured.queries)
     before, after = measured.means.get(inputs.before), measured.means.get(inputs.after or "")
+    across = _across(inputs, measured, primary)
     decision = decide(_evidence(inputs, measured, primary))
     summary = {
         **inputs.context,
@@ -119,16 +134,19 @@ def build_report(inputs: EvaluationInputs) -> Report:
             "depth": inputs.candidates.depth,
             "sha256": inputs.candidates.sha256,
             "recall_ceiling": ceiling,
+            **inputs.candidates.origin,
         },
-        "primary_measure": MEASURES[primary],
+        "primary_measure": measured.names[primary],
         "primary_key": primary,
-        "primary_reason": explanation if MEASURES[primary] == "nDCG@10" else "Chosen for this eval dataset.",
-        "measures": dict(MEASURES),
+        "primary_reason": explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",
+        "measures": measured.names,
         "compared": {"before": inputs.before, "after": inputs.after},
         "before": before,
         "after": after,
         "delta": {key: delta.as_json() for key, delta in measured.delta.items()} or None,
         "systems": _system_rows(measured),
+        "outside": {name: dict(facts) for name, facts in inputs.outside.items()},
+        **across,
         "verdict": decision.as_json(),
         "notes": notes(_findings(inputs, measured, primary, ceiling)),
         "latency_ms": _latency(inputs.latency_ms),
@@ -151,7 +169,7 @@ def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
         if name is not None and name not in inputs.systems and name not in inputs.failed:
             raise EvaluationFailed(f"The report compares {name!r}, but it was not run.", system=name)
     for name, run in inputs.systems.items():
-        if name not in LEGS:
+        if name not in LEGS and not inputs.outside.get(name, {}).get("own_candidates"):
             _check_frozen(name, run, inputs.candidates.doc_ids)
     return {**inputs.systems, ORACLE: oracle(inputs.candidates.doc_ids, inputs.dataset.queries)}
 
@@ -174,9 +192,11 @@ def _check_frozen(name: str, run: Run, candidates: Mapping[str, Sequence[str]]) 
 
 def _measure(inputs: EvaluationInputs, systems: Mapping[str, Run]) -> _Measured:
     queries = evaluable(inputs.dataset.queries)
-    values = {name: per_query(run, queries) for name, run in systems.items()}
-    delta, after_minus = _comparisons(inputs, values)
+    names = reported(*inputs.config.measures, inputs.dataset.primary_measure)
+    values = {name: per_query(run, queries, tuple(names.values())) for name, run in systems.items()}
+    delta, after_minus = _comparisons(inputs, values, list(names))
     return _Measured(
+        names=names,
         queries=queries,
         values=values,
         means={name: means(of) for name, of in values.items()},
@@ -188,13 +208,15 @@ def _measure(inputs: EvaluationInputs, systems: Mapping[str, Run]) -> _Measured:
 
 def _bounds(inputs: EvaluationInputs, values: Mapping[str, PerQuery]) -> dict[str, dict[str, list[float]]]:
     """System → measure → 95 % interval of its mean."""
-    columns = np.column_stack([_column(of[key]) for of in values.values() for key in MEASURES])
+    columns = np.column_stack([_column(of[key]) for of in values.values() for key in of])
     found = intervals(columns, levels=(0.95,), resamples=inputs.config.resamples, seed=inputs.config.seed)[0].tolist()
     pairs = iter(found)
-    return {name: {key: next(pairs) for key in MEASURES} for name in values}
+    return {name: {key: next(pairs) for key in of} for name, of in values.items()}
 
 
-def _comparisons(inputs: EvaluationInputs, values: Mapping[str, PerQuery]) -> tuple[dict[str, Delta], dict[str, Delta]]:
+def _comparisons(
+    inputs: EvaluationInputs, values: Mapping[str, PerQuery], keys: Sequence[str]
+) -> tuple[dict[str, Delta], dict[str, Delta]]:
     """Each measure's after - before, and the primary's after - each other system; empty where a side is missing."""
     after = values.get(inputs.after or "")
     if after is None:
@@ -202,7 +224,7 @@ def _comparisons(inputs: EvaluationInputs, values: Mapping[str, PerQuery]) -> tu
     primary = report_key(inputs.dataset.primary_measure)
     others = [name for name in values if name != inputs.after]
     before = values.get(inputs.before)
-    measures = list(MEASURES) if before is not None else []
+    measures = list(keys) if before is not None else []
     columns = [_column(after[key]) - _column(before[key]) for key in measures] if before is not None else []
     columns += [_column(after[primary]) - _column(values[name][primary]) for name in others]
     found = deltas(
@@ -211,7 +233,32 @@ def _comparisons(inputs: EvaluationInputs, values: Mapping[str, PerQuery]) -> tu
         confidence=inputs.config.confidence,
         seed=inputs.config.seed,
     )
-    return dict(zip(measures, found, strict=False)), dict(zip(others, found[len(measures) :], strict=True))
+    delta = dict(zip(measures, found, strict=False))
+    # Judged@k asks another question than the measures of quality do: it is no member of their family, and has its own.
+    for family in ([key for key in measures if is_quality(key)], [key for key in measures if not is_quality(key)]):
+        delta |= dict(zip(family, adjusted([delta[key] for key in family]), strict=True))
+    return delta, dict(zip(others, found[len(measures) :], strict=True))
+
+
+def _across(inputs: EvaluationInputs, measured: _Measured, primary: str) -> dict[str, Any]:
+    """The change on slices of the queries, and on other corpora where some were asked for."""
+    before, after = measured.values.get(inputs.before), measured.values.get(inputs.after or "")
+    if before is None or after is None:
+        return {"slices": []}
+    found = slices(measured.queries, inputs.slice_facts, inputs.config)
+    across: dict[str, Any] = {"slices": slice_rows(found, before[primary], after[primary], inputs.config)}
+    if inputs.others:
+        here = CorpusChange(
+            corpus_id=inputs.dataset.corpus_id,
+            before=before[primary],
+            after=after[primary],
+            before_system=inputs.before,
+            model_id=inputs.context.get("model_id"),
+            leaked=len(inputs.leakage.get("overlapping", ())),
+        )
+        rows, consistency = compare_corpora(measured.names[primary], [here, *inputs.others], inputs.config)
+        across |= {"corpora": rows, "consistency": consistency}
+    return across
 
 
 def _column(values: Mapping[str, float]) -> Matrix:
@@ -224,7 +271,7 @@ def _evidence(inputs: EvaluationInputs, measured: _Measured, primary: str) -> Ev
         return measured.means[name][primary] if name in measured.means else None
 
     return Evidence(
-        measure=MEASURES[primary],
+        measure=measured.names[primary],
         delta=measured.delta.get(primary),
         before=mean(inputs.before),
         after=mean(inputs.after),
@@ -238,7 +285,7 @@ def _evidence(inputs: EvaluationInputs, measured: _Measured, primary: str) -> Ev
 def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceiling: float) -> Findings:
     before, after = measured.means.get(inputs.before), measured.means.get(inputs.after or "")
     return Findings(
-        measure=MEASURES[primary],
+        measure=measured.names[primary],
         before=inputs.before,
         after=inputs.after,
         queries=len(measured.queries),
@@ -284,7 +331,7 @@ def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[d
     for query in measured.queries:
         before = {key: of[query.query_id] for key, of in before_values.items()} or None
         after = {key: of[query.query_id] for key, of in measured.values[after_name].items()} if after_name else None
-        change = {key: after[key] - before[key] for key in MEASURES} if before and after else None
+        change = {key: after[key] - before[key] for key in measured.names} if before and after else None
         rows.append(
             {
                 "query_id": query.query_id,

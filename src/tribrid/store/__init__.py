@@ -19,6 +19,7 @@ from tribrid.store.logs import Logs
 from tribrid.store.models import Models
 from tribrid.store.reviews import Reviews
 from tribrid.store.settings import Settings
+from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
 
 # Longer than any training takes from its first file to its last.
@@ -45,6 +46,7 @@ class Store:
         self.evaluations = Evaluations(database)
         self.settings = Settings(database)
         self.candidates = Candidates(database)
+        self.spending = Spending(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

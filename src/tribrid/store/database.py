@@ -159,14 +159,20 @@ class Database:
         self._writer = self._reader.execution_options(**{_WRITES: True})
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
+    def begin(self, *, alone: int | None = None) -> Iterator[sa.Connection]:
         """One transaction that writes: committed at the end of the block, rolled back if the block raises.
+
+        Args:
+            alone: a number of the caller's own: one transaction with it at a time, over all processes. On SQLite that
+                holds of every transaction that writes.
 
         Raises:
             Unavailable: the database cannot be reached, is full, or was busy for 30 seconds.
             InvalidInput: a value that the database cannot hold.
         """
         with _mapped_errors(), self._writer.begin() as connection:
+            if alone is not None and connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(alone)))
             yield connection
 
     @contextmanager

@@ -1,11 +1,15 @@
-"""Eval datasets: content-hashed, numbered by version, never edited in place. One of a corpus's is current."""
+"""Eval datasets: content-hashed, numbered by version, never edited in place. One of a corpus's is current.
+
+A dataset is queries and judgments. What it was measured on, the frozen candidates and the corpus's version, makes a
+bundle with it, which has a hash of its own: two evaluations of one bundle are of the very same task.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +21,7 @@ from tribrid.store.database import Database, now_us
 from tribrid.types import EvalDataset, JudgedQuery
 
 _SET = tables.eval_datasets.c
+_BUNDLE = tables.eval_bundles.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,35 @@ class EvalVersion:
     judgments: int
     primary_measure: str
     created_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """An eval dataset with what it was measured on.
+
+    Attributes:
+        sha256: the dataset's.
+        candidates_sha256: the key of its candidates in the store.
+        corpus_version: the corpus's, when the candidates were retrieved; None for candidates from elsewhere.
+        depth: most candidates of a query.
+        source: "retrieval", or "import".
+        settings: those that decided which candidates these are.
+    """
+
+    sha256: str
+    candidates_sha256: str
+    corpus_version: int | None
+    depth: int
+    source: str = "retrieval"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    created_us: int = 0
+
+    @property
+    def bundle_sha256(self) -> str:
+        """sha256 of all but the time, as canonical JSON."""
+        facts = {name: getattr(self, name) for name in ("sha256", "candidates_sha256", "corpus_version", "depth")}
+        canonical = json.dumps({**facts, "settings": self.settings}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def content_sha(queries: Sequence[JudgedQuery]) -> str:
@@ -133,9 +167,44 @@ class EvalSets:
         with self._database.read() as connection:
             return [EvalVersion(**row._mapping) for row in connection.execute(every)]
 
+    def freeze(self, corpus_id: str, bundle: Bundle) -> Bundle | None:
+        """Note what a dataset was measured on; the bundle that was the latest before, None if there was none. The same
+        bundle again is noted once.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            before = _latest_bundle(connection, corpus_id, bundle.sha256)
+            if before is None or before.bundle_sha256 != bundle.bundle_sha256:
+                # A state that comes back (a document deleted and put again) is the latest again.
+                again = sa.and_(_BUNDLE.corpus_id == corpus_id, _BUNDLE.bundle_sha256 == bundle.bundle_sha256)
+                connection.execute(sa.delete(tables.eval_bundles).where(again))
+                row = {name: getattr(bundle, name) for name in (*_BUNDLE_FIELDS, "bundle_sha256")}
+                connection.execute(
+                    sa.insert(tables.eval_bundles).values(row | {"corpus_id": corpus_id, "created_us": now_us()})
+                )
+        return before
+
+    def bundle(self, corpus_id: str, sha256: str) -> Bundle | None:
+        """What the dataset was measured on last; None if it never was."""
+        with self._database.read() as connection:
+            return _latest_bundle(connection, corpus_id, sha256)
+
     def _find(self, corpus_id: str, condition: sa.ColumnElement[bool]) -> EvalDataset | None:
         with self._database.read() as connection:
             found = connection.execute(
                 sa.select(tables.eval_datasets).where(_SET.corpus_id == corpus_id, condition)
             ).first()
         return None if found is None else _dataset(found)
+
+
+_BUNDLE_FIELDS = ("sha256", "candidates_sha256", "corpus_version", "depth", "source", "settings", "created_us")
+
+
+def _latest_bundle(connection: sa.Connection, corpus_id: str, sha256: str) -> Bundle | None:
+    these = sa.select(*(_BUNDLE[name] for name in _BUNDLE_FIELDS))
+    mine = these.where(_BUNDLE.corpus_id == corpus_id, _BUNDLE.sha256 == sha256)
+    found = connection.execute(mine.order_by(_BUNDLE.bundle_number.desc()).limit(1)).first()
+    return None if found is None else Bundle(**found._mapping)

@@ -88,6 +88,23 @@ sa.Index(
     postgresql_where=sa.text("is_current"),
 )
 
+# What an eval dataset was measured on: which candidates, of which state of the corpus. One row a state.
+eval_bundles = sa.Table(
+    "eval_bundles",
+    metadata,
+    sa.Column("bundle_number", NUMBER, primary_key=True),
+    _corpus_id(),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bundle_sha256", sa.String(64), nullable=False),
+    sa.Column("candidates_sha256", sa.String(64), nullable=False),
+    sa.Column("corpus_version", sa.BigInteger),
+    sa.Column("depth", sa.Integer, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("settings", JSON, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.UniqueConstraint("corpus_id", "bundle_sha256"),
+)
+
 impressions = sa.Table(
     "impressions",
     metadata,
@@ -293,4 +310,20 @@ candidates = sa.Table(
     sa.Column("payload", JSON, nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Index(None, "corpus_id"),
+)
+
+spending = sa.Table(
+    "spending",
+    metadata,
+    # A day in UTC, as 2026-11-23: days sort, and a month's begin with its own.
+    sa.Column("day", sa.String(10), primary_key=True),
+    # No reference: what a corpus that is gone has cost stays spent.
+    sa.Column("corpus_id", ID, primary_key=True),
+    sa.Column("provider", sa.String(16), primary_key=True),
+    sa.Column("model", ID, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("documents", sa.BigInteger, nullable=False),
+    # Requests to a model without a price: what they cost is not in `usd`.
+    sa.Column("unpriced", sa.BigInteger, nullable=False),
+    sa.Column("usd", sa.Double, nullable=False),
 )

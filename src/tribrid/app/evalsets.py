@@ -1,0 +1,275 @@
+"""Verbs about eval datasets: fix one, list them, check one, and take it elsewhere with all that it was measured on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tribrid.app.content import check_queries, counted, queries_view, unknown_documents
+from tribrid.app.views import iso
+from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
+from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
+from tribrid.evaluation.arms import candidates_sha
+from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary
+from tribrid.evaluation.readiness import SPREAD
+from tribrid.evaluation.soundness import HOPED_EFFECT, Facts, check
+from tribrid.mining.contamination import contaminated_rows
+from tribrid.mining.splits import QueryMatcher, query_clusters
+from tribrid.store.evalsets import Bundle, content_sha
+from tribrid.types import EvalDataset, JudgedQuery
+from tribrid.workspace import Workspace
+
+FORMATS = ("json", *WRITERS)
+"""What a dataset can be exported as."""
+_COMPARISONS, _ROWS = 20, 5000
+"""Evaluations, and rows of one, in which the spread of per-query differences is looked for."""
+
+
+class EvalDatasets:
+    """See the module."""
+
+    workspace: Workspace
+
+    def put_eval_dataset(
+        self, corpus_id: str, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Fix the judged queries that before and after are measured on. Other content is a new version.
+
+        Args:
+            bundle: what else an export as JSON held: `sha256`, checked; `primary_measure`, taken where the settings
+                name none; `candidates`, kept with the dataset. The rest is passed over.
+
+        Raises:
+            CorpusNotFound.
+            InvalidInput: no query has a relevant document; the settings or the bundle name a measure that there is not;
+                the bundle does not hold what its hash says.
+        """
+        check_queries(queries)
+        ws = self.workspace
+        ws.store.corpora.get(corpus_id)
+        bundle = bundle or {}
+        chosen = ws.config(corpus_id).evaluation.primary_measure or bundle.get("primary_measure")
+        recommended = recommend_primary(queries)
+        primary = primary_name(str(chosen)) if chosen else recommended
+        sha256 = content_sha(queries)
+        if bundle.get("sha256") not in (None, sha256):
+            raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
+        candidates = _candidates(bundle.get("candidates"), queries)
+        ws.store.evalsets.put(corpus_id, queries, primary)
+        if candidates is not None:
+            _keep(ws, corpus_id, sha256, candidates)
+        return {**eval_facts(ws, corpus_id), **counted("unknown_documents", unknown_documents(ws, corpus_id, queries))}
+
+    def eval_dataset(self, corpus_id: str, version: str | None = None) -> dict[str, Any]:
+        """An eval dataset and what it was measured on last.
+
+        Args:
+            version: its number, or the start of its hash; None for the one in force.
+
+        Raises:
+            CorpusNotFound, NoEvalDataset, InvalidInput: the start of more than one hash.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        dataset = find_dataset(self.workspace, corpus_id, version)
+        facts = eval_facts(self.workspace, corpus_id, dataset)
+        return {**facts, "queries": queries_view(dataset.queries), "query_count": len(dataset.queries)}
+
+    def eval_datasets(self, corpus_id: str) -> list[dict[str, Any]]:
+        """Every version the corpus had, newest first; the one in force is `current`.
+
+        Raises:
+            CorpusNotFound.
+        """
+        store = self.workspace.store
+        store.corpora.get(corpus_id)
+        return [
+            {
+                "version": row.version,
+                "sha256": row.sha256,
+                "current": row.current,
+                "queries": row.queries,
+                "judgments": row.judgments,
+                "primary_measure": row.primary_measure,
+                "created_at": iso(row.created_us),
+                "bundle": _bundle_view(store.evalsets.bundle(corpus_id, row.sha256)),
+            }
+            for row in store.evalsets.versions(corpus_id)
+        ]
+
+    def export_eval_dataset(self, corpus_id: str, form: str = "json", version: str | None = None) -> Files:
+        """A dataset as files: name → text.
+
+        Args:
+            form: json (everything, can be put back as it is), jsonl, trec (topics, qrels and the candidates as a run),
+                topics, qrels, run, beir (without the corpus), quepid.
+            version: as `eval_dataset`.
+
+        Raises:
+            CorpusNotFound, NoEvalDataset.
+            InvalidInput: no such format; or `run`, and no evaluation has frozen candidates yet.
+        """
+        if form not in FORMATS:
+            raise InvalidInput(f"format: {form!r} is not one of {list(FORMATS)}.", format=form)
+        store = self.workspace.store
+        store.corpora.get(corpus_id)
+        dataset = find_dataset(self.workspace, corpus_id, version)
+        frozen = frozen_candidates(self.workspace, corpus_id, dataset.sha256)
+        if form == "json":
+            facts = eval_facts(self.workspace, corpus_id, dataset)
+            kept = {name: facts[name] for name in ("sha256", "version", "primary_measure", "created_at")}
+            return {"evalset.json": bundle_json(kept, dataset.queries, frozen)}
+        if form == "run" and frozen is None:
+            raise InvalidInput(f"No evaluation has frozen candidates of {corpus_id!r} yet: evaluate first.")
+        return WRITERS[form](dataset.queries, frozen["doc_ids"] if frozen else {})
+
+    def check_eval_dataset(
+        self, corpus_id: str, effect: float | None = None, version: str | None = None
+    ) -> dict[str, Any]:
+        """What is wrong with a dataset: near-duplicates, unknown documents, overlap with training, too few queries.
+
+        Args:
+            effect: the change in the primary measure that one hopes to see; default 0.03.
+            version: as `eval_dataset`.
+
+        Raises:
+            CorpusNotFound, NoEvalDataset, InvalidInput: the effect is not above 0 and below 1.
+        """
+        ws = self.workspace
+        ws.store.corpora.get(corpus_id)
+        if effect is not None and not 0 < effect < 1:
+            raise InvalidInput(f"effect: {effect} is not above 0 and below 1.", effect=effect)
+        dataset = find_dataset(ws, corpus_id, version)
+        frozen = frozen_candidates(ws, corpus_id, dataset.sha256)
+        spread, basis = _spread(ws, dataset)
+        judged = {doc_id for query in dataset.queries for doc_id in query.judgments}
+        found = check(
+            Facts(
+                queries=dataset.queries,
+                clusters=query_clusters([query.text for query in dataset.queries]),
+                known=ws.store.documents.exists(corpus_id, judged),
+                measure=dataset.primary_measure,
+                effect=effect or HOPED_EFFECT,
+                spread=spread,
+                basis=basis,
+                trained_on=_trained_on(ws, dataset),
+                in_judgments=_in_judgments(ws, dataset),
+                recall_ceiling=recall_ceiling(frozen["doc_ids"], dataset.queries) if frozen else None,
+            )
+        )
+        return {"corpus_id": corpus_id, "version": dataset.version, "sha256": dataset.sha256, **found}
+
+
+def find_dataset(ws: Workspace, corpus_id: str, version: str | None) -> EvalDataset:
+    """The dataset in force, or the one with this number or start of a hash.
+
+    Raises:
+        NoEvalDataset: there is none. InvalidInput: several hashes start so.
+    """
+    evalsets = ws.store.evalsets
+    if version is None:
+        return evalsets.current(corpus_id)
+    rows = evalsets.versions(corpus_id)
+    fitting = [row for row in rows if str(row.version) == version] or [r for r in rows if r.sha256.startswith(version)]
+    if not version or not fitting:
+        raise NoEvalDataset(f"Corpus {corpus_id!r} has no eval dataset {version!r}.", corpus_id=corpus_id)
+    if len(fitting) > 1:
+        raise InvalidInput(f"version: {len(fitting)} eval datasets have a hash that starts with {version!r}.")
+    return evalsets.get(corpus_id, fitting[0].sha256)
+
+
+def eval_facts(ws: Workspace, corpus_id: str, dataset: EvalDataset | None = None) -> dict[str, Any]:
+    """A dataset without its queries, JSON-shaped; None for the one in force."""
+    dataset = dataset or ws.store.evalsets.current(corpus_id)
+    return {
+        "corpus_id": corpus_id,
+        "sha256": dataset.sha256,
+        "version": dataset.version,
+        "queries": len(dataset.queries),
+        "judgments": sum(len(query.judgments) for query in dataset.queries),
+        "without_positive": sum(not query.has_positive for query in dataset.queries),
+        "primary_measure": dataset.primary_measure,
+        "recommended_measure": recommend_primary(dataset.queries),
+        "recommended_because": explain_primary(dataset.queries),
+        "created_at": iso(dataset.created_us),
+        "bundle": _bundle_view(ws.store.evalsets.bundle(corpus_id, dataset.sha256)),
+    }
+
+
+def frozen_candidates(ws: Workspace, corpus_id: str, sha256: str) -> dict[str, Any] | None:
+    """The candidates that the dataset was measured on last, as they are exported; None if it never was."""
+    bundle = ws.store.evalsets.bundle(corpus_id, sha256)
+    payload = ws.store.candidates.get(f"{corpus_id}/{bundle.candidates_sha256}") if bundle else None
+    if bundle is None or payload is None:
+        return None
+    facts = {"sha256": bundle.candidates_sha256, "depth": bundle.depth, "corpus_version": bundle.corpus_version}
+    return {**facts, "settings": dict(bundle.settings), "doc_ids": payload["doc_ids"]}
+
+
+def _bundle_view(bundle: Bundle | None) -> dict[str, Any] | None:
+    if bundle is None:
+        return None
+    return {
+        "sha256": bundle.bundle_sha256,
+        "candidates_sha256": bundle.candidates_sha256,
+        "corpus_version": bundle.corpus_version,
+        "depth": bundle.depth,
+        "source": bundle.source,
+        "frozen_at": iso(bundle.created_us),
+    }
+
+
+def _candidates(given: Any, queries: Sequence[JudgedQuery]) -> dict[str, Any] | None:
+    """The candidates of a bundle, checked.
+
+    Raises:
+        InvalidInput: they are not lists of doc_ids by query_id, or not those that their hash names.
+    """
+    if given is None:
+        return None
+    doc_ids = given.get("doc_ids") if isinstance(given, Mapping) else None
+    known = {query.query_id for query in queries}
+    if not isinstance(doc_ids, Mapping) or not all(
+        query_id in known and isinstance(of, list) and all(isinstance(doc_id, str) for doc_id in of)
+        for query_id, of in doc_ids.items()
+    ):
+        raise InvalidInput('candidates: {"doc_ids": {query_id: [doc_id]}} of the bundle\'s own queries is wanted.')
+    if given.get("sha256") not in (None, candidates_sha(doc_ids)):
+        raise InvalidInput("candidates: they are not those that their sha256 names.", field="candidates")
+    return {"doc_ids": dict(doc_ids), "corpus_version": None, "settings": {}}
+
+
+def _keep(ws: Workspace, corpus_id: str, sha256: str, candidates: Mapping[str, Any]) -> None:
+    doc_ids = candidates["doc_ids"]
+    key, depth = candidates_sha(doc_ids), max((len(of) for of in doc_ids.values()), default=0)
+    ws.store.candidates.put(f"{corpus_id}/{key}", corpus_id, {"depth": depth, "doc_ids": doc_ids})
+    bundle = Bundle(sha256=sha256, candidates_sha256=key, corpus_version=None, depth=depth, source="import")
+    ws.store.evalsets.freeze(corpus_id, bundle)
+
+
+def _spread(ws: Workspace, dataset: EvalDataset) -> tuple[float, str]:
+    """The standard deviation of per-query differences in the primary measure, and where it is from: the last comparison
+    on this dataset, else on another of the corpus, else an assumption.
+    """
+    rows = ws.store.evaluations.list(dataset.corpus_id, limit=_COMPARISONS)
+    fitting = [r for r in rows if r.report.get("primary_measure") == dataset.primary_measure and r.report.get("delta")]
+    for row in sorted(fitting, key=lambda row: row.report["eval_dataset"]["sha256"] != dataset.sha256):
+        found, _ = ws.store.evaluations.queries(row.evaluation_id, 0, _ROWS)
+        deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
+        if len(deltas) > 1 and any(deltas):
+            return statistics.stdev(deltas), f"spread of evaluation {row.evaluation_id[:12]}, {len(deltas)} queries"
+    return SPREAD, f"assumed spread of {SPREAD}: no comparison in {dataset.primary_measure} yet"
+
+
+def _trained_on(ws: Workspace, dataset: EvalDataset) -> list[str]:
+    try:
+        latest = ws.store.triplets.latest(dataset.corpus_id)
+    except NoTriplets:
+        return []
+    rows = contaminated_rows(dataset.queries, ws.store.triplets.load(latest.triplet_set_id))
+    return sorted({row["eval_query_id"] for row in rows})
+
+
+def _in_judgments(ws: Workspace, dataset: EvalDataset) -> list[str]:
+    matcher = QueryMatcher([query.text for query in ws.store.judgments.list(dataset.corpus_id)])
+    return [query.query_id for query in dataset.queries if matcher.matches(query.text)]

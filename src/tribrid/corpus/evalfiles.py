@@ -1,0 +1,200 @@
+"""Eval datasets as files: JSONL, TREC topics with qrels and a run, BEIR, and Quepid's CSV of ratings, in and out.
+
+Only JSON and JSONL keep everything. TREC topics cannot keep white space, BEIR and TREC lose a query without judgments
+(qrels cannot name one), and Quepid knows a query by its text alone, so that it gets a query_id made from that.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from tribrid.corpus.formats import MAX_QUERY_BYTES, parse_grade, parse_judged_queries
+from tribrid.corpus.jsonlines import Skipped, Stream, json_items
+from tribrid.corpus.lexical import normalise
+from tribrid.corpus.runfiles import run_lines, separator
+from tribrid.errors import InvalidInput
+from tribrid.types import JudgedQuery
+
+Files = dict[str, str]
+"""File name → text."""
+
+_QUERY, _DOCUMENT, _RATING = ("query", "querytext"), ("docid", "documentid"), ("rating", "grade")
+_TOPIC = re.compile(r"<top(?:ic)?(?=[\s>])([^>]*)>(.*?)</top(?:ic)?>", re.DOTALL | re.IGNORECASE)
+_NUMBER = re.compile(r"""number\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
+_NUM_TAG = re.compile(r"<num>(?:\s*number:)?([^<]*)", re.IGNORECASE)
+_TITLE_TAG = re.compile(r"<(?:title|query)>(?:\s*topic:)?([^<]*)", re.IGNORECASE)
+
+
+def parse_jsonl(stream: Stream) -> list[JudgedQuery]:
+    """Judged queries, one object a line (or in one array): `query_id` (or `_id`), `text`, `judgments`.
+
+    Raises:
+        InvalidInput: a line cannot be read or is no judged query; names it.
+    """
+    entries = []
+    for item in json_items(stream, max_item_bytes=MAX_QUERY_BYTES):
+        if isinstance(item, Skipped):
+            raise InvalidInput(f"Judged queries, line {item.line}: {item.reason}.", line=item.line)
+        entry = item.value
+        if isinstance(entry, dict) and "_id" in entry:
+            entry = {"query_id": entry["_id"], **entry}
+        entries.append(entry)
+    return parse_judged_queries({"queries": entries})
+
+
+def parse_topics(text: str) -> dict[str, str]:
+    """Query texts by id from TREC topics: `<top>` with `<num>` and `<title>`, XML `<topic number="1">`, or id, tab,
+    text.
+
+    Raises:
+        InvalidInput: there is no topic, one has no id or no text, or an id comes twice.
+    """
+    found = list(_TOPIC.finditer(text))
+    if found:
+        pairs = [_topic(number, topic) for number, topic in enumerate(found, 1)]
+    else:
+        lines = [line for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
+        pairs = [_topic_line(number, line) for number, line in enumerate(lines, 1)]
+    topics = dict(pairs)
+    if not topics:
+        raise InvalidInput("The topics cannot be read: there is no topic in the file.")
+    if len(topics) < len(pairs):
+        raise InvalidInput("The topics cannot be read: a topic's number comes twice.")
+    return topics
+
+
+def parse_quepid(text: str) -> list[JudgedQuery]:
+    """Judged queries from Quepid's CSV: a header with query, docid and rating (or as Quepid's long export calls them);
+    other columns are passed over. A row without a rating keeps its query. Quepid has no query ids: each gets the hash
+    of its text.
+
+    Raises:
+        InvalidInput: the header lacks one of the three, a rating is no whole number, or a pair is rated twice and
+            differently; names the line.
+    """
+    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+    places = _places(next(rows, []))
+    texts: dict[str, str] = {}
+    ratings: dict[str, dict[str, int]] = {}
+    for row in rows:
+        if any(cell.strip() for cell in row):
+            _rate(rows.line_num, [row[at].strip() if at < len(row) else "" for at in places], texts, ratings)
+    entries = [{"query_id": name, "text": texts[name], "judgments": ratings[name]} for name in texts]
+    return parse_judged_queries({"queries": entries})
+
+
+def _topic(number: int, topic: re.Match[str]) -> tuple[str, str]:
+    named = _NUMBER.search(topic[1]) or _NUM_TAG.search(topic[2])
+    title = _TITLE_TAG.search(topic[2])
+    query_id, text = ("" if found is None else html.unescape(found[1]).strip() for found in (named, title))
+    if not query_id or not text:
+        raise InvalidInput(f"The topics cannot be read: topic {number} has no {'text' if query_id else 'number'}.")
+    return query_id, " ".join(text.split())
+
+
+def _topic_line(number: int, line: str) -> tuple[str, str]:
+    query_id, tab, text = line.strip("\r").partition("\t")
+    if not tab or not query_id.strip() or not text.strip():
+        raise InvalidInput(f"The topics cannot be read: line {number} is neither <top> nor an id, a tab and a text.")
+    return query_id.strip(), text.strip()
+
+
+def _places(header: Sequence[str]) -> tuple[int, int, int]:
+    names = [re.sub(r"[^a-z]", "", name.lower()) for name in header]
+
+    def place(wanted: Sequence[str]) -> int:
+        at = next((names.index(name) for name in wanted if name in names), None)
+        if at is None:
+            raise InvalidInput(
+                f"The ratings cannot be read: no column {wanted[0]!r} in the header {list(header)[:20]}."
+            )
+        return at
+
+    return place(_QUERY), place(_DOCUMENT), place(_RATING)
+
+
+def _rate(line: int, cells: Sequence[str], texts: dict[str, str], ratings: dict[str, dict[str, int]]) -> None:
+    text, doc_id, rating = cells
+    query_id = "q" + hashlib.sha256(normalise(text).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    texts.setdefault(query_id, text)
+    rated = ratings.setdefault(query_id, {})
+    if not doc_id or not rating or rating.lower() == "null":
+        return
+    grade = parse_grade(rating)
+    if grade is None:
+        raise InvalidInput(f"The ratings cannot be read: line {line}: {rating[:20]!r} is no whole number.", line=line)
+    if rated.setdefault(doc_id, grade) != grade:
+        raise InvalidInput(f"The ratings cannot be read: line {line} rates a document again, differently.", line=line)
+
+
+# ------------------------------------------------------------------------------------------------------ out
+
+
+def bundle_json(facts: Mapping[str, Any], queries: Iterable[JudgedQuery], candidates: Mapping[str, Any] | None) -> str:
+    """Everything of a dataset as one JSON document, which can be put back as it is."""
+    entries = [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
+    return json.dumps({**facts, "queries": entries, "candidates": candidates}, ensure_ascii=False, indent=1) + "\n"
+
+
+def _jsonl(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
+    rows = ({"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries)
+    return {"evalset.jsonl": _lines(rows)}
+
+
+def _beir(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
+    judgments = [f"{q.query_id}\t{doc_id}\t{grade}\n" for q in queries for doc_id, grade in q.judgments.items()]
+    return {
+        "queries.jsonl": _lines({"_id": q.query_id, "text": q.text} for q in queries),
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\n" + "".join(judgments),
+    }
+
+
+def _topics(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
+    texts = ((q.query_id, html.escape(" ".join(q.text.split()), quote=False)) for q in queries)
+    topics = (
+        f"<top>\n<num> Number: {html.escape(name, quote=False)}\n<title> {text}\n</top>\n" for name, text in texts
+    )
+    return {"topics.trec": "".join(topics)}
+
+
+def _qrels(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
+    gap = separator([name for q in queries for name in (q.query_id, *q.judgments)])
+    rows = ((q.query_id, "0", doc_id, str(grade)) for q in queries for doc_id, grade in q.judgments.items())
+    return {"qrels.txt": "".join(gap.join(row) + "\n" for row in rows)}
+
+
+def _run(_queries: Sequence[JudgedQuery], lists: Mapping[str, Sequence[str]]) -> Files:
+    return {"candidates.run": "".join(run_lines(lists, "tribrid-candidates"))}
+
+
+def _trec(queries: Sequence[JudgedQuery], lists: Mapping[str, Sequence[str]]) -> Files:
+    return _topics(queries, lists) | _qrels(queries, lists) | (_run(queries, lists) if lists else {})
+
+
+def _quepid(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("query", "docid", "rating"))
+    for query in queries:
+        writer.writerows((query.text, doc_id, grade) for doc_id, grade in query.judgments.items())
+        if not query.judgments:
+            writer.writerow((query.text, "", ""))
+    return {"quepid.csv": out.getvalue()}
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+WRITERS: Mapping[str, Callable[[Sequence[JudgedQuery], Mapping[str, Sequence[str]]], Files]] = MappingProxyType(
+    {"jsonl": _jsonl, "trec": _trec, "topics": _topics, "qrels": _qrels, "run": _run, "beir": _beir, "quepid": _quepid}
+)
+"""Format → what makes its files of the judged queries and of the frozen candidates (query_id → doc_ids, best first)."""

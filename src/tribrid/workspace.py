@@ -18,6 +18,7 @@ from tribrid import asking
 from tribrid.config import Config, Environment, Origin, resolve
 from tribrid.corpus.prices import Kind, Prices, load_prices
 from tribrid.errors import ModelUnavailable, StaleIndex
+from tribrid.observing import timed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
 from tribrid.scoring.cross_encoder import HubCrossEncoder
@@ -155,6 +156,7 @@ class Workspace:
             )
         return Retriever(index, embedder, config.retrieval)
 
+    @timed("read")
     def read(
         self,
         corpus_id: str,

@@ -25,7 +25,7 @@ from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
 from tribrid.api.scopes import authorise
 from tribrid.api.telemetry import Telemetry
-from tribrid.api.tracing import tracing
+from tribrid.api.tracing import Tracing, tracing
 from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
 from tribrid.errors import InvalidInput, Unavailable
@@ -36,9 +36,16 @@ STOP_S = 5
 BACKLOG = 2048
 
 
-def create_app(tribrid: Tribrid) -> FastAPI:
-    """The HTTP surface of this Tribrid, which stays the caller's to close."""
-    telemetry = Telemetry(tracing(tribrid.environment.tracing))
+def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
+    """The HTTP surface of this Tribrid, which stays the caller's to close.
+
+    Args:
+        traced: where spans go; None: as TRIBRID_TRACING says.
+
+    Raises:
+        MissingExtra: it is to be traced, and OpenTelemetry is not installed.
+    """
+    telemetry = Telemetry(traced or tracing(tribrid.environment.tracing))
     app = FastAPI(
         title="Tribrid",
         version=__version__,

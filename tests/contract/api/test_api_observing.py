@@ -27,7 +27,7 @@ from tribrid.app import Tribrid
 from tribrid.errors import MissingExtra
 
 MARKER = "zebrafinch"
-START_S = 60
+START_S = 150
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def process(data_dir: Path, log: Path, **environment: str) -> Iterator[httpx.Cli
     with log.open("wb") as out:
         server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=out, stderr=out)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             deadline = time.monotonic() + START_S
             while not up(client):
                 assert server.poll() is None, log.read_text()
@@ -86,7 +86,7 @@ def ask_in_every_way(client: httpx.Client) -> None:
     # An error that nobody foresaw: the passages vanish under the running server.
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_no_log_holds_what_was_searched_for(tmp_path: Path) -> None:
     log, data_dir = tmp_path / "log", tmp_path / "data"
     with process(data_dir, log, TRIBRID_LOG_FORMAT="json", TRIBRID_LOG_LEVEL="debug") as client:

@@ -250,6 +250,34 @@ class EvaluationConfig(Section):
     seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of the resampling.")
 
 
+class LogsConfig(Section):
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Searches older than this are deleted with their feedback, days; None: kept for ever. Done when "
+        "the worker starts, once a day, and by `tribrid logs prune`.",
+    )
+
+
+class ServingConfig(Section):
+    requests_per_minute: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Requests a minute that one API key, or one address without a key, may send; ten seconds' worth "
+        "may come at once, the rest is a 429 with Retry-After. None: no limit while no key is asked for, else 6000. "
+        "Of the whole server: a corpus's own value is not looked at.",
+    )
+    max_upload_mb: int = Field(
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Longest upload of documents or logs, MiB. Of the whole server: a corpus's own value is not "
+        "looked at.",
+    )
+
+
 class Config(Section):
     reranking: RerankingConfig = RerankingConfig()  # type: ignore[call-arg]
     indexing: IndexingConfig = IndexingConfig()  # type: ignore[call-arg]
@@ -258,6 +286,8 @@ class Config(Section):
     generation: GenerationConfig = GenerationConfig()  # type: ignore[call-arg]
     training: TrainingConfig = TrainingConfig()  # type: ignore[call-arg]
     evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
+    logs: LogsConfig = LogsConfig()  # type: ignore[call-arg]
+    serving: ServingConfig = ServingConfig()  # type: ignore[call-arg]
 
 
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -343,6 +373,10 @@ class Environment(BaseModel):
     models_file: Path | None = None
     models_dir: Path | None = None
     cloud_urls: str = Field("", max_length=10_000, pattern=r"^[^@?#]*$")
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tracing: bool = False
+    outbound_hosts: str | None = None
 
 
 _CLOUD_KEYS = {
@@ -355,10 +389,13 @@ _CLOUD_KEYS = {
 }
 
 
+_OF_PROCESS = ("cloud_urls", "log_format", "log_level", "tracing", "outbound_hosts")
+
+
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_<SECTION>__<FIELD>, and the
-    services' keys.
+    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_LOG_FORMAT,
+    TRIBRID_LOG_LEVEL, TRIBRID_TRACING, TRIBRID_OUTBOUND_HOSTS, TRIBRID_<SECTION>__<FIELD>, and the services' keys.
 
     Raises:
         InvalidInput: a variable's value does not fit; names the variable.
@@ -371,7 +408,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             overrides.setdefault(section, {})[field] = value
     plain = {
         field: env[ENV_PREFIX + field.upper()]
-        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir", "cloud_urls")
+        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir", *_OF_PROCESS)
         if env.get(ENV_PREFIX + field.upper())
     }
     plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
@@ -397,7 +434,7 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     child = {name: value for name, value in inherited.items() if not (name.startswith(ENV_PREFIX) and "__" in name)}
     # Threads that wait should sleep: spinning ones, OpenMP's default, starve the server next to a training.
     child.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for field in ("data_dir", "database_url", "models_file", "models_dir", "cloud_urls"):
+    for field in ("data_dir", "database_url", "models_file", "models_dir", *_OF_PROCESS):
         value = getattr(environment, field)
         child[ENV_PREFIX + field.upper()] = str(value) if value else ""  # empty: not given
     for name, variable in _CLOUD_KEYS.items():

@@ -5,9 +5,12 @@
     │   ├── UnknownSetting            422           a field that no Pydantic model has
     │   ├── NotShown                  422           feedback for a document that was never shown
     │   └── TooLarge                  413           a body, a document or a list over its limit
-    ├── Unauthorized                  401  exit 6
+    ├── Unauthorized                  401  exit 6   no key, or none that is known
+    ├── Forbidden                     403  exit 6   a key that may not do this
+    ├── RateLimited                   429  exit 5   too many requests of one caller
     ├── NotFound                      404  exit 3
     │   ├── CorpusNotFound, QueryNotFound, RunNotFound, ModelNotFound,
+    │   ├── KeyNotFound,
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
@@ -77,6 +80,14 @@ class Unauthorized(TribridError):
     code, title, status, exit_code = "unauthorized", "Unauthorized", 401, 6
 
 
+class Forbidden(TribridError):
+    code, title, status, exit_code = "forbidden", "Forbidden", 403, 6
+
+
+class RateLimited(TribridError):
+    code, title, status, exit_code = "rate_limited", "Too many requests", 429, 5
+
+
 class NotFound(TribridError):
     code, title, status, exit_code = "not_found", "Not found", 404, 3
 
@@ -117,6 +128,10 @@ class DocumentNotFound(NotFound):
 
 class TripletNotFound(NotFound):
     code, title = "triplet_not_found", "No such triplet"
+
+
+class KeyNotFound(NotFound):
+    code, title = "key_not_found", "No such API key"
 
 
 class Conflict(TribridError):

@@ -22,6 +22,7 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import newest_clusters, query_clusters
+from tribrid.observing import note
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.models import fingerprint, locate
 from tribrid.scoring.scorer import above, ranked
@@ -75,6 +76,7 @@ def search(
             model_id = scorer.model_id
     except (ScorerFailed, Unavailable) as error:
         fallback = error.detail
+        note("fallback", error.code)
     by_id = {c.doc_id: c for c in retrieved.candidates}
     shown = [by_id[scored.doc_id] for scored in order[:top_k]]
     impression = Impression(

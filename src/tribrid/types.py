@@ -333,6 +333,28 @@ class ModelVersion:
     created_us: int
 
 
+class Scope(StrEnum):
+    """What an API key may be used for. `admin` may do everything; of the others none holds another."""
+
+    SEARCH = "search"
+    FEEDBACK = "feedback"
+    TRAIN = "train"
+    METRICS = "metrics"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that somebody was given. `digest` is the sha256 (hex) of its secret, which is stored nowhere."""
+
+    key_id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    digest: str = field(repr=False)
+    created_us: int
+    revoked_us: int | None = None
+
+
 def rank_order(scored: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     """Best first: score descending, then doc_id descending (trec_eval's tie-break)."""
     return sorted(scored, key=lambda s: (s.score, s.doc_id), reverse=True)

@@ -19,6 +19,7 @@ from tribrid.cloud import Arm, Clouds, with_services
 from tribrid.config import Config, Environment, Origin, resolve
 from tribrid.corpus.prices import Kind, Prices, load_prices
 from tribrid.errors import ModelUnavailable, StaleIndex
+from tribrid.observing import timed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
 from tribrid.scoring.cloud import CloudScorer
@@ -159,6 +160,7 @@ class Workspace:
             )
         return Retriever(index, embedder, config.retrieval)
 
+    @timed("read")
     def read(
         self,
         corpus_id: str,

@@ -1,21 +1,37 @@
-"""Who may call. With an API key: whoever sends it. Without one: programs on this machine, but no web page.
+"""Who may call. With an API key: whoever sends one. Without any: programs on this machine, but no web page.
 
 A server without a key listens on loopback, which every page in the user's browser can reach too: it may send forms to
 localhost, or point a name of its own at 127.0.0.1. So without a key, requests that name another host, or that come from
 a page of another host, are refused.
+
+Keys are TRIBRID_API_KEY, which may do everything, and those of `tribrid keys`, each with its scopes. From the first key
+on, in either place, every request needs one, also after its revocation: no door opens because a key ended.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import hmac
 import ipaddress
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from tribrid.errors import Unauthorized
+from tribrid.api.rate import Rates
+from tribrid.app.access import ANYBODY, AccessRules, split_key
+from tribrid.errors import RateLimited, Unauthorized
+from tribrid.types import Scope
 
 OPEN_PATHS = frozenset({"/health"})
+FRESH_S = 1.0
+"""How long rules hold before they are read again: a key that is revoked ends this much later."""
+DEFAULT_PER_MINUTE = 6000
+_NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
 
 
 def is_loopback(host: str) -> bool:
@@ -26,33 +42,115 @@ def is_loopback(host: str) -> bool:
         return host.lower() in ("localhost", "localhost.")
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, by its key or address, and what it may do."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+    def may(self, *scopes: Scope) -> bool:
+        """Whether it has one of these, or may do everything."""
+        return Scope.ADMIN in self.scopes or not self.scopes.isdisjoint(scopes)
+
+
+EVERYTHING = frozenset({Scope.ADMIN})
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent this request, as the guard found.
+
+    Raises:
+        Unauthorized: no guard saw it.
+    """
+    caller = getattr(request.state, "caller", None)
+    if not isinstance(caller, Caller):
+        raise Unauthorized("Nobody checked who sends this request.")
+    return caller
+
+
 class Guard:
     """Lets a request pass, or raises."""
 
-    def __init__(self, api_key: str | None) -> None:
-        self._key = api_key.encode() if api_key else None
+    def __init__(self, api_key: str | None, read: Callable[[], AccessRules] = lambda: ANYBODY) -> None:
+        """Take the environment's key, and how to read what is stored; reads nothing yet."""
+        self._digest = _digest(api_key.encode()) if api_key else None
+        self._read = read
+        self._rules, self._read_at = ANYBODY, float("-inf")
+        self._reading = asyncio.Lock()
+        self._rates = Rates()
 
-    def check(self, request: Request) -> None:
-        """Pass, in the same time whatever key was sent.
+    async def admit(self, request: Request) -> Caller:
+        """Who sends the request. Takes the same time whatever key was sent.
 
         Raises:
             Unauthorized: the key is wrong or missing; or there is none and the request is not this machine's own.
+            RateLimited: this caller sent too many.
+            Unavailable: the stored keys cannot be read.
         """
+        address = request.client.host if request.client else "unknown"
         if request.url.path in OPEN_PATHS:
-            return
-        if self._key is not None:
-            scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-            # Headers are decoded as latin-1: so the bytes are those that were sent.
-            if scheme.lower() != "bearer" or not hmac.compare_digest(sent.strip().encode("latin-1"), self._key):
-                raise Unauthorized("This server wants its API key: send the header Authorization: Bearer <key>.")
-            return
-        origin = request.headers.get("origin")
-        for name, host in (("Host", _host("//" + request.headers.get("host", ""))), ("Origin", _host(origin))):
-            if host is not None and not is_loopback(host):
-                raise Unauthorized(
-                    f"Without an API key this server answers programs on its own machine only, and the header {name} "
-                    "names another. Set TRIBRID_API_KEY and send it, or call http://localhost."
-                )
+            return Caller(address, EVERYTHING)
+        rules = await self._fresh()
+        closed = self._digest is not None or rules.closed
+        try:
+            caller = self._known(request, rules) if closed else _neighbour(request, address)
+        except Unauthorized:
+            self._take(address, rules, closed=closed)
+            raise
+        self._take(caller.name, rules, closed=closed)
+        return caller
+
+    async def _fresh(self) -> AccessRules:
+        """The rules, read again if they are old; one request reads, the others wait for it."""
+        if time.monotonic() - self._read_at >= FRESH_S:
+            async with self._reading:
+                if time.monotonic() - self._read_at >= FRESH_S:
+                    self._rules = await run_in_threadpool(self._read)
+                    self._read_at = time.monotonic()
+        return self._rules
+
+    def _known(self, request: Request, rules: AccessRules) -> Caller:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        # Headers are decoded as latin-1: so the bytes are those that were sent.
+        sent = given.strip().encode("latin-1")
+        key_id, secret = split_key(sent)
+        key = rules.keys.get(key_id)
+        # Both comparisons always take place, of digests of one length.
+        is_environments = hmac.compare_digest(_digest(sent), self._digest or _NOBODYS_DIGEST)
+        is_keys = hmac.compare_digest(_digest(secret), key.digest if key else _NOBODYS_DIGEST)
+        if scheme.lower() == "bearer" and sent:
+            if self._digest is not None and is_environments:
+                return Caller("environment", EVERYTHING)
+            if key is not None and is_keys:
+                return Caller(key.key_id, frozenset(key.scopes))
+        raise Unauthorized("This server wants an API key: send the header Authorization: Bearer <key>.")
+
+    def _take(self, name: str, rules: AccessRules, *, closed: bool) -> None:
+        per_minute = rules.requests_per_minute or (DEFAULT_PER_MINUTE if closed else None)
+        wait_s = 0.0 if per_minute is None else self._rates.take(name, per_minute, time.monotonic())
+        if wait_s:
+            raise RateLimited(
+                f"This caller may send {per_minute} requests a minute (serving.requests_per_minute). Try again in "
+                f"{wait_s:.1f} s.",
+                requests_per_minute=per_minute,
+                retry_after_s=round(wait_s, 3),
+            )
+
+
+def _neighbour(request: Request, address: str) -> Caller:
+    origin = request.headers.get("origin")
+    for name, host in (("Host", _host("//" + request.headers.get("host", ""))), ("Origin", _host(origin))):
+        if host is not None and not is_loopback(host):
+            raise Unauthorized(
+                f"Without an API key this server answers programs on its own machine only, and the header {name} "
+                "names another. Set TRIBRID_API_KEY and send it, or call http://localhost."
+            )
+    return Caller(address, EVERYTHING)
+
+
+def _digest(secret: bytes) -> str:
+    return hashlib.sha256(secret).hexdigest()
 
 
 def _host(url: str | None) -> str | None:

@@ -10,14 +10,12 @@ from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
-from tribrid.api.limits import MIB, JsonRoute, upload
+from tribrid.api.limits import JsonRoute, max_upload_bytes, upload
 from tribrid.api.openapi import answers, takes
 from tribrid.api.schemas import DeleteDocumentsBody
 from tribrid.api.waiting import work_response
 from tribrid.corpus.records import parse_records
 from tribrid.errors import DocumentNotFound
-
-MAX_UPLOAD_BYTES = 4096 * MIB
 
 router = APIRouter(tags=["corpora"], route_class=JsonRoute)
 
@@ -54,7 +52,7 @@ async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
     with white space.
     """
     settings = (await run_in_threadpool(_corpus_settings, tribrid, corpus_id))["indexing"]
-    body = await upload(request, MAX_UPLOAD_BYTES, tribrid.environment.data_dir)
+    body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)
     limit = settings["max_document_chars"]["value"]
 
     def index() -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Around every request: its id, its time, the key, and an answer whatever happens inside.
+"""Around every request: its id, its time, the key, its line in the log, and an answer whatever happens inside.
 
-The id is the caller's `X-Request-ID` or a new one; it is on every response, in every problem and in the log.
+The id is the caller's `X-Request-ID` or a new one; it is on every response, in every problem and in the log. The line
+names the route's template, never the URL: that may hold what somebody searched for.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tribrid.api.auth import Guard
+from tribrid.api.auth import Caller, Guard
 from tribrid.api.problems import problem_response
 from tribrid.api.telemetry import Telemetry
 from tribrid.errors import InvalidInput
+from tribrid.observing import FIELDS, watched
+from tribrid.observing import request_id as current_request_id
 
 ID_HEADER = "X-Request-ID"
 UNMATCHED = "unmatched"
@@ -42,6 +45,7 @@ class Edge:
         given = Headers(scope=scope).get(ID_HEADER, "")
         request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        current_request_id.set(request_id)
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -52,21 +56,30 @@ class Edge:
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_with_id)
+            with self._telemetry.request(scope), watched(self._telemetry):
+                await self._answer(scope, receive, send_with_id)
         except ClientDisconnect:
-            _log.info("Request %s: the client went away.", request_id)
+            _log.info("The client went away.")
         except Exception as error:
             if status:  # too late for another answer: the server cuts the connection, so that nobody takes it for whole
                 raise
             await problem_response(Request(scope), error)(scope, receive, send_with_id)
         finally:
-            # A method or a path that anybody can make up would grow a label without end.
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = getattr(scope.get("route"), "path", UNMATCHED)
-            self._telemetry.answered(method, route, status, time.monotonic() - started)
+            self._tell(scope, status, time.monotonic() - started)
+
+    def _tell(self, scope: Scope, status: int, took_s: float) -> None:
+        # A method or a path that anybody can make up would grow a label without end.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        self._telemetry.answered(method, route, status, took_s)
+        caller = scope["state"].get("caller")
+        fields = {"status": status, "took_ms": round(took_s * 1000, 1)}
+        if isinstance(caller, Caller):
+            fields["caller"] = caller.name
+        _log.info("%s %s", method, route, extra={FIELDS: fields})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._guard.check(Request(scope))
+        scope["state"]["caller"] = await self._guard.admit(Request(scope))
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             raise InvalidInput("The URL holds a NUL character.", field="url")
         await self._app(scope, receive, send)

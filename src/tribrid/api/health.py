@@ -12,6 +12,7 @@ from tribrid import __version__
 from tribrid.api.answers import Json
 from tribrid.api.openapi import answers
 from tribrid.api.readiness import Readiness
+from tribrid.errors import TribridError
 
 router = APIRouter(tags=["operation"])
 
@@ -19,7 +20,7 @@ router = APIRouter(tags=["operation"])
 # Async, and they never wait: they must answer even when every thread is busy.
 @router.get("/health", summary="The process is up", responses=answers("Always.", {"status": "ok", "version": "0.1.0"}))
 async def health() -> Json:
-    """The only route that never asks for the API key."""
+    """The only route that never asks for an API key."""
     return Json({"status": "ok", "version": __version__})
 
 
@@ -33,6 +34,12 @@ async def ready(request: Request) -> Json:
 
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 def metrics(request: Request) -> Response:
-    """Requests and their time by route template, searches, fallbacks, readiness, and the process."""
+    """Requests and their time by route template, searches and their stages, fallbacks by reason, clicks by rank and
+    model, jobs, which model serves, and the process.
+    """
     state: Any = request.app.state
-    return Response(state.telemetry.text(ready=state.readiness.ready), media_type=CONTENT_TYPE_LATEST)
+    try:
+        seen = state.tribrid.gauges()
+    except TribridError:
+        seen = None  # the rest is needed most when the database is gone; tribrid_store_up tells it
+    return Response(state.telemetry.text(ready=state.readiness.ready, seen=seen), media_type=CONTENT_TYPE_LATEST)

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from tribrid.api.strictjson import parse_json
+from tribrid.app import Tribrid
 from tribrid.errors import InvalidInput, TooLarge, Unavailable
 
 MIB = 1 << 20
@@ -68,6 +69,11 @@ class LargeJsonRoute(JsonRoute):
     """The same for a body that may hold whole files as text: at most `MAX_JUDGMENTS_BYTES`."""
 
     request_class = _LargeRequest
+
+
+def max_upload_bytes(tribrid: Tribrid) -> int:
+    """How long an upload of documents or logs may be: the setting serving.max_upload_mb."""
+    return tribrid.workspace.config().serving.max_upload_mb * MIB
 
 
 async def whole_body(request: Request, max_bytes: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +19,17 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from tribrid.api.answers import Json
-from tribrid.errors import InvalidInput, NotFound, TooLarge, TribridError, Unauthorized, Unavailable, UnknownSetting
+from tribrid.errors import (
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    TribridError,
+    Unauthorized,
+    Unavailable,
+    UnknownSetting,
+)
 
 RETRY_AFTER_S = 2
 MAX_FAULTS = 20
@@ -80,6 +91,10 @@ def problem_of(error: BaseException, request_id: str = "") -> dict[str, Any]:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, Forbidden):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(math.ceil(error.facts.get("retry_after_s", RETRY_AFTER_S)))}
     return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
 
 

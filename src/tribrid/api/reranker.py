@@ -12,6 +12,7 @@ from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute, LargeJsonRoute
 from tribrid.api.openapi import answers
 from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, ReviewBody, TrainBody
+from tribrid.api.scopes import require_admin
 from tribrid.api.waiting import accepted, job_address, job_response, prefers_async
 from tribrid.types import Job, JobKind, Source, TripletStatus
 
@@ -100,6 +101,8 @@ def train(body: TrainBody, request: Request, tribrid: Facade) -> Response:  # ty
     unknown one is a 422 that names it. `"wait": true`: answers when it is done.
     """
     call: Any = body
+    if "base_model" in call.hyperparameters():
+        require_admin(request, "To name a base model, which may be fetched from a hub or read from any folder,")
     job = tribrid.submit_train(call.corpus_id, call.hyperparameters())
     if call.wait and not prefers_async(request):
         return job_response(request, tribrid, job, wait=True)

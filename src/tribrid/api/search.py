@@ -10,12 +10,11 @@ from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
-from tribrid.api.limits import MIB, JsonRoute, upload
+from tribrid.api.limits import JsonRoute, max_upload_bytes, upload
 from tribrid.api.openapi import answers, takes
 from tribrid.api.schemas import FeedbackBody, SearchBody
 from tribrid.api.waiting import work_response
-
-MAX_LOGS_BYTES = 4096 * MIB
+from tribrid.types import Signal
 
 router = APIRouter(tags=["search"], route_class=JsonRoute)
 
@@ -90,9 +89,12 @@ def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     summary="Tell what a user did with a result",
     responses=answers("It is stored.", {"ok": True, "query_id": "0f3a", "doc_id": "a", "signal": "click"}),
 )
-def feedback(body: FeedbackBody, tribrid: Facade) -> Json:
+def feedback(body: FeedbackBody, request: Request, tribrid: Facade) -> Json:
     """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok"."""
-    return Json(tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value))
+    done = tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value)
+    if body.signal is Signal.CLICK and body.doc_id is not None:
+        request.app.state.telemetry.clicked(tribrid.store.logs.impression(body.query_id), body.doc_id)
+    return Json(done)
 
 
 @router.post(
@@ -115,7 +117,7 @@ async def import_logs(
     the lists that were shown are reconstructed from the corpus's retrieval, each query asked once.
     """
     await run_in_threadpool(tribrid.corpus, corpus_id)
-    body = await upload(request, MAX_LOGS_BYTES, tribrid.environment.data_dir)
+    body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)
 
     def read() -> dict[str, Any]:
         with body:

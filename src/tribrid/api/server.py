@@ -6,18 +6,15 @@ serve(tribrid, host, port)   uvicorn, until SIGINT or SIGTERM; never open to a n
 
 from __future__ import annotations
 
-import copy
 import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
-from typing import Any
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
-from uvicorn.config import LOGGING_CONFIG
 
 from tribrid import __version__
 from tribrid.api import config, corpora, docs, documents, evalsets, health, judgments, models, reranker, runs, search
@@ -26,19 +23,29 @@ from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
 from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
+from tribrid.api.scopes import authorise
 from tribrid.api.telemetry import Telemetry
+from tribrid.api.tracing import Tracing, tracing
 from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
 from tribrid.errors import InvalidInput, Unavailable
+from tribrid.observing import log_to_stderr
 
 # Streams and waits end by themselves when the server stops; this is for clients that do not read.
 STOP_S = 5
 BACKLOG = 2048
 
 
-def create_app(tribrid: Tribrid) -> FastAPI:
-    """The HTTP surface of this Tribrid, which stays the caller's to close."""
-    telemetry = Telemetry()
+def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
+    """The HTTP surface of this Tribrid, which stays the caller's to close.
+
+    Args:
+        traced: where spans go; None: as TRIBRID_TRACING says.
+
+    Raises:
+        MissingExtra: it is to be traced, and OpenTelemetry is not installed.
+    """
+    telemetry = Telemetry(traced or tracing(tribrid.environment.tracing))
     app = FastAPI(
         title="Tribrid",
         version=__version__,
@@ -49,13 +56,15 @@ def create_app(tribrid: Tribrid) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
         responses=PROBLEMS,
+        dependencies=[Depends(authorise)],
     )
     app.state.tribrid = tribrid
     app.state.telemetry = telemetry
     app.state.readiness = Readiness(tribrid.warm)
     app.state.long_work = LongWork()
     handle_problems(app)
-    app.add_middleware(Edge, guard=Guard(tribrid.environment.api_key), telemetry=telemetry)
+    guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
+    app.add_middleware(Edge, guard=guard, telemetry=telemetry)
     for router in routers():
         app.include_router(router)
     return app
@@ -86,11 +95,14 @@ def serve(tribrid: Tribrid, host: str, port: int) -> None:
         InvalidInput: the host is not this machine's own and no API key is set.
         Unavailable: the address is taken, or is not this machine's.
     """
-    if not is_loopback(host) and tribrid.environment.api_key is None:
+    if not is_loopback(host) and tribrid.environment.api_key is None and not tribrid.access_rules().closed:
         raise InvalidInput(
-            f"Without an API key the server listens on loopback only, not on {host!r}. Set TRIBRID_API_KEY.", host=host
+            f"Without an API key the server listens on loopback only, not on {host!r}. Set TRIBRID_API_KEY, or make "
+            "keys with `tribrid keys create`.",
+            host=host,
         )
     listener = listen(host, port)
+    log_to_stderr(tribrid.environment.log_format, tribrid.environment.log_level)
     Server(create_app(tribrid)).run([listener])
 
 
@@ -118,20 +130,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _log_config() -> dict[str, Any]:
-    """uvicorn's, with our own log in it, and all of it on stderr: stdout is for answers."""
-    config = copy.deepcopy(LOGGING_CONFIG)
-    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
-    config["loggers"]["tribrid"] = {"handlers": ["default"], "level": "INFO"}
-    return config
-
-
 class Server(uvicorn.Server):
     """uvicorn, which tells what waits and streams that it is about to stop, and returns when it has."""
 
     def __init__(self, app: FastAPI) -> None:
+        # Its access lines would hold whole URLs; edge.py writes ours. How lines look is the process's to say.
         config = uvicorn.Config(
-            app, server_header=False, timeout_graceful_shutdown=STOP_S, log_config=_log_config(), lifespan="on"
+            app,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_S,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
         )
         super().__init__(config)
         self._long_work: LongWork = app.state.long_work

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tribrid import pipeline
+from tribrid.app.outbound import check_outbound
 from tribrid.app.views import iso
 from tribrid.config import Config, check_overrides
 from tribrid.corpus.files import read_folder
@@ -254,6 +255,7 @@ class Content:
         setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
         checked = check_overrides(setting)
         check_measures(checked)
+        check_outbound(self.workspace.environment, checked)
         defaults = Config().model_dump(mode="json")
         removed = {s: None if f is None else {n: None for n, v in f.items() if v is None} for s, f in overrides.items()}
         for section, fields in removed.items():

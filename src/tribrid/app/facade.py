@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from tribrid import __version__, pipeline
+from tribrid.app import access, retention
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
 from tribrid.app.evalsets import EvalDatasets
@@ -201,6 +202,50 @@ class Tribrid(Content, EvalDatasets, Learning, Registry):
         self.workspace.embedder(self.workspace.config()).embed_query("warm")
         for row in self.workspace.store.corpora.list():
             self.status(row.corpus_id)
+
+    def access_rules(self) -> access.AccessRules:
+        """Who may call a server on this data folder, and how often."""
+        return access.rules(self.workspace)
+
+    def create_key(self, name: str, scopes: Sequence[str]) -> dict[str, Any]:
+        """A new API key; its `key` is told here and never again.
+
+        Args:
+            scopes: of search, feedback, train, metrics, admin.
+
+        Raises:
+            InvalidInput: no scope, an unknown one, or a name that is too long.
+        """
+        return access.create(self.workspace, name, scopes)
+
+    def keys(self) -> list[dict[str, Any]]:
+        """Every API key there ever was, oldest first, without its secret."""
+        return [access.view(key) for key in self.workspace.store.access.list()]
+
+    def revoke_key(self, key_id: str) -> dict[str, Any]:
+        """End an API key; a running server refuses it within a second or two.
+
+        Raises:
+            KeyNotFound.
+        """
+        return access.view(self.workspace.store.access.revoke(key_id))
+
+    def prune_logs(
+        self, corpus_id: str | None = None, *, days: int | None = None, emit: Emit = quiet
+    ) -> dict[str, Any]:
+        """Delete searches older than the setting logs.retention_days, or than `days`, with their feedback.
+
+        Args:
+            corpus_id: of this corpus; None: of all.
+
+        Raises:
+            CorpusNotFound. InvalidInput: days is not 1 or more.
+        """
+        return retention.prune_logs(self.workspace, corpus_id, days, emit)
+
+    def gauges(self) -> dict[str, Any]:
+        """What GET /metrics shows of the stored state: jobs that wait or run, and which model serves."""
+        return retention.gauges(self.workspace)
 
     def doctor(self) -> list[dict[str, Any]]:
         """What works on this machine, found out by doing it."""

@@ -32,9 +32,10 @@ def serve(session: Session, *, host: str | None, port: int | None, parent_pid: i
     with library(session) as tribrid:
         host, port = host or tribrid.environment.host, port or tribrid.environment.port
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        session.terminal.note(
-            f"Starting on {url} with {tribrid.environment.data_dir}; docs at {url}/docs. Ctrl-C stops it."
-        )
+        if tribrid.environment.log_format == "text":  # else stderr is for programs
+            session.terminal.note(
+                f"Starting on {url} with {tribrid.environment.data_dir}; docs at {url}/docs. Ctrl-C stops it."
+            )
         api.serve(tribrid, host, port)
         session.terminal.result({"served": url})
 

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from uuid import uuid4
 
-from tribrid.config import read_environment
+from tribrid.config import Environment, read_environment
 from tribrid.jobs.child import DEFAULT_HANDLERS
 from tribrid.jobs.children import Children
 from tribrid.jobs.execution import Execution
 from tribrid.jobs.processes import EXIT_LOCKED, StopSignal, WorkerLock, follow_parent
+from tribrid.jobs.pruning import Pruner
+from tribrid.observing import log_to_stderr
 from tribrid.store import Store
 from tribrid.types import Job, State
 
@@ -65,13 +67,14 @@ class Sweeper:
         self._known = {job.job_id for job in open_jobs}
 
 
-def serve(sweeper: Sweeper, children: Children, stopping: StopSignal) -> None:
-    """Sweep, and keep a spare child ready, until told to stop."""
+def serve(sweeper: Sweeper, children: Children, pruner: Pruner, stopping: StopSignal) -> None:
+    """Sweep, keep a spare child ready and the log short, until told to stop."""
     delay_s = SWEEP_S
     while not stopping.wait(delay_s):
         try:
             sweeper.sweep()
             children.warm()
+            pruner.tick()
             delay_s = SWEEP_S
         except Exception:
             # Either database may be away for a while; jobs in hand go on, and what was submitted is still there.
@@ -79,13 +82,14 @@ def serve(sweeper: Sweeper, children: Children, stopping: StopSignal) -> None:
             log.exception("cannot look for new jobs; next look in %.1f s", delay_s)
 
 
-def work(args: argparse.Namespace, database_url: str | None, stopping: StopSignal) -> None:
+def work(args: argparse.Namespace, environment: Environment, stopping: StopSignal) -> None:
     """Run jobs until told to stop. The caller holds the data folder's lock, and ends the process afterwards."""
     children = Children(args.data_dir, args.handlers)
     children.warm()
     # Importing DBOS takes half a second, in which the first child gets ready.
     from tribrid.jobs.durable import DurableQueue, system_url
 
+    database_url = environment.database_url
     store = Store.open(args.data_dir, database_url)
     execution = Execution(store, children)
     queue = DurableQueue(system_url(args.data_dir, database_url))
@@ -94,7 +98,7 @@ def work(args: argparse.Namespace, database_url: str | None, stopping: StopSigna
     name = args.executor_id or executor_id(args.data_dir, database_url)
     queue.launch(execution.run, executor_id=name, concurrency=args.concurrency)
     log.info("worker %d (%s) is ready", os.getpid(), name)
-    serve(sweeper, children, stopping)
+    serve(sweeper, children, Pruner(store, environment), stopping)
     execution.stop()
 
 
@@ -109,8 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--parent-pid", type=int, help="stop when this process, which must be the parent, dies")
     args = parser.parse_args(argv)
     args.data_dir = args.data_dir.resolve()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("tribrid").setLevel(logging.INFO)
+    log_to_stderr(environment.log_format, environment.log_level)
     stopping = StopSignal()
     if args.parent_pid is not None:
         follow_parent(args.parent_pid, signal.SIGTERM)
@@ -118,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     if not lock.acquire(LOCK_TIMEOUT_S, stopping):
         log.info("process %s is the worker of %s: this one is not needed", lock.holder(), args.data_dir)
         return EXIT_LOCKED
-    work(args, environment.database_url, stopping)
+    work(args, environment, stopping)
     # Threads of DBOS sit in jobs that have not ended, and must not be told that they have. All state survives a
     # kill -9, so the process ends like by one.
     logging.shutdown()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tribrid.config import RetrievalConfig
 from tribrid.corpus.lexical import expand_identifiers
+from tribrid.observing import timed
 from tribrid.retrieval.fusion import Legs, collapse, documents, fuse
 from tribrid.retrieval.index import Index, Snapshot
 from tribrid.retrieval.rows import Vector
@@ -63,6 +64,7 @@ class Retriever:
         """
         return self.search(query, depth).leg_runs
 
+    @timed("retrieve")
     def search(self, query: str, depth: int) -> Retrieved:
         """Candidates and legs in one go.
 

@@ -1,6 +1,6 @@
 """The blend as it is served: a linear model that starts at the fused ranking, and trees that correct it.
 
-score = linear(features) + mean of the trees. The only file of serving that runs LightGBM.
+score = linear(features) + mean of the ensembles of trees.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -18,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.features import matrix
 from tribrid.scoring.onnx import FloatArray
+from tribrid.scoring.trees import Trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Blend:
         names: of the features, in the order of the columns.
         mean, scale: float64 (len(names),), the standardisation.
         weights: float64 (len(names),), of the standardised features.
-        trees: LightGBM boosters over the raw features; their mean is added. None for a linear blend.
+        trees: ensembles over the raw features; their mean is added. None for a linear blend.
     """
 
     names: tuple[str, ...]
     mean: np.ndarray[Any, np.dtype[np.float64]]
     scale: np.ndarray[Any, np.dtype[np.float64]]
     weights: np.ndarray[Any, np.dtype[np.float64]]
-    trees: tuple[lgb.Booster, ...] = ()
+    trees: tuple[Trees, ...] = ()
 
     def linear(self, columns: FloatArray) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The linear part's scores (n,) of raw feature columns (n, len(names))."""
@@ -53,19 +53,18 @@ class Blend:
         except KeyError as error:
             raise ScorerFailed(f"The blend needs the feature {error.args[0]!r}, which was not computed.") from error
         scores = self.linear(columns)
-        for booster in self.trees:
-            # One thread: a list is small, and starting a team of threads costs more than it saves.
-            scores = scores + np.asarray(booster.predict(columns, num_threads=1)) / len(self.trees)
+        for ensemble in self.trees:
+            scores = scores + ensemble.predict(columns) / len(self.trees)
         if not np.isfinite(scores).all():
             raise ScorerFailed("The blend gave a score that is not a number.")
         return scores
 
     def save(self, folder: Path, name: str) -> None:
-        """Write `name`.safetensors, and `name`-trees-N.txt for each booster."""
+        """Write `name`.safetensors, and `name`-trees-N.txt for each ensemble."""
         arrays = {"mean": self.mean, "scale": self.scale, "weights": self.weights, "trees": np.array(len(self.trees))}
         save_file(arrays, folder / f"{name}.safetensors", {"names": "\n".join(self.names)})
-        for number, booster in enumerate(self.trees):
-            (folder / f"{name}-trees-{number}.txt").write_text(booster.model_to_string(), "utf-8")
+        for number, ensemble in enumerate(self.trees):
+            (folder / f"{name}-trees-{number}.txt").write_text(ensemble.text, "utf-8")
 
     @classmethod
     def load(cls, folder: Path, name: str, names: Sequence[str]) -> Blend:
@@ -79,7 +78,7 @@ class Blend:
             if any(arrays[part].shape != (len(names),) for part in ("mean", "scale", "weights")):
                 raise ModelUnavailable(f"The artifact's {name} has not one weight for each feature.")
             paths = [folder / f"{name}-trees-{number}.txt" for number in range(int(arrays["trees"]))]
-            boosters = tuple(lgb.Booster(model_str=path.read_text("utf-8")) for path in paths)
-            return cls(tuple(names), arrays["mean"], arrays["scale"], arrays["weights"], boosters)
-        except (OSError, ValueError, KeyError, SafetensorError, lgb.basic.LightGBMError) as error:
+            ensembles = tuple(Trees.read(path.read_text("utf-8")) for path in paths)
+            return cls(tuple(names), arrays["mean"], arrays["scale"], arrays["weights"], ensembles)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelUnavailable(f"The artifact's {name} cannot be read: {error}") from error

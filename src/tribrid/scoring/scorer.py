@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tribrid.observing import timed
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
 from tribrid.types import ScoredDoc, rank_order
@@ -35,6 +36,7 @@ class LearnedScorer:
         self.model_id = model_id
         self.reranker = reranker
 
+    @timed("score")
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""
         return self.reranker.score(reading)
@@ -47,6 +49,7 @@ class LocalScorer:
         self.model_id = model_id
         self._cross_encoder = cross_encoder
 
+    @timed("score")
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""
         texts = [(c.passage.title, c.passage.text) for c in reading.candidates]

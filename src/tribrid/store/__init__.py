@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tribrid.store.access import Access
 from tribrid.store.artifacts import Artifacts
 from tribrid.store.candidates import Candidates
 from tribrid.store.corpora import Corpora
@@ -17,6 +18,7 @@ from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
 from tribrid.store.logs import Logs
 from tribrid.store.models import Models
+from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
@@ -47,6 +49,8 @@ class Store:
         self.settings = Settings(database)
         self.candidates = Candidates(database)
         self.spending = Spending(database)
+        self.access = Access(database)
+        self.retention = Retention(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

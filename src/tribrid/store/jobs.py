@@ -59,6 +59,12 @@ class Jobs:
             )
         return job
 
+    def waiting(self) -> dict[tuple[str, str], int]:
+        """How many jobs of each kind are queued or running: (kind, state) → count."""
+        active = sa.select(_JOB.kind, _JOB.state, sa.func.count()).where(_JOB.state.in_(_ACTIVE))
+        with self._database.read() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(active.group_by(_JOB.kind, _JOB.state))}
+
     def get(self, job_id: str) -> Job:
         """The job as it stands.
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tribrid.errors import NotShown, QueryNotFound
+from tribrid.observing import timed
 from tribrid.store import tables
 from tribrid.store.logimport import LogImports
 from tribrid.store.logreading import logged_lists
@@ -25,6 +26,7 @@ _FEEDBACK = tables.feedback.c
 class Logs(LogImports):
     """Impressions and their feedback, by query_id."""
 
+    @timed("log")
     def add_impression(self, impression: Impression) -> None:
         """Store one served list. One that is already stored is left as it is.
 

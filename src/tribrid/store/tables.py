@@ -327,3 +327,15 @@ spending = sa.Table(
     sa.Column("unpriced", sa.BigInteger, nullable=False),
     sa.Column("usd", sa.Double, nullable=False),
 )
+
+# A key stays here after its revocation: from the first one on, a server never again answers without a key.
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", ID, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scopes", JSON, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Column("revoked_us", MICROSECONDS),
+)

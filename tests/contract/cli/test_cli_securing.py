@@ -1,0 +1,61 @@
+"""`tribrid keys` and `tribrid logs prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli_calls import Cli
+from tribrid.app import Tribrid
+from tribrid.types import Impression, ShownDoc
+from tribrid.workspace import now_us
+
+DAY_US = 24 * 3600 * 1_000_000
+
+
+def test_a_key_is_shown_once(cli: Cli) -> None:
+    made = cli("keys", "create", "--scope", "search", "--scope", "feedback", "--name", "web")
+    assert made.code == 0
+    key = made.out.strip()
+    assert len(key.split("_", 2)) == 3
+    assert "once" in made.err
+    key_id = key.split("_")[1]
+    (listed,) = cli("keys", "--json").document["keys"]
+    assert listed.items() >= {"key_id": key_id, "name": "web", "scopes": ["search", "feedback"]}.items()
+    secret = key.split("_", 2)[2]
+    shown = cli("keys")
+    assert key_id in shown.out
+    assert secret not in shown.out + cli("keys", "--json").out
+    assert cli("keys", "revoke", key_id, "--json").document["revoked_at"]
+    assert cli("keys", "revoke", "none").code == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["create"], ["create", "--scope", "root"], ["create", "abc", "--scope", "search"], ["revoke"],
+     ["list", "abc"], ["revoke", "abc", "--scope", "search"], ["burn"]],
+)  # fmt: skip
+def test_a_call_that_makes_no_sense(words: list[str], cli: Cli) -> None:
+    assert cli("keys", *words).code == 2
+
+
+def test_old_searches_are_deleted_and_young_ones_stay(cli: Cli, data_dir: Path) -> None:
+    with Tribrid(data_dir) as tribrid:
+        for corpus_id in ("old", "kept"):
+            tribrid.create_corpus(corpus_id)
+            for days in (1, 10, 100):
+                at = now_us() - days * DAY_US
+                shown = (ShownDoc("d", 1, 1.0, 0, 1, {}),)
+                row = Impression(f"{corpus_id}-{days}", corpus_id, "q", shown, "retrieval", False, None, 1.0, at)
+                tribrid.store.logs.add_impression(row)
+        tribrid.patch_config({"logs": {"retention_days": 30}}, "old")
+    assert "not set" in cli("logs", "prune", "kept").out
+    assert cli("logs", "prune", "--json").document == {"deleted": 1, "corpora": {"old": 1}}
+    assert cli("logs", "prune", "kept", "--days", "5", "--json").document == {"deleted": 2, "corpora": {"kept": 2}}
+    assert cli("logs", "prune", "none").code == 3
+    with Tribrid(data_dir) as tribrid:
+        assert tribrid.log_stats("old")["impressions"] == 2
+        assert tribrid.log_stats("kept")["impressions"] == 1
+        tribrid.delete_corpus("old")
+        tribrid.delete_corpus("kept")

@@ -205,7 +205,13 @@ class Registry:
         """
         self.workspace.store.corpora.get(corpus_id)
         return [
-            {"evaluation_id": row.evaluation_id, "created_at": iso(row.created_us)}
+            {
+                "evaluation_id": row.evaluation_id,
+                "created_at": iso(row.created_us),
+                "model_id": row.report.get("model_id"),
+                "run_id": row.report.get("run_id"),
+                "decision": row.report["verdict"]["decision"],
+            }
             for row in self.workspace.store.evaluations.list(corpus_id)
         ]
 

@@ -43,8 +43,8 @@ class Reports(Registry):
         return render_junit(self.workspace.store.evaluations.get(evaluation_id))
 
     def evaluation_diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> dict[str, Any]:
-        """The change from a to b in each measure, over the queries that both asked and judged alike; and a page of these
-        queries, the largest change first.
+        """The change from a to b in each measure, over the queries that both asked and judged alike; and a page of
+        these queries, the largest change first.
 
         Raises:
             EvaluationNotFound.

@@ -132,13 +132,13 @@ def _ranked(doc: Json, old_ranks: Mapping[str, int] | None, query: str, document
     name = f'<span class="id" title="{escape(doc_id)}"><bdi>{escape(doc_id)}</bdi></span>'
     if title != doc_id:
         name = f'<span class="title" title="{escape(doc_id)}"><bdi>{escape(title)}</bdi></span>'
-    quote = ""
+    score, quote = f"{doc['score']:#.3g}".replace("-", "−"), ""
     if document is not None and (relevant or doc["rank"] <= _QUOTED):
         quote = f'<span class="quote"><bdi>{quoted(document.text, query, _QUOTE_CHARS)}</bdi></span>'
     return (
         f'<li class="{"relevant" if relevant else "other"}"><span class="rank">{doc["rank"]}</span>{name}'
         f'<span class="grade">{mark}{_movement(doc, old_ranks)}</span>'
-        f'<span class="score">{doc["score"]:#.3g}</span>{quote}</li>'
+        f'<span class="score">{score}</span>{quote}</li>'
     )
 
 

@@ -48,7 +48,7 @@ def slices_section(report: Json) -> str:
     """The change in each kind of query; empty without slices."""
     slices = report.get("slices") or []
     body = _parts_table(
-        report, slices, "Queries", lambda entry: (str(entry["slice"]), str(entry["field"]).replace("_", " "))
+        report, slices, "Kind", lambda entry: (str(entry["slice"]), str(entry["field"]).replace("_", " "))
     )
     if not body:
         return ""

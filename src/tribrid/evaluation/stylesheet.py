@@ -117,7 +117,7 @@ summary .moved { flex: none; white-space: nowrap; }
 .rankings h4 { margin: 0 0 4px; font-size: 12.5px; font-weight: 500; color: var(--muted); }
 .ranking { list-style: none; margin: 0; padding: 0; font-size: 13px; }
 .ranking li {
-  display: grid; grid-template-columns: 22px minmax(0, 1fr) max-content 52px; gap: 8px; padding: 2px 6px;
+  display: grid; grid-template-columns: 22px minmax(0, 1fr) max-content 52px; gap: 1px 8px; padding: 2px 6px;
   border-left: 3px solid transparent;
 }
 .ranking li.relevant { border-left-color: var(--gain); background: var(--gain-soft); }

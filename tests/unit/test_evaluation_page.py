@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from html import unescape
+import json
+import os
+import re
+import shutil
+import subprocess
+from html import escape, unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +166,62 @@ def test_what_a_report_does_not_have_is_left_out(report: Report) -> None:
 def test_the_rows_of_an_older_report_are_shown_as_well(report: Report) -> None:
     rows = [{name: value for name, value in row.items() if name != "relevant"} for row in report.queries]
     assert "Biggest wins" in render_html(report.summary, rows)
+
+
+# ---- in a browser
+
+WIDTHS = (390, 1280)
+_MEASURE = """
+<script>
+onload = () => {
+  const pages = [...document.querySelectorAll("iframe")].map((frame) => {
+    const page = frame.contentDocument.documentElement;
+    const wide = [...page.querySelectorAll("section *")].filter(
+      (element) => element.getBoundingClientRect().right > page.clientWidth + 1 && !element.closest("svg"));
+    return {width: page.clientWidth, scrolls: page.scrollWidth > page.clientWidth,
+            wide: wide.map((element) => element.outerHTML.slice(0, 80)), sections: page.querySelectorAll("h2").length};
+  });
+  document.body.textContent = JSON.stringify(pages);
+};
+</script>
+"""
+
+
+def test_the_page_fits_a_phone_and_a_desk(tmp_path: Path) -> None:
+    """In a real browser nothing is wider than the window, whatever documents are called."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        if os.environ.get("TRIBRID_TEST_STRICT"):
+            pytest.fail("no Chromium on this machine")
+        pytest.skip("no Chromium on this machine")
+    word = "unbreakable" * 30
+    summary, rows = made(word)
+    documents = {name: Document(name, f"{word} {EVIL}", title=word) for name in named_documents(summary, rows)}
+    summary["slices"] = [{"field": word, "slice": word, "queries": 10, "before": 0.5, "after": 0.6, "delta": CHANGE}]
+    summary["gate"] = {"minimum_effect": 0.02, "guards": [{"name": word, "passed": False, "detail": word}]}
+    page = escape(render_html(summary, rows, documents))
+    frames = "".join(f'<iframe width="{width}" height="800" srcdoc="{page}"></iframe>' for width in WIDTHS)
+    harness = tmp_path / "harness.html"
+    harness.write_text(f"<!doctype html><meta charset=utf-8><style>iframe {{ border: 0 }}</style>{_MEASURE}{frames}")
+    quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command = [
+        chromium,
+        "--headless",
+        "--no-sandbox",
+        *quiet,
+        "--no-first-run",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    done = subprocess.run([*command, "--dump-dom", harness.as_uri()], capture_output=True, timeout=100, check=True)
+    body = re.search(r"<body>(.*)</body>", done.stdout.decode(), flags=re.DOTALL)
+    assert body is not None, done.stdout[-2000:]
+    for width, found in zip(WIDTHS, json.loads(unescape(body[1])), strict=True):
+        assert found["width"] in (width, width - 15), "less a scroll bar"
+        assert not found["scrolls"], found
+        assert found["sections"] >= 8
+
+
+# ---- quotes
 
 
 @pytest.mark.parametrize(

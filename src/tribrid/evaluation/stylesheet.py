@@ -95,7 +95,7 @@ thead th {
   font-weight: 500; font-size: 12.5px; color: var(--muted); border-bottom-color: var(--line); vertical-align: bottom;
 }
 tbody tr:last-child > * { border-bottom: 0; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 8em; max-width: 24em; }
 td.plot, th.plot { width: 34%; min-width: 150px; }
 .what {
   display: block; font-weight: 400; font-size: 12.5px; color: var(--muted); white-space: normal; max-width: 34ch;
@@ -168,7 +168,7 @@ footer dd { text-align: left; }
   thead th.plot { display: block; border: 0; padding: 0 0 4px; }
   tbody tr { display: flex; flex-wrap: wrap; gap: 2px 14px; padding: 9px 0; border-bottom: 1px solid var(--grid); }
   tbody th, tbody td { border: 0; padding: 0; }
-  tbody th { flex: 1 0 100%; }
+  tbody th { flex: 1 0 100%; max-width: 100%; }
   td.plot, th.plot { order: 9; min-width: 0; flex: 1 0 100%; width: 100%; }
   td[data-label]::before { content: attr(data-label) " "; color: var(--muted); font-size: 12.5px; }
 }

@@ -15,6 +15,7 @@ from tribrid.errors import EvaluationFailed, Leakage, TribridError
 from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, restricted, retrieval_arm, run_arms
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
+from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
@@ -173,7 +174,8 @@ def _run_systems(
         cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id, {"arms": arms})},
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed={**found.failed, **added.failed},
-        context=_context(corpus_id, champion_id, challenger_id, training),
+        context=_context(corpus_id, champion_id, challenger_id, training)
+        | {"learning_curve": _learning_curve(ws, training.get("run_id"))},
         outside=added.facts,
     )
 
@@ -301,6 +303,16 @@ def _context(
         "run_id": training.get("run_id"),
         "training": training.get("metrics"),
     }
+
+
+def _learning_curve(ws: Workspace, run_id: str | None) -> list[dict[str, Any]]:
+    """From what the training told as it went; empty where it measured no cross-encoder, or nothing is told of it."""
+    told: list[Mapping[str, Any]] = []
+    after_seq = 0
+    while run_id and (page := ws.store.events.read(run_id, after_seq)):
+        told += [event.data for event in page if event.type == "metrics"]
+        after_seq = page[-1].seq
+    return learning_curve(told)
 
 
 def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:

@@ -248,6 +248,12 @@ class EvaluationConfig(Section):
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap and randomisation resamples.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
     seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of the resampling.")
+    score_threshold: float | None = Field(
+        None,
+        ge=-1e9,
+        le=1e9,
+        description="Served score whose precision and recall the report shows; none: that with the best F1.",
+    )
 
 
 class LogsConfig(Section):

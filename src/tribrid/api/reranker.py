@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
@@ -47,6 +47,26 @@ _REPORT = {
     "after": {"ndcg@10": 0.741},
     "verdict": {"decision": "promote", "reasons": ["..."]},
 }
+_DIFF = {
+    "a": {"evaluation_id": "77d1", "system": "challenger", "model_id": "5b1e"},
+    "b": {"evaluation_id": "90c3", "system": "challenger", "model_id": "a40f"},
+    "common": {"queries": 300, "judged_differently": 0, "only_a": 0, "only_b": 0},
+    "measures": {"ndcg@10": {"a": 0.690, "b": 0.741, "delta": {"mean": 0.051, "ci95": [0.031, 0.072]}}},
+    "queries": [{"query_id": "q1", "text": "parse a date", "delta_primary": 0.63}],
+}
+_AS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The report.",
+        "content": {"application/json": {"example": _REPORT}, "text/html": {}, "application/xml": {}},
+    }
+}
+# The page holds text of documents and queries: escaped, and on top of that nothing in it may run or call out.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+EvaluationId = Annotated[str, Query(max_length=64, description="An evaluation.")]
 
 
 @router.get(
@@ -178,9 +198,38 @@ def evaluations(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     return Json({"evaluations": tribrid.evaluations(corpus_id)})
 
 
-@router.get("/reranker/evaluations/{evaluation_id}", summary="One report", responses=answers("The report.", _REPORT))
-def evaluation(evaluation_id: str, tribrid: Facade) -> Json:
-    """As POST /reranker/evaluate answered it."""
+# Before the route of one report, which would take its name for an id.
+@router.get(
+    "/reranker/evaluations/diff",
+    summary="Two evaluations side by side",
+    responses=answers("What changed from a to b.", _DIFF),
+)
+def evaluation_diff(a: EvaluationId, b: EvaluationId, tribrid: Facade, offset: Offset = 0, limit: Limit = 50) -> Json:
+    """The change in each measure with its interval and p-value, over the queries that both asked in the same words and
+    judged alike, and these queries, the largest change first. Compared is what each measured as `after`. 409 where they
+    share no such query, with the reason.
+    """
+    return Json(tribrid.evaluation_diff(a, b, offset=offset, limit=limit))
+
+
+@router.get("/reranker/evaluations/{evaluation_id}", summary="One report", responses=_AS)
+def evaluation(
+    evaluation_id: str,
+    tribrid: Facade,
+    form: Annotated[
+        Literal["json", "html", "junit"],
+        Query(alias="format", description="`html`: one page that loads nothing. `junit`: XML for CI."),
+    ] = "json",
+) -> Response:
+    """As POST /reranker/evaluate answered it; or as a page that quotes the documents as they are now; or as JUnit XML,
+    with a test for each check of the gate and for each measure.
+    """
+    if form == "html":
+        return HTMLResponse(tribrid.evaluation_page(evaluation_id), headers=_PAGE_HEADERS)
+    if form == "junit":
+        return Response(
+            tribrid.evaluation_junit(evaluation_id).encode("utf-8", "replace"), media_type="application/xml"
+        )
     return Json(tribrid.evaluation(evaluation_id))
 
 

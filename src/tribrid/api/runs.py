@@ -17,6 +17,16 @@ router = APIRouter(tags=["runs"])
 
 _RUN = {"run_id": "b7e0", "corpus_id": "tribrid", "state": "running", "model_id": None, "metrics": {"ndcg@10": 0.71}}
 _EVENT = '{"seq": 1, "type": "metrics", "at": "2026-01-02T03:04:05+00:00", "data": {"epoch": 1}}\n'
+_DIFF = {
+    "a": "b7e0",
+    "b": "c1f4",
+    "differences": {
+        "config.epochs": {"a": 1, "b": 2, "change": 1},
+        "metrics.cross_encoder.dev_ndcg@10": {"a": 0.71, "b": 0.72, "change": 0.01},
+    },
+    "notes": [],
+    "evaluations": {"a": "77d1", "b": None},
+}
 RunId = Annotated[str, Query(max_length=64, description="A run.")]
 
 
@@ -26,9 +36,15 @@ def runs(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     return Json({"runs": tribrid.runs(corpus_id)})
 
 
-@router.get("/reranker/train/diff", summary="Two runs side by side: settings, data, metrics")
+@router.get(
+    "/reranker/train/diff",
+    summary="Two runs side by side: settings, data, metrics",
+    responses=answers("What differs, by dotted name.", _DIFF),
+)
 def diff(a: RunId, b: RunId, tribrid: Facade) -> Json:
-    """What differs, and which did better."""
+    """Settings, data, base model, library versions, metrics, and the last value of each number told while training.
+    `notes` say in words what may not be compared; `evaluations` has each run's newest evaluation, to compare those.
+    """
     return Json(tribrid.run_diff(a, b))
 
 

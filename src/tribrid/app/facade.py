@@ -17,6 +17,7 @@ from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
+from tribrid.app.reports import Reports
 from tribrid.app.views import iso, search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.corpus.jsonlines import id_fault
@@ -30,7 +31,7 @@ MAX_QUERY_CHARS = 100_000
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
 
 
-class Tribrid(Content, EvalDatasets, Learning, Registry):
+class Tribrid(Content, EvalDatasets, Learning, Reports, Registry):
     """The whole loop on one data folder. Safe for threads; close it, or use it in a `with`."""
 
     def __init__(self, data_dir: str | Path | None = None, *, environment: Environment | None = None) -> None:

@@ -60,17 +60,6 @@ class Registry:
             {"run_id": job.job_id, **job_view(job), "model_id": (job.result or {}).get("model_id")} for job in found
         ]
 
-    def run_diff(self, a: str, b: str) -> dict[str, Any]:
-        """What differs between two runs: settings and metrics, by dotted name.
-
-        Raises:
-            RunNotFound.
-        """
-        sides = [_flat({k: self.run(run_id)[k] for k in ("state", "params", "config", "metrics")}) for run_id in (a, b)]
-        names = sorted(sides[0].keys() | sides[1].keys())
-        rows = {name: {"a": sides[0].get(name), "b": sides[1].get(name)} for name in names}
-        return {"a": a, "b": b, "differences": {name: row for name, row in rows.items() if row["a"] != row["b"]}}
-
     def events(self, run_id: str, after_seq: int = 0, limit: int = 1000) -> list[Event]:
         """The stored events of a job after `after_seq`, in order.
 
@@ -216,7 +205,13 @@ class Registry:
         """
         self.workspace.store.corpora.get(corpus_id)
         return [
-            {"evaluation_id": row.evaluation_id, "created_at": iso(row.created_us)}
+            {
+                "evaluation_id": row.evaluation_id,
+                "created_at": iso(row.created_us),
+                "model_id": row.report.get("model_id"),
+                "run_id": row.report.get("run_id"),
+                "decision": row.report["verdict"]["decision"],
+            }
             for row in self.workspace.store.evaluations.list(corpus_id)
         ]
 
@@ -238,12 +233,3 @@ def _one_of(kind: type[_Choice], name: str, given: str | None) -> _Choice | None
     if given not in set(kind):
         raise InvalidInput(f"{name}: {given!r} is not one of {[choice.value for choice in kind]}.")
     return kind(given)
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, Mapping):
-        return {prefix: tree}
-    out: dict[str, Any] = {}
-    for name, value in tree.items():
-        out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return out

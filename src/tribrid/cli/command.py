@@ -22,6 +22,8 @@ from tribrid.cli.terminal import Terminal
 from tribrid.corpus.jsonlines import text_fault
 from tribrid.errors import InvalidInput
 
+EXIT_REFUSED = 7
+"""The gate does not promote. Nothing failed: an error has a code of its own."""
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 

@@ -13,6 +13,7 @@ import typer
 
 from tribrid.cli.command import Session, command
 from tribrid.cli.evalset import evalset
+from tribrid.cli.report_commands import Html, JUnit, evaluations
 
 SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
 
@@ -212,17 +213,21 @@ def evaluate(
     corpus: Corpus,
     *,
     model: Annotated[str | None, typer.Option(help="A model_id. Default: the newest.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the report as a web page.")] = None,
-    gate: Annotated[bool, typer.Option("--gate", help="Exit code 1 unless the verdict is to promote.")] = False,
     also: Also = None,
     arm: Arm = None,
+    html: Html = None,
+    junit: JUnit = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit code 7 unless the verdict is to promote; errors keep their own codes.")
+    ] = False,
     no_wait: NoWait = False,
 ) -> None:
     """Measure before against after on the eval dataset, and promote what is better for certain."""
-    from tribrid.cli import learning
+    from tribrid.cli import learning, reportfiles
 
     company = learning.Company(also or [], arm or [])
-    learning.evaluate(session, corpus, model_id=model, html=html, gate=gate, wait=not no_wait, company=company)
+    files = reportfiles.ReportFiles(html, junit)
+    learning.evaluate(session, corpus, model_id=model, files=files, gate=gate, wait=not no_wait, company=company)
 
 
 def readiness(session: Session, corpus: Corpus) -> None:
@@ -299,7 +304,9 @@ def models(session: Session, corpus: Corpus) -> None:
 
 def runs(
     session: Session,
-    run_id: Annotated[str | None, typer.Argument(metavar="RUN_ID", help="Show this one.")] = None,
+    run: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN_ID|diff A B", help="Show this one, or what differs between two.")
+    ] = None,
     *,
     corpus: Annotated[str | None, typer.Option(help="Only this corpus's.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for its end.")] = False,
@@ -309,7 +316,7 @@ def runs(
     """List the training runs; show, follow, compare or cancel one."""
     from tribrid.cli import learning
 
-    learning.runs(session, run_id, learning.About(corpus, follow, cancel, diff))
+    learning.runs(session, run or [], learning.About(corpus, follow, cancel, diff))
 
 
 def config(
@@ -392,6 +399,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("promote", LEARN, promote),
     ("rollback", LEARN, rollback),
     ("runs", LOOK, runs),
+    ("evaluations", LOOK, evaluations),
     ("models", LOOK, models),
     ("config", LOOK, config),
     ("keys", LOOK, keys),

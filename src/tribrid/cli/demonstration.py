@@ -29,7 +29,6 @@ from tribrid.demo.loop import Loop, Shown
 from tribrid.demo.memory import Memory, maker, recall
 from tribrid.demo.server import HOST, PORT, running_server
 from tribrid.errors import InvalidInput, MissingExtra
-from tribrid.evaluation.html import render_html
 
 FOLDER = Path(".tribrid-demo")
 PAGE = Path("tribrid-demo-report.html")
@@ -118,7 +117,7 @@ def _server(terminal: Terminal, folder: Path, port: int | None, api_key: str | N
 def _tell(session: Session, loop: Loop, report: Json, started: float) -> None:
     """Everything that came of it, the page with the plots, and how to go on."""
     rows = loop.rows()
-    _write(render_html(report, rows))
+    _write(loop.page())
     chosen = choose(rows)
     query = chosen[0].row["text"] if chosen else rows[0]["text"]
     served = loop.search(query, _TOP)

@@ -11,18 +11,18 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tribrid.app import Tribrid
-from tribrid.cli.command import Session
+from tribrid.cli.command import EXIT_REFUSED, Session
+from tribrid.cli.differences import run_difference, two_to_compare
 from tribrid.cli.feeding import text_of
 from tribrid.cli.following import follow
 from tribrid.cli.library import library
+from tribrid.cli.reportfiles import ReportFiles
 from tribrid.cli.reports import cost_line, report_view
 from tribrid.cli.telling import measured, words
 from tribrid.cli.terminal import facts, moment, one_line, table
 from tribrid.errors import Cancelled, Failed, InvalidInput, RunNotFound, from_problem
-from tribrid.evaluation.html import render_html
 from tribrid.types import Job, State
 
-_ROWS_PER_PAGE = 1000
 CANCEL_TIMEOUT_S = 20.0
 
 
@@ -81,7 +81,7 @@ def evaluate(
     corpus_id: str,
     *,
     model_id: str | None,
-    html: Path | None,
+    files: ReportFiles,
     gate: bool,
     wait: bool,
     company: Company,
@@ -89,42 +89,22 @@ def evaluate(
     """Evaluate; see `tribrid evaluate --help`.
 
     Raises:
-        InvalidInput: --html or --gate with --no-wait, or a file that cannot be written.
-        typer.Exit: with --gate, code 1 for a verdict to keep.
+        InvalidInput: a file or --gate with --no-wait, or a file that cannot be written.
+        typer.Exit: with --gate, code 7 for a verdict to keep.
     """
-    if not wait and (html or gate):
-        raise InvalidInput("--html and --gate need the report: leave out --no-wait.")
-    if html is not None and not html.absolute().parent.is_dir():
-        raise InvalidInput(f"There is no folder {str(html.absolute().parent)!r} to write the page to.", path=str(html))
+    if not wait and (any(files) or gate):
+        raise InvalidInput("--html, --junit and --gate need the report: leave out --no-wait.")
+    files.check()
     arms = [_arm(text) for text in company.arms]
     done = _job(
         session,
         lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=company.corpus_ids, arms=arms),
         lambda report: [report_view(report)],
         wait=wait,
-        then=lambda tribrid, report: _write_page(session, tribrid, report, html),
+        then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
     )
     if gate and done["verdict"]["decision"] != "promote":
-        raise typer.Exit(1)
-
-
-def _write_page(session: Session, tribrid: Tribrid, report: Mapping[str, Any], html: Path | None) -> None:
-    if html is None:
-        return
-    try:
-        html.write_text(render_html(report, _query_rows(tribrid, report["evaluation_id"])), encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"The page {str(html)!r} cannot be written: {error.strerror}.", path=str(html)) from None
-    session.terminal.note(f"Wrote {html}")
-
-
-def _query_rows(tribrid: Tribrid, evaluation_id: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    while True:
-        page = tribrid.evaluation_queries(evaluation_id, offset=len(rows), limit=_ROWS_PER_PAGE, sort="query_id")
-        rows += page["queries"]
-        if len(rows) >= page["total"] or not page["queries"]:
-            return rows
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _job(
@@ -252,12 +232,16 @@ class About(NamedTuple):
     diff: str | None
 
 
-def runs(session: Session, run_id: str | None, about: About) -> None:
+def runs(session: Session, asked: Sequence[str], about: About) -> None:
     """List, show, follow, compare or cancel; see `tribrid runs --help`.
 
     Raises:
-        InvalidInput: what is asked needs a RUN_ID.
+        InvalidInput: what is asked needs a RUN_ID, or is too much.
     """
+    if pair := two_to_compare(asked, "runs"):
+        run_id, about = pair[0], about._replace(diff=pair[1])
+    else:
+        run_id = asked[0] if asked else None
     with library(session) as tribrid:
         if run_id is None:
             if about.follow or about.cancel or about.diff:
@@ -265,7 +249,7 @@ def runs(session: Session, run_id: str | None, about: About) -> None:
             _list_runs(session, tribrid, about.corpus)
         elif about.diff:
             found = tribrid.run_diff(run_id, about.diff)
-            session.terminal.result(found, _difference(found))
+            session.terminal.result(found, *run_difference(found))
         elif about.cancel:
             tribrid.cancel(run_id)
             tribrid.supervisor.ensure_worker()  # it is a worker that ends a running job
@@ -327,15 +311,3 @@ def _list_runs(session: Session, tribrid: Tribrid, corpus_id: str | None) -> Non
         for run in found
     ]
     session.terminal.result({"runs": found}, table(columns, rows) if rows else "There is no training run yet.")
-
-
-def _difference(found: Mapping[str, Any]) -> RenderableType:
-    rows = [
-        [
-            name,
-            one_line("" if side["a"] is None else side["a"], 60),
-            one_line("" if side["b"] is None else side["b"], 60),
-        ]
-        for name, side in found["differences"].items()
-    ]
-    return table(["", found["a"], found["b"]], rows) if rows else "They do not differ."

@@ -1,7 +1,8 @@
 """The program `tribrid`: parses the command line, runs the command, and turns how it ended into an exit code.
 
 0 done    1 failed    2 the call can be mended    3 not found    4 not ready for it    5 lacking here
-6 unauthorized    130 interrupted or cancelled    141 nobody reads what we write
+6 unauthorized    7 `evaluate --gate`: the gate does not promote    130 interrupted or cancelled
+141 nobody reads what we write
 """
 
 from __future__ import annotations

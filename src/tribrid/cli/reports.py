@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.cli.terminal import facts, indented, plain, seconds, table
+from tribrid.cli.terminal import facts, indented, one_line, plain, seconds, table
 
 Json = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def report_view(report: Json) -> RenderableType:
     parts: list[RenderableType] = [verdict_view(report), Text()]
     if report["before"]:
         parts += [before_after(report), Text()]
-    parts += [systems(report), *_notes(report), Text(), conditions(report)]
+    parts += [systems(report), *_parts(report), *_guards(report), *_notes(report), Text(), conditions(report)]
     return Group(*parts)
 
 
@@ -51,7 +51,7 @@ def before_after(report: Json) -> Table:
             (f"After: {compared['after']}", "right"),
             ("Change", "right"),
             ("95 % interval", "right"),
-            ("p", "right"),
+            (_p_name(delta), "right"),
             ("Better/worse/same", "right"),
         ],
         [],
@@ -63,9 +63,9 @@ def before_after(report: Json) -> Table:
             _label(report, key),
             Text(_score(before[key])),
             Text(_score(after[key]), style="bold"),
-            Text(f"{entry['mean']:+.3f}", style=_style(entry)),
+            Text(f"{entry['mean']:+.3f}", style=change_style(entry)),
             Text(f"[{low:+.3f}, {high:+.3f}]"),
-            Text("<0.001" if entry["p_value"] < 0.001 else f"{entry['p_value']:.3f}"),
+            Text(probability(entry)),
             Text(f"{entry['wins']}/{entry['losses']}/{entry['ties']}"),
         )
     return made
@@ -111,6 +111,7 @@ def conditions(report: Json) -> Table:
             f"{dataset['excluded']:,} excluded, {dataset['sha256'][:12]}",
             "Candidates": f"top {candidates['depth']}, recall ceiling {candidates['recall_ceiling']:.3f}",
             "Reranking": timed,
+            "Threshold": _threshold(report),
             "Fallbacks": report["fallbacks"]["count"] or None,
             "Cost": cost_line(report["cost"]),
             "Failed": ", ".join(f"{name}: {why}" for name, why in report["failed"].items()) or None,
@@ -126,6 +127,48 @@ def cost_line(cost: Json) -> str:
     if isinstance(compute, (int, float)):
         parts.append(f"{seconds(compute)} of compute here")
     return ", ".join(part for part in parts if part)
+
+
+def _threshold(report: Json) -> str | None:
+    """What the chosen threshold on the served score would keep."""
+    chosen = (report.get("calibration") or {}).get("chosen")
+    if not chosen or chosen["precision"] is None:
+        return None
+    return (
+        f"score {chosen['threshold']:.3f} ({chosen['by']}): precision {chosen['precision']:.3f}, recall "
+        f"{chosen['recall']:.3f}, {chosen['kept_per_query']:.1f} kept a query"
+    )
+
+
+def _parts(report: Json) -> Iterator[RenderableType]:
+    """The change in each corpus and in each kind of query, where there are any."""
+    key = report["primary_key"]
+    corpora = [(str(part["corpus_id"]), part) for part in report.get("corpora") or ()]
+    slices = [(f"{part['field']}: {part['slice']}", part) for part in report.get("slices") or ()]
+    for head, parts in (("Corpus", corpora), ("Queries", slices)):
+        rows = []
+        for name, part in parts:
+            delta = part.get("delta") or {}
+            delta = delta if "mean" in delta else delta.get(key)
+            if delta:
+                low, high = delta["ci95"]
+                mean = Text(f"{delta['mean']:+.3f}", style=change_style(delta))
+                rows.append([one_line(name, 60), f"{part['queries']:,}", mean, f"[{low:+.3f}, {high:+.3f}]"])
+        if rows:
+            yield Text()
+            yield table([head, ("Queries", "right"), ("Change", "right"), ("95 % interval", "right")], rows)
+
+
+def _guards(report: Json) -> Iterator[RenderableType]:
+    """What the gate checked beside the primary measure, where that was told."""
+    guards = (report.get("gate") or {}).get("guards") or ()
+    if guards:
+        yield Text()
+    for guard in guards:
+        passed = guard["passed"]
+        mark, style = ("–", "dim") if passed is None else ("✓", "green") if passed else ("✗", "red")
+        name = plain(str(guard["name"]).replace("_", " "))
+        yield Text.assemble((mark, style), f" {name}: ", (plain(guard.get("detail") or ""), "dim"))
 
 
 def _notes(report: Json) -> Iterator[RenderableType]:
@@ -148,9 +191,25 @@ def _score(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _style(entry: Json) -> str:
+def probability(entry: Json) -> str:
+    """A change's p-value."""
+    value = _p(entry)
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _p(entry: Json) -> float:
+    """Corrected for looking at several measures, where that was done."""
+    corrected = entry.get("p_holm")
+    return float(entry["p_value"] if corrected is None else corrected)
+
+
+def _p_name(delta: Json) -> str:
+    return "p (Holm)" if any(entry.get("p_holm") is not None for entry in delta.values()) else "p"
+
+
+def change_style(entry: Json) -> str:
     """Green or red where interval and test both tell the change from chance, else plain."""
     low, high = entry["ci95"]
-    if entry["p_value"] > _CERTAIN or low <= 0 <= high:
+    if _p(entry) > _CERTAIN or low <= 0 <= high:
         return ""
     return "green" if low > 0 else "red"

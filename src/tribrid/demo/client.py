@@ -31,6 +31,13 @@ class Client:
     def get(self, path: str, **params: object) -> Json:
         return self._answer("GET", path, params=params)
 
+    def text(self, path: str, **params: object) -> str:
+        """An answer that is a text, such as a page."""
+        response = self._response("GET", path, params=params)
+        if response.is_error:
+            raise from_problem(_parsed(response))
+        return response.text
+
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
         return self._answer("POST", path, json=body)
 
@@ -65,12 +72,15 @@ class Client:
             # Events are stored: whoever asks again with the last seq misses nothing.
             self._server.check()
 
-    def _answer(self, method: str, path: str, **options: Any) -> Json:
+    def _response(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             self._server.check()
             raise Failed(f"{method} {path}: {type(error).__name__}: {error}") from error
+
+    def _answer(self, method: str, path: str, **options: Any) -> Json:
+        response = self._response(method, path, **options)
         body = _parsed(response) if response.content else {}
         if response.is_error:
             raise from_problem(body)

@@ -108,6 +108,10 @@ class Loop:
             if len(rows) >= page["total"] or not page["queries"]:
                 return rows
 
+    def page(self) -> str:
+        """The report as a web page."""
+        return self._client.text(f"/reranker/evaluations/{self._memory.evaluation_id}", format="html")
+
     def search(self, query: str, top_k: int) -> Json:
         """What the server serves for a query now."""
         return self._client.post("/search", {"corpus_id": CORPUS_ID, "query": query, "top_k": top_k})

@@ -6,17 +6,37 @@ have been, what one can see in single rankings, and under what conditions all th
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
-from tribrid.evaluation.html_queries import changes_section, examples_section
-from tribrid.evaluation.plots import Axis, axis_around, bars, dot, number, scale, signed
+from tribrid.evaluation.html_queries import Documents, changes_section, examples_section
+from tribrid.evaluation.html_sections import (
+    calibration_section,
+    corpora_section,
+    guards_section,
+    learning_section,
+    looks,
+    slices_section,
+)
+from tribrid.evaluation.html_words import (
+    definition_list,
+    flat,
+    kind_of,
+    milliseconds,
+    p_of,
+    probability,
+    prose,
+    shortened,
+    told_change,
+)
+from tribrid.evaluation.plots import Axis, axis_around, bars, dot, number, scale
 from tribrid.evaluation.stylesheet import STYLESHEET
 
 Json = Mapping[str, Any]
+NO_DOCUMENTS: Documents = MappingProxyType({})
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -46,11 +66,6 @@ _WHAT = {
 }
 """Systems in the order of the loop. Others stand before the champion, under their own names."""
 
-_CERTAIN = 0.05
-"""A p-value up to this, and an interval without 0, give a change its colour."""
-
-_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
-
 _DEFINITIONS = (
     ("nDCG@10", "Gain of the top 10, discounted by the logarithm of the rank, over that of the best possible top 10."),
     ("RR@10", "1 over the rank of the first relevant document; 0 where none is in the top 10."),
@@ -60,21 +75,27 @@ _DEFINITIONS = (
 )
 
 
-def render_html(report: Json, rows: Sequence[Json]) -> str:
+def render_html(report: Json, rows: Sequence[Json], documents: Documents = NO_DOCUMENTS) -> str:
     """The page for a report and its per-query rows, as `report.build_report` makes them.
 
     Args:
         report: the summary.
         rows: one for each evaluable query, in any order.
+        documents: those that `html_queries.named_documents` names, to quote; of others the page shows the id.
     """
     corpus = str(report.get("corpus_id") or "Evaluation")
     sections = [
         _header(report, corpus),
         _verdict(report),
+        guards_section(report),
         _before_after(report),
         changes_section(report, rows),
+        slices_section(report),
+        corpora_section(report),
         _systems(report),
-        examples_section(report, rows),
+        examples_section(report, rows, documents),
+        calibration_section(report),
+        learning_section(report),
         _conditions(report),
         _footer(report),
     ]
@@ -105,15 +126,15 @@ def _verdict(report: Json) -> str:
     verdict, key = report["verdict"], report["primary_key"]
     promote = verdict["decision"] == "promote"
     badge = "Promote" if promote else "Keep what serves now"
-    reasons = "".join(f"<li>{_prose(reason)}</li>" for reason in verdict["reasons"])
+    reasons = "".join(f"<li>{prose(reason)}</li>" for reason in verdict["reasons"])
     before, after, delta = report["before"], report["after"], report["delta"]
     figure = change = ""
     if before:
         old, new = number(before[key]), number(after[key]) if after else None
         figure = f'<span class="old">{old} →</span> {new}' if new else old
     if delta:
-        kind = _kind(delta[key])
-        change = f'<div class="change {kind}">{_change(delta[key])}</div>'
+        kind = kind_of(delta[key])
+        change = f'<div class="change {kind}">{told_change(delta[key])}</div>'
     return (
         f'<section class="verdict"><div><span class="badge {verdict["decision"]}">{badge}</span>'
         f"<ul>{reasons}</ul></div>"
@@ -125,7 +146,7 @@ def _verdict(report: Json) -> str:
 def _notes(report: Json) -> str:
     if not report["notes"]:
         return ""
-    items = "".join(f"<li>{_prose(note)}</li>" for note in report["notes"])
+    items = "".join(f"<li>{prose(note)}</li>" for note in report["notes"])
     return f'<section class="notes"><h2>Worth knowing</h2><ul>{items}</ul></section>'
 
 
@@ -169,17 +190,17 @@ def _delta_table(report: Json) -> str:
     rows = []
     for key, name in _primary_first(report):
         entry = delta[key]
-        kind = "plain" if key == "judged@10" else _kind(entry) or "plain"
+        kind = "plain" if name.startswith("Judged") else kind_of(entry) or "plain"
         rows.append(
             f'<tr><th scope="row"><span class="label{_primary(report, key)}">{escape(name)}</span>'
             f'</th><td class="plot">{dot(axis, entry["mean"], entry["ci95"], kind, zero=True)}</td>'
-            f"<td>{_change(entry)}</td>"
-            f'<td data-label="p">{_p(entry["p_value"])}</td>'
+            f"<td>{told_change(entry)}</td>"
+            f'<td data-label="{_p_name(report)}">{probability(p_of(entry))}</td>'
             f'<td data-label="better / worse / same">{entry["wins"]} / {entry["losses"]} / {entry["ties"]}</td></tr>'
         )
     return (
         "<h3>Change, after − before</h3><table><thead><tr><th>Measure</th>"
-        f'<th class="plot">{scale(axis, signs=True)}</th><th>Mean and 95 % interval</th><th>p</th>'
+        f'<th class="plot">{scale(axis, signs=True)}</th><th>Mean and 95 % interval</th><th>{_p_name(report)}</th>'
         f"<th>Better / worse / same</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -189,7 +210,8 @@ def _systems(report: Json) -> str:
     systems, key = report["systems"], report["primary_key"]
     present = [name for name in _ordered(systems) if systems[name] is not None]
     axis = axis_around([bound for name in present for bound in systems[name]["ci95"][key]])
-    extras = [other for other in ("ndcg@10", "mrr@10", "recall@10", "map") if other != key][:3]
+    known = ("ndcg@10", "mrr@10", "recall@10", "map", *report["measures"])
+    extras = [other for other in dict.fromkeys(known) if other != key and other in report["measures"]][:3]
     heads = "".join(f"<th>{escape(report['measures'][extra])}</th>" for extra in extras)
     rows = "".join(_system_row(report, name, axis, extras) for name in present)
     after = report["compared"]["after"]
@@ -215,7 +237,9 @@ def _system_row(report: Json, name: str, axis: Axis, extras: Sequence[str]) -> s
     if compared["after"] and report["after"]:
         delta = row["after_minus"]
         # No reranker can beat the oracle: its row takes no colour.
-        shown = f'<span class="{"" if name == "oracle" else _kind(delta)}">{_change(delta)}</span>' if delta else ""
+        shown = (
+            f'<span class="{"" if name == "oracle" else kind_of(delta)}">{told_change(delta)}</span>' if delta else ""
+        )
         cells += f'<td data-label="{escape(compared["after"])} − it">{shown}</td>' if shown else "<td></td>"
     return (
         f'<tr class="is-{role or "other"}"><th scope="row"><span class="label">{escape(name.replace("_", " "))}</span>'
@@ -241,7 +265,10 @@ def _conditions(report: Json) -> str:
     dataset, candidates, settings = report["eval_dataset"], report["candidates"], report["settings"]
     latency, leakage, fallbacks = report["latency_ms"], report["leakage"], report["fallbacks"]
     blocks = [
-        ("Latency of reranking", [("median", _ms(latency["p50"])), ("95th percentile", _ms(latency["p95"]))]),
+        (
+            "Latency of reranking",
+            [("median", milliseconds(latency["p50"])), ("95th percentile", milliseconds(latency["p95"]))],
+        ),
         (
             "Eval dataset",
             [
@@ -249,7 +276,8 @@ def _conditions(report: Json) -> str:
                 ("queries", f"{dataset['queries']:,}"),
                 ("without a positive, excluded", f"{dataset['excluded']:,}"),
                 ("judgments", f"{dataset['judgments']:,}"),
-                ("sha256", _hash(dataset["sha256"])),
+                ("sha256", shortened(dataset["sha256"])),
+                *looks(report),
             ],
         ),
         (
@@ -257,10 +285,10 @@ def _conditions(report: Json) -> str:
             [
                 ("depth", candidates["depth"]),
                 ("recall ceiling", number(candidates["recall_ceiling"])),
-                ("sha256", _hash(candidates["sha256"])),
+                ("sha256", shortened(candidates["sha256"])),
             ],
         ),
-        ("Cost", list(_flat(report["cost"])) or [("", "not recorded")]),
+        ("Cost", list(flat(report["cost"])) or [("", "not recorded")]),
         (
             "Safety",
             [
@@ -278,7 +306,7 @@ def _conditions(report: Json) -> str:
             ],
         ),
     ]
-    body = "".join(f"<div><h3>{escape(title)}</h3>{_definitions(entries)}</div>" for title, entries in blocks)
+    body = "".join(f"<div><h3>{escape(title)}</h3>{definition_list(entries)}</div>" for title, entries in blocks)
     return f'<section><h2>Conditions</h2><div class="facts" style="margin-top:16px">{body}</div></section>'
 
 
@@ -287,24 +315,25 @@ def _footer(report: Json) -> str:
     return (
         f"<footer><h2>How to read this</h2><p>The verdict rests on {escape(report['primary_measure'])}, fixed with the "
         f"eval dataset before any model ran. {escape(report['primary_reason'])} Intervals are bootstrap (BCa) "
-        "intervals over queries; p-values are those of the two-sided paired randomisation test and are not corrected "
-        "for looking at several measures. A query the run missed counts 0; order is by score, ties by document id, "
+        "intervals over queries; p-values are those of the two-sided paired randomisation test, "
+        f"{_corrected(report)}. A query the run missed counts 0; order is by score, ties by document id, "
         f"descending, as trec_eval has it.</p><dl>{definitions}</dl></footer>"
     )
 
 
-def _definitions(entries: Sequence[tuple[str, Any]]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>' for name, value in entries)}</dl>"
+def _holm(report: Json) -> bool:
+    """Whether the p-values are corrected for looking at several measures."""
+    return any(entry.get("p_holm") is not None for entry in (report["delta"] or {}).values())
 
 
-def _flat(value: Json, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested record as lines of name and value."""
-    for name, item in value.items():
-        label = f"{prefix}{name}"
-        if isinstance(item, Mapping):
-            yield from _flat(item, f"{label}.")
-        elif item is not None:
-            yield label, f"{item:,.4g}" if isinstance(item, float) else str(item)
+def _p_name(report: Json) -> str:
+    return "p (Holm)" if _holm(report) else "p"
+
+
+def _corrected(report: Json) -> str:
+    if _holm(report):
+        return "corrected after Holm for looking at several measures"
+    return "and are not corrected for looking at several measures"
 
 
 def _primary_first(report: Json) -> list[tuple[str, str]]:
@@ -313,33 +342,3 @@ def _primary_first(report: Json) -> list[tuple[str, str]]:
 
 def _primary(report: Json, key: str) -> str:
     return " primary-name" if key == report["primary_key"] else ""
-
-
-def _change(entry: Json) -> str:
-    low, high = entry["ci95"]
-    return f"<b>{signed(entry['mean'])}</b> [{signed(low)}, {signed(high)}]"
-
-
-def _kind(entry: Json) -> str:
-    """The class of a change: gain or loss where interval and p-value both tell it from 0, else none."""
-    low, high = entry["ci95"]
-    if entry["p_value"] > _CERTAIN or low <= 0 <= high:
-        return ""
-    return "gain" if low > 0 else "loss"
-
-
-def _prose(text: str) -> str:
-    """Escaped, with true minus signs before numbers."""
-    return _MINUS.sub("−", escape(text))
-
-
-def _p(value: float) -> str:
-    return "&lt; 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _ms(value: float | None) -> str:
-    return "not timed" if value is None else f"{value:,.1f} ms" if value < 100 else f"{value:,.0f} ms"
-
-
-def _hash(value: str) -> str:
-    return f"{value[:12]}…" if len(value) > 12 else value

@@ -18,6 +18,7 @@ import numpy as np
 
 from tribrid.config import EvaluationConfig
 from tribrid.errors import EvaluationFailed
+from tribrid.evaluation.calibration import calibrate
 from tribrid.evaluation.comparison import Delta, Matrix, adjusted, deltas, intervals
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
 from tribrid.evaluation.gate import Evidence, decide
@@ -34,6 +35,7 @@ from tribrid.evaluation.measures import (
     report_key,
     reported,
 )
+from tribrid.evaluation.moves import relevant_moves
 from tribrid.evaluation.notes import ORACLE, RETRIEVAL, Findings, notes
 from tribrid.evaluation.slices import SliceFacts, slice_rows, slices
 from tribrid.types import FIRST_RANK, LEGS, EvalDataset, JudgedQuery, ScoredDoc, rank_order
@@ -150,6 +152,7 @@ def build_report(inputs: EvaluationInputs) -> Report:
         "verdict": decision.as_json(),
         "notes": notes(_findings(inputs, measured, primary, ceiling)),
         "latency_ms": _latency(inputs.latency_ms),
+        "calibration": _calibration(inputs),
         "cost": dict(inputs.cost),
         "fallbacks": {"count": sum(inputs.fallbacks.values()), "reasons": dict(inputs.fallbacks)},
         "leakage": dict(inputs.leakage),
@@ -324,6 +327,15 @@ def _latency(latency_ms: Sequence[float]) -> dict[str, Any]:
     return {"p50": float(p50), "p95": float(p95), "queries": len(latency_ms)}
 
 
+def _calibration(inputs: EvaluationInputs) -> dict[str, Any] | None:
+    """What the scores mean that would be served: those of `after`, else of `before`."""
+    for name in (inputs.after, inputs.before):
+        if name is not None and name in inputs.systems:
+            found = calibrate(inputs.systems[name], inputs.dataset.queries, inputs.config.score_threshold)
+            return {"system": name, **found} if found else None
+    return None
+
+
 def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[dict[str, Any]]:
     after_name = inputs.after if inputs.after in measured.values else None
     before_values = measured.values.get(inputs.before, {})
@@ -342,6 +354,9 @@ def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[d
                 "delta_primary": change[primary] if change else None,
                 "top_before": _top(inputs.systems.get(inputs.before, {}), query),
                 "top_after": _top(inputs.systems[after_name], query) if after_name else [],
+                "relevant": relevant_moves(
+                    inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {}), query
+                ),
             }
         )
     return rows

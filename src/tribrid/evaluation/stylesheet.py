@@ -57,6 +57,9 @@ figure { margin: 0; }
   background: var(--swatch, var(--muted));
 }
 .legend .whisker::before { height: 2px; width: 16px; border-radius: 0; vertical-align: 3px; background: var(--ink); }
+.legend .dashed::before {
+  width: 16px; height: 0; border-radius: 0; vertical-align: 3px; background: none; border-top: 2px dashed var(--ink);
+}
 .before-swatch { --swatch: var(--before); } .after-swatch { --swatch: var(--after); }
 .bars {
   display: grid; grid-template-columns: max-content minmax(0, 1fr) max-content; gap: 0 16px; align-items: center;
@@ -79,6 +82,8 @@ svg text { font: 11px var(--sans); fill: var(--muted); font-variant-numeric: tab
 .dot-loss, .fill-loss { fill: var(--loss); }
 .dot-oracle { fill: var(--panel); stroke: var(--before); stroke-width: 1.5; }
 .whisker { stroke: var(--ink); stroke-width: 1.25; stroke-opacity: 0.8; }
+.trace-before { stroke: var(--before); stroke-width: 2; } .trace-after { stroke: var(--after); stroke-width: 2; }
+.mark { stroke: var(--ink); stroke-dasharray: 4 3; stroke-opacity: 0.7; }
 .span { stroke: var(--before); stroke-width: 2; }
 .span-after { stroke: var(--after); } .span-gain { stroke: var(--gain); } .span-loss { stroke: var(--loss); }
 
@@ -90,7 +95,7 @@ thead th {
   font-weight: 500; font-size: 12.5px; color: var(--muted); border-bottom-color: var(--line); vertical-align: bottom;
 }
 tbody tr:last-child > * { border-bottom: 0; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 8em; max-width: 24em; }
 td.plot, th.plot { width: 34%; min-width: 150px; }
 .what {
   display: block; font-weight: 400; font-size: 12.5px; color: var(--muted); white-space: normal; max-width: 34ch;
@@ -112,16 +117,41 @@ summary .moved { flex: none; white-space: nowrap; }
 .rankings h4 { margin: 0 0 4px; font-size: 12.5px; font-weight: 500; color: var(--muted); }
 .ranking { list-style: none; margin: 0; padding: 0; font-size: 13px; }
 .ranking li {
-  display: grid; grid-template-columns: 22px minmax(0, 1fr) max-content 52px; gap: 8px; padding: 2px 6px;
+  display: grid; grid-template-columns: 22px minmax(0, 1fr) max-content 52px; gap: 1px 8px; padding: 2px 6px;
   border-left: 3px solid transparent;
 }
 .ranking li.relevant { border-left-color: var(--gain); background: var(--gain-soft); }
 .ranking .id {
   font-family: var(--mono); font-size: 12px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
 }
+.ranking .title { font-weight: 500; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.ranking .quote {
+  grid-column: 2 / -1; color: var(--muted); font-size: 12.5px; line-height: 1.4; overflow-wrap: anywhere;
+}
+.ranking li:has(.quote) { padding-bottom: 6px; }
+mark { background: none; color: var(--ink); font-weight: 600; }
+.moves {
+  list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 0; padding: 0 0 10px 26px; font-size: 13px;
+}
+.moves li { max-width: 100%; overflow-wrap: anywhere; } .moves .head { color: var(--muted); }
+.moves span { white-space: nowrap; color: var(--muted); }
+.moves .gain, .moves .loss { color: inherit; }
+.moves .gain b { color: var(--gain); } .moves .loss b { color: var(--loss); }
 .ranking .rank, .ranking .score { color: var(--muted); text-align: right; }
 .ranking .grade { font-size: 12px; color: var(--muted); }
 .ranking li.relevant .grade { color: var(--gain); font-weight: 600; }
+
+.guards { list-style: none; margin: 0; padding: 0; font-size: 14px; }
+.guards li {
+  display: grid; grid-template-columns: 18px 190px minmax(0, 1fr); gap: 4px 10px; padding: 6px 0;
+  border-bottom: 1px solid var(--grid);
+}
+.guards li:last-child { border-bottom: 0; }
+.guards b { font-weight: 500; overflow-wrap: anywhere; }
+.guards .detail { color: var(--muted); overflow-wrap: anywhere; }
+.verdict-mark { font-weight: 700; } .verdict-mark.unknown { color: var(--muted); }
+.plain-notes { margin: 16px 0 0; padding-left: 20px; color: var(--muted); max-width: 80ch; font-size: 14px; }
+.spaced { margin-top: 16px; }
 
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 24px 32px; }
 .facts h3 { margin: 0 0 6px; }
@@ -138,7 +168,7 @@ footer dd { text-align: left; }
   thead th.plot { display: block; border: 0; padding: 0 0 4px; }
   tbody tr { display: flex; flex-wrap: wrap; gap: 2px 14px; padding: 9px 0; border-bottom: 1px solid var(--grid); }
   tbody th, tbody td { border: 0; padding: 0; }
-  tbody th { flex: 1 0 100%; }
+  tbody th { flex: 1 0 100%; max-width: 100%; }
   td.plot, th.plot { order: 9; min-width: 0; flex: 1 0 100%; width: 100%; }
   td[data-label]::before { content: attr(data-label) " "; color: var(--muted); font-size: 12.5px; }
 }
@@ -154,6 +184,8 @@ footer dd { text-align: left; }
   summary .query { flex: 1 1 calc(100% - 24px); }
   summary .moved { margin-left: 20px; }
   .rankings { grid-template-columns: minmax(0, 1fr); padding-left: 0; }
+  .moves { padding-left: 0; }
+  .guards li { grid-template-columns: 18px minmax(0, 1fr); } .guards .detail { grid-column: 2; }
 }
 @media print { body { background: none; } section { break-inside: avoid; } }
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -73,6 +74,9 @@ def test_runs_and_their_difference(client: httpx.Client, loop: dict[str, Any]) -
     assert ids == [loop["second"].json()["run_id"], loop["first"].json()["run_id"]]
     diff = ok(client.get("/reranker/train/diff", params={"a": ids[1], "b": ids[0]}))
     assert diff["differences"]["params.seed"] == {"a": None, "b": 14}
+    assert diff["differences"]["config.seed"] == {"a": 13, "b": 14, "change": 1}
+    assert any("chance" in note for note in diff["notes"])
+    assert diff["evaluations"] == {"a": None, "b": loop["report"].json()["evaluation_id"]}
 
 
 def test_a_run_that_ended_cannot_be_cancelled(client: httpx.Client, loop: dict[str, Any]) -> None:
@@ -101,6 +105,40 @@ def test_evaluations(client: httpx.Client, loop: dict[str, Any]) -> None:
     page = ok(client.get(f"/reranker/evaluations/{report['evaluation_id']}/queries", params={"limit": 3}))
     assert page["total"] == len(EVALUATION)
     assert len(page["queries"]) == 3
+
+
+def test_a_report_as_a_page_and_for_ci(client: httpx.Client, loop: dict[str, Any]) -> None:
+    url = f"/reranker/evaluations/{loop['report'].json()['evaluation_id']}"
+    page = client.get(url, params={"format": "html"})
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "Before and after" in page.text
+    checks = client.get(url, params={"format": "junit"})
+    assert checks.headers["content-type"] == "application/xml"
+    suites = {suite.get("name"): suite for suite in ElementTree.fromstring(checks.content)}
+    assert suites.keys() == {"gate", "conditions", "measures"}
+    decision = loop["report"].json()["verdict"]["decision"]
+    assert (suites["gate"].find("testcase[@name='verdict']/failure") is None) == (decision == "promote")
+    refused(client.get(url, params={"format": "pdf"}), 422, "invalid_input")
+    refused(client.get("/reranker/evaluations/none", params={"format": "html"}), 404, "evaluation_not_found")
+
+
+def test_two_evaluations_are_compared_on_what_both_asked(client: httpx.Client, loop: dict[str, Any]) -> None:
+    first, url = loop["report"].json()["evaluation_id"], "/reranker/evaluations/diff"
+    changed = [*EVALUATION[:3], {**EVALUATION[3], "judgments": {"notes/soup.md": 1}}]
+    ok(client.put("/corpora/notes/eval_dataset", json={"queries": changed}))
+    second = ok(client.post("/reranker/evaluate", json={"corpus_id": "notes"}))["evaluation_id"]
+    ok(client.put("/corpora/notes/eval_dataset", json={"queries": EVALUATION}))
+    found = ok(client.get(url, params={"a": first, "b": second, "limit": 2}))
+    assert found["common"] == {"queries": 3, "judged_differently": 1, "only_a": len(EVALUATION) - 4, "only_b": 0}
+    assert found["measures"]["ndcg@10"]["delta"]["mean"] == 0, "the same model on the same queries"
+    assert {"ci95", "p_value", "wins"} <= found["measures"]["ndcg@10"]["delta"].keys()
+    assert (found["total"], len(found["queries"])) == (3, 2)
+    assert "eval datasets differ" in found["notes"][0]
+    refused(client.get(url, params={"a": first, "b": "none"}), 404, "evaluation_not_found")
 
 
 def test_models_are_promoted_and_rolled_back(client: httpx.Client, loop: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ PROMISED = """
     GET /reranker/train/runs        POST /reranker/train/run/{run_id}/cancel    GET /reranker/train/diff
     GET /reranker/models            POST /reranker/promote              POST /reranker/rollback
     GET /reranker/triplets          PATCH /reranker/triplets/{triplet_id}       GET /reranker/readiness
-    GET /reranker/evaluations/{evaluation_id}
+    GET /reranker/evaluations/{evaluation_id}                           GET /reranker/evaluations/diff
     GET /reranker/evaluations/{evaluation_id}/queries                   GET /jobs/{job_id}
 """
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -160,15 +161,32 @@ def test_readiness_is_told_in_words(cli: Cli, corpus: str) -> None:
 
 @pytest.mark.slow
 def test_a_trained_model_is_evaluated_and_shown(cli: Cli, corpus: str, run_id: str, tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    shown = cli("evaluate", corpus, "--html", str(page))
-    assert shown.code == 0
+    page, checks = tmp_path / "report.html", tmp_path / "report.xml"
+    shown = cli("evaluate", corpus, "--html", str(page), "--junit", str(checks))
+    assert shown.code == 0, "an evaluation that ran well, whatever it says"
     for word in ("nDCG@10", "retrieval", "challenger", "95 % interval", "KEEP"):
         assert word in shown.out
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert ElementTree.parse(checks).find(".//testcase[@name='verdict']/failure") is not None
     gated = cli("evaluate", corpus, "--gate", "--json")
-    assert gated.code == (0 if gated.document["verdict"]["decision"] == "promote" else 1)
     assert gated.document["verdict"]["decision"] == "keep"
+    assert gated.code == 7, "no error's code: a CI tells a refusal from a failure"
+    assert cli("evaluate", "nowhere", "--gate").code == 3
+    _evaluations(cli, corpus, gated.document["evaluation_id"], tmp_path)
+
+
+def _evaluations(cli: Cli, corpus: str, evaluation_id: str, folder: Path) -> None:
+    """The reports there are, one of them as a page, and two compared."""
+    listed = cli("evaluations", "--corpus", corpus, "--json").document["evaluations"]
+    assert [row["decision"] for row in listed] == ["keep", "keep"]
+    assert listed[0]["evaluation_id"] == evaluation_id
+    assert evaluation_id in cli("evaluations").out
+    page = folder / "later.html"
+    assert "KEEP" in cli("evaluations", evaluation_id, "--html", str(page)).out
+    assert "Before and after" in page.read_text(encoding="utf-8")
+    both = [row["evaluation_id"] for row in listed]
+    assert cli("evaluations", "diff", *both, "--json").document["measures"]["ndcg@10"]["delta"]["mean"] == 0
+    assert f"{len(EVALUATION)} compared" in cli("evaluations", "diff", *both).out
 
 
 def test_models_go_live_by_hand_and_back(cli: Cli, corpus: str, run_id: str) -> None:
@@ -187,6 +205,7 @@ def test_runs_are_listed_shown_and_compared(cli: Cli, corpus: str, run_id: str) 
     assert cli("runs", run_id, "--json").document["state"] == "succeeded"
     assert cli("runs", run_id, "--follow", "--json").document["run_id"] == run_id
     assert cli("runs", run_id, "--diff", run_id, "--json").document["differences"] == {}
+    assert "do not differ" in cli("runs", "diff", run_id, run_id).out
     assert cli("runs", run_id, "--cancel").code == 4
 
 

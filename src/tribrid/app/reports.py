@@ -1,0 +1,118 @@
+"""Verbs about reports: one evaluation as a page or as JUnit XML, and what differs between two of them or two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tribrid.app.registry import Registry
+from tribrid.app.rundiff import run_difference
+from tribrid.app.views import job_view
+from tribrid.errors import NoEvalDataset
+from tribrid.evaluation.difference import Evaluated, difference
+from tribrid.evaluation.html import render_html
+from tribrid.evaluation.html_queries import named_documents
+from tribrid.evaluation.junit import render_junit
+from tribrid.types import Document, JudgedQuery
+
+_ROWS_AT_ONCE = 1000
+_MANIFEST = ("config", "data", "base", "encoder", "retrieval", "reranking", "versions")
+"""What a model's manifest says of where it comes from."""
+
+
+class Reports(Registry):
+    """See the module."""
+
+    def evaluation_page(self, evaluation_id: str) -> str:
+        """The report as one HTML page that loads nothing from anywhere. The documents that it shows are quoted as they
+        are now; of one that is gone only the id is left.
+
+        Raises:
+            EvaluationNotFound.
+        """
+        report = self.workspace.store.evaluations.get(evaluation_id)
+        rows = list(self._rows(evaluation_id))
+        return render_html(report, rows, self._documents(report, rows))
+
+    def evaluation_junit(self, evaluation_id: str) -> str:
+        """The report's checks as JUnit XML.
+
+        Raises:
+            EvaluationNotFound.
+        """
+        return render_junit(self.workspace.store.evaluations.get(evaluation_id))
+
+    def evaluation_diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+        """The change from a to b in each measure, over the queries that both asked and judged alike; and a page of
+        these queries, the largest change first.
+
+        Raises:
+            EvaluationNotFound.
+            NotComparable: they have no such query, or no measure, in common; says why.
+        """
+        sides = [self._evaluated(evaluation_id) for evaluation_id in (a, b)]
+        config = self.workspace.config(sides[0].report.get("corpus_id"))
+        found = difference(sides[0], sides[1], config.evaluation)
+        queries = found.pop("queries")
+        return {**found, "total": len(queries), "offset": offset, "queries": queries[offset : offset + limit]}
+
+    def run_diff(self, a: str, b: str) -> dict[str, Any]:
+        """What differs between two training runs, by dotted name: settings, data, base model, library versions,
+        metrics, and the last value of each number told while training. `notes` say what may not be compared.
+
+        Raises:
+            RunNotFound.
+        """
+        found = run_difference(self._run_facts(a), self._run_facts(b))
+        return {"a": a, "b": b, **found, "evaluations": {"a": self._evaluation_of(a), "b": self._evaluation_of(b)}}
+
+    def _rows(self, evaluation_id: str) -> Iterator[dict[str, Any]]:
+        offset, total = 0, 1
+        while offset < total:
+            page, total = self.workspace.store.evaluations.queries(evaluation_id, offset, _ROWS_AT_ONCE)
+            if not page:
+                return
+            yield from page
+            offset += len(page)
+
+    def _documents(self, report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Document]:
+        corpus_id = report.get("corpus_id")
+        if corpus_id is None:
+            return {}
+        return self.workspace.store.documents.get_many(str(corpus_id), sorted(named_documents(report, rows)))
+
+    def _evaluated(self, evaluation_id: str) -> Evaluated:
+        report = self.workspace.store.evaluations.get(evaluation_id)
+        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report))
+
+    def _judged(self, report: Mapping[str, Any]) -> Sequence[JudgedQuery] | None:
+        try:
+            sha256 = report["eval_dataset"]["sha256"]
+            return self.workspace.store.evalsets.get(str(report.get("corpus_id")), sha256).queries
+        except NoEvalDataset:
+            return None
+
+    def _run_facts(self, run_id: str) -> dict[str, Any]:
+        """All that is known of a training run, in sections."""
+        job = self._run(run_id)
+        model_id = (job.result or {}).get("model_id")
+        manifest = self.workspace.store.models.get(model_id).manifest if model_id else {}
+        return {
+            "run_id": run_id,
+            **{name: job_view(job)[name] for name in ("corpus_id", "state", "params", "problem")},
+            **{name: manifest.get(name) for name in _MANIFEST},
+            "metrics": (job.result or {}).get("metrics"),
+            "events": list(self._metrics_events(run_id)),
+        }
+
+    def _metrics_events(self, run_id: str) -> Iterator[Mapping[str, Any]]:
+        after_seq = 0
+        while page := self.workspace.store.events.read(run_id, after_seq):
+            yield from (event.data for event in page if event.type == "metrics")
+            after_seq = page[-1].seq
+
+    def _evaluation_of(self, run_id: str) -> str | None:
+        """The newest evaluation of what the run made."""
+        corpus_id = self.workspace.store.jobs.get(run_id).corpus_id
+        rows = self.workspace.store.evaluations.list(corpus_id)
+        return next((row.evaluation_id for row in rows if row.report.get("run_id") == run_id), None)

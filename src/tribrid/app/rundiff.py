@@ -1,0 +1,89 @@
+"""Two training runs side by side: what differs, and what of it may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tribrid.types import State
+
+Json = Mapping[str, Any]
+
+_CAUSES = ("params", "config", "data", "base", "encoder", "retrieval", "reranking", "versions")
+"""What a run's metrics follow from."""
+_STANDS = {State.FAILED: "failed", State.CANCELLED: "was cancelled"}
+
+
+def run_difference(a: Json, b: Json) -> dict[str, Any]:
+    """What differs between two runs.
+
+    Args:
+        a, b: `run_id`, `corpus_id`, `state`, `problem`, what `_CAUSES` names, `metrics`, and `events`: the data of the
+            run's metrics events, in order.
+
+    Returns:
+        differences: dotted name → {a, b} and, for two numbers, their change; a side that has no such value has null.
+        notes: in words, what may not be compared, and why.
+    """
+    sides = [_flat(_compared(run)) for run in (a, b)]
+    names = sorted(sides[0].keys() | sides[1].keys(), key=_place)
+    pairs = {name: (sides[0].get(name), sides[1].get(name)) for name in names}
+    differences = {name: _side_by_side(*pair) for name, pair in pairs.items() if pair[0] != pair[1]}
+    return {"differences": differences, "notes": list(_notes(a, b, differences))}
+
+
+def _compared(run: Json) -> dict[str, Any]:
+    kept = {name: run.get(name) for name in ("corpus_id", "state", *_CAUSES, "metrics")}
+    return {**kept, "events": _last_values(run["events"])}
+
+
+def _last_values(events: Iterable[Json]) -> dict[str, Any]:
+    """The last value of each number told while training. What a stage told at its end is in the metrics."""
+    found: dict[str, Any] = {}
+    for data in events:
+        if "stage" not in data:
+            found.update({name: value for name, value in data.items() if _is_number(value)})
+    return found
+
+
+def _side_by_side(a: Any, b: Any) -> dict[str, Any]:
+    change = {"change": b - a} if _is_number(a) and _is_number(b) else {}
+    return {"a": a, "b": b, **change}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Causes before what came of them; metrics last but for the events."""
+    order = ("corpus_id", "state", *_CAUSES, "metrics", "events")
+    section = name.partition(".")[0]
+    return (order.index(section) if section in order else len(order), name)
+
+
+def _notes(a: Json, b: Json, differences: Json) -> Iterator[str]:
+    for run in (a, b):
+        if run["state"] != State.SUCCEEDED:
+            why = (run.get("problem") or {}).get("detail", "")
+            yield f"{run['run_id']} {_STANDS.get(run['state'], 'has not ended')}, so it has no metrics. {why}".strip()
+    if "corpus_id" in differences:
+        yield "They are of two corpora."
+    if "data.sha256" in differences:
+        yield (
+            "They learned from different triplets, and their held-out queries come from these: their metrics are not "
+            "of the same queries. Compare evaluations of the two models on one eval dataset instead."
+        )
+    causes = {name for name in differences if name.partition(".")[0] in _CAUSES}
+    if causes and causes <= {"params.seed", "config.seed"}:
+        yield "Only the seed differs, so whatever differs in the metrics is chance."
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by dotted name; null and empty records are left out."""
+    if not isinstance(tree, Mapping):
+        return {} if tree is None else {prefix: tree}
+    out: dict[str, Any] = {}
+    for name, value in tree.items():
+        out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
+    return out

@@ -1,0 +1,271 @@
+"""What a served score means: the share of relevant documents at each score, and what a threshold on it would keep.
+
+A reranker's score only has to order one query's candidates. Whoever cuts a list off at a score (and hands the rest to a
+language model, say) trusts it across queries as well, so both are measured here: how well it orders within a query and
+over all queries, and precision and recall of thresholds. The threshold with the best F1 is measured on the half of the
+queries that did not choose it.
+
+A document that nobody judged counts as not relevant, as in every measure of the report. So shares and precision are
+lower bounds, and each stands beside the share among what was judged.
+
+References:
+    Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    Kish (1965), Survey sampling: the design effect of observations that come in clusters, here those of one query.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from tribrid.evaluation.measures import Run, evaluable
+from tribrid.types import JudgedQuery
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+_TOP_SHARES = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Where bins end, as shares of all scores from the top: relevant documents are few and stand there."""
+_LEAST_PAIRS = 20
+"""Pairs of a bin; with fewer it joins the next."""
+_KEPT_SHARES = (0.95, 0.9, 0.8, 0.7, 0.5, 0.25)
+"""Shares of the candidates' relevant documents that the table's thresholds keep."""
+_FEW_RELEVANT = 50
+_APART = 0.05
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Every scored (query, document): parallel vectors, and the count of relevant documents of each query, found or
+    not. `owner` is the query's place among `positives`; `half` (0 or 1) is where the query stands for the threshold.
+    """
+
+    scores: Vector
+    relevant: Flags
+    judged: Flags
+    owner: Places
+    positives: Vector
+    half: Places
+
+    def by_query(self, flags: Flags) -> Vector:
+        """How many of the flagged pairs each query has."""
+        return np.bincount(self.owner[flags], minlength=len(self.positives)).astype(np.float64)
+
+
+def calibrate(run: Run, queries: Sequence[JudgedQuery], threshold: float | None = None) -> dict[str, Any] | None:
+    """The calibration of a system's scores; None where there is nothing to read: no relevant candidate, or one score.
+
+    Args:
+        run: the served scores, of one kind.
+        queries: with their judgments; those without a positive are left out.
+        threshold: the one to measure; None: that with the best F1.
+    """
+    pairs = _collect(run, evaluable(queries))
+    if not pairs.relevant.any() or float(np.ptp(pairs.scores)) == 0:
+        return None
+    within, across = _order_within(pairs), _auc(pairs.scores, pairs.relevant)
+    return {
+        "queries": len(pairs.positives),
+        "pairs": len(pairs.scores),
+        "judged": int(pairs.judged.sum()),
+        "relevant": int(pairs.relevant.sum()),
+        "relevant_not_candidates": int(pairs.positives.sum() - pairs.relevant.sum()),
+        "order": {"within_queries": within, "across_queries": across},
+        "bins": _bins(pairs),
+        "thresholds": [_threshold(pairs, value) for value in _candidate_thresholds(pairs)],
+        "chosen": _chosen(pairs, threshold),
+        "notes": _notes(pairs, within, across),
+    }
+
+
+def _collect(run: Run, queries: Sequence[JudgedQuery]) -> _Pairs:
+    scores: list[float] = []
+    relevant: list[bool] = []
+    judged: list[bool] = []
+    sizes = []
+    for query in queries:
+        docs = run.get(query.query_id, ())
+        grades = [query.judgments.get(doc.doc_id) for doc in docs]
+        scores += [doc.score for doc in docs]
+        relevant += [grade is not None and grade >= 1 for grade in grades]
+        judged += [grade is not None for grade in grades]
+        sizes.append(len(docs))
+    return _Pairs(
+        scores=np.array(scores, dtype=np.float64),
+        relevant=np.array(relevant, dtype=np.bool_),
+        judged=np.array(judged, dtype=np.bool_),
+        owner=np.repeat(np.arange(len(queries)), sizes),
+        positives=np.array([sum(g >= 1 for g in query.judgments.values()) for query in queries], dtype=np.float64),
+        half=np.array(
+            [hashlib.sha256(query.query_id.encode("utf-8", "surrogatepass")).digest()[0] % 2 for query in queries],
+            dtype=np.intp,
+        ),
+    )
+
+
+def _auc(scores: Vector, relevant: Flags) -> float | None:
+    """How often a relevant one has the higher score of two, ties half; None where one of the kinds is missing."""
+    good = int(relevant.sum())
+    bad = len(relevant) - good
+    if not good or not bad:
+        return None
+    return float((rankdata(scores)[relevant].sum() - good * (good + 1) / 2) / (good * bad))
+
+
+def _order_within(pairs: _Pairs) -> float | None:
+    """The mean of each query's own `_auc`, over the queries that have one."""
+    ends = np.cumsum(np.bincount(pairs.owner, minlength=len(pairs.positives)))[:-1]
+    parts = zip(np.split(pairs.scores, ends), np.split(pairs.relevant, ends), strict=True)
+    found = [value for scores, relevant in parts if (value := _auc(scores, relevant)) is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _bins(pairs: _Pairs) -> list[dict[str, Any]]:
+    """Bands of the score from the highest down; equal scores are never split."""
+    highest_first = np.sort(pairs.scores)[::-1]
+    wanted = [highest_first[min(len(highest_first) - 1, int(share * len(highest_first)))] for share in _TOP_SHARES]
+    edges: list[float] = []
+    taken = 0
+    for edge in dict.fromkeys(wanted):
+        reached = int((pairs.scores >= edge).sum())
+        if reached - taken >= _LEAST_PAIRS and len(highest_first) - reached >= _LEAST_PAIRS:
+            edges.append(float(edge))
+            taken = reached
+    lows = [*edges, float(highest_first[-1])]
+    found = []
+    above = np.inf
+    for low in lows:
+        found.append(_bin(pairs, (pairs.scores >= low) & (pairs.scores < above)))
+        above = low
+    return found
+
+
+def _bin(pairs: _Pairs, inside: Flags) -> dict[str, Any]:
+    scores, relevant, judged = pairs.scores[inside], inside & pairs.relevant, inside & pairs.judged
+    share, interval = _share(pairs.by_query(relevant), pairs.by_query(inside))
+    return {
+        "low": float(scores.min()),
+        "high": float(scores.max()),
+        "mean_score": float(scores.mean()),
+        "pairs": int(inside.sum()),
+        "judged": int(judged.sum()),
+        "relevant": int(relevant.sum()),
+        "share": share,
+        "ci95": interval,
+        "share_of_judged": _ratio(int(relevant.sum()), int(judged.sum())),
+    }
+
+
+def _candidate_thresholds(pairs: _Pairs) -> list[float]:
+    """The highest threshold that keeps each of `_KEPT_SHARES`, lowest first."""
+    found = np.sort(pairs.scores[pairs.relevant])[::-1]
+    places = [int(np.ceil(share * len(found))) - 1 for share in _KEPT_SHARES]
+    return list(dict.fromkeys(float(found[place]) for place in places))
+
+
+def _threshold(pairs: _Pairs, value: float) -> dict[str, Any]:
+    """What keeping every score of at least `value` would mean on these queries."""
+    return {"threshold": value, **_kept(pairs, pairs.scores >= value)}
+
+
+def _kept(pairs: _Pairs, kept: Flags) -> dict[str, Any]:
+    good = kept & pairs.relevant
+    precision, precision_ci = _share(pairs.by_query(good), pairs.by_query(kept))
+    recall, recall_ci = _share(pairs.by_query(good), pairs.positives)
+    return {
+        "kept_per_query": float(kept.sum() / len(pairs.positives)),
+        "queries_with_none": int((pairs.by_query(kept) == 0).sum()),
+        "precision": precision,
+        "precision_ci95": precision_ci,
+        "precision_of_judged": _ratio(int(good.sum()), int((kept & pairs.judged).sum())),
+        "recall": recall,
+        "recall_ci95": recall_ci,
+    }
+
+
+def _chosen(pairs: _Pairs, threshold: float | None) -> dict[str, Any]:
+    """One threshold with its precision and recall, measured on queries that had no part in choosing it."""
+    if threshold is not None:
+        return {"by": "setting", "held_out": False, **_threshold(pairs, threshold)}
+    best = _best_f1(pairs, np.ones(len(pairs.positives), dtype=np.bool_))
+    sides = [np.asarray(pairs.half == half) for half in (0, 1)]
+    if not all(pairs.relevant[side[pairs.owner]].any() for side in sides):
+        return {"by": "best F1", "held_out": False, **_threshold(pairs, best)}
+    # Each half of the queries is cut by what the other half chose.
+    cut = np.array([_best_f1(pairs, sides[1 - half]) for half in (0, 1)])[pairs.half][pairs.owner]
+    return {"by": "best F1", "held_out": True, "threshold": best, **_kept(pairs, pairs.scores >= cut)}
+
+
+def _best_f1(pairs: _Pairs, chosen: Flags) -> float:
+    """The score that, as a threshold for these queries, has the highest F1 over all their pairs."""
+    inside = chosen[pairs.owner]
+    order = np.argsort(-pairs.scores[inside], kind="stable")
+    scores, relevant = pairs.scores[inside][order], pairs.relevant[inside][order]
+    f1 = 2 * np.cumsum(relevant) / (np.arange(1, len(scores) + 1) + pairs.positives[chosen].sum())
+    # Only the last of equal scores is a threshold: the others would keep it too.
+    last = np.append(scores[1:] < scores[:-1], True)
+    return float(scores[last][np.argmax(f1[last])])
+
+
+def _share(hits: Vector, trials: Vector) -> tuple[float | None, list[float] | None]:
+    """The share of trials that hit, and its 95 % interval: Wilson's, on as many independent trials as these are worth.
+
+    Args:
+        hits, trials: counts of each query.
+
+    Pairs of one query are alike. Where nothing or everything hits, how alike cannot be seen, and a query is one trial.
+    """
+    total, queries = float(trials.sum()), int((trials > 0).sum())
+    if not total:
+        return None, None
+    share = float(hits.sum()) / total
+    worth = float(queries)
+    if 0 < share < 1:
+        spread = float(((hits - share * trials) ** 2).sum()) / total**2 * queries / max(1, queries - 1)
+        effect = max(1.0, spread / (share * (1 - share) / total))
+        worth = total / effect
+    return share, _wilson(share, worth)
+
+
+def _wilson(share: float, trials: float) -> list[float]:
+    z2 = float(ndtri((1 + _LEVEL) / 2)) ** 2
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    reach = float(np.sqrt(z2 * (share * (1 - share) / trials + z2 / (4 * trials**2)))) / (1 + z2 / trials)
+    return [max(0.0, middle - reach), min(1.0, middle + reach)]
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _notes(pairs: _Pairs, within: float | None, across: float | None) -> list[str]:
+    found = []
+    total, judged, relevant = len(pairs.scores), int(pairs.judged.sum()), int(pairs.relevant.sum())
+    if judged == relevant:
+        found.append(
+            "Nobody judged a candidate not relevant. All that is unjudged counts as not relevant, so every share and "
+            "precision is a lower bound."
+        )
+    elif judged < total:
+        found.append(
+            f"{judged:,} of {total:,} candidates are judged. The others count as not relevant, so shares and precision "
+            "are lower bounds; among the judged alone they are higher, and those were rarely picked at random."
+        )
+    if within is not None and across is not None and across < within - _APART:
+        found.append(
+            f"Of a relevant and another candidate the relevant one has the higher score in {within:.0%} of the pairs "
+            f"of one query, but in {across:.0%} of those of any two queries: one threshold for all queries cuts some "
+            "too early and some too late."
+        )
+    if relevant < _FEW_RELEVANT:
+        found.append(f"Only {relevant} relevant candidates: the intervals are wide.")
+    return found

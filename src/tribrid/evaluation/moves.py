@@ -1,0 +1,37 @@
+"""Where a query's relevant documents stood before and stand after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tribrid.evaluation.measures import Run
+from tribrid.types import FIRST_RANK, JudgedQuery, ScoredDoc, rank_order
+
+MOST = 20
+"""Documents named of a query; the rest is counted."""
+
+
+def relevant_moves(before: Run, after: Run, query: JudgedQuery) -> dict[str, Any]:
+    """The relevant documents with both ranks, the highest grade first, then the best rank after.
+
+    Returns:
+        total: how many there are. documents: at most `MOST` of them; a rank is null where it is not in that ranking.
+    """
+    ranks = [_ranks(run.get(query.query_id, ())) for run in (before, after)]
+    found = [
+        {"doc_id": doc_id, "grade": grade, "before": ranks[0].get(doc_id), "after": ranks[1].get(doc_id)}
+        for doc_id, grade in query.judgments.items()
+        if grade >= 1
+    ]
+    found.sort(key=_order)
+    return {"total": len(found), "documents": found[:MOST]}
+
+
+def _ranks(docs: Sequence[ScoredDoc]) -> dict[str, int]:
+    return {doc.doc_id: rank for rank, doc in enumerate(rank_order(docs), start=FIRST_RANK)}
+
+
+def _order(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    missing = float("inf")
+    return -found["grade"], found["after"] or missing, found["before"] or missing, found["doc_id"]

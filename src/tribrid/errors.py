@@ -11,7 +11,7 @@
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
-    │   └── Leakage, StaleIndex
+    │   └── Leakage, StaleIndex, NotProven, Erased
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
@@ -152,6 +152,14 @@ class Leakage(Conflict):
 
 class StaleIndex(Conflict):
     code, title = "stale_index", "The index does not match the documents"
+
+
+class NotProven(Conflict):
+    code, title = "not_proven", "Not shown to be better"
+
+
+class Erased(Conflict):
+    code, title = "erased", "What it learned from was erased"
 
 
 class Unavailable(TribridError):

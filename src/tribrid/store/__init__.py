@@ -9,6 +9,7 @@ from tribrid.store.candidates import Candidates
 from tribrid.store.corpora import Corpora
 from tribrid.store.database import Database
 from tribrid.store.documents import Documents
+from tribrid.store.erasures import Erasures
 from tribrid.store.evalsets import EvalSets
 from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
@@ -45,6 +46,7 @@ class Store:
         self.evaluations = Evaluations(database)
         self.settings = Settings(database)
         self.candidates = Candidates(database)
+        self.erasures = Erasures(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

@@ -337,11 +337,12 @@ class ModelVersion:
 class Look:
     """One measurement on an eval dataset: what was compared, what came of it, and after's means by report key.
 
-    `model_id` None: no trained model was measured. `champion_id` is what served then, None for no trained model.
-    `candidates` is the hash of the frozen candidates.
+    `dataset` and `candidates` are the hashes of what it was measured on. `model_id` None: no trained model was
+    measured. `champion_id` is what served then, None for no trained model.
     """
 
     evaluation_id: str
+    dataset: str
     model_id: str | None
     champion_id: str | None
     decision: str

@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from uvicorn.config import LOGGING_CONFIG
 
 from tribrid import __version__
-from tribrid.api import config, corpora, docs, documents, health, judgments, models, reranker, runs, search
+from tribrid.api import config, corpora, docs, documents, erasure, health, judgments, models, reranker, runs, search
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
@@ -63,7 +63,7 @@ def create_app(tribrid: Tribrid) -> FastAPI:
 
 def routers() -> list[APIRouter]:
     """Every router, in the order of the docs."""
-    modules = (corpora, documents, judgments, search, reranker, runs, models, config, health, docs)
+    modules = (corpora, documents, judgments, search, erasure, reranker, runs, models, config, health, docs)
     return [module.router for module in modules]
 
 

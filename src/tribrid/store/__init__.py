@@ -16,6 +16,7 @@ from tribrid.store.events import Events
 from tribrid.store.jobs import Jobs
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
+from tribrid.store.lineage import Lineage
 from tribrid.store.logs import Logs
 from tribrid.store.models import Models
 from tribrid.store.reviews import Reviews
@@ -47,6 +48,7 @@ class Store:
         self.settings = Settings(database)
         self.candidates = Candidates(database)
         self.erasures = Erasures(database)
+        self.lineage = Lineage(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

@@ -32,11 +32,11 @@ Used = Callable[[str, int | None], bool]
 """Of a query's text and the last impression that a mining can have read (None: unknown)."""
 
 
-def erasures_seen(connection: sa.Connection, corpus_id: str, kinds: Collection[str] = ()) -> int:
-    """How many erasures the corpus has seen, of these kinds or of all."""
+def erasures_seen(connection: sa.Connection, corpus_id: str) -> int:
+    """How many erasures the corpus has seen."""
     table = tables.erasures
-    these = [table.c.corpus_id == corpus_id, *([table.c.kind.in_(kinds)] if kinds else [])]
-    return int(connection.execute(sa.select(sa.func.count()).select_from(table).where(*these)).scalar_one())
+    counted = sa.select(sa.func.count()).select_from(table).where(table.c.corpus_id == corpus_id)
+    return int(connection.execute(counted).scalar_one())
 
 
 class Erasing:
@@ -79,7 +79,7 @@ class Erasing:
             self.lists(_IMPRESSION.query.in_(batch))
 
     def lower_marks(self) -> None:
-        """Afterwards: SQLite gives a deleted row's number out again, if it was the highest: to a list that no mining has read."""
+        """Afterwards: SQLite gives the highest number out again once its row is gone, to a list no mining has read."""
         highest = sa.select(sa.func.max(_IMPRESSION.impression_number)).where(_IMPRESSION.corpus_id == self._corpus_id)
         mark = self._connection.execute(highest).scalar() or 0
         above = sa.and_(_SET.corpus_id == self._corpus_id, _SET.last_impression > mark)

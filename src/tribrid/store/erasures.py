@@ -7,7 +7,7 @@ erasure says how much went and who had used it, never what it was.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -45,10 +45,10 @@ class Erasures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count(self, corpus_id: str, kinds: Collection[Kind] = ()) -> int:
-        """How many erasures the corpus has seen, of these kinds or of all."""
+    def count(self, corpus_id: str) -> int:
+        """How many erasures the corpus has seen."""
         with self._database.read() as connection:
-            return erasures_seen(connection, corpus_id, kinds)
+            return erasures_seen(connection, corpus_id)
 
     def list(self, corpus_id: str) -> builtins.list[Erasure]:
         """Every erasure, newest first."""

@@ -81,26 +81,32 @@ class Evaluations:
             report: dict[str, Any] = _find(connection, evaluation_id).report
         return report
 
-    def looks(self, corpus_id: str, dataset_sha256: str) -> builtins.list[Look]:
-        """Every measurement on this eval dataset, newest first."""
+    def looks(
+        self, corpus_id: str, dataset_sha256: str | None = None, model_id: str | None = None
+    ) -> builtins.list[Look]:
+        """Every measurement, newest first; only those on one eval dataset, or of one model, where given."""
         report = _EVALUATION.report
-        these = (
-            sa.select(
-                _EVALUATION.evaluation_id,
-                report["model_id"].as_string(),
-                report["champion_id"].as_string(),
-                report["verdict"].as_json(),
-                report["after"].as_json(),
-                report[("candidates", "sha256")].as_string(),
-                _EVALUATION.created_us,
-            )
-            .where(_EVALUATION.corpus_id == corpus_id, report[("eval_dataset", "sha256")].as_string() == dataset_sha256)
-            .order_by(_EVALUATION.evaluation_number.desc())
+        dataset, model = report[("eval_dataset", "sha256")].as_string(), report["model_id"].as_string()
+        these = [
+            _EVALUATION.corpus_id == corpus_id,
+            *([dataset == dataset_sha256] if dataset_sha256 is not None else []),
+            *([model == model_id] if model_id is not None else []),
+        ]
+        columns = (
+            _EVALUATION.evaluation_id,
+            dataset,
+            model,
+            report["champion_id"].as_string(),
+            report["verdict"].as_json(),
+            report["after"].as_json(),
+            report[("candidates", "sha256")].as_string(),
+            _EVALUATION.created_us,
         )
+        every = sa.select(*columns).where(*these).order_by(_EVALUATION.evaluation_number.desc())
         with self._database.read() as connection:
             return [
-                Look(number, model, champion, verdict["decision"], tuple(verdict["reasons"]), after or {}, sha, at_us)
-                for number, model, champion, verdict, after, sha, at_us in connection.execute(these)
+                Look(name, sha, model_id, champion, said["decision"], tuple(said["reasons"]), after or {}, frozen, at)
+                for name, sha, model_id, champion, said, after, frozen, at in connection.execute(every)
             ]
 
     def queries(

@@ -75,7 +75,8 @@ class Models:
         }
         with self._database.begin() as connection:
             require_corpus(connection, model.corpus_id, alone=True)
-            new = connection.execute(insert_into(connection, tables.models).on_conflict_do_nothing(), row).rowcount == 1
+            insert = insert_into(connection, tables.models).on_conflict_do_nothing().returning(_MODEL.model_id)
+            new = connection.execute(insert, row).first() is not None
             stored = connection.execute(sa.select(tables.models).where(_MODEL.model_id == model.model_id)).one()
             if new:
                 _name(connection, model.corpus_id, {"challenger": model.model_id})

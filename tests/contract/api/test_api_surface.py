@@ -39,6 +39,9 @@ PROMISED = """
     GET /reranker/train/runs        POST /reranker/train/run/{run_id}/cancel    GET /reranker/train/diff
     GET /reranker/models            POST /reranker/promote              POST /reranker/rollback
     GET /reranker/triplets          PATCH /reranker/triplets/{triplet_id}       GET /reranker/readiness
+    GET /reranker/models/{model_id}     GET /reranker/models/{model_id}/queries
+    POST /corpora/{corpus_id}/erase     GET /corpora/{corpus_id}/erasures
+    DELETE /corpora/{corpus_id}/logs/queries/{query_id}     DELETE /corpora/{corpus_id}/logs/clients/{client_id}
     GET /reranker/evaluations/{evaluation_id}
     GET /reranker/evaluations/{evaluation_id}/queries                   GET /jobs/{job_id}
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 from tribrid.cloud import bills, with_services
 from tribrid.config import Config
-from tribrid.errors import EvaluationFailed, Leakage, TribridError
+from tribrid.errors import EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, restricted, retrieval_arm, run_arms
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
@@ -19,11 +19,12 @@ from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
+from tribrid.evaluation.standing import looked, seed_values, standing
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
 from tribrid.store.evalsets import Bundle
-from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, ScoredDoc, State, Triplet
+from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us
 
 NAMED = 20
@@ -85,7 +86,7 @@ def compare_systems(
     champion_id = report.summary["champion_id"]
     won = report.summary["verdict"]["decision"] == "promote"
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
-    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries)
+    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries, dataset.sha256)
     return report.summary
 
 
@@ -163,6 +164,7 @@ def _run_systems(
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
+    looks = ws.store.evaluations.looks(corpus_id, task.dataset.sha256)
     return EvaluationInputs(
         dataset=task.dataset,
         candidates=task.candidates,
@@ -177,6 +179,9 @@ def _run_systems(
         context=_context(corpus_id, champion_id, challenger_id, training)
         | {"learning_curve": _learning_curve(ws, training.get("run_id"))},
         outside=added.facts,
+        gate=config.gate,
+        looks=looked(looks, challenger_id),
+        seeds=_seeds(ws, task.dataset, looks, challenger_id, task.candidates.sha256),
     )
 
 
@@ -315,6 +320,16 @@ def _learning_curve(ws: Workspace, run_id: str | None) -> list[dict[str, Any]]:
     return learning_curve(told)
 
 
+def _seeds(
+    ws: Workspace, dataset: EvalDataset, looks: Sequence[Look], challenger_id: str | None, candidates: str
+) -> list[float]:
+    if challenger_id is None:
+        return []
+    models = ws.store.models
+    others, key = models.list(dataset.corpus_id), report_key(dataset.primary_measure)
+    return seed_values(looks, models.get(challenger_id), others, candidates, key)
+
+
 def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:
     set_id = (manifest.get("data") or {}).get("triplet_set_id")
     return sorted({t.query for t in ws.store.triplets.load(set_id)}) if set_id else []
@@ -341,8 +356,36 @@ def newest_model(ws: Workspace, corpus_id: str, run_id: str | None) -> str | Non
     return None
 
 
+def kept_out(ws: Workspace, corpus_id: str) -> str | None:
+    """Hash of the eval dataset whose queries a training leaves out; None where there is none."""
+    current = [version.sha256 for version in ws.store.evalsets.versions(corpus_id) if version.current]
+    return current[0] if current else None
+
+
 def eval_queries_of(ws: Workspace, corpus_id: str) -> tuple[JudgedQuery, ...]:
     """The queries of the eval dataset in force; none where there is no eval dataset."""
     if not ws.store.evalsets.versions(corpus_id):
         return ()
     return ws.store.evalsets.current(corpus_id).queries
+
+
+def prove(ws: Workspace, corpus_id: str, model_id: str, champion_id: str | None) -> tuple[str, tuple[str, ...]]:
+    """The evaluation, and its reasons, by which the model is better than what serves now.
+
+    Raises:
+        NotProven: there is none; says what the newest one came to, and what to do.
+    """
+    versions = ws.store.evalsets.versions(corpus_id)
+    looks = ws.store.evaluations.looks(corpus_id, ws.store.evalsets.current(corpus_id).sha256) if versions else []
+    found = standing(looks, model_id, champion_id)
+    if found.proven and found.evaluation_id is not None:
+        return found.evaluation_id, found.reasons
+    reasons = found.reasons if versions else ("There is no eval dataset to show it on.",)
+    raise NotProven(
+        f"Model {model_id} has not been shown to be better than what serves now. {' '.join(reasons)} Evaluate it, or "
+        "promote it with force and a written reason.",
+        model_id=model_id,
+        champion=champion_id,
+        evaluation_id=found.evaluation_id,
+        reasons=list(reasons),
+    )

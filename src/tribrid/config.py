@@ -284,6 +284,38 @@ class ServingConfig(Section):
     )
 
 
+class GateConfig(Section):
+    minimum_effect: float = Field(
+        0.005, ge=0, le=1, description="Least gain of the primary measure that is worth a change of model."
+    )
+    guard_measures: str = Field(
+        "RR@10 R@10",
+        max_length=500,
+        description="Measures, with spaces between them, of which none may fall by more than chance; may be empty.",
+    )
+    max_slice_drop: float = Field(
+        0.02, ge=0, le=1, description="Largest fall of the primary measure, beyond chance, on any slice of the queries."
+    )
+    least_slice_queries: int = Field(
+        10, ge=2, le=1_000_000, description="Queries from which a slice is large enough to decide anything."
+    )
+    max_corpus_drop: float = Field(
+        0.01, ge=0, le=1, description="Largest fall of the primary measure, beyond chance, on any corpus compared."
+    )
+    max_latency_p95_ms: float | None = Field(
+        None, gt=0, le=600_000, description="Longest reranking of a query, 95th percentile, ms; None: no limit."
+    )
+    max_judged_drop: float = Field(
+        0.1, ge=0, le=1, description="Largest fall of Judged@10, the share of the top 10 that anybody has judged."
+    )
+    seed_spreads: float = Field(
+        2.0,
+        ge=0,
+        le=100,
+        description="Standard deviations between models that differ in their seed alone, which a gain must exceed.",
+    )
+
+
 class Config(Section):
     reranking: RerankingConfig = RerankingConfig()  # type: ignore[call-arg]
     indexing: IndexingConfig = IndexingConfig()  # type: ignore[call-arg]
@@ -294,6 +326,7 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
     logs: LogsConfig = LogsConfig()  # type: ignore[call-arg]
     serving: ServingConfig = ServingConfig()  # type: ignore[call-arg]
+    gate: GateConfig = GateConfig()  # type: ignore[call-arg]
 
 
 Overrides = Mapping[str, Mapping[str, Any]]

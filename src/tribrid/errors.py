@@ -14,7 +14,7 @@
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
-    │   └── Leakage, StaleIndex, NotComparable
+    │   └── Leakage, StaleIndex, NotComparable, NotProven, Erased
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
@@ -172,6 +172,14 @@ class StaleIndex(Conflict):
 
 class NotComparable(Conflict):
     code, title = "not_comparable", "The two evaluations cannot be compared"
+
+
+class NotProven(Conflict):
+    code, title = "not_proven", "Not shown to be better"
+
+
+class Erased(Conflict):
+    code, title = "erased", "What it learned from was erased"
 
 
 class Unavailable(TribridError):

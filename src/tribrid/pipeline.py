@@ -15,9 +15,9 @@ from typing import Any
 from uuid import uuid4
 
 from tribrid.asking import asker
-from tribrid.comparing import compare_systems, eval_queries_of, newest_model, refuse_leakage
+from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
 from tribrid.config import with_params
-from tribrid.errors import EvaluationNotFound, NoModel, ScorerFailed, Unavailable
+from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel, ScorerFailed, Unavailable
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
@@ -37,6 +37,7 @@ from tribrid.types import (
     Signal,
     Source,
 )
+from tribrid.version import __version__, source_sha256
 from tribrid.workspace import Workspace, now_us
 
 Cancelled = Callable[[], bool]
@@ -111,7 +112,12 @@ def log(ws: Workspace, query_id: str, signal: Signal, doc_id: str | None, value:
 
 
 def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -> tuple[str, Mined]:
-    """Mine triplets and store them as a new set."""
+    """Mine triplets and store them as a new set.
+
+    Raises:
+        Erased: something was erased meanwhile, which may have been read.
+    """
+    erasures = ws.store.erasures.count(corpus_id)
     config = with_params(ws.config(corpus_id), "mining", {k: v for k, v in params.items() if k != "sources"})
     retriever, index_ = ws.retriever(corpus_id, config), ws.index(corpus_id)
     documents = partial(ws.store.documents.iterate, corpus_id)
@@ -129,7 +135,7 @@ def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -
     )
     depth = max(config.mining.negative_depth, config.reranking.tribrid_reranker_topn)
     mined = mine_triplets(inputs, lambda query: retriever.retrieve(query, depth), config.mining, emit)
-    stored = ws.store.triplets.put(corpus_id, dict(params), mined.counts, mined.triplets)
+    stored = ws.store.triplets.put(corpus_id, dict(params), mined.counts, mined.triplets, erasures)
     return stored.triplet_set_id, mined
 
 
@@ -142,6 +148,7 @@ def train(
         NoTriplets: nothing was mined, or nothing that teaches an order.
         Leakage: a training query is, or nearly is, one of the eval dataset's.
         TrainingFailed, Cancelled: as `training.train`.
+        Erased: some of the triplets were erased meanwhile.
     """
     # Imported here: serving must not load what only training needs.
     from tribrid.training.lists import TrainingList, labels_by_query, triplets_sha256
@@ -153,6 +160,7 @@ def train(
             return model
     config = with_params(ws.config(corpus_id), "training", params)
     triplet_set = ws.store.triplets.latest(corpus_id)
+    erased = ws.store.triplets.erased(triplet_set.triplet_set_id)
     triplets = ws.store.triplets.load(triplet_set.triplet_set_id)
     refuse_leakage(ws, corpus_id, triplets)
     labels = labels_by_query(triplets)
@@ -176,9 +184,17 @@ def train(
         "encoder": ws.embedder(config).fingerprint,
         "retrieval": config.retrieval.model_dump(mode="json"),
         "reranking": config.reranking.model_dump(mode="json"),
+        "corpus_version": ws.store.corpora.get(corpus_id).version,
+        "kept_out": kept_out(ws, corpus_id),
+        "code": {"version": __version__, "sha256": source_sha256()},
     }
     inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
+    if ws.store.triplets.erased(triplet_set.triplet_set_id) != erased:
+        raise Erased(
+            "Some of what this model was trained on was erased while it was trained, so it is not kept. Train again.",
+            run_id=run_id,
+        )
     return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
 
 
@@ -196,22 +212,38 @@ def evaluate(
     except EvaluationNotFound:
         summary = compare_systems(ws, corpus_id, evaluation_id, params, emit)
     if summary["promoted"]:
-        promote(ws, corpus_id, summary["model_id"], "; ".join(summary["verdict"]["reasons"]), evaluation_id)
+        ws.learned(summary["model_id"], ws.config(corpus_id))  # loads, or is not promoted
+        reasons = " ".join(summary["verdict"]["reasons"])
+        over = summary["champion_id"]
+        ws.store.models.promote(corpus_id, summary["model_id"], reasons, evaluation_id, "gate", over)
     return summary
 
 
-def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, evaluation_id: str | None) -> str:
-    """Make a model version the corpus's champion; searches use it from the next one on.
+def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, *, force: bool) -> str:
+    """Make a model version the corpus's champion on a person's word; searches use it from the next one on.
+
+    Args:
+        force: it need not have been shown to be better than what serves now.
 
     Raises:
         NoModel: none was named and none was trained.
         ModelNotFound, ModelUnavailable: no such version, or its artifact does not load.
+        NotProven: without force, and no evaluation shows that it is better than what serves now.
+        Conflict: another champion came to serve meanwhile.
     """
+    models = ws.store.models
     chosen = model_id or newest_model(ws, corpus_id, None)
     if chosen is None:
         raise NoModel("No model has been trained for this corpus. Train one first.", corpus_id=corpus_id)
+    if models.get(chosen).corpus_id != corpus_id:
+        raise ModelNotFound(f"Corpus {corpus_id!r} has no model {chosen!r}.", model_id=chosen)
     ws.learned(chosen, ws.config(corpus_id))  # loads, or is not promoted
-    ws.store.models.promote(corpus_id, chosen, reason, evaluation_id)
+    champion = models.alias(corpus_id, "champion")
+    if force:
+        models.promote(corpus_id, chosen, reason, None, "force")
+    elif chosen != champion:
+        evaluation_id, reasons = prove(ws, corpus_id, chosen, champion)
+        models.promote(corpus_id, chosen, reason or " ".join(reasons), evaluation_id, "hand", champion)
     return chosen
 
 

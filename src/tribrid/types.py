@@ -355,6 +355,25 @@ class ApiKey:
     revoked_us: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One measurement on an eval dataset: what was compared, what came of it, and after's means by report key.
+
+    `dataset` and `candidates` are the hashes of what it was measured on. `model_id` None: no trained model was
+    measured. `champion_id` is what served then, None for no trained model.
+    """
+
+    evaluation_id: str
+    dataset: str
+    model_id: str | None
+    champion_id: str | None
+    decision: str
+    reasons: tuple[str, ...]
+    after: Mapping[str, float]
+    candidates: str | None
+    created_us: int
+
+
 def rank_order(scored: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     """Best first: score descending, then doc_id descending (trec_eval's tie-break)."""
     return sorted(scored, key=lambda s: (s.score, s.doc_id), reverse=True)

@@ -77,6 +77,8 @@ def _fill(store: Store, corpus_id: str) -> None:
     store.models.promote(corpus_id, f"m-{corpus_id}", "better")
     store.evaluations.put(f"e-{corpus_id}", corpus_id, {}, [{"query_id": "q1"}])
     store.candidates.put(f"k-{corpus_id}", corpus_id, {})
+    store.logs.add_impression(Impression(f"r-{corpus_id}", corpus_id, "r", shown, "m", True, None, 1.0, 5))
+    store.erasures.lists(corpus_id, str.casefold, query_id=f"r-{corpus_id}")
 
 
 def _rows(store: Store) -> dict[str, int]:

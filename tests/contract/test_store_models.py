@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tribrid.errors import (
     Conflict,
     CorpusNotFound,
+    Erased,
     EvaluationNotFound,
     InvalidInput,
     ModelNotFound,
@@ -17,7 +23,7 @@ from tribrid.errors import (
     NotFound,
     NoTriplets,
 )
-from tribrid.store import Store
+from tribrid.store import Store, tables
 from tribrid.types import ModelVersion, Source, Triplet
 
 
@@ -90,42 +96,164 @@ def test_models_are_stored_once(store: Store) -> None:
         store.models.put(model("m3", "none"))
 
 
-def aliases(store: Store) -> tuple[str | None, str | None]:
-    return store.models.alias("c", "champion"), store.models.alias("c", "previous")
+def aliases(store: Store) -> tuple[str | None, str | None, str | None]:
+    return tuple(store.models.aliases("c")[name] for name in ("champion", "challenger", "previous"))  # type: ignore[return-value]
 
 
-def test_promote_and_roll_back(store: Store) -> None:
+def history(store: Store) -> list[tuple[str | None, str]]:
+    return [(row.model_id, row.kind) for row in reversed(store.models.promotions("c"))]
+
+
+def test_the_newest_that_never_served_is_the_challenger(store: Store) -> None:
+    assert aliases(store) == (None, None, None)
     for model_id in ("m1", "m2"):
         store.models.put(model(model_id))
-    assert aliases(store) == (None, None)
-    with pytest.raises(NoModel):
+    store.models.put(model("m1"))  # a step replayed
+    assert aliases(store) == (None, "m2", None)
+    store.models.promote("c", "m1", "an older one")
+    assert aliases(store) == ("m1", "m2", None)
+    store.models.promote("c", "m2", "the newest")
+    assert aliases(store) == ("m2", None, "m1")
+
+
+def test_each_rollback_goes_one_promotion_further_back(store: Store) -> None:
+    for model_id in ("m1", "m2", "m3"):
+        store.models.put(model(model_id))
+    with pytest.raises(NoModel, match="never"):
         store.models.rollback("c", "nothing there yet")
-    store.models.promote("c", "m1", "first", "e1")
-    assert aliases(store) == ("m1", None)
-    store.models.promote("c", "m2", "better", "e2")
-    assert aliases(store) == ("m2", "m1")
+    store.models.promote("c", "m1", "first", "e1", "gate")
+    store.models.promote("c", "m2", "better", "e2", "gate")
     store.models.promote("c", "m2", "again")  # no second row, and the way back stays
-    assert aliases(store) == ("m2", "m1")
+    assert aliases(store) == ("m2", "m3", "m1")
     assert store.models.rollback("c", "worse in use") == "m1"
-    assert aliases(store) == ("m1", "m2")
-    assert store.models.rollback("c", "no, better") == "m2"
-    assert aliases(store) == ("m2", "m1")
-    story = [(p.model_id, p.previous_model_id, p.reason, p.evaluation_id) for p in store.models.promotions("c")]
-    assert story == [
-        ("m2", "m1", "no, better", None),
-        ("m1", "m2", "worse in use", None),
-        ("m2", "m1", "better", "e2"),
-        ("m1", None, "first", "e1"),
+    assert aliases(store) == ("m1", "m3", None), "not m2, which was just taken out"
+    store.models.promote("c", "m3", "try this", kind="force")
+    assert aliases(store) == ("m3", None, "m1")
+    assert store.models.rollback("c", "no") == "m1"
+    assert store.models.rollback("c", "nor this") is None
+    assert aliases(store) == (None, None, None)
+    with pytest.raises(NoModel, match="before any promotion"):
+        store.models.rollback("c", "further back there is nothing")
+    store.models.promote("c", "m2", "undo it all")
+    assert aliases(store) == ("m2", None, None)
+    assert history(store) == [
+        ("m1", "gate"),
+        ("m2", "gate"),
+        ("m1", "rollback"),
+        ("m3", "force"),
+        ("m1", "rollback"),
+        (None, "rollback"),
+        ("m2", "hand"),
     ]
+    assert [row.previous_model_id for row in store.models.promotions("c")] == [None, "m1", "m3", "m1", "m2", "m1", None]
 
 
-def test_the_first_promotion_can_be_rolled_back_to_no_model(store: Store) -> None:
+def test_an_evaluation_promotes_once(store: Store) -> None:
+    """A worker that died after the promotion comes back and does it again; meanwhile somebody rolled it back."""
     store.models.put(model("m1"))
+    store.models.promote("c", "m1", "won", "e1", "gate", None)
+    store.models.rollback("c", "worse in use")
+    store.models.promote("c", "m1", "won", "e1", "gate", None)
+    assert aliases(store)[0] is None
+    store.models.promote("c", "m1", "on second thoughts", "e1", "hand", None)
+    assert aliases(store)[0] == "m1"
+
+
+def test_a_comparison_with_another_champion_promotes_nothing(store: Store) -> None:
+    for model_id in ("m1", "m2"):
+        store.models.put(model(model_id))
     store.models.promote("c", "m1", "first")
-    assert store.models.rollback("c", "search was better without") is None
-    assert aliases(store) == (None, "m1")
-    assert store.models.rollback("c", "it was not") == "m1"
-    assert aliases(store) == ("m1", None)
+    with pytest.raises(Conflict, match="m1 serves now"):
+        store.models.promote("c", "m2", "it beat retrieval", "e1", "gate", None)
+    assert aliases(store) == ("m1", "m2", None)
+    store.models.promote("c", "m2", "it beat m1", "e2", "gate", "m1")
+    assert aliases(store) == ("m2", None, "m1")
+
+
+KILLER = """
+import json, os, signal, sys
+import sqlalchemy as sa
+from tribrid.store.database import Database
+from tribrid.store.models import Models
+
+url = sys.argv[1]
+
+
+def state():
+    database = Database(url)
+    models = Models(database)
+    names, newest = models.aliases("c"), models.promotions("c")[0]
+    database.close()  # no connection may live on in a fork
+    return names["champion"], names["previous"], newest.model_id
+
+
+def call(models, name):
+    models.promote("c", "m2", "why") if name == "promote" else models.rollback("c", "why")
+
+
+def child(name, kill_at):
+    database = Database(url)
+    steps = 0
+
+    def step(*_):
+        nonlocal steps
+        steps += 1
+        if steps == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    writer = database._writer
+    for event in ("before_cursor_execute", "after_cursor_execute"):
+        sa.event.listen(writer, event, step)
+    sa.event.listen(writer, "commit", lambda connection: step())
+    call(Models(database), name)
+    step()  # killed after all was done
+    os._exit(0)
+
+
+for name in ("promote", "rollback"):
+    for kill_at in range(1, 1000):
+        before = state()
+        pid = os.fork()
+        if pid == 0:
+            child(name, kill_at)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        after = state()
+        print(json.dumps([name, code, before, after]), flush=True)
+        if after != before:
+            database = Database(url)
+            call(Models(database), "rollback" if name == "promote" else "promote")
+            database.close()
+        if code == 0:
+            break
+    if name == "promote":
+        database = Database(url)
+        call(Models(database), "promote")
+        database.close()
+"""
+
+
+def test_a_kill_at_any_step_loses_no_name(store: Store, database_url: str) -> None:
+    """A process killed with -9 before and after each statement of a promotion and a rollback, and at its commit."""
+    for model_id in ("m1", "m2"):
+        store.models.put(model(model_id))
+    store.models.promote("c", "m1", "first")
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLER, database_url], capture_output=True, text=True, timeout=110, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    tried = [json.loads(line) for line in ran.stdout.splitlines()]
+    whole = {"promote": (["m1", None, "m1"], ["m2", "m1", "m2"]), "rollback": (["m2", "m1", "m2"], ["m1", None, "m1"])}
+    for name, (start, end) in whole.items():
+        mine = [(code, before, after) for called, code, before, after in tried if called == name]
+        *killed, last_kill, unharmed = mine
+        assert len(killed) > 12
+        assert {code for code, *_ in [*killed, last_kill]} == {-signal.SIGKILL}
+        assert all((before, after) == (start, start) for _, before, after in killed), "not one half of it"
+        assert last_kill[1:] == (start, end), "killed after the commit: all of it"
+        assert unharmed == (0, start, end)
+    with store.database.read() as connection:
+        named = connection.execute(sa.select(tables.aliases.c.alias).order_by(tables.aliases.c.alias)).scalars().all()
+    assert named == ["challenger", "champion", "previous"]
 
 
 def test_only_the_corpus_s_own_models_are_promoted(store: Store) -> None:
@@ -136,7 +264,7 @@ def test_only_the_corpus_s_own_models_are_promoted(store: Store) -> None:
             store.models.promote("c", model_id, "")
     with pytest.raises(CorpusNotFound):
         store.models.promote("none", "m1", "")
-    assert aliases(store) == (None, None)
+    assert aliases(store) == (None, None, None)
 
 
 # --------------------------------------------------------------------------------------- evaluations
@@ -153,6 +281,34 @@ def test_evaluations_are_stored_once(store: Store) -> None:
     for call in (store.evaluations.get, store.evaluations.queries):
         with pytest.raises(EvaluationNotFound):
             call("none")
+
+
+def test_looks_at_an_eval_dataset(store: Store) -> None:
+    def report(model_id: str | None, dataset: str, decision: str) -> dict[str, Any]:
+        return {
+            "model_id": model_id,
+            "champion_id": None,
+            "eval_dataset": {"sha256": dataset},
+            "candidates": {"sha256": "k"},
+            "verdict": {"decision": decision, "reasons": ["because"]},
+            "after": {"ndcg@10": 0.5} if model_id else None,
+        }
+
+    store.evaluations.put("e1", "c", report("m1", "one", "keep"), [])
+    store.evaluations.put("e2", "c", report(None, "one", "keep"), [])
+    store.evaluations.put("e3", "c", report("m1", "other", "promote"), [])
+    newest, first = store.evaluations.looks("c", "one")
+    assert (newest.evaluation_id, newest.model_id, newest.after) == ("e2", None, {})
+    assert (first.evaluation_id, first.model_id, first.champion_id, first.dataset) == ("e1", "m1", None, "one")
+    assert (first.decision, first.reasons, first.after, first.candidates) == (
+        "keep",
+        ("because",),
+        {"ndcg@10": 0.5},
+        "k",
+    )
+    assert [look.evaluation_id for look in store.evaluations.looks("c", model_id="m1")] == ["e3", "e1"]
+    with pytest.raises(Erased):
+        store.evaluations.put("e4", "c", {}, [], dataset_sha256="one")
 
 
 def test_per_query_rows_are_sorted_by_any_number_in_them(store: Store) -> None:

@@ -161,8 +161,24 @@ class PromoteBody(Body):
 
     corpus_id: CorpusId
     model_id: str | None = Field(None, min_length=1, max_length=64, description="Default: the newest.")
-    reason: str = Field(
-        min_length=1, max_length=MAX_TEXT_CHARS, description="Why the gate is passed over, for the record."
+    reason: str = Field("", max_length=MAX_TEXT_CHARS, description="For the record; needed with `force`.")
+    force: bool = Field(False, description="Also a model that no evaluation shows to be better than what serves now.")
+
+
+class EraseBody(Body):
+    """What to erase: exactly one of these."""
+
+    query_id: str | None = Field(
+        None, min_length=1, max_length=MAX_ID_CHARS, description="One search: its list and what was done with it."
+    )
+    query: str | None = Field(
+        None, min_length=1, max_length=MAX_QUERY_CHARS, description="A query's text, whoever asked it, wherever it is."
+    )
+    client_id: str | None = Field(
+        None, min_length=1, max_length=MAX_ID_CHARS, description="A user's searches and what was done with them."
+    )
+    doc_id: str | None = Field(
+        None, min_length=1, max_length=MAX_ID_CHARS, description="A document and all that names it."
     )
 
 

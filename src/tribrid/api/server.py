@@ -17,7 +17,20 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from tribrid import __version__
-from tribrid.api import config, corpora, docs, documents, evalsets, health, judgments, models, reranker, runs, search
+from tribrid.api import (
+    config,
+    corpora,
+    docs,
+    documents,
+    erasure,
+    evalsets,
+    health,
+    judgments,
+    models,
+    reranker,
+    runs,
+    search,
+)
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
@@ -72,7 +85,20 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
 
 def routers() -> list[APIRouter]:
     """Every router, in the order of the docs."""
-    modules = (corpora, documents, judgments, evalsets, search, reranker, runs, models, config, health, docs)
+    modules = (
+        corpora,
+        documents,
+        judgments,
+        evalsets,
+        search,
+        erasure,
+        reranker,
+        runs,
+        models,
+        config,
+        health,
+        docs,
+    )
     return [module.router for module in modules]
 
 

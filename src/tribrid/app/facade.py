@@ -12,6 +12,7 @@ from tribrid import __version__, pipeline
 from tribrid.app import access, retention
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
+from tribrid.app.erasure import erase, erasure_view
 from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
@@ -166,6 +167,33 @@ class Tribrid(Content, EvalDatasets, Learning, Reports, Registry):
         if spent:
             reason = f"the budget of ${spent[0]['usd']:g} ({spent[0]['period']}) is spent; the fused order is served"
         return {"loaded": True, "reason": reason, "cloud": found}
+
+    def erase(
+        self,
+        corpus_id: str,
+        *,
+        query_id: str | None = None,
+        query: str | None = None,
+        client_id: str | None = None,
+        doc_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Erase a search, a query whoever asked it, a user's events, or a document; and say which datasets and models
+        had used it. Later runs cannot. Name exactly one.
+
+        Raises:
+            CorpusNotFound, InvalidInput, QueryNotFound, DocumentNotFound, NotFound.
+        """
+        wanted = {"query_id": query_id, "query": query, "client_id": client_id, "doc_id": doc_id}
+        return erase(self.workspace, corpus_id, wanted, quiet)
+
+    def erasures(self, corpus_id: str) -> list[dict[str, Any]]:
+        """Every erasure of the corpus, newest first: how much went and who had used it, never what it was.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.workspace.store.corpora.get(corpus_id)
+        return [erasure_view(done) for done in self.workspace.store.erasures.list(corpus_id)]
 
     def readiness(self, corpus_id: str) -> dict[str, Any]:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds.

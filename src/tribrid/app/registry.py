@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tribrid import pipeline
+from tribrid.app.export import export_model
+from tribrid.app.lineage import promotion_view, record, training_queries
 from tribrid.app.views import iso, job_view, model_view, triplet_view
 from tribrid.errors import InvalidInput, JobNotFound, RunNotFound
 from tribrid.store.reviews import StoredTriplet
@@ -78,47 +81,76 @@ class Registry:
         store = self.workspace.store
         store.corpora.get(corpus_id)
         return {
-            "corpus_id": corpus_id,
-            "champion": store.models.alias(corpus_id, "champion"),
-            "previous": store.models.alias(corpus_id, "previous"),
+            **self._aliases(corpus_id),
             "models": [model_view(model) for model in store.models.list(corpus_id)],
-            "promotions": [
-                {
-                    "model_id": promotion.model_id,
-                    "reason": promotion.reason,
-                    "evaluation_id": promotion.evaluation_id,
-                    "at": iso(promotion.created_us),
-                }
-                for promotion in store.models.promotions(corpus_id)
-            ],
+            "promotions": [promotion_view(row) for row in store.models.promotions(corpus_id)],
         }
 
-    def promote(self, corpus_id: str, model_id: str | None = None, reason: str = "") -> dict[str, Any]:
-        """Serve a model version from the next search on, on a person's word instead of the gate's.
+    def model(self, model_id: str) -> dict[str, Any]:
+        """A model version: what it is, what it was made from, and what became of it.
+
+        Raises:
+            ModelNotFound.
+        """
+        return record(self.workspace, model_id)
+
+    def training_queries(self, model_id: str, *, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+        """A page of the queries that a model was trained on, each with the lists, judgments or documents behind it.
+
+        Raises:
+            ModelNotFound.
+        """
+        return training_queries(self.workspace, model_id, offset, limit)
+
+    def export_model(self, model_id: str, folder: str | Path) -> dict[str, Any]:
+        """Write a model version as a folder for other libraries, with its card.
+
+        Raises:
+            ModelNotFound, ModelUnavailable.
+            InvalidInput: the folder is there already, or cannot be written.
+        """
+        return export_model(self.workspace, model_id, Path(folder))
+
+    def promote(
+        self, corpus_id: str, model_id: str | None = None, reason: str = "", *, force: bool = False
+    ) -> dict[str, Any]:
+        """Serve a model version from the next search on.
+
+        Args:
+            model_id: None for the newest.
+            reason: kept; needed with `force`.
+            force: also one that no evaluation shows to be better than what serves now.
 
         Raises:
             CorpusNotFound, ModelNotFound, NoModel, ModelUnavailable.
-            InvalidInput: no reason was given.
+            NotProven: it lost, or was never compared with what serves now; and no force.
+            InvalidInput: force without a reason.
         """
         self.workspace.store.corpora.get(corpus_id)
-        if not reason.strip():
-            raise InvalidInput("A promotion by hand needs a `reason`: it goes around the gate, and is kept.")
-        pipeline.promote(self.workspace, corpus_id, model_id, reason, None)
+        if force and not reason.strip():
+            raise InvalidInput("reason: a promotion by force needs a written reason, which is kept.")
+        pipeline.promote(self.workspace, corpus_id, model_id, reason.strip(), force=force)
         return self._aliases(corpus_id)
 
     def rollback(self, corpus_id: str, reason: str = "") -> dict[str, Any]:
-        """Serve what was served before the last promotion. Champion and previous change places: twice undoes it.
+        """Serve what was served before the newest promotion that stands. Again: what was served before that one.
 
         Raises:
-            CorpusNotFound, NoModel.
+            CorpusNotFound.
+            NoModel: there is nothing to go back to.
         """
         self.workspace.store.corpora.get(corpus_id)
         self.workspace.store.models.rollback(corpus_id, reason or "rolled back")
         return self._aliases(corpus_id)
 
     def _aliases(self, corpus_id: str) -> dict[str, Any]:
+        """Who has which name. `previous` is what a rollback brings, null for no trained model; whether there is
+        anything to roll back says `can_roll_back`.
+        """
         models = self.workspace.store.models
-        return {name: models.alias(corpus_id, name) for name in ("champion", "previous")} | {"corpus_id": corpus_id}
+        newest = next(iter(models.promotions(corpus_id)), None)
+        back = newest is not None and not newest.first_state
+        return {"corpus_id": corpus_id, **models.aliases(corpus_id), "can_roll_back": back}
 
     def triplets(
         self,

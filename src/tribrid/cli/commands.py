@@ -13,6 +13,7 @@ import typer
 
 from tribrid.cli.command import Session, command
 from tribrid.cli.evalset import evalset
+from tribrid.cli.keeping import erase, models
 from tribrid.cli.report_commands import Html, JUnit, evaluations
 
 SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
@@ -278,28 +279,24 @@ def promote(
     corpus: Corpus,
     model: Annotated[str | None, typer.Argument(metavar="MODEL_ID", help="Default: the newest.")] = None,
     *,
-    reason: Annotated[str, typer.Option(help="Why the gate is passed by; it is kept.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept. Needed with --force.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also one that no evaluation shows to be better than what serves.")
+    ] = False,
 ) -> None:
-    """Make a model the one that serves, whatever the gate said."""
+    """Make a model the one that serves, if an evaluation shows that it is better than what serves now."""
     from tribrid.cli import learning
 
-    learning.promote(session, corpus, model, reason=reason)
+    learning.promote(session, corpus, model, reason=reason, force=force)
 
 
 def rollback(
     session: Session, corpus: Corpus, *, reason: Annotated[str, typer.Option(help="Why; it is kept.")] = ""
 ) -> None:
-    """Go back to the model that served before."""
+    """Go back to what served before the last promotion; again, to what served before that one."""
     from tribrid.cli import learning
 
     learning.rollback(session, corpus, reason=reason)
-
-
-def models(session: Session, corpus: Corpus) -> None:
-    """List a corpus's trained models, and which serves."""
-    from tribrid.cli import learning
-
-    learning.models(session, corpus)
 
 
 def runs(
@@ -401,6 +398,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("runs", LOOK, runs),
     ("evaluations", LOOK, evaluations),
     ("models", LOOK, models),
+    ("erase", LOOK, erase),
     ("config", LOOK, config),
     ("keys", LOOK, keys),
     ("logs", LOOK, logs),

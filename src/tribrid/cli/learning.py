@@ -189,10 +189,10 @@ def _trained(session: Session, result: Mapping[str, Any], corpus_id: str) -> lis
     return [facts(shown), Text(f"Measure it: {session.typed(f'evaluate {corpus_id}')}", style="dim")]
 
 
-def promote(session: Session, corpus_id: str, model_id: str | None, *, reason: str) -> None:
+def promote(session: Session, corpus_id: str, model_id: str | None, *, reason: str, force: bool) -> None:
     """Promote by hand; see `tribrid promote --help`."""
     with library(session) as tribrid:
-        answer = tribrid.promote(corpus_id, model_id, reason=reason)
+        answer = tribrid.promote(corpus_id, model_id, reason=reason, force=force)
     session.terminal.result(answer, _aliases(answer))
 
 
@@ -205,22 +205,6 @@ def rollback(session: Session, corpus_id: str, *, reason: str) -> None:
 
 def _aliases(answer: Mapping[str, Any]) -> RenderableType:
     return facts({name.title(): answer[name] or "none" for name in ("champion", "previous")})
-
-
-def models(session: Session, corpus_id: str) -> None:
-    """List models; see `tribrid models --help`."""
-    with library(session) as tribrid:
-        found = tribrid.models(corpus_id)
-    serving = {found["champion"]: "champion", found["previous"]: "previous"}
-    rows = [
-        [row["model_id"], serving.get(row["model_id"], ""), row["run_id"], moment(row["created_at"])]
-        for row in found["models"]
-    ]
-    shown: RenderableType = table(["Model", "Serves", "Run", "Trained"], rows) if rows else _NO_MODEL
-    session.terminal.result(found, shown)
-
-
-_NO_MODEL = "There is no trained model yet. Make one: tribrid mine CORPUS, then tribrid train CORPUS"
 
 
 class About(NamedTuple):

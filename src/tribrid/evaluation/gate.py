@@ -1,36 +1,76 @@
 """May the trained model go live? Promote or keep, with the reasons in words for either.
 
-It promotes only a gain it can tell from chance: the primary measure's interval of after - before lies above 0, the
-paired randomisation test agrees (with a handful of queries the bootstrap's interval is too narrow and the test is
-not), and after is above retrieval alone. Whatever could make that comparison untrue keeps things as they are: no
-baseline, an arm that failed, a query the reranker did not rank, training on the eval dataset's own queries.
+It promotes only a gain it can tell from chance (the primary measure's interval of after - before lies above 0, and the
+paired randomisation test agrees: with a handful of queries the bootstrap's interval is too narrow and the test is
+not), that is large enough to be worth a change, and only if no guard fails. A guard that could not be looked at is
+listed with `passed` null and stops nothing; whatever could make the comparison itself untrue (no baseline, an arm that
+failed, a query the reranker did not rank, training on the eval dataset's own queries) keeps things as they are.
+
+References:
+    Urbano, Lima, Hanjalic (2019), Statistical significance testing in information retrieval: with many queries every
+    difference is significant, so a least effect is asked for as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tribrid.evaluation.comparison import Delta
+from tribrid.config import GateConfig
+from tribrid.evaluation.comparison import TIE, Delta
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One thing that the gate looked at. `passed` None: there was nothing to look at, or nobody asked for it."""
+
+    name: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How often an eval dataset was measured on, this time included, and how many models with it."""
+
+    count: int = 0
+    models: int = 0
+
+    def risk(self, confidence: float) -> float:
+        """How likely at least one of so many models passes by luck, were none of them better, 0..1."""
+        return float(1 - (1 - (1 - confidence) / 2) ** self.models)
+
+    def as_json(self, confidence: float) -> dict[str, Any]:
+        return {"count": self.count, "models": self.models, "false_promotion_risk": self.risk(confidence)}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with the trained model, and why: one sentence a reason."""
+    """What to do with the trained model, and why: one sentence a reason. `guards` is all that was looked at."""
 
     decision: Literal["promote", "keep"]
     reasons: tuple[str, ...]
+    guards: tuple[Guard, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {"decision": self.decision, "reasons": list(self.reasons)}
 
+    def guards_json(self) -> list[dict[str, Any]]:
+        return [{"name": guard.name, "passed": guard.passed, "detail": guard.detail} for guard in self.guards]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the gate looks at, all in the primary measure.
+    """What the gate looks at; all but `deltas` and `judged` in the primary measure.
 
     `delta` is None where nothing was trained, `before` and `retrieval` None where there was nothing to compare with.
+    `deltas`: measure's name → after - before. `judged`: Judged@10 before and after. `slices` and `corpora`: the
+    report's rows, each with a `delta`. `seeds`: after's value for models that differ in nothing but their seed.
     """
 
     measure: str
@@ -41,61 +81,209 @@ class Evidence:
     failed: Mapping[str, str] = field(default_factory=dict)
     fallbacks: int = 0
     leaked: int = 0
+    deltas: Mapping[str, Delta] = field(default_factory=dict)
+    judged: tuple[float, float] | None = None
+    slices: Sequence[Row] = ()
+    corpora: Sequence[Row] = ()
+    latency_p95_ms: float | None = None
+    seeds: Sequence[float] = ()
+    looks: Looks = Looks()
 
 
-def decide(evidence: Evidence) -> Decision:
-    """Promote, or keep what serves now. Never raises: what is missing is a reason to keep."""
-    against = list(_objections(evidence))
+_DEFAULTS = GateConfig()  # type: ignore[call-arg]
+
+
+def decide(evidence: Evidence, config: GateConfig = _DEFAULTS) -> Decision:
+    """Promote, or keep what serves now. Never raises: what is missing is a reason to keep, or a guard not looked at."""
+    guards = tuple(_guards(evidence, config))
+    against = tuple(guard.detail for guard in guards if guard.passed is False)
     if against:
-        return Decision("keep", tuple(against))
-    return Decision("promote", tuple(_grounds(evidence)))
+        return Decision("keep", against, guards)
+    return Decision("promote", tuple(_grounds(evidence, guards)), guards)
 
 
-def _objections(evidence: Evidence) -> Iterator[str]:
-    """Every reason not to promote."""
+def _guards(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
+    yield from _complete(evidence)
+    yield from _effect(evidence, config)
+    yield from _measures(evidence, config)
+    yield _slices(evidence, config)
+    yield _corpora(evidence, config)
+    yield _latency(evidence, config)
+    yield _judged(evidence, config)
+    yield _seeds(evidence, config)
+
+
+def _complete(evidence: Evidence) -> Iterator[Guard]:
+    """Whether the comparison is what it says it is."""
     for system, problem in evidence.failed.items():
-        yield f"{system} failed, so the comparison is not complete: {problem}"
-    if evidence.delta is None or evidence.after is None:
-        yield "There is no trained model to compare."
-    if evidence.before is None or evidence.retrieval is None:
-        yield "There is no baseline, so no gain can be shown."
-    if evidence.fallbacks:
-        yield (
-            f"The reranker fell back to the retrieval order on {_count(evidence.fallbacks, 'query', 'queries')}; "
-            "these measure retrieval, not the model."
-        )
-    if evidence.leaked:
-        yield (
-            f"{_count(evidence.leaked, 'query', 'queries')} of the eval dataset also stood in the training data, "
-            "so part of the gain may be memory."
-        )
-    if evidence.delta is not None and evidence.after is not None:
-        yield from _weaknesses(evidence, evidence.delta, evidence.after)
+        yield Guard("systems", False, f"{system} failed, so the comparison is not complete: {problem}")
+    if not evidence.failed:
+        yield Guard("systems", True, "No system failed.")
+    lacking = evidence.after is None or (evidence.delta is None and evidence.before is not None)
+    there = "There is no trained model to compare." if lacking else "There is a trained model."
+    yield Guard("challenger", not lacking, there)
+    based = evidence.before is not None and evidence.retrieval is not None
+    yield Guard("baseline", based, "There is one." if based else "There is no baseline, so no gain can be shown.")
+    fell = _count(evidence.fallbacks, "query", "queries")
+    yield Guard(
+        "fallbacks",
+        not evidence.fallbacks,
+        f"The reranker fell back to the retrieval order on {fell}; these measure retrieval, not the model."
+        if evidence.fallbacks
+        else "The reranker ranked every query.",
+    )
+    leaked = _count(evidence.leaked, "query", "queries")
+    yield Guard(
+        "leakage",
+        not evidence.leaked,
+        f"{leaked} of the eval dataset also stood in the training data, so part of the gain may be memory."
+        if evidence.leaked
+        else "No query of the eval dataset stood in the training data.",
+    )
 
 
-def _weaknesses(evidence: Evidence, delta: Delta, after: float) -> Iterator[str]:
+def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
+    """Whether there is a gain, whether it is large enough, and whether it is one over not reranking at all."""
+    delta, after = evidence.delta, evidence.after
+    if delta is None or after is None:
+        return
+    weakness = _weakness(evidence.measure, delta)
+    interval = f"{evidence.measure} changes by {delta.mean:+.3f}; {_interval(delta)} lies above 0."
+    yield Guard("interval", weakness is None, weakness or interval)
+    least = f"{config.minimum_effect:g} (gate.minimum_effect)"
+    if weakness is not None:
+        yield Guard("minimum_effect", None, f"No gain was shown, so none can reach {least}.")
+    elif delta.mean < config.minimum_effect - TIE:
+        told = f"{evidence.measure} rises by {delta.mean:.4f}, less than the least gain asked for, {least}."
+        yield Guard("minimum_effect", False, told)
+    else:
+        yield Guard("minimum_effect", True, f"{evidence.measure} rises by {delta.mean:.3f}, at least {least}.")
+    if evidence.retrieval is not None:
+        beaten = after > evidence.retrieval
+        above = "above" if beaten else "not above"
+        told = f"{evidence.measure} is {after:.3f}, {above} retrieval alone ({evidence.retrieval:.3f})."
+        yield Guard("retrieval", beaten, told)
+
+
+def _weakness(measure: str, delta: Delta) -> str | None:
+    """Why the change is no gain that can be told from chance."""
     low, high = delta.ci
     interval = _interval(delta)
     if high < 0:
-        yield f"{evidence.measure} falls by {-delta.mean:.3f}: {interval} lies below 0."
-    elif delta.wins == delta.losses == 0:
-        yield f"{evidence.measure} is the same on each of the {_count(delta.queries, 'query', 'queries')}."
-    elif low <= 0:
-        yield (
-            f"{evidence.measure} changes by {delta.mean:+.3f}, but {interval} includes 0: on "
+        return f"{measure} falls by {-delta.mean:.3f}: {interval} lies below 0."
+    if delta.wins == delta.losses == 0:
+        return f"{measure} is the same on each of the {_count(delta.queries, 'query', 'queries')}."
+    if low <= 0:
+        return (
+            f"{measure} changes by {delta.mean:+.3f}, but {interval} includes 0: on "
             f"{_count(delta.queries, 'query', 'queries')} that cannot be told from chance."
         )
-    elif delta.p_value > 1 - delta.confidence:
-        yield (
-            f"{evidence.measure} changes by {delta.mean:+.3f}, but the change rests on "
+    if delta.p_value > 1 - delta.confidence:
+        return (
+            f"{measure} changes by {delta.mean:+.3f}, but the change rests on "
             f"{_count(delta.wins + delta.losses, 'query', 'queries')}: "
             f"chance alone does as well with probability {delta.p_value:.3f}."
         )
-    if evidence.retrieval is not None and after <= evidence.retrieval:
-        yield f"{evidence.measure} is {after:.3f}, not above retrieval alone ({evidence.retrieval:.3f})."
+    return None
 
 
-def _grounds(evidence: Evidence) -> Iterator[str]:
+def guard_measures(config: GateConfig) -> list[str]:
+    """The names in gate.guard_measures."""
+    return [name for name in re.split(r"[\s,]+", config.guard_measures.strip()) if name]
+
+
+def _measures(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
+    """None of the guard measures may fall by more than chance."""
+    for measure in guard_measures(config):
+        if measure == evidence.measure or not evidence.deltas:
+            continue
+        name, delta = f"measure {measure}", evidence.deltas.get(measure)
+        if delta is None:
+            yield Guard(name, False, f"gate.guard_measures names {measure!r}, which was not measured.")
+        elif delta.ci[1] < 0 and delta.p_value <= 1 - delta.confidence:
+            yield Guard(name, False, f"{measure} falls by {-delta.mean:.3f}: {_interval(delta)} lies below 0.")
+        else:
+            yield Guard(name, True, f"{measure} changes by {delta.mean:+.3f} {_bounds(delta.ci)}: no fall.")
+
+
+def _slices(evidence: Evidence, config: GateConfig) -> Guard:
+    """No kind of query may get worse by more than chance and by more than is allowed."""
+    rows = [
+        row for row in evidence.slices if row.get("delta") is not None and row["queries"] >= config.least_slice_queries
+    ]
+    if not rows:
+        return Guard("worst_slice", None, f"There is no slice of {config.least_slice_queries} queries or more.")
+    fallen = [row for row in rows if _falls(row, config.max_slice_drop)]
+    worst = min(fallen or rows, key=lambda row: float(row["delta"]["mean"]))
+    told = f"{worst['field']} {worst['slice']}, {evidence.measure} {_change(worst)}"
+    if fallen:
+        most = f"{config.max_slice_drop:g} (gate.max_slice_drop)"
+        return Guard("worst_slice", False, f"Queries of the slice {told}: a fall of more than {most}.")
+    return Guard("worst_slice", True, f"The worst of {len(rows)} slices is {told}.")
+
+
+def _corpora(evidence: Evidence, config: GateConfig) -> Guard:
+    """No other corpus may get worse by more than chance and by more than is allowed."""
+    rows = [row for row in evidence.corpora if row.get("delta") is not None]
+    if not rows:
+        return Guard("other_corpora", None, "No other corpus was measured.")
+    fallen = [row for row in rows if _falls(row, config.max_corpus_drop)]
+    worst = min(fallen or rows, key=lambda row: float(row["delta"]["mean"]))
+    told = f"corpus {worst['corpus_id']}, {evidence.measure} {_change(worst)}"
+    if fallen:
+        most = f"{config.max_corpus_drop:g} (gate.max_corpus_drop)"
+        return Guard("other_corpora", False, f"On {told}: a fall of more than {most}.")
+    return Guard("other_corpora", True, f"The worst of {len(rows)} corpora is {told}.")
+
+
+def _latency(evidence: Evidence, config: GateConfig) -> Guard:
+    name, limit, p95 = "latency_p95", config.max_latency_p95_ms, evidence.latency_p95_ms
+    if limit is None:
+        return Guard(name, None, "No limit is set (gate.max_latency_p95_ms).")
+    if p95 is None:
+        return Guard(name, None, f"Nothing was timed; the limit is {limit:g} ms.")
+    told = f"Reranking a query takes {p95:.0f} ms at the 95th percentile; the limit is {limit:g} ms"
+    return Guard(name, p95 <= limit, f"{told} (gate.max_latency_p95_ms).")
+
+
+def _judged(evidence: Evidence, config: GateConfig) -> Guard:
+    if evidence.judged is None:
+        return Guard("judged@10", None, "There is nothing to compare.")
+    before, after = evidence.judged
+    fell = before - after > config.max_judged_drop + TIE
+    told = f"Of the top 10 documents {before:.0%} were judged before and {after:.0%} after"
+    if not fell:
+        return Guard("judged@10", True, f"{told}.")
+    most = f"{config.max_judged_drop:g} (gate.max_judged_drop)"
+    return Guard("judged@10", False, f"{told}: a fall of more than {most}. Judge what it shows now, and compare again.")
+
+
+def _seeds(evidence: Evidence, config: GateConfig) -> Guard:
+    """The gain must stand out of what another seed alone would change."""
+    if len(evidence.seeds) < 2 or evidence.delta is None:
+        return Guard("seeds", None, "No model that differs in its seed alone was measured on this eval dataset.")
+    spread = statistics.stdev(evidence.seeds)
+    least = config.seed_spreads * spread
+    told = (
+        f"{len(evidence.seeds)} seeds give {evidence.measure} {min(evidence.seeds):.3f} to {max(evidence.seeds):.3f} "
+        f"(standard deviation {spread:.4f}); the gain of {evidence.delta.mean:+.3f}"
+    )
+    if evidence.delta.mean > least or spread <= TIE:
+        return Guard("seeds", True, f"{told} is more than {config.seed_spreads:g} of these.")
+    return Guard("seeds", False, f"{told} is not more than {config.seed_spreads:g} of these (gate.seed_spreads).")
+
+
+def _falls(row: Row, allowed: float) -> bool:
+    mean, (_, high) = float(row["delta"]["mean"]), row["delta"]["ci95"]
+    return mean < -allowed - TIE and high < 0
+
+
+def _change(row: Row) -> str:
+    delta = row["delta"]
+    return f"{delta['mean']:+.3f} {_bounds(delta['ci95'])} on {_count(row['queries'], 'query', 'queries')}"
+
+
+def _grounds(evidence: Evidence, guards: Sequence[Guard]) -> Iterator[str]:
     """Why it is promoted; called only where nothing speaks against it."""
     delta, before, after, retrieval = evidence.delta, evidence.before, evidence.after, evidence.retrieval
     if delta is None or before is None or after is None or retrieval is None:
@@ -107,10 +295,24 @@ def _grounds(evidence: Evidence) -> Iterator[str]:
     yield f"Better on {_count(delta.wins, 'query', 'queries')}, worse on {delta.losses}, the same on {delta.ties}."
     if retrieval != before:
         yield f"It is above retrieval alone ({retrieval:.3f})."
+    own = ("measure ", "worst_slice", "other_corpora", "latency_p95", "judged@10", "seeds")
+    held = [guard.name.removeprefix("measure ") for guard in guards if guard.passed and guard.name.startswith(own)]
+    if held:
+        yield f"No guard fails: {', '.join(held).replace('_', ' ')}."
+    if evidence.looks.models > 1:
+        risk = evidence.looks.risk(delta.confidence)
+        yield (
+            f"This eval dataset has been looked at {evidence.looks.count} times, with {evidence.looks.models} models: "
+            f"were none of so many better, one would pass by luck with probability {risk:.2f}."
+        )
 
 
 def _interval(delta: Delta) -> str:
-    return f"the {delta.confidence * 100:g} % interval [{delta.ci[0]:+.3f}, {delta.ci[1]:+.3f}]"
+    return f"the {delta.confidence * 100:g} % interval {_bounds(delta.ci)}"
+
+
+def _bounds(ci: Sequence[float]) -> str:
+    return f"[{ci[0]:+.3f}, {ci[1]:+.3f}]"
 
 
 def _count(number: int, one: str, many: str) -> str:

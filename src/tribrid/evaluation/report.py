@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tribrid.config import EvaluationConfig
+from tribrid.config import EvaluationConfig, GateConfig
 from tribrid.errors import EvaluationFailed
 from tribrid.evaluation.calibration import calibrate
 from tribrid.evaluation.comparison import Delta, Matrix, adjusted, deltas, intervals
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
-from tribrid.evaluation.gate import Evidence, decide
+from tribrid.evaluation.gate import Evidence, Looks, decide, guard_measures
 from tribrid.evaluation.measures import (
     PerQuery,
     Run,
@@ -74,6 +74,8 @@ class EvaluationInputs:
     `fallbacks`: reason → queries on which `after` served the retrieval order instead of its own.
     `failed`: name of a system that could not be run → what happened.
     `context`: put into the report as it is (ids, times, model names).
+    `looks`: how often the dataset has been measured on, this time included.
+    `seeds`: the primary measure of models that differ from `after` in their seed alone, where some were measured.
     """
 
     dataset: EvalDataset
@@ -91,6 +93,9 @@ class EvaluationInputs:
     outside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slice_facts: SliceFacts = field(default_factory=SliceFacts)
     others: Sequence[CorpusChange] = ()
+    gate: GateConfig = field(default_factory=GateConfig)
+    looks: Looks = field(default_factory=Looks)
+    seeds: Sequence[float] = ()
 
 
 class Report(NamedTuple):
@@ -128,8 +133,7 @@ def build_report(inputs: EvaluationInputs) -> Report:
     ceiling = recall_ceiling(inputs.candidates.doc_ids, measured.queries)
     before, after = measured.means.get(inputs.before), measured.means.get(inputs.after or "")
     across = _across(inputs, measured, primary)
-    decision = decide(_evidence(inputs, measured, primary))
-    summary = {
+    summary: dict[str, Any] = {
         **inputs.context,
         "eval_dataset": _dataset_facts(inputs.dataset, len(measured.queries)),
         "candidates": {
@@ -149,7 +153,7 @@ def build_report(inputs: EvaluationInputs) -> Report:
         "systems": _system_rows(measured),
         "outside": {name: dict(facts) for name, facts in inputs.outside.items()},
         **across,
-        "verdict": decision.as_json(),
+        "verdict": None,
         "notes": notes(_findings(inputs, measured, primary, ceiling)),
         "latency_ms": _latency(inputs.latency_ms),
         "calibration": _calibration(inputs),
@@ -157,13 +161,22 @@ def build_report(inputs: EvaluationInputs) -> Report:
         "fallbacks": {"count": sum(inputs.fallbacks.values()), "reasons": dict(inputs.fallbacks)},
         "leakage": dict(inputs.leakage),
         "failed": dict(inputs.failed),
+        "looks": inputs.looks.as_json(inputs.config.confidence),
         "settings": {
             "resamples": inputs.config.resamples,
             "confidence": inputs.config.confidence,
             "seed": inputs.config.seed,
         },
     }
+    _judge(summary, inputs, measured, primary)
     return Report(_plain(summary, "report"), _plain(_rows(inputs, measured, primary), "queries"))
+
+
+def _judge(summary: dict[str, Any], inputs: EvaluationInputs, measured: _Measured, primary: str) -> None:
+    """Put the verdict into a report that is otherwise complete: the gate reads its slices and corpora too."""
+    decision = decide(_evidence(inputs, measured, primary, summary), inputs.gate)
+    summary["verdict"] = decision.as_json()
+    summary["gate"] = {"minimum_effect": inputs.gate.minimum_effect, "guards": decision.guards_json()}
 
 
 def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
@@ -195,7 +208,7 @@ def _check_frozen(name: str, run: Run, candidates: Mapping[str, Sequence[str]]) 
 
 def _measure(inputs: EvaluationInputs, systems: Mapping[str, Run]) -> _Measured:
     queries = evaluable(inputs.dataset.queries)
-    names = reported(*inputs.config.measures, inputs.dataset.primary_measure)
+    names = reported(*inputs.config.measures, *guard_measures(inputs.gate), inputs.dataset.primary_measure)
     values = {name: per_query(run, queries, tuple(names.values())) for name, run in systems.items()}
     delta, after_minus = _comparisons(inputs, values, list(names))
     return _Measured(
@@ -269,19 +282,28 @@ def _column(values: Mapping[str, float]) -> Matrix:
     return np.array([values[query_id] for query_id in sorted(values)], dtype=np.float64)
 
 
-def _evidence(inputs: EvaluationInputs, measured: _Measured, primary: str) -> Evidence:
-    def mean(name: str | None) -> float | None:
-        return measured.means[name][primary] if name in measured.means else None
+def _evidence(inputs: EvaluationInputs, measured: _Measured, primary: str, summary: Mapping[str, Any]) -> Evidence:
+    def mean(name: str | None, key: str = primary) -> float | None:
+        return measured.means[name][key] if name in measured.means else None
 
+    after, judged = mean(inputs.after), (mean(inputs.before, "judged@10"), mean(inputs.after, "judged@10"))
     return Evidence(
         measure=measured.names[primary],
         delta=measured.delta.get(primary),
         before=mean(inputs.before),
-        after=mean(inputs.after),
+        after=after,
         retrieval=mean(RETRIEVAL),
         failed=inputs.failed,
         fallbacks=sum(inputs.fallbacks.values()),
         leaked=len(inputs.leakage.get("overlapping", ())),
+        # By either name: settings use the field's, reports their own.
+        deltas={name: delta for key, delta in measured.delta.items() for name in (key, measured.names[key])},
+        judged=None if judged[0] is None or judged[1] is None else (judged[0], judged[1]),
+        slices=summary.get("slices") or (),
+        corpora=summary.get("corpora") or (),
+        latency_p95_ms=summary["latency_ms"]["p95"],
+        seeds=(*inputs.seeds, after) if inputs.seeds and after is not None else (),
+        looks=inputs.looks,
     )
 
 

@@ -10,12 +10,14 @@ from tribrid.store.candidates import Candidates
 from tribrid.store.corpora import Corpora
 from tribrid.store.database import Database
 from tribrid.store.documents import Documents
+from tribrid.store.erasures import Erasures
 from tribrid.store.evalsets import EvalSets
 from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
 from tribrid.store.jobs import Jobs
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
+from tribrid.store.lineage import Lineage
 from tribrid.store.logs import Logs
 from tribrid.store.models import Models
 from tribrid.store.retention import Retention
@@ -51,6 +53,8 @@ class Store:
         self.spending = Spending(database)
         self.access = Access(database)
         self.retention = Retention(database)
+        self.erasures = Erasures(database)
+        self.lineage = Lineage(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

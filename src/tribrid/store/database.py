@@ -104,6 +104,8 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     # Under WAL, a killed process loses nothing either way. NORMAL saves an fsync per commit, and the price is that
     # after a power cut the last commits can be missing (whole ones: the file is never corrupt).
     cursor.execute("PRAGMA synchronous = NORMAL")
+    # What was deleted is overwritten: an erased query must not be readable in the file's free pages.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

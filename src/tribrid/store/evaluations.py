@@ -10,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tribrid.errors import EvaluationNotFound, InvalidInput
+from tribrid.errors import Erased, EvaluationNotFound, InvalidInput
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into, now_us
+from tribrid.types import Look
 
 BATCH_ROWS = 1000
 _EVALUATION = tables.evaluations.c
@@ -38,18 +39,28 @@ class Evaluations:
         self._database = database
 
     def put(
-        self, evaluation_id: str, corpus_id: str, report: Mapping[str, Any], queries: Iterable[Mapping[str, Any]]
+        self,
+        evaluation_id: str,
+        corpus_id: str,
+        report: Mapping[str, Any],
+        queries: Iterable[Mapping[str, Any]],
+        dataset_sha256: str | None = None,
     ) -> None:
         """Store a report and its per-query rows, in order. One that is already stored (a step replayed after a crash)
         is left as it is.
 
+        Args:
+            dataset_sha256: the eval dataset measured on, to make sure that nothing of it was erased meanwhile.
+
         Raises:
             CorpusNotFound: there is no such corpus.
+            Erased: the corpus no longer has that eval dataset.
         """
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
             if connection.execute(_by_id(evaluation_id)).first() is not None:
                 return
+            _refuse_erased(connection, corpus_id, dataset_sha256)
             new = insert_into(connection, tables.evaluations).values(
                 evaluation_id=evaluation_id, corpus_id=corpus_id, created_us=now_us(), report=report
             )
@@ -69,6 +80,34 @@ class Evaluations:
         with self._database.read() as connection:
             report: dict[str, Any] = _find(connection, evaluation_id).report
         return report
+
+    def looks(
+        self, corpus_id: str, dataset_sha256: str | None = None, model_id: str | None = None
+    ) -> builtins.list[Look]:
+        """Every measurement, newest first; only those on one eval dataset, or of one model, where given."""
+        report = _EVALUATION.report
+        dataset, model = report[("eval_dataset", "sha256")].as_string(), report["model_id"].as_string()
+        these = [
+            _EVALUATION.corpus_id == corpus_id,
+            *([dataset == dataset_sha256] if dataset_sha256 is not None else []),
+            *([model == model_id] if model_id is not None else []),
+        ]
+        columns = (
+            _EVALUATION.evaluation_id,
+            dataset,
+            model,
+            report["champion_id"].as_string(),
+            report["verdict"].as_json(),
+            report["after"].as_json(),
+            report[("candidates", "sha256")].as_string(),
+            _EVALUATION.created_us,
+        )
+        every = sa.select(*columns).where(*these).order_by(_EVALUATION.evaluation_number.desc())
+        with self._database.read() as connection:
+            return [
+                Look(name, sha, model_id, champion, said["decision"], tuple(said["reasons"]), after or {}, frozen, at)
+                for name, sha, model_id, champion, said, after, frozen, at in connection.execute(every)
+            ]
 
     def queries(
         self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None
@@ -101,6 +140,13 @@ class Evaluations:
         with self._database.read() as connection:
             rows = connection.execute(every.order_by(_EVALUATION.evaluation_number.desc()).limit(limit))
             return [EvaluationRow(**row._mapping) for row in rows]
+
+
+def _refuse_erased(connection: sa.Connection, corpus_id: str, sha256: str | None) -> None:
+    eval_set = tables.eval_datasets.c
+    same = sa.select(eval_set.sha256).where(eval_set.corpus_id == corpus_id, eval_set.sha256 == sha256)
+    if sha256 is not None and connection.execute(same).first() is None:
+        raise Erased("Something of this eval dataset was erased while it was measured on. Evaluate again.")
 
 
 def _by_id(evaluation_id: str) -> sa.Select[Any]:

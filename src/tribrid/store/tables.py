@@ -151,6 +151,9 @@ triplet_sets = sa.Table(
     sa.Column("params", JSON, nullable=False),
     sa.Column("counts", JSON, nullable=False),
     sa.Column("triplet_count", sa.Integer, nullable=False),
+    # Of the corpus's log: only lists up to this one can have been read. NULL: mined before that was written down.
+    sa.Column("last_impression", sa.BigInteger),
+    sa.Column("erased", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Index(None, "corpus_id", "set_number"),
 )
 
@@ -263,7 +266,22 @@ promotions = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("evaluation_id", ID),
     sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False, server_default=sa.text("'hand'")),
+    # The row whose model a rollback brings back; NULL: what there was before the first promotion, no trained model.
+    sa.Column("parent_number", sa.BigInteger),
     sa.Index(None, "corpus_id", "promotion_number"),
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("erasure_number", NUMBER, primary_key=True),
+    _corpus_id(),
+    sa.Column("kind", sa.String(16), nullable=False),
+    # Counts and the ids of what used it, never what was erased.
+    sa.Column("report", JSON, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+    sa.Index(None, "corpus_id", "erasure_number"),
 )
 
 evaluations = sa.Table(

@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.errors import NotFound, NoTriplets, TripletNotFound
+from tribrid.errors import Erased, NotFound, NoTriplets, TripletNotFound
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, now_us
+from tribrid.store.erasing import erasures_seen
 from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
 from tribrid.types import Source, Triplet, TripletSet, TripletStatus
 
@@ -70,17 +71,28 @@ class Triplets:
         self._database = database
 
     def put(
-        self, corpus_id: str, params: Mapping[str, Any], counts: Mapping[str, Any], triplets: Iterable[Triplet]
+        self,
+        corpus_id: str,
+        params: Mapping[str, Any],
+        counts: Mapping[str, Any],
+        triplets: Iterable[Triplet],
+        erasures: int | None = None,
     ) -> TripletSet:
         """Store a new set, the triplets in the order given, all or nothing.
 
+        Args:
+            erasures: how many there had been when the mining began; None: nothing that could be erased was read.
+
         Raises:
             CorpusNotFound: there is no such corpus.
+            Erased: there have been more since, so what was erased may be among the triplets.
         """
         triplet_set = TripletSet(uuid4().hex, corpus_id, now_us(), params, counts)
         total = 0
         with self._database.begin() as connection:
-            require_corpus(connection, corpus_id)
+            require_corpus(connection, corpus_id, alone=True)
+            if erasures is not None and erasures_seen(connection, corpus_id) != erasures:
+                raise Erased("Something was erased while this mining ran, and may have been read. Mine again.")
             new = sa.insert(tables.triplet_sets).values(
                 triplet_set_id=triplet_set.triplet_set_id,
                 corpus_id=corpus_id,
@@ -88,6 +100,8 @@ class Triplets:
                 params=params,
                 counts=counts,
                 triplet_count=0,
+                last_impression=_last_impression(corpus_id),
+                erased=0,
             )
             number = connection.execute(new.returning(_SET.set_number)).scalar_one()
             for batch in batches(enumerate(triplets), BATCH_ROWS):
@@ -118,6 +132,24 @@ class Triplets:
             number = _find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id).set_number
             every = _select().where(_TRIPLET.set_number == number).order_by(_TRIPLET.position)
             return effective(_stored(row) for row in connection.execute(every))
+
+    def get(self, triplet_set_id: str) -> TripletSet:
+        """The set, without its triplets.
+
+        Raises:
+            NotFound: there is no such set.
+        """
+        with self._database.read() as connection:
+            return _triplet_set(_find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id))
+
+    def erased(self, triplet_set_id: str) -> int:
+        """How many triplets were erased from the set.
+
+        Raises:
+            NotFound: there is no such set.
+        """
+        with self._database.read() as connection:
+            return int(_find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id).erased)
 
     def page(
         self,
@@ -175,6 +207,11 @@ class Triplets:
 def _select() -> sa.Select[Any]:
     """Rows for `_stored`."""
     return sa.select(tables.triplets, status_column().label("status")).select_from(with_reviews())
+
+
+def _last_impression(corpus_id: str) -> sa.ScalarSelect[Any]:
+    number = tables.impressions.c.impression_number
+    return sa.select(sa.func.max(number)).where(tables.impressions.c.corpus_id == corpus_id).scalar_subquery()
 
 
 def _latest(connection: sa.Connection, corpus_id: str) -> sa.Row[Any]:

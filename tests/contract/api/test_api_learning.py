@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import Any
 from xml.etree import ElementTree
@@ -145,9 +146,21 @@ def test_models_are_promoted_and_rolled_back(client: httpx.Client, loop: dict[st
     models = ok(client.get("/reranker/models", params={"corpus_id": "notes"}))
     made = {model["run_id"]: model["model_id"] for model in models["models"]}
     first = made[loop["first"].json()["run_id"]]
-    refused(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": first}), 422, "invalid_input")
-    promoted = ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": first, "reason": "a test"}))
+    wanted = {"corpus_id": "notes", "model_id": first}
+    unproven = refused(client.post("/reranker/promote", json={**wanted, "reason": "a test"}), 409, "not_proven")
+    assert unproven["reasons"] == ["It was never evaluated on the eval dataset in force."]
+    assert unproven["champion"] == models["champion"]
+    refused(client.post("/reranker/promote", json={**wanted, "force": True}), 422, "invalid_input")
+    promoted = ok(client.post("/reranker/promote", json={**wanted, "force": True, "reason": "a test"}))
     assert promoted["champion"] == first
+    record = ok(client.get(f"/reranker/models/{first}"))
+    assert record["aliases"] == ["champion"]
+    assert record["promotions"][0]["reason"] == "a test"
+    page = ok(client.get(f"/reranker/models/{first}/queries", params={"limit": 2}))
+    assert len(page["queries"]) == 2
+    assert page["queries"][0]["evidence"]
+    refused(client.get("/reranker/models/none"), 404, "model_not_found")
+    refused(client.get("/reranker/models/none/queries"), 404, "model_not_found")
     status = ok(client.get("/reranker/status", params={"corpus_id": "notes"}))
     assert status["mode"] == "learning"
     assert (status["model_id"], status["loaded"]) == (first, True)
@@ -155,6 +168,48 @@ def test_models_are_promoted_and_rolled_back(client: httpx.Client, loop: dict[st
     assert searched["reranked"] is True
     assert searched["model_id"] == first
     assert ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))["champion"] == models["champion"]
+
+
+def test_models_are_swapped_under_load(client: httpx.Client, loop: dict[str, Any]) -> None:
+    """100 promotions and rollbacks while 8 clients search: each answer is whole, and of the one model it names."""
+    names = ok(client.get("/reranker/models", params={"corpus_id": "notes"}))
+    a, b = (model["model_id"] for model in names["models"][:2])
+    rankings: dict[str, set[tuple[tuple[str, float], ...]]] = {}
+    answered: list[str] = []
+    done, failed = threading.Event(), list[str]()
+
+    def searching() -> None:
+        with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            while not done.is_set():
+                response = own.post("/search", json={"corpus_id": "notes", "query": "open the soup by night"})
+                found = response.json()
+                if response.status_code != 200 or not found["reranked"] or found["fallback_reason"]:
+                    failed.append(response.text)
+                    return
+                ranking = tuple((row["doc_id"], round(row["score"], 6)) for row in found["results"])
+                rankings.setdefault(found["model_id"], set()).add(ranking)
+                answered.append(found["query_id"])
+
+    force = {"corpus_id": "notes", "force": True, "reason": "under load"}
+    assert ok(client.post("/reranker/promote", json={**force, "model_id": a}))["champion"] == a
+    searchers = [threading.Thread(target=searching) for _ in range(8)]
+    for searcher in searchers:
+        searcher.start()
+    with httpx.Client(base_url=client.base_url, timeout=60) as operator:
+        for _ in range(50):
+            assert ok(operator.post("/reranker/promote", json={**force, "model_id": b}))["champion"] == b
+            back = ok(operator.post("/reranker/rollback", json={"corpus_id": "notes"}))
+            assert (back["champion"], back["previous"]) == (a, names["champion"])
+    done.set()
+    for searcher in searchers:
+        searcher.join(60)
+    assert failed == []
+    assert rankings.keys() == {a, b}, "both have served"
+    assert [len(found) for found in rankings.values()] == [1, 1], "a model ranks a query in one way"
+    assert len(set(answered)) == len(answered) > 8
+    told = ok(client.get("/reranker/models", params={"corpus_id": "notes"}))
+    assert [row["model_id"] for row in told["promotions"][:100]] == [a, b] * 50
+    ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))
 
 
 def test_work_that_nobody_waits_for(client: httpx.Client, corpus: str) -> None:

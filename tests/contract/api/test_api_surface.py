@@ -40,6 +40,10 @@ PROMISED = """
     GET /reranker/models            POST /reranker/promote              POST /reranker/rollback
     GET /reranker/triplets          PATCH /reranker/triplets/{triplet_id}       GET /reranker/readiness
     GET /reranker/evaluations/{evaluation_id}                           GET /reranker/evaluations/diff
+    GET /reranker/models/{model_id}     GET /reranker/models/{model_id}/queries
+    POST /corpora/{corpus_id}/erase     GET /corpora/{corpus_id}/erasures
+    DELETE /corpora/{corpus_id}/logs/queries/{query_id}     DELETE /corpora/{corpus_id}/logs/clients/{client_id}
+    GET /reranker/evaluations/{evaluation_id}
     GET /reranker/evaluations/{evaluation_id}/queries                   GET /jobs/{job_id}
 """
 

@@ -191,12 +191,35 @@ def _evaluations(cli: Cli, corpus: str, evaluation_id: str, folder: Path) -> Non
 
 def test_models_go_live_by_hand_and_back(cli: Cli, corpus: str, run_id: str) -> None:
     (model,) = cli("models", corpus, "--json").document["models"]
-    assert (
-        cli("promote", corpus, model["model_id"], "--reason", "a test", "--json").document["champion"]
-        == model["model_id"]
-    )
-    assert "champion" in cli("models", corpus).out
+    model_id = model["model_id"]
+    refused = cli("promote", corpus, model_id, "--reason", "a test", "--json")
+    assert (refused.code, refused.document["code"]) == (4, "not_proven")
+    promoted = cli("promote", corpus, model_id, "--force", "--reason", "a test", "--json")
+    assert promoted.document["champion"] == model_id
+    assert re.search(rf"{model_id}.*champion", cli("models", corpus).out)
+    assert "a test" in cli("models", "list", corpus).out
+    shown = cli("models", "show", model_id)
+    assert shown.code == 0
+    assert re.search(r"Serves as\s+champion", shown.out)
     assert cli("rollback", corpus, "--json").document["champion"] is None
+
+
+def test_a_model_is_exported(cli: Cli, corpus: str, run_id: str, tmp_path: Path) -> None:
+    (model,) = cli("models", corpus, "--json").document["models"]
+    done = cli("models", "export", model["model_id"], str(tmp_path / "out"))
+    assert done.code == 0
+    assert "onnxruntime" in done.out
+    assert model["model_id"] in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert cli("models", "export", model["model_id"], str(tmp_path / "out")).code == 2
+
+
+def test_a_search_is_erased(cli: Cli, corpus: str) -> None:
+    found = cli("search", corpus, "open the soup", "--json").document
+    done = cli("erase", corpus, "--query-id", found["query_id"], "--json").document
+    assert done["erased"] == {"impressions": 1}
+    assert cli("feedback", found["query_id"], "x", "--signal", "click").code == 3
+    assert "list" in cli("erase", corpus, "--history").out
+    assert cli("erase", corpus, "--history", "--query", "x").code == 2
 
 
 def test_runs_are_listed_shown_and_compared(cli: Cli, corpus: str, run_id: str) -> None:

@@ -1,0 +1,151 @@
+"""A model's card, made from its record: what it is, what it was made from, what was measured, and what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+def model_card(record: Json, report: Json | None, served: Json, loads_in: Mapping[str, str]) -> str:
+    """Markdown.
+
+    Args:
+        record: as `lineage.record` makes it.
+        report: of the newest evaluation; None where there was none.
+        served: of the artifact's manifest.
+        loads_in: library -> how it loads what it can.
+    """
+    parts = [
+        *_head(record, served, loads_in),
+        *_contents(record, served, loads_in),
+        *_data(record),
+        *_measures(report),
+        *_limits(record, served, report),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _head(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
+    crossed = float(served["cross_encoder_weight"]) > 0
+    library = ["library_name: sentence-transformers"] if "sentence_transformers" in loads_in else []
+    yield from ["---", *library, "pipeline_tag: text-ranking", "tags: [reranker, tribrid]", "---", ""]
+    yield f"# Reranker {record['model_id']}"
+    yield ""
+    what = "a blend of retrieval scores, token interaction, lexical evidence and memory of past queries" + (
+        ", and a cross-encoder that reorders its best candidates" if crossed else ""
+    )
+    yield f"Trained by Tribrid on the corpus `{record['corpus_id']}` ({record['created_at']}): {what}."
+    yield ""
+
+
+def _contents(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
+    yield from ["## What is in this folder", ""]
+    yield "- `tribrid/`: the whole model, as Tribrid serves it (safetensors, LightGBM's text form, JSON)."
+    yield "- `record.json`: where it came from, what was measured and when it served."
+    features = served["blends"]["blend"]
+    if "onnxruntime" in loads_in:
+        yield f"- `blend.onnx`: the blend alone, float64 features (n, {len(features)}) in, score (n,) out."
+    yield from _cross_encoder(record, served, loads_in)
+    yield ""
+    if loads_in:
+        yield from ["```python", *_code(loads_in), "```", ""]
+    yield "A whole reranking needs Tribrid: the features come from its retrieval and its index."
+    yield ""
+    yield f"Features of the blend, in order: {', '.join(f'`{name}`' for name in features)}."
+    yield ""
+
+
+def _cross_encoder(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
+    found = (record["metrics"] or {}).get("cross_encoder") or {}
+    weight = float(served["cross_encoder_weight"])
+    role = f"its weight beside the blend is {weight:g}" if weight else "it is not served: it did not help on dev"
+    if "sentence_transformers" in loads_in:
+        yield f"- `config.json`, `model.safetensors`, the tokenizer, `model.onnx`: the cross-encoder; {role}."
+    elif "lower.onnx" in loads_in.get("onnxruntime", ""):
+        yield (
+            f"- `lower.onnx`, `joint.onnx`, `tokenizer.json`: the cross-encoder; {role}. Its lower layers read query "
+            "and passage apart, so it is no standard architecture, and sentence-transformers cannot load it."
+        )
+    else:
+        why = found.get("reason") or found.get("left_out") or "it was not trained"
+        yield (
+            "- No cross-encoder, so there is nothing here for sentence-transformers: this version is served without "
+            f"one. Why: {why}"
+        )
+
+
+def _code(loads_in: Mapping[str, str]) -> Iterator[str]:
+    said = loads_in.get("onnxruntime", "")
+    if "sentence_transformers" in loads_in:
+        yield from [
+            "from sentence_transformers import CrossEncoder",
+            "",
+            'CrossEncoder("this-folder").predict([("query", "title\\ntext of the passage")])',
+        ]
+    if said:
+        name = "model.onnx" if "model.onnx" in said else "joint.onnx" if "joint.onnx" in said else "blend.onnx"
+        yield from ["import onnxruntime", "", f'onnxruntime.InferenceSession("this-folder/{name}")']
+
+
+def _data(record: Json) -> Iterator[str]:
+    lineage = record["lineage"]
+    triplets, base, code = lineage["triplet_set"], record["base"] or {}, lineage["code"]
+    yield from ["## Made from", ""]
+    if triplets:
+        for source, counts in triplets["by_source"].items():
+            yield f"- {source}: {counts['queries']:,} queries, {counts['triplets']:,} triplets"
+        yield f"- searches that mining read for them: {lineage['impressions']:,}"
+        mined = f"mined {triplets['mined_at']}, sha256 `{triplets['sha256']}`"
+        yield f"- triplet set `{triplets['triplet_set_id']}`, {mined}"
+        if triplets["erased_triplets"]:
+            yield f"- erased from it since, and known to this model: {triplets['erased_triplets']:,} triplets"
+    yield f"- corpus version {lineage['corpus']['version']}"
+    yield f"- base model `{base.get('model')}`, sha256 `{base.get('sha256')}`"
+    if lineage["kept_out_eval_dataset"]:
+        yield f"- kept out: the queries of eval dataset `{lineage['kept_out_eval_dataset']}`"
+    yield f"- Tribrid {code['version']}, source sha256 `{code['sha256']}`; run `{record['run_id']}`"
+    yield ""
+
+
+def _measures(report: Json | None) -> Iterator[str]:
+    yield from ["## Measured", ""]
+    if report is None or not report.get("before") or not report.get("after"):
+        yield from ["It was never evaluated. Nothing is known of how good it is.", ""]
+        return
+    dataset, verdict = report["eval_dataset"], report["verdict"]
+    yield (
+        f"On {dataset['queries']:,} queries with {dataset['judgments']:,} judgments (eval dataset "
+        f"`{dataset['sha256']}`), against {report['compared']['before']}, on the same candidates:"
+    )
+    yield from ["", "| Measure | Before | After | Change | 95 % interval |", "| --- | --- | --- | --- | --- |"]
+    for key, name in report["measures"].items():
+        delta = (report["delta"] or {}).get(key)
+        if delta:
+            low, high = delta["ci95"]
+            yield (
+                f"| {name} | {report['before'][key]:.4f} | {report['after'][key]:.4f} | {delta['mean']:+.4f} "
+                f"| [{low:+.4f}, {high:+.4f}] |"
+            )
+    yield from ["", f"Decision: {verdict['decision']}. {' '.join(verdict['reasons'])}", ""]
+
+
+def _limits(record: Json, served: Json, report: Json | None) -> Iterator[str]:
+    triplets = record["lineage"]["triplet_set"] or {}
+    sources: Sequence[str] = sorted(triplets.get("by_source") or {})
+    yield from ["## Limits", ""]
+    yield "- It was trained for one corpus, one retrieval and one encoder. Elsewhere, measure first."
+    if sources:
+        yield f"- It knows what its labels knew ({', '.join(sources)}), and nothing of what nobody looked at."
+    yield f"- Of a passage it reads the first {served['snippet_chars']:,} characters."
+    yield "- Scores order one list; they cannot be compared between queries."
+    if served["memory"]["clusters"]:
+        yield (
+            "- It remembers its training queries: `tribrid/knowledge.safetensors` holds their embeddings and their "
+            "words as vocabulary ids. Treat the folder as you treat your search log."
+        )
+    if report is not None and report.get("looks", {}).get("models", 0) > 1:
+        looks = report["looks"]
+        yield f"- By then the eval dataset had been looked at {looks['count']} times, with {looks['models']} models."
+    yield "- The base model's licence applies to what was made of it."

@@ -1,0 +1,98 @@
+"""A model version as a folder for elsewhere: its card, its whole artifact, and what other libraries can load of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tribrid.app.card import model_card
+from tribrid.app.lineage import record
+from tribrid.errors import InvalidInput
+from tribrid.scoring.blend import Blend
+from tribrid.scoring.cross_encoder import MANIFEST as HUB_MANIFEST
+from tribrid.scoring.learned import CROSS_ENCODER, MANIFEST, LearnedReranker
+from tribrid.workspace import Workspace
+
+ARTIFACT, BLEND = "tribrid", "blend.onnx"
+ONNX, SENTENCE_TRANSFORMERS = "onnxruntime", "sentence_transformers"
+
+
+def export_model(ws: Workspace, model_id: str, folder: Path) -> dict[str, Any]:
+    """Write the folder, whole or not at all.
+
+    Raises:
+        ModelNotFound: there is no such model.
+        ModelUnavailable: its artifact is missing or damaged.
+        InvalidInput: there is something at this place already, or it cannot be written to.
+    """
+    model = ws.store.models.get(model_id)
+    artifact = ws.store.artifacts.verified(model.artifact)
+    LearnedReranker(artifact)  # it serves, or is not handed on
+    target = folder.expanduser().absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidInput(f"{target} is there already: name a new folder.", path=str(target))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise InvalidInput(f"{target} cannot be written: {error.strerror}.", path=str(target)) from error
+    try:
+        loads_in = _write(ws, model_id, artifact, staged)
+        staged.chmod(0o755)  # mkdtemp's own is for its owner alone
+        if target.exists():
+            target.rmdir()
+        staged.rename(target)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    files = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    return {"model_id": model_id, "folder": str(target), "files": files, "loads_in": loads_in}
+
+
+def _write(ws: Workspace, model_id: str, artifact: Path, folder: Path) -> dict[str, str]:
+    """Fill the folder. Library -> how it loads what it can."""
+    shutil.copytree(artifact, folder / ARTIFACT, copy_function=_copied)
+    manifest = json.loads((artifact / MANIFEST).read_text("utf-8"))
+    loads_in = _blend(artifact, manifest, folder) | _cross_encoder(artifact, folder)
+    found = record(ws, model_id)
+    reports = [ws.store.evaluations.get(row["evaluation_id"]) for row in found["evaluations"][:1]]
+    (folder / "record.json").write_text(json.dumps(found, indent=1, sort_keys=True), "utf-8")
+    card = model_card(found, reports[0] if reports else None, manifest["served"], loads_in)
+    (folder / "README.md").write_text(card, "utf-8")
+    return loads_in
+
+
+def _copied(source: str, target: str) -> str:
+    """Copy, writable again: artifacts are read-only."""
+    shutil.copyfile(source, target)
+    return target
+
+
+def _blend(artifact: Path, manifest: dict[str, Any], folder: Path) -> dict[str, str]:
+    if importlib.util.find_spec("onnx") is None:
+        return {}  # the packages of the extra `train` are missing: the card says what is there without it
+    # Imported here: serving must not load what only training needs.
+    from tribrid.training.onnx_blend import export_blend
+
+    export_blend(Blend.load(artifact, "blend", manifest["served"]["blends"]["blend"]), folder / BLEND)
+    return {ONNX: f"InferenceSession({BLEND!r}): features in the order that the card lists -> score"}
+
+
+def _cross_encoder(artifact: Path, folder: Path) -> dict[str, str]:
+    """What can be loaded of the cross-encoder, put where its library looks for it."""
+    inside = artifact / CROSS_ENCODER
+    if not inside.is_dir():
+        return {}
+    shutil.copytree(inside, folder, dirs_exist_ok=True, copy_function=_copied)
+    if (inside / HUB_MANIFEST).is_file():
+        return {
+            ONNX: f"InferenceSession('model.onnx'): the cross-encoder's logit; InferenceSession({BLEND!r}): the blend",
+            SENTENCE_TRANSFORMERS: "CrossEncoder(folder)",
+        }
+    return {
+        ONNX: "InferenceSession('lower.onnx') and InferenceSession('joint.onnx'): the cross-encoder's two halves; "
+        f"InferenceSession({BLEND!r}): the blend"
+    }

@@ -1,0 +1,82 @@
+"""What earlier measurements on an eval dataset say: how often it was looked at, how far seeds alone spread, and whether
+a model has shown that it is better than what serves now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tribrid.evaluation.gate import Looks
+from tribrid.types import Look, ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a model may be promoted without force. `evaluation_id` is the measurement that says so, if there is one;
+    `reasons` are its own, or why there is none.
+    """
+
+    proven: bool
+    evaluation_id: str | None
+    reasons: tuple[str, ...]
+
+
+def standing(looks: Sequence[Look], model_id: str, champion_id: str | None) -> Standing:
+    """What the newest comparison of the model with what serves now came to.
+
+    Args:
+        looks: on the eval dataset in force, newest first.
+        champion_id: what serves now, None for no trained model.
+    """
+    own = [look for look in looks if look.model_id == model_id]
+    for look in own:
+        if look.champion_id == champion_id:
+            return Standing(look.decision == "promote", look.evaluation_id, look.reasons)
+    serves = f"model {champion_id}" if champion_id else "no trained model"
+    if own:
+        return Standing(False, None, (f"It was never compared with what serves now, {serves}.",))
+    return Standing(False, None, ("It was never evaluated on the eval dataset in force.",))
+
+
+def looked(looks: Sequence[Look], model_id: str | None) -> Looks:
+    """The looks at a dataset, with the one that is about to be taken at this model."""
+    models = {look.model_id for look in looks if look.model_id is not None}
+    return Looks(len(looks) + 1, len(models | ({model_id} if model_id is not None else set())))
+
+
+def seed_values(
+    looks: Sequence[Look], model: ModelVersion, others: Sequence[ModelVersion], candidates: str, key: str
+) -> list[float]:
+    """The measure of every other model that differs from this one in its seed alone, on the same candidates; the
+    newest where one was measured twice. Two models of one seed count once: they are the same training.
+
+    Args:
+        looks: on one eval dataset, newest first.
+        candidates: hash of the frozen candidates.
+        key: report key of the measure.
+    """
+    alike = {other.model_id: _seed(other) for other in others if _recipe(other) == _recipe(model)}
+    values: dict[Any, float] = {}
+    for look in looks:
+        seed = alike.get(look.model_id or "")
+        if seed is not None and seed != _seed(model) and look.candidates == candidates and key in look.after:
+            values.setdefault(seed, look.after[key])
+    return list(values.values())
+
+
+def _settings(model: ModelVersion) -> Mapping[str, Any]:
+    found = model.manifest.get("config")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _seed(model: ModelVersion) -> Any:
+    return _settings(model).get("seed")
+
+
+def _recipe(model: ModelVersion) -> tuple[Any, ...]:
+    """All that decides a training but its seed. A manifest that names no data is like no other."""
+    data = (model.manifest.get("data") or {}).get("sha256")
+    settings = {name: value for name, value in _settings(model).items() if name != "seed"}
+    return (data or model.model_id, model.manifest.get("base"), settings, model.manifest.get("encoder"))

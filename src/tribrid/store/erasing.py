@@ -1,0 +1,305 @@
+"""The steps of an erasure, each on one table, within the transaction of whoever erases.
+
+What is taken out of an immutable thing is taken out as a whole: a triplet, an eval dataset's version (in whose place a
+new one comes), a report's row. Aggregates (means of a report, counts of a mining) stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from tribrid.store import tables
+from tribrid.store.database import batches, now_us
+from tribrid.store.evalsets import content_sha
+from tribrid.types import JudgedQuery, Source
+
+BATCH = 500
+ERASED = "(erased)"
+_IMPRESSION, _FEEDBACK = tables.impressions.c, tables.feedback.c
+_SET, _TRIPLET = tables.triplet_sets.c, tables.triplets.c
+_JUDGED, _REVIEW = tables.judged_queries.c, tables.reviews.c
+_EVAL = tables.eval_datasets.c
+_EVALUATION, _ROW = tables.evaluations.c, tables.evaluation_queries.c
+_DOC, _RANK = 0, 1
+
+Same = Callable[[str], bool]
+Used = Callable[[str, int | None], bool]
+"""Of a query's text and the last impression that a mining can have read (None: unknown)."""
+
+
+def erasures_seen(connection: sa.Connection, corpus_id: str) -> int:
+    """How many erasures the corpus has seen."""
+    table = tables.erasures
+    counted = sa.select(sa.func.count()).select_from(table).where(table.c.corpus_id == corpus_id)
+    return int(connection.execute(counted).scalar_one())
+
+
+class Erasing:
+    """One erasure under way. `counts` is how much went, by kind of row."""
+
+    def __init__(self, connection: sa.Connection, corpus_id: str) -> None:
+        self._connection = connection
+        self._corpus_id = corpus_id
+        self.counts: Counter[str] = Counter()
+        self.sets: Counter[str] = Counter()
+        self.datasets: list[dict[str, Any]] = []
+
+    # ---------------------------------------------------------------------------------------- queries and lists
+
+    def texts(self, same: Same) -> set[str]:
+        """Every spelling of the query that is kept anywhere in the corpus."""
+        sets = sa.select(_SET.set_number).where(_SET.corpus_id == self._corpus_id)
+        kept = (
+            sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self._corpus_id),
+            sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self._corpus_id),
+            sa.select(_REVIEW.query).where(_REVIEW.corpus_id == self._corpus_id),
+            sa.select(_TRIPLET.query).where(_TRIPLET.set_number.in_(sets)),
+        )
+        return {text for one in kept for text in self._connection.execute(one.distinct()).scalars() if same(text)}
+
+    def lists(self, these: sa.ColumnElement[bool]) -> list[tuple[int, str]]:
+        """Delete impressions with their feedback; number and query of each."""
+        own = sa.and_(_IMPRESSION.corpus_id == self._corpus_id, these)
+        found = self._connection.execute(sa.select(_IMPRESSION.impression_number, _IMPRESSION.query).where(own)).all()
+        joined = tables.feedback.join(tables.impressions)
+        self.counts["feedback"] += self._connection.execute(
+            sa.select(sa.func.count()).select_from(joined).where(own)
+        ).scalar_one()
+        self.counts["impressions"] += self._connection.execute(sa.delete(tables.impressions).where(own)).rowcount
+        return [(number, query) for number, query in found]
+
+    def lists_of(self, texts: Collection[str]) -> None:
+        """Delete every impression of these spellings."""
+        for batch in batches(texts, BATCH):
+            self.lists(_IMPRESSION.query.in_(batch))
+
+    def lower_marks(self) -> None:
+        """Afterwards: SQLite gives the highest number out again once its row is gone, to a list no mining has read."""
+        highest = sa.select(sa.func.max(_IMPRESSION.impression_number)).where(_IMPRESSION.corpus_id == self._corpus_id)
+        mark = self._connection.execute(highest).scalar() or 0
+        above = sa.and_(_SET.corpus_id == self._corpus_id, _SET.last_impression > mark)
+        self._connection.execute(sa.update(tables.triplet_sets).where(above).values(last_impression=mark))
+
+    def unheard(self, texts: Iterable[str], normalise: Callable[[str], str]) -> set[str]:
+        """Those of the queries, normalised, that nobody else asked and nobody judged."""
+        kept = (
+            sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self._corpus_id),
+            sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self._corpus_id),
+        )
+        left = {normalise(text) for one in kept for text in self._connection.execute(one.distinct()).scalars()}
+        return {normalise(text) for text in texts} - left
+
+    # ---------------------------------------------------------------------------------------- labels
+
+    def triplets(self, used: Used, source: Source | None = None) -> None:
+        """Delete the triplets of queries from every set, or only those that came from this source."""
+        own = [_SET.corpus_id == self._corpus_id, _SET.set_number == _TRIPLET.set_number]
+        own += [] if source is None else [_TRIPLET.source == source.value]
+        columns = (_TRIPLET.set_number, _TRIPLET.query, _SET.last_impression)
+        texts: dict[int, list[str]] = {}
+        for number, text, mark in self._connection.execute(sa.select(*columns).where(*own).distinct()).all():
+            if used(text, mark):
+                texts.setdefault(number, []).append(text)
+        for number, spelled in texts.items():
+            for batch in batches(spelled, BATCH):
+                these = sa.and_(_TRIPLET.set_number == number, _TRIPLET.query.in_(batch))
+                self._triplets_of(number, these if source is None else these & (_TRIPLET.source == source.value))
+
+    def triplets_about(self, doc_id: str) -> None:
+        """Delete the triplets that name a document, from every set."""
+        about = sa.or_(_TRIPLET.positive_doc_id == doc_id, _TRIPLET.negative_doc_id == doc_id)
+        own = sa.select(_SET.set_number).where(_SET.corpus_id == self._corpus_id)
+        found = sa.select(_TRIPLET.set_number).where(_TRIPLET.set_number.in_(own), about).distinct()
+        for number in self._connection.execute(found).scalars().all():
+            self._triplets_of(number, sa.and_(_TRIPLET.set_number == number, about))
+
+    def _triplets_of(self, number: int, these: sa.ColumnElement[bool]) -> None:
+        gone = self._connection.execute(sa.delete(tables.triplets).where(these)).rowcount
+        changed = {"triplet_count": _SET.triplet_count - gone, "erased": _SET.erased + gone}
+        this = sa.update(tables.triplet_sets).where(_SET.set_number == number).values(changed)
+        self.sets[self._connection.execute(this.returning(_SET.triplet_set_id)).scalar_one()] += gone
+        self.counts["triplets"] += gone
+
+    def judgments_of(self, texts: Collection[str]) -> None:
+        for batch in batches(texts, BATCH):
+            these = sa.and_(_JUDGED.corpus_id == self._corpus_id, _JUDGED.text.in_(batch))
+            self.counts["judged_queries"] += self._connection.execute(
+                sa.delete(tables.judged_queries).where(these)
+            ).rowcount
+
+    def judgments_about(self, doc_id: str) -> None:
+        """Take a document out of every judged query; one without another judgment goes as a whole."""
+        own = _JUDGED.corpus_id == self._corpus_id
+        rows = self._connection.execute(sa.select(_JUDGED.query_id, _JUDGED.judgments).where(own)).all()
+        for query_id, judgments in rows:
+            if doc_id not in judgments:
+                continue
+            left = {other: grade for other, grade in judgments.items() if other != doc_id}
+            this = sa.and_(own, _JUDGED.query_id == query_id)
+            changed = {"judgments": left, "judgment_count": len(left)}
+            table = tables.judged_queries
+            self._connection.execute(
+                sa.update(table).where(this).values(changed) if left else sa.delete(table).where(this)
+            )
+            self.counts["judgments"] += 1
+
+    def reviews(self, same: Same) -> None:
+        own = _REVIEW.corpus_id == self._corpus_id
+        texts = [
+            t for t in self._connection.execute(sa.select(_REVIEW.query).where(own).distinct()).scalars() if same(t)
+        ]
+        for batch in batches(texts, BATCH):
+            self._reviews(sa.and_(own, _REVIEW.query.in_(batch)))
+
+    def reviews_about(self, doc_id: str) -> None:
+        about = sa.or_(_REVIEW.positive_doc_id == doc_id, _REVIEW.negative_doc_id == doc_id)
+        self._reviews(sa.and_(_REVIEW.corpus_id == self._corpus_id, about))
+
+    def _reviews(self, these: sa.ColumnElement[bool]) -> None:
+        self.counts["reviews"] += self._connection.execute(sa.delete(tables.reviews).where(these)).rowcount
+
+    # ---------------------------------------------------------------------------------------- documents
+
+    def document(self, doc_id: str) -> None:
+        own = sa.and_(tables.documents.c.corpus_id == self._corpus_id, tables.documents.c.doc_id == doc_id)
+        self.counts["documents"] += self._connection.execute(sa.delete(tables.documents).where(own)).rowcount
+
+    def shown(self, doc_id: str) -> None:
+        """Take a document out of every list in which it was shown, with what was done with it. Ranks stay."""
+        has = sa.and_(_IMPRESSION.corpus_id == self._corpus_id, _names(_IMPRESSION.shown, doc_id))
+        rows = self._connection.execute(sa.select(_IMPRESSION.impression_number, _IMPRESSION.shown).where(has)).all()
+        for number, shown in rows:
+            left = [doc for doc in shown if doc[_DOC] != doc_id]
+            if len(left) == len(shown):
+                continue
+            this = _IMPRESSION.impression_number == number
+            self._connection.execute(sa.update(tables.impressions).where(this).values(shown=left))
+            acted = sa.and_(_FEEDBACK.impression_number == number, _FEEDBACK.doc_id == doc_id)
+            self.counts["feedback"] += self._connection.execute(sa.delete(tables.feedback).where(acted)).rowcount
+            self.counts["shown"] += 1
+
+    # ---------------------------------------------------------------------------------------- evaluation
+
+    def eval_datasets(self, without: Callable[[JudgedQuery], JudgedQuery | None]) -> list[str]:
+        """Delete every version of the eval dataset that holds what goes; what is left of the one in force is a new
+        version in its place. The query_ids that went as a whole.
+
+        Args:
+            without: the query as it may stay, itself if nothing of it goes, None if all of it does.
+        """
+        own = _EVAL.corpus_id == self._corpus_id
+        rows = self._connection.execute(sa.select(tables.eval_datasets).where(own).order_by(_EVAL.version)).all()
+        gone: list[str] = []
+        for row in rows:
+            queries = [JudgedQuery(**query) for query in row.queries]
+            kept = [(query, without(query)) for query in queries]
+            changed = sum(query is not left for query, left in kept)
+            if changed:
+                gone += [query.query_id for query, left in kept if left is None]
+                left = [left for _, left in kept if left is not None]
+                self._connection.execute(sa.delete(tables.eval_datasets).where(own, _EVAL.sha256 == row.sha256))
+                new = self._replace(row, left, rows[-1].version + 1) if row.is_current else None
+                told = {"sha256": row.sha256, "version": row.version, "queries": changed, "replaced_by": new}
+                self.datasets.append(told)
+                self.counts["eval_queries"] += changed
+        return gone
+
+    def _replace(self, row: sa.Row[Any], queries: Sequence[JudgedQuery], version: int) -> str | None:
+        """What is left as the dataset in force; none where nothing can be measured on it. Its hash."""
+        if not any(query.has_positive for query in queries):
+            return None
+        sha256 = content_sha(queries)
+        changed = {
+            "sha256": sha256,
+            "version": version,
+            "is_current": True,
+            "queries": [
+                {"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)}
+                for q in sorted(queries, key=lambda query: query.query_id)
+            ],
+            "query_count": len(queries),
+            "judgment_count": sum(len(query.judgments) for query in queries),
+            "created_us": now_us(),
+        }
+        same = sa.and_(_EVAL.corpus_id == self._corpus_id, _EVAL.sha256 == sha256)
+        there = self._connection.execute(sa.update(tables.eval_datasets).where(same).values(is_current=True)).rowcount
+        if not there:
+            self._connection.execute(sa.insert(tables.eval_datasets).values({**row._mapping, **changed}))
+        return sha256
+
+    def report_rows(self, same: Same) -> None:
+        """Delete the rows of a query from every report."""
+        columns = (_ROW.evaluation_number, _ROW.position, _ROW.data["text"].as_string())
+        own = sa.select(_EVALUATION.evaluation_number).where(_EVALUATION.corpus_id == self._corpus_id)
+        rows = self._connection.execute(sa.select(*columns).where(_ROW.evaluation_number.in_(own))).all()
+        for number, position, text in rows:
+            if text is not None and same(text):
+                this = sa.and_(_ROW.evaluation_number == number, _ROW.position == position)
+                self._connection.execute(sa.delete(tables.evaluation_queries).where(this))
+                self.counts["report_rows"] += 1
+
+    def report_rows_about(self, doc_id: str) -> None:
+        """Take a document out of the rankings that reports show."""
+        own = sa.select(_EVALUATION.evaluation_number).where(_EVALUATION.corpus_id == self._corpus_id)
+        has = sa.and_(_ROW.evaluation_number.in_(own), _names(_ROW.data, doc_id))
+        for number, position, data in self._connection.execute(
+            sa.select(_ROW.evaluation_number, _ROW.position, _ROW.data).where(has)
+        ).all():
+            this = sa.and_(_ROW.evaluation_number == number, _ROW.position == position)
+            left = {name: _without(value, doc_id) for name, value in data.items()}
+            self._connection.execute(sa.update(tables.evaluation_queries).where(this).values(data=left))
+            self.counts["report_rows"] += 1
+
+    def candidates(self, names: Iterable[str]) -> None:
+        """Delete the frozen lists that name any of these queries or documents; the next evaluation freezes anew."""
+        own = tables.candidates.c.corpus_id == self._corpus_id
+        for name in names:
+            these = sa.and_(own, _names(tables.candidates.c.payload, name))
+            self.counts["candidates"] += self._connection.execute(sa.delete(tables.candidates).where(these)).rowcount
+
+    # ---------------------------------------------------------------------------------------- stories
+
+    def stories(self, texts: Collection[str]) -> None:
+        """Blot query text out of what jobs told: the problem of a leakage quotes it."""
+        own = tables.jobs.c.corpus_id == self._corpus_id
+        told = sa.select(tables.jobs.c.job_id, tables.jobs.c.problem).where(own, tables.jobs.c.problem.is_not(None))
+        for job_id, problem in self._connection.execute(told).all():
+            blotted = _blotted(problem, texts)
+            if blotted == problem:
+                continue
+            this = sa.update(tables.jobs).where(tables.jobs.c.job_id == job_id)
+            self._connection.execute(this.values(problem=blotted))
+            events = sa.select(tables.events).where(tables.events.c.job_id == job_id)
+            for event in self._connection.execute(events).all():
+                same = sa.and_(tables.events.c.job_id == job_id, tables.events.c.seq == event.seq)
+                data = _blotted(event.data, texts)
+                self._connection.execute(sa.update(tables.events).where(same).values(data=data))
+            self.counts["stories"] += 1
+
+
+def _names(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether the JSON holds this string, quoted. A superset of what is meant: read it before acting on it."""
+    return sa.cast(column, sa.Text).contains(json.dumps(name), autoescape=True)
+
+
+def _without(value: Any, doc_id: str) -> Any:
+    """A ranking of a report's row without the document."""
+    if not isinstance(value, list):
+        return value
+    return [row for row in value if not (isinstance(row, Mapping) and row.get("doc_id") == doc_id)]
+
+
+def _blotted(value: Any, texts: Collection[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _blotted(inner, texts) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_blotted(inner, texts) for inner in value]
+    if isinstance(value, str):
+        for text in texts:
+            value = value.replace(text, ERASED)
+    return value

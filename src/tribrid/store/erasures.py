@@ -1,0 +1,176 @@
+"""Erasure: a query, a user's events or a document goes from everything that later runs read, in one transaction.
+
+Models stay: they are immutable, and hold what they learned. Who erases is told which they are. What is kept of an
+erasure says how much went and who had used it, never what it was.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from tribrid.errors import NotFound
+from tribrid.store import tables
+from tribrid.store.corpora import bump_version, require_corpus
+from tribrid.store.database import Database, now_us
+from tribrid.store.erasing import Erasing, erasures_seen
+from tribrid.types import JobKind, JudgedQuery, Source, State
+
+Kind = Literal["list", "query", "client", "document"]
+_ERASURE = tables.erasures.c
+_IMPRESSION = tables.impressions.c
+_MODEL = tables.models.c
+_JOB = tables.jobs.c
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One erasure. `report` has `erased` (counts by kind of row), and `triplet_sets`, `eval_datasets`, `models` and
+    `jobs` that had used it.
+    """
+
+    erasure_number: int
+    kind: Kind
+    report: Mapping[str, Any]
+    created_us: int
+
+
+class Erasures:
+    """What was erased, and erasing. Queries are compared by `normalise`: what makes two texts one query."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(self, corpus_id: str) -> int:
+        """How many erasures the corpus has seen."""
+        with self._database.read() as connection:
+            return erasures_seen(connection, corpus_id)
+
+    def list(self, corpus_id: str) -> builtins.list[Erasure]:
+        """Every erasure, newest first."""
+        columns = (_ERASURE.erasure_number, _ERASURE.kind, _ERASURE.report, _ERASURE.created_us)
+        every = sa.select(*columns).where(_ERASURE.corpus_id == corpus_id).order_by(_ERASURE.erasure_number.desc())
+        with self._database.read() as connection:
+            return [Erasure(**row._mapping) for row in connection.execute(every)]
+
+    def query(self, corpus_id: str, same: Callable[[str], bool]) -> Erasure:
+        """Erase a query, whoever asked it: its lists, judgments, triplets, decisions, its place in eval datasets and
+        in reports.
+
+        Raises:
+            CorpusNotFound, NotFound: nothing holds it.
+        """
+
+        def work(erasing: Erasing) -> None:
+            texts = erasing.texts(same)
+            erasing.lists_of(texts)
+            erasing.judgments_of(texts)
+            erasing.triplets(lambda text, _: same(text))
+            erasing.reviews(same)
+            erasing.report_rows(same)
+            erasing.candidates(erasing.eval_datasets(lambda query: None if same(query.text) else query))
+            erasing.stories(texts)
+
+        return self._erase(corpus_id, "query", work)
+
+    def lists(
+        self, corpus_id: str, normalise: Callable[[str], str], *, query_id: str = "", client_id: str = ""
+    ) -> Erasure:
+        """Erase the lists that were shown under a query_id, or to a client, what was done with them, and the triplets
+        that they have a part in: those of the same queries that were mined from logs since.
+
+        Raises:
+            CorpusNotFound, NotFound: there is no such list.
+        """
+        these = _IMPRESSION.query_id == query_id if query_id else _IMPRESSION.client_id == client_id
+
+        def work(erasing: Erasing) -> None:
+            lists = erasing.lists(these)
+            earliest = {normalise(text): number for number, text in sorted(lists, reverse=True)}
+
+            def used(text: str, mark: int | None) -> bool:
+                number = earliest.get(normalise(text))
+                return number is not None and (mark is None or number <= mark)
+
+            erasing.triplets(used, Source.LOGS)
+            alone = erasing.unheard([text for _, text in lists], normalise)
+            erasing.reviews(lambda text: normalise(text) in alone)
+            erasing.stories({text for _, text in lists if normalise(text) in alone})
+
+        return self._erase(corpus_id, "list" if query_id else "client", work)
+
+    def document(self, corpus_id: str, doc_id: str) -> Erasure:
+        """Erase a document with its judgments, its places in lists and reports, its triplets and decisions. The index
+        is derived: bring it in line afterwards.
+
+        Raises:
+            CorpusNotFound, NotFound: nothing names it.
+        """
+
+        def without(query: JudgedQuery) -> JudgedQuery:
+            if doc_id not in query.judgments:
+                return query
+            return replace(query, judgments={other: g for other, g in query.judgments.items() if other != doc_id})
+
+        def work(erasing: Erasing) -> None:
+            erasing.document(doc_id)
+            erasing.shown(doc_id)
+            erasing.judgments_about(doc_id)
+            erasing.triplets_about(doc_id)
+            erasing.reviews_about(doc_id)
+            erasing.report_rows_about(doc_id)
+            erasing.eval_datasets(without)
+            erasing.candidates([doc_id])
+
+        return self._erase(corpus_id, "document", work)
+
+    def _erase(self, corpus_id: str, kind: Kind, work: Callable[[Erasing], None]) -> Erasure:
+        """One transaction, at whose end the erasure is written down."""
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            erasing = Erasing(connection, corpus_id)
+            work(erasing)
+            if not erasing.counts.total():
+                raise NotFound(f"Nothing in corpus {corpus_id!r} holds it: nothing was erased.", corpus_id=corpus_id)
+            erasing.lower_marks()
+            if erasing.counts["documents"]:
+                bump_version(connection, corpus_id)
+            report = {
+                "erased": {name: count for name, count in erasing.counts.items() if count},
+                "triplet_sets": [{"triplet_set_id": name, "triplets": n} for name, n in erasing.sets.items()],
+                "eval_datasets": erasing.datasets,
+                "models": _models(connection, corpus_id, erasing.sets),
+                "jobs": _jobs(connection, corpus_id, erasing.counts),
+            }
+            row = {"corpus_id": corpus_id, "kind": kind, "report": report, "created_us": now_us()}
+            new = sa.insert(tables.erasures).returning(_ERASURE.erasure_number)
+            number = connection.execute(new.values(row)).scalar_one()
+        return Erasure(number, kind, report, row["created_us"])
+
+
+def _models(connection: sa.Connection, corpus_id: str, sets: Mapping[str, int]) -> builtins.list[dict[str, Any]]:
+    """The models that were trained on these sets, with the names they bear."""
+    trained_on = _MODEL.manifest[("data", "triplet_set_id")].as_string()
+    these = sa.select(_MODEL.model_id).where(_MODEL.corpus_id == corpus_id, trained_on.in_(list(sets)))
+    alias = tables.aliases.c
+    named = connection.execute(sa.select(alias.alias, alias.model_id).where(alias.corpus_id == corpus_id)).all()
+    return [
+        {"model_id": model_id, "aliases": sorted(name for name, of in named if of == model_id)}
+        for model_id in connection.execute(these.order_by(_MODEL.created_us.desc(), _MODEL.model_id)).scalars()
+    ]
+
+
+def _jobs(connection: sa.Connection, corpus_id: str, gone: Mapping[str, int]) -> builtins.list[dict[str, Any]]:
+    """The jobs under way that may have read it already: they end with an error instead of a result."""
+    kinds = [
+        JobKind.MINE.value,
+        *([JobKind.TRAIN.value] if gone.get("triplets") else []),
+        *([JobKind.EVALUATE.value] if gone.get("eval_queries") else []),
+    ]
+    running = (_JOB.corpus_id == corpus_id, _JOB.state == State.RUNNING.value, _JOB.kind.in_(kinds))
+    found = sa.select(_JOB.job_id, _JOB.kind).where(*running).order_by(_JOB.job_number)
+    return [{"job_id": job_id, "kind": kind} for job_id, kind in connection.execute(found)]

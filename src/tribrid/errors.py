@@ -11,7 +11,7 @@
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
-    │   └── Leakage, StaleIndex
+    │   └── Leakage, StaleIndex, NoChallenger
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
@@ -152,6 +152,10 @@ class Leakage(Conflict):
 
 class StaleIndex(Conflict):
     code, title = "stale_index", "The index does not match the documents"
+
+
+class NoChallenger(Conflict):
+    code, title = "no_challenger", "Nothing to compare with the champion"
 
 
 class Unavailable(TribridError):

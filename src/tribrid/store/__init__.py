@@ -12,6 +12,7 @@ from tribrid.store.documents import Documents
 from tribrid.store.evalsets import EvalSets
 from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
+from tribrid.store.experiments import Experiments
 from tribrid.store.jobs import Jobs
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
@@ -45,6 +46,7 @@ class Store:
         self.evaluations = Evaluations(database)
         self.settings = Settings(database)
         self.candidates = Candidates(database)
+        self.experiments = Experiments(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

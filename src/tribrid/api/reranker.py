@@ -66,8 +66,8 @@ def status(
     tribrid: Facade,
     corpus_id: Annotated[str | None, Query(max_length=64, description="Of this corpus; default: globally.")] = None,
 ) -> Json:
-    """`model_id` is what serves; `reason` says why nothing does. `experiment` is the corpus's comparison of two models on
-    live searches (setting `reranking.experiment`), null for none.
+    """`model_id` is what serves; `reason` says why nothing does. `experiment` is the corpus's comparison of two
+    models on live searches (setting `reranking.experiment`), null for none.
     """
     return Json(tribrid.status(corpus_id))
 

@@ -79,8 +79,8 @@ _IMPORTED = {
 @router.post("/search", summary="Search", responses=answers("The best documents, best first.", _SEARCHED))
 def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     """Writes what it shows to the log before it answers: give `query_id` back with POST /feedback. If the reranker
-    should have run and did not, `fallback_reason` says why and the order is the first stage's. While an experiment runs, `model_id` names both models
-    whose rankings are mixed, joined by +.
+    should have run and did not, `fallback_reason` says why and the order is the first stage's. While an experiment runs
+    `model_id` names both models whose rankings are mixed, joined by +.
     """
     found = tribrid.search(body.corpus_id, body.query, body.top_k, client_id=body.client_id)
     request.app.state.telemetry.searched(found)

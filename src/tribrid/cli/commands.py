@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from tribrid.cli.command import Session, command
+from tribrid.cli.experimenting import experiment
 
 SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
 
@@ -276,34 +277,6 @@ def promote(
     from tribrid.cli import learning
 
     learning.promote(session, corpus, model, reason=reason)
-
-
-def experiment(
-    session: Session,
-    action: Annotated[
-        Literal["start", "status", "stop"],
-        typer.Argument(
-            metavar="ACTION",
-            help="start: mix the champion's and a challenger's results from now on. status: how it stands. stop: show "
-            "the champion's alone; what was counted is kept.",
-        ),
-    ],
-    corpus: Corpus,
-    model: Annotated[
-        str | None, typer.Argument(metavar="MODEL_ID", help="The challenger. Default: the newest that is not champion.")
-    ] = None,
-    *,
-    again: Annotated[
-        bool, typer.Option("--again", help="Start anew although the two were compared to the end before.")
-    ] = False,
-) -> None:
-    """Compare two models on live searches: users' feedback tells which of the two ranks better.
-
-    How many searches, at what error and what happens on a win are the settings reranking.experiment_*.
-    """
-    from tribrid.cli import experimenting
-
-    experimenting.experiment(session, action, corpus, model, again=again)
 
 
 def rollback(

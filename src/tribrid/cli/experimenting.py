@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import typer
 from rich.console import RenderableType
 from rich.text import Text
 
 from tribrid.cli.command import Session
-from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, plain
 from tribrid.errors import InvalidInput
 
@@ -18,25 +18,38 @@ _COLOURS = {"challenger_better": "green", "challenger_worse": "red", "no_differe
 
 def experiment(
     session: Session,
-    action: Literal["start", "status", "stop"],
-    corpus_id: str,
-    model_id: str | None,
+    action: Annotated[
+        Literal["start", "status", "stop"],
+        typer.Argument(
+            metavar="ACTION",
+            help="start: mix the champion's and a challenger's results from now on. status: how it stands. stop: show "
+            "the champion's alone; what was counted is kept.",
+        ),
+    ],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The corpus's id.")],
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL_ID", help="The challenger. Default: the newest that is not champion.")
+    ] = None,
     *,
-    again: bool,
+    again: Annotated[
+        bool, typer.Option("--again", help="Start anew although the two were compared to the end before.")
+    ] = False,
 ) -> None:
-    """Start, show or stop one; see `tribrid experiment --help`.
+    """Compare two models on live searches: users' feedback tells which of the two ranks better.
 
-    Raises:
-        InvalidInput: a model or --again without start.
+    How many searches, at what error and what happens on a win are the settings reranking.experiment_*.
     """
-    if action != "start" and (model_id or again):
+    # The library is slow to import, and this file is read for every command's help.
+    from tribrid.cli.library import library
+
+    if action != "start" and (model or again):
         raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
     with library(session) as tribrid:
         if action == "start":
-            found = tribrid.start_experiment(corpus_id, model_id, again=again)
+            found = tribrid.start_experiment(corpus, model, again=again)
         else:
-            found = tribrid.stop_experiment(corpus_id) if action == "stop" else tribrid.experiment(corpus_id)
-    session.terminal.result({"corpus_id": corpus_id, "experiment": found}, *_told(session, corpus_id, found))
+            found = tribrid.stop_experiment(corpus) if action == "stop" else tribrid.experiment(corpus)
+    session.terminal.result({"corpus_id": corpus, "experiment": found}, *_told(session, corpus, found))
 
 
 def _told(session: Session, corpus_id: str, found: Mapping[str, Any] | None) -> Iterator[RenderableType]:

@@ -21,9 +21,10 @@ from math import exp, lgamma, log, log1p
 
 from tribrid.types import Verdict
 
-PRIOR = 20.0
-"""Puts most of the mixture on shares from 0.35 to 0.65: what two rankings of the same candidates differ by. Another
-value would find smaller, or larger, differences a little sooner; none changes the error."""
+PRIOR = 5.0
+"""Spreads the mixture over shares from about 0.2 to 0.8. For true shares from 0.55 to 0.7 the mean number of decided
+impressions then is about two thirds of what a single look with a power of 0.95 takes (PRIOR 2 to 20: 0.64 to 0.9).
+Another value would find large or small differences a little sooner; none changes the error."""
 _LOG_MAX = 700.0
 _BISECTIONS = 60
 

@@ -136,8 +136,7 @@ def begin(ws: Workspace, corpus_id: str, config: Config, again: bool) -> Experim
 def settled(ws: Workspace, corpus_id: str, config: Config) -> Experiment | None:
     """The last experiment with everything that is due counted, and ended if it is over; None if there was none."""
     latest = ws.store.experiments.latest(corpus_id)
-    if latest is not None and latest.state == "running":
-        _count_due(ws, latest)
+    if latest is not None and latest.state == "running" and _count_due(ws, latest):
         latest = ws.store.experiments.latest(corpus_id)
     if latest is not None and latest.state == "running":
         over = _why_over(latest, ws.store.models.alias(corpus_id, "champion"), config)
@@ -195,31 +194,31 @@ def _why_over(running: Experiment, champion: str | None, config: Config) -> str 
     return None
 
 
-def _count_due(ws: Workspace, running: Experiment) -> None:
-    """Count what is due, one search after another, and stop at the first at which there is a verdict."""
-    experiments = ws.store.experiments
-    while True:
-        found = _verdict(running.terms, running.tally)
-        outcomes = [] if found else experiments.due(running, now_us())
-        if found is None and not outcomes:
+def _count_due(ws: Workspace, running: Experiment) -> bool:
+    """Count what is due, one search after another, and stop at the first at which there is a verdict.
+
+    Returns:
+        Whether the experiment is no longer as it was given.
+    """
+    experiments, before = ws.store.experiments, running.settled
+    while (found := _verdict(running.terms, running.tally)) is None:
+        outcomes = experiments.due(running, now_us())
+        if not outcomes:
             break
-        if found is not None:
-            _finish(ws, running, found)
-            return
         position, tally = _counted(running.terms, running.tally, outcomes)
         if not experiments.settle(running, position, tally):
-            return  # another process counts the same
+            return True  # another process counts the same
         running = replace(running, settled=position, tally=tally)
-    # Searches that were erased before they counted are never due: without them, all that is left is counted.
-    if running.joined - running.excluded >= running.terms.impressions and not experiments.pending(running):
-        _finish(ws, running, "no_difference")
-
-
-def _finish(ws: Workspace, running: Experiment, found: Verdict) -> None:
-    tally = running.tally
-    than = running.champion_id or "the retrieval order"
-    said = in_words(found, than, tally.wins, tally.losses, tally.counted, running.terms.alpha)
-    ws.store.experiments.finish(running.experiment_id, "decided", found, said)
+    if found is None and running.joined - running.excluded >= running.terms.impressions:
+        # Searches that were erased before they counted are never due: without them, all that is left is counted.
+        found = None if experiments.pending(running) else "no_difference"
+    if found is not None:
+        than = running.champion_id or "the retrieval order"
+        said = in_words(
+            found, than, running.tally.wins, running.tally.losses, running.tally.counted, running.terms.alpha
+        )
+        experiments.finish(running.experiment_id, "decided", found, said)
+    return found is not None or running.settled != before
 
 
 def _verdict(agreed: Terms, tally: Tally) -> Verdict | None:

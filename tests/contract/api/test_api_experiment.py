@@ -16,6 +16,7 @@ from http_examples import DOCUMENTS, ndjson, ok, refused
 from serving import Serve
 from tribrid.api import create_app
 from tribrid.app import Tribrid
+from tribrid.mining.tallies import log_groups
 from tribrid.store.tables import trials
 from tribrid.workspace import now_us
 
@@ -98,6 +99,9 @@ def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Clien
     assert state["e_value"] >= state["decided_at"] == 20
     assert state["win_share"]["low"] > 0.5
     assert "better than the retrieval order" in state["reason"]
+    log = log_groups(tribrid.store.logs.iterate_with_feedback("notes"), examined_below_click=1)
+    assert log.impressions == shown_mixed + 3, "mining reads mixed lists like any other"
+    assert log.model.harvested > 0, "and learns from them what a rank is worth"
     status = ok(client.get("/reranker/status?corpus_id=notes"))
     assert status["model_id"] == challenger
     promotions = ok(client.get("/reranker/models?corpus_id=notes"))["promotions"]
@@ -127,28 +131,29 @@ def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) 
     refused(client.patch("/corpora/notes/config", json=too_long), 422, "invalid_input")
 
 
-def test_a_challenger_that_fails_leaves_the_champion_and_does_not_count(client: httpx.Client, tribrid: Tribrid) -> None:
+@pytest.mark.parametrize("failing", ["champion", "challenger"])
+def test_a_search_in_which_one_fails_is_served_and_does_not_count(
+    failing: str, client: httpx.Client, tribrid: Tribrid
+) -> None:
     champion, challenger = (model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0))
-    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": champion, "reason": "test"}))
-    before = [result["doc_id"] for result in search(client)["results"]]
-    shutil.rmtree(tribrid.store.artifacts.path(tribrid.store.models.get(challenger).artifact))
+    tribrid.store.models.promote("notes", champion, "test")  # and not loaded yet
+    broken = tribrid.store.models.get(champion if failing == "champion" else challenger)
+    shutil.rmtree(tribrid.store.artifacts.path(broken.artifact))
     switch_on(client)
     for _ in range(2):
         found = search(client)
-        assert [result["doc_id"] for result in found["results"]] == before
-        assert (found["model_id"], found["fallback_reason"]) == (champion, None)
-        assert not found["experiment"]["interleaved"]
-        assert "challenger failed" in found["experiment"]["excluded"]
-        click(client, found, before[0])
+        assert found["model_id"] == ("retrieval" if failing == "champion" else champion)
+        assert (found["fallback_reason"] is not None) is (failing == "champion")
+        assert found["experiment"]["interleaved"] is False
+        assert f"The {failing} failed: " in found["experiment"]["excluded"]
+        click(client, found, found["results"][0]["doc_id"])
+    half_an_hour_passes(tribrid)
     state = standing(client)
-    assert (state["impressions"]["excluded"], state["impressions"]["counted"], state["impressions"]["pending"]) == (
-        2,
-        0,
-        0,
-    )
-    assert "challenger failed" in state["impressions"]["last_excluded"]
-    assert state["challenger"]["loaded"] is False
-    assert len(list(tribrid.store.logs.iterate_with_feedback("notes"))) == 3, "lists like any other to mining"
+    assert state["challenger"]["loaded"] is (failing == "champion")
+    seen = state["impressions"]
+    assert (seen["excluded"], seen["counted"], seen["pending"]) == (2, 0, 0)
+    assert f"The {failing} failed: " in seen["last_excluded"]
+    assert len(list(tribrid.store.logs.iterate_with_feedback("notes"))) == (0 if failing == "champion" else 2)
 
 
 def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, tribrid: Tribrid) -> None:

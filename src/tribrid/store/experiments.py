@@ -7,7 +7,7 @@ is settled up to a number is settled for good, and no search is counted twice or
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import uuid4
@@ -211,7 +211,8 @@ class Experiments:
                 return []
             rows = connection.execute(waiting).all()
             late = next((number for number, row in enumerate(rows) if row.due_us > at_us), len(rows))
-            feedback = _feedback(connection, rows[:late])
+            due_us = {row.impression_number: row.due_us for row in rows[:late]}
+            feedback = _feedback(connection, {row.impression_number: row.query_id for row in rows[:late]}, due_us)
         return [
             Outcome(
                 row.position,
@@ -290,17 +291,16 @@ def _logged(impression: Impression) -> sa.Select[Any]:
     )
 
 
-def _feedback(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> defaultdict[int, list[Feedback]]:
+def _feedback(
+    connection: sa.Connection, query_ids: Mapping[int, str], due_us: Mapping[int, int]
+) -> defaultdict[int, list[Feedback]]:
     """The feedback given in time, oldest first, by number of the impression."""
-    due = {row.impression_number: (row.query_id, row.due_us) for row in rows}
     found: defaultdict[int, list[Feedback]] = defaultdict(list)
-    given = sa.select(tables.feedback).where(_FEEDBACK.impression_number.in_(due))
+    given = sa.select(tables.feedback).where(_FEEDBACK.impression_number.in_(due_us))
     for row in connection.execute(given.order_by(_FEEDBACK.created_us, _FEEDBACK.feedback_number)):
-        query_id, due_us = due[row.impression_number]
-        if row.created_us <= due_us:
-            found[row.impression_number].append(
-                Feedback(query_id, Signal(row.signal), row.doc_id, row.value, row.created_us)
-            )
+        number = row.impression_number
+        if row.created_us <= due_us[number]:
+            found[number].append(Feedback(query_ids[number], Signal(row.signal), row.doc_id, row.value, row.created_us))
     return found
 
 

@@ -92,6 +92,29 @@ class RerankingConfig(Section):
     reranker_timeout_ms: int = Field(
         10_000, ge=50, le=600_000, description="Longest wait for a rerank service before the fused order is served, ms."
     )
+    experiment: Literal["off", "interleave"] = Field(
+        "off",
+        description="interleave: searches show a mix of what the champion (if none, the fused order) and a challenger "
+        "rank first, until users' feedback tells which is better. Mode learning only.",
+    )
+    experiment_challenger: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="model_id of the challenger; None: the newest model that is not the champion.",
+    )
+    experiment_impressions: int = Field(
+        10_000, ge=1, le=10_000_000, description="Searches after which an experiment ends without a difference."
+    )
+    experiment_alpha: float = Field(
+        0.05, ge=1e-6, le=0.5, description="Chance that an experiment calls one of two equal rankings better."
+    )
+    experiment_window_s: int = Field(
+        1800, ge=1, le=604_800, description="How long after a search its feedback counts in an experiment, seconds."
+    )
+    experiment_on_win: Literal["report", "promote"] = Field(
+        "report", description="What happens when the challenger is better: it is said, or it is promoted."
+    )
 
 
 class IndexingConfig(Section):

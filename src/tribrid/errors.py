@@ -14,7 +14,7 @@
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
-    │   └── Leakage, StaleIndex, NotComparable, NotProven, Erased
+    │   └── Leakage, StaleIndex, NotComparable, NotProven, NoChallenger, Erased
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
@@ -180,6 +180,10 @@ class NotProven(Conflict):
 
 class Erased(Conflict):
     code, title = "erased", "What it learned from was erased"
+
+
+class NoChallenger(Conflict):
+    code, title = "no_challenger", "Nothing to compare with the champion"
 
 
 class Unavailable(TribridError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,13 +19,14 @@ from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest
 from tribrid.config import with_params
 from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel, ScorerFailed, Unavailable
 from tribrid.evaluation.notes import RETRIEVAL
+from tribrid.experiment import Ranked, interleave
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.observing import note
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import above, ranked
+from tribrid.scoring.scorer import Scorer, above, ranked
 from tribrid.types import (
     Candidate,
     Emit,
@@ -63,39 +64,45 @@ def search(
 
     A reranker that fails leaves the fused order as it is, and the impression says so.
     """
-    started = time.perf_counter()
+    started, query_id = time.perf_counter(), uuid4().hex
     config = ws.config(corpus_id)
     depth = config.reranking.tribrid_reranker_topn
     retrieved = ws.retriever(corpus_id, config).search(query, max(depth, top_k))
-    order = [ScoredDoc(c.doc_id, c.score) for c in retrieved.candidates]
-    model_id, fallback = RETRIEVAL, None
+    fused = [ScoredDoc(c.doc_id, c.score) for c in retrieved.candidates]
+    read = cache(partial(ws.read, corpus_id, query, retrieved.candidates[:depth], config))
+
+    def rerank(scorer: Scorer) -> list[ScoredDoc]:
+        return above(ranked(read(), scorer.score(read())), fused[depth:])
+
+    served = Ranked(fused, RETRIEVAL)
     try:
         scorer = ws.scorer(corpus_id, config)
-        if scorer is not None and retrieved.candidates:
-            reading = ws.read(corpus_id, query, retrieved.candidates[:depth], config)
-            order = above(ranked(reading, scorer.score(reading)), order[depth:])
-            model_id = scorer.model_id
+        if scorer is not None and fused:
+            served = Ranked(rerank(scorer), scorer.model_id)
     except (ScorerFailed, Unavailable) as error:
-        fallback = error.detail
         note("fallback", error.code)
+        served = Ranked(fused, RETRIEVAL, error.detail)
+    served = interleave(ws, corpus_id, config, query_id, served, rerank, top_k)
     by_id = {c.doc_id: c for c in retrieved.candidates}
-    shown = [by_id[scored.doc_id] for scored in order[:top_k]]
+    shown = [by_id[scored.doc_id] for scored in served.order[:top_k]]
     impression = Impression(
-        query_id=uuid4().hex,
+        query_id=query_id,
         corpus_id=corpus_id,
         query=query,
         shown=tuple(
             ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
-            for rank, (c, scored) in enumerate(zip(shown, order, strict=False), 1)
+            for rank, (c, scored) in enumerate(zip(shown, served.order, strict=False), 1)
         ),
-        model_id=model_id,
-        reranked=model_id != RETRIEVAL,
-        fallback_reason=fallback,
+        model_id=served.model_id,
+        reranked=served.model_id != RETRIEVAL,
+        fallback_reason=served.fallback,
         took_ms=round((time.perf_counter() - started) * 1000, 3),
         created_us=now_us(),
         client_id=client_id,
+        trial=served.trial,
     )
     ws.store.logs.add_impression(impression)
+    ws.store.experiments.join(impression)
     return impression, shown
 
 

@@ -80,6 +80,10 @@ class State(StrEnum):
 
 EventType = Literal["log", "progress", "metrics", "state", "error", "complete"]
 
+Team = Literal["champion", "challenger", "both"]
+"""Whose a document of an interleaved list is; `both`: each of the two would have put it there."""
+Verdict = Literal["challenger_better", "challenger_worse", "no_difference"]
+
 ImpressionSource = Literal["search", "import", "reconstructed"]
 """Served here; served elsewhere and imported; or made up afterwards, around a click, from what would be served now."""
 
@@ -186,10 +190,23 @@ class ShownDoc:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A search's part in an experiment: the team of each document shown, in rank order.
+
+    `excluded` says why the search does not count; then nothing was interleaved, and there are no teams.
+    """
+
+    experiment_id: str
+    teams: tuple[Team, ...] = ()
+    excluded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Impression:
     """A served list. `fallback_reason` is set when the reranker should have run and did not.
 
-    `client_id` tells the searches of one user, or one browser, from others'; None where nobody said.
+    `client_id` tells the searches of one user, or one browser, from others'; None where nobody said. `trial` is known
+    while the list is served; afterwards it is kept with its experiment.
     """
 
     query_id: str
@@ -203,6 +220,7 @@ class Impression:
     created_us: int
     source: ImpressionSource = "search"
     client_id: str | None = None
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)

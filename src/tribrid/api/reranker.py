@@ -19,7 +19,19 @@ from tribrid.types import Job, JobKind, Source, TripletStatus
 router = APIRouter(tags=["reranker"], route_class=JsonRoute)
 _with_runs = APIRouter(route_class=LargeJsonRoute)
 
-_STATUS = {"mode": "learning", "model_id": "5b1e", "loaded": True, "reason": None}
+_EXPERIMENT = {
+    "experiment_id": "c41d",
+    "state": "running",
+    "champion": {"model_id": "5b1e", "credit": 61.0},
+    "challenger": {"model_id": "9e07", "credit": 74.5, "loaded": True, "problem": None},
+    "impressions": {"counted": 412, "wins": 63, "losses": 51, "ties": 298, "pending": 17, "budget": 10000},
+    "win_share": {"observed": 0.553, "low": 0.427, "high": 0.672},
+    "e_value": 0.74,
+    "decided_at": 20.0,
+    "verdict": None,
+    "reason": "Of 412 searches, 114 told the two apart, and the challenger won 63 of these: ...",
+}
+_STATUS = {"mode": "learning", "model_id": "5b1e", "loaded": True, "reason": None, "experiment": _EXPERIMENT}
 _MINED = {"status": "succeeded", "job_id": "8c2d", "triplet_set_id": "1f9a", "pairs": 500, "triplets": 3312}
 _READY = {
     "ready": False,
@@ -76,7 +88,9 @@ def status(
     tribrid: Facade,
     corpus_id: Annotated[str | None, Query(max_length=64, description="Of this corpus; default: globally.")] = None,
 ) -> Json:
-    """`model_id` is what serves; `reason` says why nothing does."""
+    """`model_id` is what serves; `reason` says why nothing does. `experiment` is the corpus's comparison of two
+    models on live searches (setting `reranking.experiment`), null for none.
+    """
     return Json(tribrid.status(corpus_id))
 
 

@@ -38,6 +38,7 @@ _SEARCHED = {
     "reranked": True,
     "fallback_reason": None,
     "model_id": "5b1e",
+    "experiment": None,
     "took_ms": 41.5,
 }
 _IMPRESSION = '{"query_id": "q1", "query": "leave", "timestamp": "2026-01-02T03:04:05Z", "shown": ["a", "b"]}\n'
@@ -77,7 +78,8 @@ _IMPORTED = {
 @router.post("/search", summary="Search", responses=answers("The best documents, best first.", _SEARCHED))
 def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     """Writes what it shows to the log before it answers: give `query_id` back with POST /feedback. If the reranker
-    should have run and did not, `fallback_reason` says why and the order is the first stage's.
+    should have run and did not, `fallback_reason` says why and the order is the first stage's. While an experiment runs
+    `model_id` names both models whose rankings are mixed, joined by +.
     """
     found = tribrid.search(body.corpus_id, body.query, body.top_k, client_id=body.client_id)
     request.app.state.telemetry.searched(found)

@@ -14,6 +14,7 @@ from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
 from tribrid.app.erasure import erase, erasure_view
 from tribrid.app.evalsets import EvalDatasets
+from tribrid.app.experiments import Experiments
 from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
@@ -32,7 +33,7 @@ MAX_QUERY_CHARS = 100_000
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
 
 
-class Tribrid(Content, EvalDatasets, Learning, Reports, Registry):
+class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry):
     """The whole loop on one data folder. Safe for threads; close it, or use it in a `with`."""
 
     def __init__(self, data_dir: str | Path | None = None, *, environment: Environment | None = None) -> None:
@@ -125,13 +126,17 @@ class Tribrid(Content, EvalDatasets, Learning, Reports, Registry):
         return {"corpus_id": corpus_id, **self.workspace.store.logs.stats(corpus_id)}
 
     def status(self, corpus_id: str | None = None) -> dict[str, Any]:
-        """Who reranks, whether it is loaded, and why not.
+        """Who reranks, whether it is loaded, and why not; and how the corpus's experiment stands, null for none.
 
         Raises:
             CorpusNotFound.
         """
         if corpus_id is not None:
             self.workspace.store.corpora.get(corpus_id)
+        standing = None if corpus_id is None else self.experiment(corpus_id)  # first: it may promote
+        return {**self._serving(corpus_id), "experiment": standing}
+
+    def _serving(self, corpus_id: str | None) -> dict[str, Any]:
         config = self.workspace.config(corpus_id)
         mode = config.reranking.reranker_mode
         out: dict[str, Any] = {"corpus_id": corpus_id, "mode": mode, "model_id": None, "loaded": False, "reason": None}

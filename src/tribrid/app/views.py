@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tribrid.store.reviews import StoredTriplet
-from tribrid.types import Candidate, Impression, Job, LegScore, ModelVersion, Passage
+from tribrid.types import Candidate, Impression, Job, LegScore, ModelVersion, Passage, Trial
 
 
 def iso(at_us: int | None) -> str | None:
@@ -64,8 +64,17 @@ def search_view(impression: Impression, shown: Sequence[Candidate], documents: M
         "reranked": impression.reranked,
         "fallback_reason": impression.fallback_reason,
         "model_id": impression.model_id,
+        "experiment": trial_view(impression.trial),
         "took_ms": impression.took_ms,
     }
+
+
+def trial_view(trial: Trial | None) -> dict[str, Any] | None:
+    """A search's part in an experiment; null for none."""
+    if trial is None:
+        return None
+    counts = trial.excluded is None
+    return {"experiment_id": trial.experiment_id, "interleaved": counts, "excluded": trial.excluded}
 
 
 def model_view(model: ModelVersion) -> dict[str, Any]:

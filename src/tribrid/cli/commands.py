@@ -13,6 +13,7 @@ import typer
 
 from tribrid.cli.command import Session, command
 from tribrid.cli.evalset import evalset
+from tribrid.cli.experimenting import experiment
 from tribrid.cli.keeping import erase, models
 from tribrid.cli.report_commands import Html, JUnit, evaluations
 
@@ -393,6 +394,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("review", LEARN, review),
     ("train", LEARN, train),
     ("evaluate", LEARN, evaluate),
+    ("experiment", LEARN, experiment),
     ("promote", LEARN, promote),
     ("rollback", LEARN, rollback),
     ("runs", LOOK, runs),

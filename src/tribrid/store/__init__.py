@@ -14,6 +14,7 @@ from tribrid.store.erasures import Erasures
 from tribrid.store.evalsets import EvalSets
 from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
+from tribrid.store.experiments import Experiments
 from tribrid.store.jobs import Jobs
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
@@ -55,6 +56,7 @@ class Store:
         self.retention = Retention(database)
         self.erasures = Erasures(database)
         self.lineage = Lineage(database)
+        self.experiments = Experiments(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

@@ -1,0 +1,80 @@
+"""The command that compares two models on live searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from tribrid.cli.command import Session
+from tribrid.cli.terminal import facts, plain
+from tribrid.errors import InvalidInput
+
+_COLOURS = {"challenger_better": "green", "challenger_worse": "red", "no_difference": "yellow"}
+
+
+def experiment(
+    session: Session,
+    action: Annotated[
+        Literal["start", "status", "stop"],
+        typer.Argument(
+            metavar="ACTION",
+            help="start: mix the champion's and a challenger's results from now on. status: how it stands. stop: show "
+            "the champion's alone; what was counted is kept.",
+        ),
+    ],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The corpus's id.")],
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL_ID", help="The challenger. Default: the newest that is not champion.")
+    ] = None,
+    *,
+    again: Annotated[
+        bool, typer.Option("--again", help="Start anew although the two were compared to the end before.")
+    ] = False,
+) -> None:
+    """Compare two models on live searches: users' feedback tells which of the two ranks better.
+
+    How many searches, at what error and what happens on a win are the settings reranking.experiment_*.
+    """
+    # The library is slow to import, and this file is read for every command's help.
+    from tribrid.cli.library import library
+
+    if action != "start" and (model or again):
+        raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
+    with library(session) as tribrid:
+        if action == "start":
+            found = tribrid.start_experiment(corpus, model, again=again)
+        else:
+            found = tribrid.stop_experiment(corpus) if action == "stop" else tribrid.experiment(corpus)
+    session.terminal.result({"corpus_id": corpus, "experiment": found}, *_told(session, corpus, found))
+
+
+def _told(session: Session, corpus_id: str, found: Mapping[str, Any] | None) -> Iterator[RenderableType]:
+    if found is None:
+        yield "There was no experiment."
+        yield Text(f"Start one: {session.typed(f'experiment start {corpus_id}')}", style="dim")
+        return
+    if "experiment_id" in found:
+        yield facts(_facts(found))
+    yield Text(plain(found["reason"]), style=_COLOURS.get(found.get("verdict") or "", ""))
+    if found.get("waiting"):
+        yield Text(plain(found["waiting"]), style="dim")
+
+
+def _facts(found: Mapping[str, Any]) -> dict[str, str | None]:
+    champion, challenger, seen = found["champion"], found["challenger"], found["impressions"]
+    excluded = f"{seen['excluded']:,}, the last because: {seen['last_excluded']}" if seen["excluded"] else None
+    problem = challenger.get("problem")
+    return {
+        "Experiment": f"{found['experiment_id']}, {found['state']}",
+        "Champion": f"{champion['model_id']}: {seen['losses']:,} won, credit {champion['credit']:g}",
+        "Challenger": f"{challenger['model_id']}: {seen['wins']:,} won, credit {challenger['credit']:g}"
+        + (f"; not loaded: {problem}" if problem else ""),
+        "Searches": f"{seen['counted']:,} of {seen['budget']:,} counted, {seen['ties']:,} ties ({seen['identical']:,} "
+        f"the same list twice), {seen['pending']:,} waiting for feedback",
+        "Not counted": excluded,
+        "Evidence": f"{found['e_value']:.3g}, decided at {found['decided_at']:.3g}",
+    }

@@ -1,0 +1,310 @@
+"""Experiments on live searches: which two rankings, which searches took part, and what was counted so far.
+
+A search that takes part is numbered under its experiment's row lock, so the sequence has the order of the commits: what
+is settled up to a number is settled for good, and no search is counted twice or passed over.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
+from tribrid.store.database import Database, now_us
+from tribrid.types import Feedback, Impression, Signal, Team, Verdict
+
+Ending = Literal["decided", "ended"]
+_EXPERIMENT = tables.experiments.c
+_TRIAL = tables.trials.c
+_IMPRESSION = tables.impressions.c
+_FEEDBACK = tables.feedback.c
+_MODEL = tables.models.c
+_LETTERS: Mapping[Team, str] = {"champion": "a", "challenger": "b", "both": "="}
+_TEAMS = {letter: team for team, letter in _LETTERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an experiment was started with. It holds to its end, as a test's terms must.
+
+    `impressions`: the most to count; `window_s`: how long feedback on one counts, seconds.
+    """
+
+    alpha: float
+    impressions: int
+    window_s: int
+    on_win: Literal["report", "promote"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the counted impressions said, from the challenger's side.
+
+    `identical` of the ties are lists on which both rankings agreed; credit is in documents used.
+    """
+
+    wins: int = 0
+    losses: int = 0
+    ties: int = 0
+    identical: int = 0
+    champion_credit: float = 0.0
+    challenger_credit: float = 0.0
+
+    @property
+    def counted(self) -> int:
+        return self.wins + self.losses + self.ties
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A champion (None: the retrieval order) and a challenger.
+
+    `running` until there is a verdict (`decided`) or one of the two is no longer what it was (`ended`). `joined` counts
+    the searches that took part, `excluded` those of them that do not count, `settled` is the number of the last search
+    whose outcome is in the tally.
+    """
+
+    experiment_id: str
+    corpus_id: str
+    champion_id: str | None
+    challenger_id: str
+    terms: Terms
+    state: Literal["running", "decided", "ended"]
+    created_us: int
+    finished_us: int | None
+    joined: int
+    excluded: int
+    settled: int
+    tally: Tally
+    verdict: Verdict | None
+    reason: str | None
+    promoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A search that took part, with the feedback that counts. `teams` is empty where it was excluded."""
+
+    position: int
+    doc_ids: tuple[str, ...]
+    teams: tuple[Team, ...]
+    feedback: tuple[Feedback, ...]
+
+
+class Experiments:
+    """The experiments of each corpus; one runs at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def latest(self, corpus_id: str) -> Experiment | None:
+        """The experiment that runs, or the last one that did."""
+        newest = sa.select(tables.experiments).where(_EXPERIMENT.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            row = connection.execute(newest.order_by(_EXPERIMENT.experiment_number.desc()).limit(1)).first()
+        return None if row is None else _experiment(row)
+
+    def start(self, corpus_id: str, champion_id: str | None, challenger_id: str, terms: Terms) -> Experiment:
+        """A new experiment; if one runs already (two searches came at once), that.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        running = sa.select(_EXPERIMENT.experiment_id).where(
+            _EXPERIMENT.corpus_id == corpus_id, _EXPERIMENT.state == "running"
+        )
+        new = {
+            "experiment_id": uuid4().hex[:16],
+            "corpus_id": corpus_id,
+            "champion_id": champion_id,
+            "challenger_id": challenger_id,
+            "terms": asdict(terms),
+            "state": "running",
+            "created_us": now_us(),
+            "joined": 0,
+            "excluded": 0,
+            "settled": 0,
+            "tally": asdict(Tally()),
+            "promoted": False,
+        }
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            found = connection.execute(running).scalar_one_or_none()
+            if found is None:
+                connection.execute(sa.insert(tables.experiments).values(new))
+                found = new["experiment_id"]
+            row = connection.execute(sa.select(tables.experiments).where(_EXPERIMENT.experiment_id == found)).one()
+        return _experiment(row)
+
+    def decided(self, corpus_id: str, models: set[str | None]) -> bool:
+        """Whether a test of these two, whichever was champion, came to a verdict."""
+        pairs = sa.select(_EXPERIMENT.champion_id, _EXPERIMENT.challenger_id).where(
+            _EXPERIMENT.corpus_id == corpus_id, _EXPERIMENT.state == "decided"
+        )
+        with self._database.read() as connection:
+            return any(set(pair) == models for pair in connection.execute(pairs))
+
+    def newest_model(self, corpus_id: str, besides: str | None) -> str | None:
+        """The newest model version of the corpus but for one; None if there is no other."""
+        others = sa.select(_MODEL.model_id).where(_MODEL.corpus_id == corpus_id, _MODEL.model_id != (besides or ""))
+        with self._database.read() as connection:
+            newest = others.order_by(_MODEL.created_us.desc(), _MODEL.model_id).limit(1)
+            return connection.execute(newest).scalar_one_or_none()
+
+    def join(self, impression: Impression) -> None:
+        """Number a served and logged search among those of its experiment. One that has ended is left as it is.
+
+        Raises:
+            CorpusNotFound: the corpus was deleted.
+        """
+        trial = impression.trial
+        if trial is None:
+            return
+        left_out = trial.excluded is not None
+        numbered = (
+            sa.update(tables.experiments)
+            .where(_EXPERIMENT.experiment_id == trial.experiment_id, _EXPERIMENT.state == "running")
+            .values(joined=_EXPERIMENT.joined + 1, excluded=_EXPERIMENT.excluded + int(left_out))
+            .returning(_EXPERIMENT.experiment_number, _EXPERIMENT.joined, _EXPERIMENT.terms)
+        )
+        with self._database.begin() as connection:
+            # Before its own rows: a corpus that is being deleted locks these in the same order.
+            require_corpus(connection, impression.corpus_id)
+            logged = connection.execute(_logged(impression)).scalar_one_or_none()
+            row = connection.execute(numbered).first() if logged is not None else None
+            if row is not None:
+                new = {
+                    "experiment_number": row.experiment_number,
+                    "position": row.joined,
+                    "impression_number": logged,
+                    "due_us": impression.created_us + Terms(**row.terms).window_s * 1_000_000,
+                    "teams": "".join(_LETTERS[team] for team in trial.teams),
+                    "excluded": trial.excluded,
+                }
+                connection.execute(sa.insert(tables.trials).values(new))
+
+    def due(self, experiment: Experiment, at_us: int, limit: int = 500) -> list[Outcome]:
+        """The next searches whose time for feedback is over, in sequence, up to the first whose time is not."""
+        waiting = (
+            sa.select(
+                _TRIAL.position,
+                _TRIAL.due_us,
+                _TRIAL.teams,
+                _TRIAL.impression_number,
+                _IMPRESSION.query_id,
+                _IMPRESSION.shown,
+            )
+            .select_from(tables.trials.join(tables.experiments).join(tables.impressions))
+            .where(_EXPERIMENT.experiment_id == experiment.experiment_id, _TRIAL.position > experiment.settled)
+            .order_by(_TRIAL.position)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            first = connection.execute(waiting.limit(1)).first()
+            if first is None or first.due_us > at_us:
+                return []
+            rows = connection.execute(waiting).all()
+            late = next((number for number, row in enumerate(rows) if row.due_us > at_us), len(rows))
+            due_us = {row.impression_number: row.due_us for row in rows[:late]}
+            feedback = _feedback(connection, {row.impression_number: row.query_id for row in rows[:late]}, due_us)
+        return [
+            Outcome(
+                row.position,
+                tuple(doc[0] for doc in row.shown),
+                tuple(_TEAMS[letter] for letter in row.teams),
+                tuple(feedback[row.impression_number]),
+            )
+            for row in rows[:late]
+        ]
+
+    def settle(self, experiment: Experiment, position: int, tally: Tally) -> bool:
+        """Count the searches up to this number; False if somebody else was faster, and nothing is changed."""
+        same = (_EXPERIMENT.experiment_id == experiment.experiment_id, _EXPERIMENT.settled == experiment.settled)
+        count = sa.update(tables.experiments).where(*same, _EXPERIMENT.state == "running")
+        return self._changed(count.values(settled=position, tally=asdict(tally)))
+
+    def finish(self, experiment_id: str, ending: Ending, verdict: Verdict | None, reason: str) -> bool:
+        """End a running experiment; False if it had ended."""
+        end = sa.update(tables.experiments).where(
+            _EXPERIMENT.experiment_id == experiment_id, _EXPERIMENT.state == "running"
+        )
+        return self._changed(end.values(state=ending, verdict=verdict, reason=reason, finished_us=now_us()))
+
+    def mark_promoted(self, experiment_id: str) -> None:
+        """Note that its challenger was promoted for winning it."""
+        won = sa.update(tables.experiments).where(_EXPERIMENT.experiment_id == experiment_id)
+        self._changed(won.values(promoted=True))
+
+    def pending(self, experiment: Experiment) -> int:
+        """Searches that take part and are not counted yet."""
+        waiting = (
+            sa.select(sa.func.count())
+            .select_from(tables.trials.join(tables.experiments))
+            .where(
+                _EXPERIMENT.experiment_id == experiment.experiment_id,
+                _TRIAL.position > experiment.settled,
+                _TRIAL.excluded.is_(None),
+            )
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(waiting).scalar_one())
+
+    def last_excluded(self, experiment: Experiment) -> str | None:
+        """Why the last search that does not count does not."""
+        why = (
+            sa.select(_TRIAL.excluded)
+            .join_from(tables.trials, tables.experiments)
+            .where(_EXPERIMENT.experiment_id == experiment.experiment_id, _TRIAL.excluded.is_not(None))
+            .order_by(_TRIAL.position.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(why).scalar_one_or_none()
+
+    def teams(self, corpus_id: str, query_id: str) -> dict[str, Team]:
+        """The documents that a search showed, in order, each with its team; none where nothing was interleaved."""
+        shown = (
+            sa.select(_IMPRESSION.shown, _TRIAL.teams)
+            .join_from(tables.trials, tables.impressions)
+            .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.query_id == query_id)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(shown).first()
+        if row is None:
+            return {}
+        return {doc[0]: _TEAMS[letter] for doc, letter in zip(row.shown, row.teams, strict=False)}
+
+    def _changed(self, change: sa.Update) -> bool:
+        with self._database.begin() as connection:
+            return bool(connection.execute(change).rowcount)
+
+
+def _logged(impression: Impression) -> sa.Select[Any]:
+    return sa.select(_IMPRESSION.impression_number).where(
+        _IMPRESSION.corpus_id == impression.corpus_id, _IMPRESSION.query_id == impression.query_id
+    )
+
+
+def _feedback(
+    connection: sa.Connection, query_ids: Mapping[int, str], due_us: Mapping[int, int]
+) -> defaultdict[int, list[Feedback]]:
+    """The feedback given in time, oldest first, by number of the impression."""
+    found: defaultdict[int, list[Feedback]] = defaultdict(list)
+    given = sa.select(tables.feedback).where(_FEEDBACK.impression_number.in_(due_us))
+    for row in connection.execute(given.order_by(_FEEDBACK.created_us, _FEEDBACK.feedback_number)):
+        number = row.impression_number
+        if row.created_us <= due_us[number]:
+            found[number].append(Feedback(query_ids[number], Signal(row.signal), row.doc_id, row.value, row.created_us))
+    return found
+
+
+def _experiment(row: sa.Row[Any]) -> Experiment:
+    fields = dict(row._mapping)
+    del fields["experiment_number"]
+    return Experiment(**{**fields, "terms": Terms(**row.terms), "tally": Tally(**row.tally)})

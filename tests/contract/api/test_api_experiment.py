@@ -1,0 +1,180 @@
+"""An experiment as users meet it: searches that mix two rankings, feedback that decides, the state of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from handmade import model
+from http_examples import DOCUMENTS, ndjson, ok, refused
+from serving import Serve
+from tribrid.api import create_app
+from tribrid.app import Tribrid
+from tribrid.mining.tallies import log_groups
+from tribrid.store.tables import trials
+from tribrid.workspace import now_us
+
+pytestmark = pytest.mark.timeout(300)
+TOP_K = 6
+SEARCH = {"corpus_id": "notes", "query": "read a proxy and a backup by night", "top_k": TOP_K}
+
+
+@pytest.fixture
+def tribrid(tmp_path: Path) -> Iterator[Tribrid]:
+    with Tribrid(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(serve: Serve, tribrid: Tribrid) -> httpx.Client:
+    """A server with one indexed corpus."""
+    client = serve(create_app(tribrid)).client()
+    ok(client.post("/corpora", json={"corpus_id": "notes"}), 201)
+    client.post("/corpora/notes/documents", content=ndjson(DOCUMENTS), timeout=60).raise_for_status()
+    return client
+
+
+def configure(client: httpx.Client, **settings: Any) -> None:
+    ok(client.patch("/corpora/notes/config", json={"reranking": settings}))
+
+
+def switch_on(client: httpx.Client, **settings: Any) -> None:
+    configure(client, experiment="interleave", **settings)
+
+
+def half_an_hour_passes(tribrid: Tribrid) -> None:
+    """The time for feedback is over for all searches so far."""
+    with tribrid.store.database.begin() as connection:
+        connection.execute(sa.update(trials).values(due_us=now_us()))
+
+
+def standing(client: httpx.Client) -> Any:
+    return ok(client.get("/reranker/status?corpus_id=notes"))["experiment"]
+
+
+def search(client: httpx.Client) -> Any:
+    return ok(client.post("/search", json=SEARCH))
+
+
+def click(client: httpx.Client, found: Any, doc_id: str) -> None:
+    ok(client.post("/feedback", json={"query_id": found["query_id"], "doc_id": doc_id, "signal": "click"}))
+
+
+def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Client, tribrid: Tribrid) -> None:
+    """No champion yet: the challenger turns the retrieval order over, and users want what it shows."""
+    assert search(client)["experiment"] is None
+    retrieval = [result["doc_id"] for result in search(client)["results"]]
+    assert standing(client) is None
+    challenger = model(tribrid.workspace, "notes", -1.0)
+    switch_on(client, experiment_on_win="promote")
+    shown_mixed = 0
+    for _ in range(40):
+        found = search(client)
+        if found["experiment"] is None:
+            break
+        shown = [result["doc_id"] for result in found["results"]]
+        assert found["model_id"] == f"retrieval+{challenger}"
+        assert found["experiment"]["interleaved"]
+        assert found["reranked"]
+        scores = [result["score"] for result in found["results"]]
+        assert scores == sorted(scores, reverse=True)
+        teams = tribrid.store.experiments.teams("notes", found["query_id"])
+        assert list(teams) == shown
+        assert sorted(teams.values()) == ["challenger"] * (TOP_K // 2) + ["champion"] * (TOP_K // 2)
+        assert {doc_id for doc_id, team in teams.items() if team == "champion"} <= set(retrieval)
+        click(client, found, next(doc_id for doc_id in shown if doc_id not in retrieval))
+        half_an_hour_passes(tribrid)
+        shown_mixed += 1
+    state = standing(client)
+    assert (state["state"], state["verdict"], state["promoted"]) == ("decided", "challenger_better", True)
+    assert state["impressions"]["wins"] == state["challenger"]["credit"] == shown_mixed < 40, "it stops by itself"
+    assert state["impressions"]["losses"] == state["impressions"]["pending"] == 0
+    assert state["champion"]["model_id"] == "retrieval"
+    assert state["e_value"] >= state["decided_at"] == 20
+    assert state["win_share"]["low"] > 0.5
+    assert "better than the retrieval order" in state["reason"]
+    log = log_groups(tribrid.store.logs.iterate_with_feedback("notes"), examined_below_click=1)
+    assert log.impressions == shown_mixed + 3, "mining reads mixed lists like any other"
+    assert log.model.harvested > 0, "and learns from them what a rank is worth"
+    status = ok(client.get("/reranker/status?corpus_id=notes"))
+    assert status["model_id"] == challenger
+    promotions = ok(client.get("/reranker/models?corpus_id=notes"))["promotions"]
+    assert state["experiment_id"] in promotions[0]["reason"]
+    after = search(client)
+    assert (after["model_id"], after["experiment"]) == (challenger, None)
+    ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))
+    assert search(client)["experiment"] is None
+    assert "compared already" in standing(client)["waiting"]
+
+
+def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) -> None:
+    switch_on(client)
+    assert standing(client)["state"] == "waiting"
+    assert "no trained model" in standing(client)["reason"]
+    assert search(client)["experiment"] is None
+    only = model(tribrid.workspace, "notes", 1.0)
+    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": only, "reason": "test"}))
+    configure(client, experiment_challenger=only)
+    assert "cannot challenge itself" in standing(client)["reason"]
+    configure(client, experiment_challenger="none")
+    assert "'none'" in standing(client)["reason"]
+    configure(client, experiment_challenger=None, reranker_mode="none")
+    assert "mode is none" in standing(client)["reason"]
+    assert search(client)["experiment"] is None
+    too_long = {"reranking": {"experiment_window_s": 10**9}}
+    refused(client.patch("/corpora/notes/config", json=too_long), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("failing", ["champion", "challenger"])
+def test_a_search_in_which_one_fails_is_served_and_does_not_count(
+    failing: str, client: httpx.Client, tribrid: Tribrid
+) -> None:
+    champion, challenger = (model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0))
+    tribrid.store.models.promote("notes", champion, "test")  # and not loaded yet
+    broken = tribrid.store.models.get(champion if failing == "champion" else challenger)
+    shutil.rmtree(tribrid.store.artifacts.path(broken.artifact))
+    switch_on(client)
+    for _ in range(2):
+        found = search(client)
+        assert found["model_id"] == ("retrieval" if failing == "champion" else champion)
+        assert (found["fallback_reason"] is not None) is (failing == "champion")
+        assert found["experiment"]["interleaved"] is False
+        assert f"The {failing} failed: " in found["experiment"]["excluded"]
+        click(client, found, found["results"][0]["doc_id"])
+    half_an_hour_passes(tribrid)
+    state = standing(client)
+    assert state["challenger"]["loaded"] is (failing == "champion")
+    seen = state["impressions"]
+    assert (seen["excluded"], seen["counted"], seen["pending"]) == (2, 0, 0)
+    assert f"The {failing} failed: " in seen["last_excluded"]
+    assert len(list(tribrid.store.logs.iterate_with_feedback("notes"))) == (0 if failing == "champion" else 2)
+
+
+def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, tribrid: Tribrid) -> None:
+    champion, challenger = (model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0))
+    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": champion, "reason": "test"}))
+    switch_on(client, experiment_impressions=3)
+    answers = [search(client) for _ in range(4)]
+    assert [answer["model_id"] for answer in answers] == [f"{champion}+{challenger}"] * 3 + [champion]
+    for answer in answers[:2]:
+        click(client, answer, answer["results"][0]["doc_id"])
+    half_an_hour_passes(tribrid)
+    state = standing(client)
+    assert (state["verdict"], state["impressions"]["counted"]) == ("no_difference", 3)
+    newer = model(tribrid.workspace, "notes", -2.0)
+    assert search(client)["model_id"] == f"{champion}+{newer}", "a newer model is the next challenger"
+    ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))
+    assert search(client)["model_id"] == f"retrieval+{newer}"
+    configure(client, experiment="off")
+    assert search(client)["experiment"] is None
+    paused = standing(client)
+    assert (paused["state"], paused["impressions"]["pending"]) == ("paused", 1)
+    assert "experiment is off" in paused["reason"]
+    configure(client, experiment="interleave")
+    assert search(client)["experiment"]["experiment_id"] == paused["experiment_id"], "it goes on where it was"

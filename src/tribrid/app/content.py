@@ -10,11 +10,12 @@ from typing import Any
 from tribrid import pipeline
 from tribrid.app.outbound import check_outbound
 from tribrid.app.views import iso
-from tribrid.config import Config, check_overrides
+from tribrid.config import Config, GateConfig, check_overrides
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound, InvalidInput
+from tribrid.evaluation.gate import guard_measures
 from tribrid.evaluation.measures import primary_name, reported
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Document, Emit, JobKind, JudgedQuery
@@ -278,6 +279,8 @@ def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
         reported(*named.get("measures", ()))
         if named.get("primary_measure"):
             primary_name(named["primary_measure"])
+        if overrides.get("gate", {}).get("guard_measures"):
+            reported(*guard_measures(GateConfig.model_validate(overrides["gate"])))
     except InvalidInput as error:
         raise InvalidInput(f"evaluation: {error.detail}", **error.facts) from None
 

@@ -30,8 +30,8 @@ def prepared(ws: Workspace, corpus_id: str, arms: Sequence[Mapping[str, Any]]) -
             frozen candidates is.
 
     Raises:
-        InvalidInput: a name is taken or comes twice; not exactly one of the two is given; a run cannot be read, or ranks
-            none of the eval dataset's queries. Names the arm.
+        InvalidInput: a name is taken or comes twice; not exactly one of the two is given; a run cannot be read, or
+            ranks none of the eval dataset's queries. Names the arm.
         ModelNotFound: the corpus has no such version.
     """
     if len(arms) > MAX_ARMS:
@@ -40,8 +40,8 @@ def prepared(ws: Workspace, corpus_id: str, arms: Sequence[Mapping[str, Any]]) -
     for at, name in enumerate(names):
         if not _NAME.fullmatch(name) or name in TAKEN or name.startswith("blend_") or name in names[:at]:
             raise InvalidInput(
-                f"arms: {name!r} cannot be the name of an arm: it is taken, or is not 1 to 64 letters, digits, '.', '_' "
-                "or '-'.",
+                f"arms: {name!r} cannot be the name of an arm: it is taken, or is not 1 to 64 letters, digits, '.', "
+                "'_' or '-'.",
                 name=name,
             )
     return [_prepared(ws, corpus_id, arm) for arm in arms]

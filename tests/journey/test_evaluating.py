@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import learnable
+from tribrid import jobs
 from tribrid.app import Tribrid
+from tribrid.types import Document, JobKind
 
 pytestmark = pytest.mark.timeout(240)
 QUICK = {
@@ -105,7 +107,7 @@ def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, repo
     again = tribrid.evaluate("c")["candidates"]
     assert (again["same_as_before"], again["changed"]) == (True, [])
     assert again["bundle_sha256"] == candidates["bundle_sha256"]
-    tribrid.index("c", [learnable.documents()[0].__class__("new", "quite another text")])
+    tribrid.index("c", [Document("new", "quite another text")])
     changed = tribrid.evaluate("c")["candidates"]
     assert changed["changed"] == ["corpus_version"]
     assert changed["bundle_sha256"] != candidates["bundle_sha256"]
@@ -113,7 +115,9 @@ def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, repo
 
 def test_a_run_that_is_gone_is_a_failed_arm_and_keeps(tribrid: Tribrid) -> None:
     """Erased between the call and the job, for instance: the report says so, and nothing is promoted."""
-    job = tribrid.store.jobs.create(
-        "evaluate", "c", {"arms": [{"name": "lost", "kind": "run", "sha256": "0" * 64, "restrict": False}]}
-    )
-    assert job
+    lost = {"name": "lost", "kind": "run", "sha256": "0" * 64, "restrict": False}
+    tribrid.supervisor.ensure_worker()
+    job = tribrid.wait(jobs.submit(tribrid.store, JobKind.EVALUATE, "c", {"arms": [lost]}).job_id)
+    found = tribrid.outcome(job)
+    assert found["failed"] == {"lost": "The run 000000000000 is not stored any more."}
+    assert found["verdict"]["decision"] == "keep"

@@ -222,6 +222,11 @@ def measures() -> Iterator[str]:
     )
     rows = [(f"`{key}`", f"`{name}`", *_MEASURES[key]) for key, name in MEASURES.items()]
     yield _table(("In reports", "Name", "What it is", "Source"), rows)
+    yield (
+        "These are in every report. Any other that trec_eval computes can be added (`evaluation.measures`) or made to "
+        "decide (`evaluation.primary_measure`) by ir_measures' name: `nDCG@5`, `AP@100`, `P@5`, `Success@1`, `Rprec`, "
+        "`Bpref`, `AP(rel=2)`, `nDCG(dcg='exp-log2')@10` and so on. A report files it under a key made from the name."
+    )
 
 
 def variables() -> Iterator[str]:
@@ -317,6 +322,8 @@ def _bounds(schema: Mapping[str, Any]) -> str:
         return "none"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "items" in schema:
+        return "list of words"
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is None and high is None:

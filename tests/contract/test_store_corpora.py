@@ -11,6 +11,7 @@ from tribrid.errors import CorpusExists, CorpusNotFound, DocumentNotFound, Inval
 from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
+from tribrid.store.evalsets import Bundle
 from tribrid.store.reviews import triplet_id
 from tribrid.types import (
     Document,
@@ -64,7 +65,8 @@ def test_delete_takes_every_row_of_the_corpus_and_no_other(store: Store) -> None
 def _fill(store: Store, corpus_id: str) -> None:
     store.documents.upsert(corpus_id, [Document("d1", "text")])
     store.judgments.put(corpus_id, QUERIES, replace=False)
-    store.evalsets.put(corpus_id, QUERIES, "nDCG@10")
+    sha256 = store.evalsets.put(corpus_id, QUERIES, "nDCG@10").sha256
+    store.evalsets.freeze(corpus_id, Bundle(sha256=sha256, candidates_sha256="a" * 64, corpus_version=1, depth=2))
     store.settings.patch(corpus_id, {"training": {"epochs": 3}})
     shown = (ShownDoc("d1", 1, 1.0, 0, 4, {}),)
     store.logs.add_impression(Impression(f"q-{corpus_id}", corpus_id, "q", shown, "m", True, None, 1.0, 5))
@@ -195,6 +197,31 @@ def test_a_grade_or_a_word_changes_the_hash(store: Store) -> None:
         for text, judgments in (("t", {"d": 1}), ("t", {"d": 2}), ("u", {"d": 1}), ("t", {"e": 1}))
     }
     assert len(shas) == 4
+
+
+def undated(bundle: Bundle | None) -> Bundle | None:
+    return bundle and replace(bundle, created_us=0)
+
+
+def test_what_a_dataset_was_measured_on_is_kept_in_order(store: Store) -> None:
+    sha256 = store.evalsets.put("c", QUERIES, "AP").sha256
+    assert store.evalsets.bundle("c", sha256) is None
+    first = Bundle(sha256=sha256, candidates_sha256="a" * 64, corpus_version=3, depth=50, settings={"k": [1, {}]})
+    second = replace(first, corpus_version=4)
+    assert store.evalsets.freeze("c", first) is None
+    assert undated(store.evalsets.freeze("c", first)) == first  # again: noted once
+    assert undated(store.evalsets.freeze("c", second)) == first
+    assert first.bundle_sha256 != second.bundle_sha256
+    assert undated(store.evalsets.freeze("c", first)) == second
+    assert undated(store.evalsets.bundle("c", sha256)) == first  # the corpus is back where it was
+    imported = Bundle(sha256=sha256, candidates_sha256="b" * 64, corpus_version=None, depth=5, source="import")
+    store.evalsets.freeze("c", imported)
+    assert undated(store.evalsets.bundle("c", sha256)) == imported
+    assert store.evalsets.bundle("c", "0" * 64) is None
+    with pytest.raises(CorpusNotFound):
+        store.evalsets.freeze("none", first)
+    store.corpora.delete("c")
+    assert store.evalsets.bundle("c", sha256) is None
 
 
 def test_an_eval_dataset_with_a_query_twice_is_refused(store: Store) -> None:

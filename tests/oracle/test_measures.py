@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import AP, RR, R, nDCG
 
-from tribrid.evaluation.measures import MEASURES, means, per_query
+from tribrid.evaluation.measures import MEASURES, means, per_query, report_key
 from tribrid.types import JudgedQuery, ScoredDoc, rank_order
 
 # Ids of several scripts and planes: trec_eval compares bytes, Python code points, and the two must agree.
@@ -57,6 +57,40 @@ def test_ties_are_broken_as_trec_eval_breaks_them_in_every_measure(case) -> None
         top = rank_order(run.get(query.query_id, ()))[:10]
         share = sum(doc.doc_id in query.judgments for doc in top) / len(top) if top else 0.0
         assert ours["judged@10"][query.query_id] == pytest.approx(share)
+
+
+NAMES = [
+    "nDCG@3",
+    "nDCG",
+    "AP@5",
+    "AP(rel=2)",
+    "P@5",
+    "Success@1",
+    "R@3",
+    "RR",
+    "Bpref",
+    "Rprec",
+    "nDCG(gains={1:5})@10",
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases)
+def test_any_other_measure_is_trec_evals_too(case) -> None:
+    queries, run = build(case)
+    counted = [query for query in queries if query.has_positive]
+    if not counted:
+        return
+    ours = per_query(run, queries, [*NAMES, "Judged@3", "RR@3", "Judged@10"])
+    qrels = {query.query_id: dict(query.judgments) for query in counted}
+    trec_run = {query_id: {doc.doc_id: doc.score for doc in docs} for query_id, docs in run.items()}
+    for name in NAMES:
+        measure = ir_measures.parse_measure(name)
+        for metric in ir_measures.pytrec_eval.iter_calc([measure], qrels, trec_run):
+            assert ours[report_key(name)][metric.query_id] == pytest.approx(metric.value, abs=1e-9), name
+    # Several cutoffs of one measure at once, which are handed lists of one length.
+    for name in ("Judged@3", "RR@3", "Judged@10"):
+        assert ours[report_key(name)] == per_query(run, queries, [name])[report_key(name)], name
 
 
 @settings(max_examples=100, deadline=None)

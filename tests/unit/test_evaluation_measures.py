@@ -12,11 +12,14 @@ from tribrid.evaluation.measures import (
     evaluable,
     explain_primary,
     means,
+    measure_name,
     oracle,
     per_query,
+    primary_name,
     recall_ceiling,
     recommend_primary,
     report_key,
+    reported,
 )
 from tribrid.types import JudgedQuery, ScoredDoc
 
@@ -73,8 +76,53 @@ def test_measures_go_by_either_name() -> None:
     assert report_key("nDCG@10") == report_key("ndcg@10") == "ndcg@10"
     assert {report_key(name) for name in MEASURES.values()} == set(MEASURES)
     assert set(per_query({}, [judged("q", a=1)], ["AP", "mrr@10"])) == {"map", "mrr@10"}
-    with pytest.raises(InvalidInput, match=r"no measure 'nDCG@7'.*nDCG@10"):
-        report_key("nDCG@7")
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "key"),
+    [
+        ("nDCG@7", "nDCG@7", "ndcg@7"),
+        ("NDCG@7", "nDCG@7", "ndcg@7"),
+        ("MRR", "RR", "mrr"),
+        ("recall@50", "R@50", "recall@50"),
+        ("Precision@5", "P@5", "precision@5"),
+        ("Success@1", "Success@1", "success@1"),
+        ("MAP", "AP", "map"),
+        ("AP(rel=2)@100", "AP(rel=2)@100", "map-rel-2@100"),
+        ("nDCG(dcg='exp-log2')@10", "nDCG(dcg='exp-log2')@10", "ndcg-dcg-exp-log2@10"),
+    ],
+)
+def test_any_measure_of_ir_measures_is_taken_by_its_name(given: str, name: str, key: str) -> None:
+    assert (measure_name(given), report_key(given)) == (name, key)
+    assert reported(given) == {**MEASURES, key: name}
+    assert set(per_query({}, [judged("q", a=1)], [given])) == {key}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nDCG@0", "nDCG@-1", "R", "P@x", "Foo@3", "AP(rel=0)", "NumRet", "R@True", "", "RR@10; x", "__import__('os')"],
+)
+def test_a_name_without_a_measure_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"no measure .*nDCG@10") as caught:
+        measure_name(name)
+    assert caught.value.facts["measure"] == name
+
+
+def test_what_was_judged_cannot_decide() -> None:
+    assert primary_name("success@1") == "Success@1"
+    with pytest.raises(InvalidInput, match="Judged@5 says how much was judged"):
+        primary_name("Judged@5")
+
+
+def test_graded_measures_by_hand() -> None:
+    query, run = judged("q", a=3, b=1, c=0), {"q": ranked("b", "x", "a")}
+    exponential, precision, strict = "ndcg-dcg-exp-log2@10", "precision@2", "mrr-rel-2"
+    values = per_query(run, [query], ["nDCG(dcg='exp-log2')@10", "P@2", "RR(rel=2)"])
+    ideal = 7 + 1 / math.log2(3)
+    assert values[exponential]["q"] == pytest.approx((1 + 7 / math.log2(4)) / ideal)
+    assert (values[precision]["q"], values[strict]["q"]) == (0.5, pytest.approx(1 / 3))
+    with pytest.raises(EvaluationFailed, match="power of the grade"):
+        per_query(run, [judged("q", a=40)], ["nDCG(dcg='exp-log2')@10"])
 
 
 def test_oracle_is_the_best_order_of_the_candidates() -> None:

@@ -1,4 +1,4 @@
-"""Eval datasets: set one, take it elsewhere in the field's formats, list its versions, and hear what is wrong with it."""
+"""Eval datasets: set one, take it elsewhere in the field's formats, list its versions, hear what is wrong with it."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ Version = Annotated[
     responses=answers("Its hash and version.", _EVAL_DATASET),
 )
 def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Facade) -> Json:
-    """Named by the hash of its content and never edited in place: other content is the next version. Its primary measure
-    is fixed with it: `evaluation.primary_measure`, or what its labels recommend.
+    """Named by the hash of its content and never edited in place: other content is the next version. Its primary
+    measure is fixed with it: `evaluation.primary_measure`, or what its labels recommend.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in _NDJSON_TYPES:

@@ -25,13 +25,13 @@ def prepared(ws: Workspace, corpus_id: str, arms: Sequence[Mapping[str, Any]]) -
     """The arms as the job is told of them: small, with a run stored under its hash.
 
     Args:
-        arms: each with `name` and one of `run` (the text of a TREC run file) and `model_id` (a version trained for this
-            corpus). A run is judged as it is, with what it retrieved itself; with `restrict` only its order of the
-            frozen candidates is.
+        arms: each with `name` and one of `run` (the text of a TREC run file), `model_id` (a version trained for this
+            corpus) and `provider` (a rerank service, with `url` and `model`). A run is judged as it is, with what it
+            retrieved itself; with `restrict` only its order of the frozen candidates is.
 
     Raises:
-        InvalidInput: a name is taken or comes twice; not exactly one of the two is given; a run cannot be read, or ranks
-            none of the eval dataset's queries. Names the arm.
+        InvalidInput: a name is taken or comes twice; not exactly one of the three is given; a run cannot be read, or
+            ranks none of the eval dataset's queries; a service may not be asked. Names the arm.
         ModelNotFound: the corpus has no such version.
     """
     if len(arms) > MAX_ARMS:
@@ -40,8 +40,8 @@ def prepared(ws: Workspace, corpus_id: str, arms: Sequence[Mapping[str, Any]]) -
     for at, name in enumerate(names):
         if not _NAME.fullmatch(name) or name in TAKEN or name.startswith("blend_") or name in names[:at]:
             raise InvalidInput(
-                f"arms: {name!r} cannot be the name of an arm: it is taken, or is not 1 to 64 letters, digits, '.', '_' "
-                "or '-'.",
+                f"arms: {name!r} cannot be the name of an arm: it is taken, or is not 1 to 64 letters, digits, '.', "
+                "'_' or '-'.",
                 name=name,
             )
     return [_prepared(ws, corpus_id, arm) for arm in arms]

@@ -1,4 +1,4 @@
-"""`tribrid evalset` as it can be typed. What it does stands in evalsets.py, which loads the library; this file must not."""
+"""`tribrid evalset` as it can be typed. What it does stands in evalsets.py, which loads the library; this must not."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def evalset(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[put|show|list|check|export] CORPUS",
-            help="What to do, and with whose dataset. Left out: put if something is given, else show.",
+            metavar="[put|show|list|check|export] CORPUS[@VERSION]",
+            help="What to do (left out: put if something is given, else show), with which corpus's dataset. VERSION is "
+            "a number or the start of a hash.",
         ),
     ],
     *,
     file: Annotated[
         Path | None,
         typer.Option(
-            help="Judged queries: JSON as the HTTP route takes it or export wrote it, JSONL, or Quepid's CSV."
+            help="Judged queries: JSON as the HTTP route takes it or export wrote it, JSONL, Quepid's CSV, or a BEIR "
+            "folder (its test split)."
         ),
     ] = None,
     queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl, or TREC topics.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Their judgments: TREC or BEIR qrels.")] = None,
-    beir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Both from a BEIR folder.")] = None,
-    split: Annotated[str, typer.Option(help="Of the BEIR folder's qrels.")] = "test",
     form: Annotated[
         str | None,
         typer.Option("--format", help="Export as json (everything), jsonl, trec, topics, qrels, run, beir or quepid."),
@@ -37,9 +37,6 @@ def evalset(
     out: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Export to this file, or folder for trec and beir. Default: print."),
-    ] = None,
-    version: Annotated[
-        str | None, typer.Option(help="A version's number, or the start of its hash. Default: in force.")
     ] = None,
     effect: Annotated[
         float | None, typer.Option(help="check: the change in the primary measure that you hope to see. Default: 0.03.")
@@ -51,5 +48,4 @@ def evalset(
     """
     from tribrid.cli import evalsets
 
-    source = evalsets.Given(file, queries, qrels, beir, split)
-    evalsets.evalset(session, words, source, evalsets.Asked(form, out, version, effect))
+    evalsets.evalset(session, words, evalsets.Given(file, queries, qrels), evalsets.Asked(form, out, effect))

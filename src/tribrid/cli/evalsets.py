@@ -22,8 +22,8 @@ from tribrid.corpus.formats import judged_queries, parse_judged_queries, parse_q
 from tribrid.errors import InvalidInput
 from tribrid.types import JudgedQuery
 
-ACTIONS = ("put", "show", "list", "check", "export")
 _FOLDERS = ("trec", "beir")
+_SPLIT = "test"
 _STYLES = {"error": "red", "warning": "yellow"}
 
 
@@ -33,12 +33,6 @@ class Given(NamedTuple):
     file: Path | None
     queries: Path | None
     qrels: Path | None
-    beir: Path | None
-    split: str
-
-    @property
-    def anything(self) -> bool:
-        return any((self.file, self.queries, self.qrels, self.beir))
 
 
 class Asked(NamedTuple):
@@ -46,8 +40,8 @@ class Asked(NamedTuple):
 
     form: str | None
     out: Path | None
-    version: str | None
     effect: float | None
+    version: str | None = None
 
 
 def evalset(session: Session, words: Sequence[str], given: Given, asked: Asked) -> None:
@@ -58,11 +52,12 @@ def evalset(session: Session, words: Sequence[str], given: Given, asked: Asked) 
             stored), or an option belongs to another action.
         typer.Exit: code 1, a check found an error.
     """
-    action, corpus_id = _understood(words, given)
-    if given.anything and action != "put":
+    action, corpus = _understood(words, given)
+    corpus_id, at, version = corpus.partition("@")
+    if any(given) and action != "put":
         raise InvalidInput(f"evalset {action} takes no judged queries: that is evalset put {corpus_id}.")
     with library(session) as tribrid:
-        code = _DO[action](session, tribrid, corpus_id, given, asked)
+        code = _DO[action](session, tribrid, corpus_id, given, asked._replace(version=version if at else None))
     if code:
         raise typer.Exit(code)
 
@@ -70,9 +65,9 @@ def evalset(session: Session, words: Sequence[str], given: Given, asked: Asked) 
 def _understood(words: Sequence[str], given: Given) -> tuple[str, str]:
     """The action and the corpus. One word is a corpus, whatever it is called."""
     if len(words) == 1:
-        return "put" if given.anything else "show", words[0]
-    if len(words) != 2 or words[0] not in ACTIONS:
-        raise InvalidInput(f"Say what to do and with which corpus: tribrid evalset {'|'.join(ACTIONS)} CORPUS.")
+        return "put" if any(given) else "show", words[0]
+    if len(words) != 2 or words[0] not in _DO:
+        raise InvalidInput(f"Say what to do and with which corpus: tribrid evalset {'|'.join(_DO)} CORPUS.")
     return words[0], words[1]
 
 
@@ -85,15 +80,9 @@ def _put(session: Session, tribrid: Tribrid, corpus_id: str, given: Given, _aske
 
 def _read(given: Given) -> tuple[list[JudgedQuery], dict[str, Any]]:
     """The judged queries, and what else a bundle holds."""
-    ways = [bool(given.file), bool(given.beir), bool(given.queries or given.qrels)]
-    if sum(ways) != 1:
-        raise InvalidInput("Give one of --file, --beir, or --queries with --qrels.")
-    if given.beir is not None:
-        folder = read_beir(given.beir)
-        if given.split not in folder.qrels:
-            raise InvalidInput(f"--split: there is no {given.split!r} among {sorted(folder.qrels)}.")
-        return judged_queries(folder.queries, folder.qrels[given.split]), {}
     if given.file is not None:
+        if given.queries or given.qrels:
+            raise InvalidInput("Give --file, or --queries with --qrels, not both.")
         return _read_file(given.file)
     if given.queries is None or given.qrels is None:
         raise InvalidInput("Qrels name queries by id alone: give both --queries and --qrels.")
@@ -103,6 +92,11 @@ def _read(given: Given) -> tuple[list[JudgedQuery], dict[str, Any]]:
 
 
 def _read_file(path: Path) -> tuple[list[JudgedQuery], dict[str, Any]]:
+    if path.is_dir():
+        folder = read_beir(path)
+        if _SPLIT not in folder.qrels:
+            raise InvalidInput(f"{path}: no {_SPLIT!r} among its qrels {sorted(folder.qrels)}; give --qrels instead.")
+        return judged_queries(folder.queries, folder.qrels[_SPLIT]), {}
     if path.suffix.lower() == ".csv":
         return parse_quepid(text_of(path)), {}
     if path.suffix.lower() in (".jsonl", ".ndjson"):
@@ -180,11 +174,14 @@ def _checked(found: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _export(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, asked: Asked) -> int:
     form = asked.form or "json"
-    if form in _FOLDERS and asked.out is None:
+    if form in _FOLDERS and asked.out is None and not session.terminal.as_json:
         raise InvalidInput(f"--format {form} is several files: name a folder with --out.")
     files = tribrid.export_eval_dataset(corpus_id, form, asked.version)
     if asked.out is None:
-        sys.stdout.write("".join(files.values()))
+        if session.terminal.as_json:
+            session.terminal.json({"corpus_id": corpus_id, "format": form, "files": files})
+        else:
+            sys.stdout.write("".join(files.values()))
         return 0
     written = _write(files, asked.out, folder=form in _FOLDERS)
     if form == "beir":

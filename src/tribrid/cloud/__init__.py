@@ -1,6 +1,6 @@
 """Mode cloud: rerank services over HTTP, chosen by settings, paid from a budget. `Clouds` is the way in."""
 
+from tribrid.cloud.clouds import Arm, Clouds
 from tribrid.cloud.purse import bills, with_services
-from tribrid.cloud.services import Arm, Clouds
 
 __all__ = ["Arm", "Clouds", "bills", "with_services"]

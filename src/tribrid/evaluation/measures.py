@@ -118,8 +118,8 @@ def _parsed(measure: str) -> Measure:
     head, rest = _split(measure)
     try:
         found = ir_measures.parse_measure(_HEADS[head.lower()] + rest)
-        found.validate_params()
-        known = _PROVIDERS.supports(_calculable(found, 1))
+        found.validate_params()  # type: ignore[no-untyped-call]
+        known = _PROVIDERS.supports(_calculable(found, 1))  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, AssertionError, NameError, RecursionError) as error:
         raise _no_measure(measure, re.sub(r"=<object object at \w+>", " is missing", str(error))) from None
     if not known or found.NAME in _COUNTS:
@@ -163,7 +163,8 @@ def _calculable(measure: Measure, max_grade: int) -> Measure:
     if max_grade > _MAX_EXPONENT:
         raise EvaluationFailed(f"{measure} takes 2 to the power of the grade, and a grade is {max_grade:,}.")
     kept = {name: value for name, value in measure.params.items() if name != "dcg"}
-    return nDCG(**kept, gains={grade: 2**grade - 1 for grade in range(1, max_grade + 1)})
+    exponential: Measure = nDCG(**kept, gains={grade: 2**grade - 1 for grade in range(1, max_grade + 1)})
+    return exponential
 
 
 def evaluable(queries: Iterable[JudgedQuery]) -> list[JudgedQuery]:

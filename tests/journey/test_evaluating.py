@@ -1,0 +1,123 @@
+"""An evaluation with company: another engine's run, another version, another corpus, slices, bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import learnable
+from tribrid import jobs
+from tribrid.app import Tribrid
+from tribrid.types import Document, JobKind
+
+pytestmark = pytest.mark.timeout(240)
+QUICK = {
+    "training": {"cross_encoder": False, "folds": 3},
+    "evaluation": {"resamples": 500, "measures": "P@5 Success@1", "slice_queries": 5},
+}
+EVAL = learnable.queries("eval", 30, seed=3)
+# An engine that finds the relevant document at once, and one document that this corpus does not hold.
+PERFECT = "".join(
+    f"{query.query_id} Q0 {doc_id} 1 9.5 solr\n{query.query_id} Q0 elsewhere 2 1.5 solr\n"
+    for query in EVAL[1:]
+    for doc_id in query.judgments
+)
+
+
+@pytest.fixture(scope="module")
+def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
+    """Two corpora with eval datasets; only "c" has a model."""
+    with Tribrid(tmp_path_factory.mktemp("data")) as opened:
+        opened.patch_config(QUICK)
+        for corpus_id in ("c", "d"):
+            opened.create_corpus(corpus_id)
+            opened.index(corpus_id, learnable.documents())
+            opened.put_eval_dataset(corpus_id, EVAL)
+        opened.put_judgments("c", learnable.queries("train", 60, seed=2))
+        opened.mine("c", sources=["judgments"])
+        opened.train("c")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def report(tribrid: Tribrid) -> dict[str, Any]:
+    model_id = tribrid.models("c")["models"][0]["model_id"]
+    arms = [
+        {"name": "solr", "run": PERFECT},
+        {"name": "solr-order", "run": PERFECT, "restrict": True},
+        {"name": "same", "model_id": model_id},
+    ]
+    return tribrid.evaluate("c", corpus_ids=["d", "c"], arms=arms)
+
+
+def test_other_engines_and_versions_are_rows_of_the_report(report: dict[str, Any]) -> None:
+    systems, outside = report["systems"], report["outside"]
+    assert systems["same"]["ndcg@10"] == systems["challenger"]["ndcg@10"]
+    # As it is: right on each query but the one it was not asked. Its order of our candidates is at least that.
+    assert systems["solr"]["success@1"] == pytest.approx(29 / 30)
+    assert systems["solr"]["judged@10"] == pytest.approx(29 / 30 / 2)
+    assert systems["oracle"]["success@1"] >= systems["solr-order"]["success@1"] >= systems["solr"]["success@1"]
+    assert systems["solr-order"]["judged@10"] < systems["solr"]["judged@10"]
+    assert (outside["solr"]["queries_missing"], outside["solr"]["own_candidates"]) == (1, True)
+    assert outside["solr"]["sha256"] == outside["solr-order"]["sha256"]
+    assert outside["solr-order"]["own_candidates"] is False
+    assert outside["same"]["kind"] == "model"
+    assert report["failed"] == {}
+
+
+def test_the_measures_asked_for_are_reported_everywhere(tribrid: Tribrid, report: dict[str, Any]) -> None:
+    assert report["measures"]["precision@5"] == "P@5"
+    assert {"precision@5", "success@1", "ndcg@10", "judged@10"} <= report["before"].keys()
+    assert report["delta"].keys() == report["measures"].keys()
+    assert all(entry["p_holm"] >= entry["p_value"] for entry in report["delta"].values())
+    rows = tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.precision@5")["queries"]
+    assert rows[0]["delta"]["precision@5"] >= rows[-1]["delta"]["precision@5"]
+
+
+def test_slices_cover_the_queries(report: dict[str, Any]) -> None:
+    assert all(row["queries"] >= 5 and row["delta"]["p_holm"] <= 1 for row in report["slices"])
+    assert {row["field"] for row in report["slices"]} <= {"query_length", "rare_terms", "code_or_prose"}
+
+
+def test_the_same_change_is_looked_at_on_the_other_corpus(report: dict[str, Any]) -> None:
+    """ "d" holds the same documents and asks the same, and has no model: c's is measured there, and says so."""
+    here, there = report["corpora"]
+    assert (here["corpus_id"], here["transferred"]) == ("c", False)
+    assert (there["corpus_id"], there["transferred"], there["model_id"]) == ("d", True, report["model_id"])
+    assert there["before"] == pytest.approx(here["before"])
+    assert there["after"] == pytest.approx(here["after"])
+    assert report["consistency"]["consistent"] == "yes"
+    assert report["verdict"]["decision"] == "promote"
+
+
+def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, report: dict[str, Any]) -> None:
+    candidates = report["candidates"]
+    assert (candidates["same_as_before"], candidates["changed"]) == (None, [])
+    bundle = tribrid.eval_dataset("c")["bundle"]
+    assert bundle["sha256"] == candidates["bundle_sha256"]
+    assert bundle["candidates_sha256"] == candidates["sha256"]
+    run = tribrid.export_eval_dataset("c", "run")["candidates.run"]
+    assert len(run.splitlines()) == 30 * 50
+    checked = tribrid.check_eval_dataset("c", effect=0.2)
+    assert checked["recall_ceiling"] == candidates["recall_ceiling"]
+    assert report["evaluation_id"][:12] in checked["power"]["basis"]
+
+    again = tribrid.evaluate("c")["candidates"]
+    assert (again["same_as_before"], again["changed"]) == (True, [])
+    assert again["bundle_sha256"] == candidates["bundle_sha256"]
+    tribrid.index("c", [Document("new", "quite another text")])
+    changed = tribrid.evaluate("c")["candidates"]
+    assert changed["changed"] == ["corpus_version"]
+    assert changed["bundle_sha256"] != candidates["bundle_sha256"]
+
+
+def test_a_run_that_is_gone_is_a_failed_arm_and_keeps(tribrid: Tribrid) -> None:
+    """Erased between the call and the job, for instance: the report says so, and nothing is promoted."""
+    lost = {"name": "lost", "kind": "run", "sha256": "0" * 64, "restrict": False}
+    tribrid.supervisor.ensure_worker()
+    job = tribrid.wait(jobs.submit(tribrid.store, JobKind.EVALUATE, "c", {"arms": [lost]}).job_id)
+    found = tribrid.outcome(job)
+    assert found["failed"] == {"lost": "The run 000000000000 is not stored any more."}
+    assert found["verdict"]["decision"] == "keep"

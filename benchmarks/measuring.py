@@ -24,7 +24,7 @@ BAR_S = 5.0
 
 
 def made_up(queries: int, documents: int, strength: float, seed: int) -> tuple[list[JudgedQuery], Run]:
-    """Judged queries, each with three graded positives and seven negatives, and a run that finds the former this well."""
+    """Queries with three graded positives and seven negatives each, and a run that finds the former this well."""
     generator = np.random.default_rng(seed)
     judged, run = [], {}
     for at in range(queries):

@@ -26,6 +26,8 @@ from tribrid.errors import InvalidInput, TooLarge, Unavailable
 MIB = 1 << 20
 MAX_JSON_BYTES = MIB
 MAX_JUDGMENTS_BYTES = 64 * MIB
+# A run is read before the first byte of the answer, for which httpx waits 5 s: some 800,000 lines take half of that.
+MAX_RUNS_BYTES = 32 * MIB
 # An array is parsed whole; NDJSON line by line.
 MAX_ARRAY_BYTES = 64 * MIB
 WRITE_BYTES = MIB
@@ -48,7 +50,7 @@ class _StrictRequest(Request):
 
 
 class _LargeRequest(_StrictRequest):
-    max_bytes = MAX_JUDGMENTS_BYTES
+    max_bytes = MAX_RUNS_BYTES
 
 
 class JsonRoute(APIRoute):
@@ -66,7 +68,7 @@ class JsonRoute(APIRoute):
 
 
 class LargeJsonRoute(JsonRoute):
-    """The same for a body that may hold whole files as text: at most `MAX_JUDGMENTS_BYTES`."""
+    """The same for a body that may hold whole files as text: at most `MAX_RUNS_BYTES`."""
 
     request_class = _LargeRequest
 

@@ -165,7 +165,7 @@ def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
     model was trained yet, and `before` then is the baseline. Answers when it is done; until then the body is white
     space. `"wait": false`: 202 and the job's address.
 
-    `arms` lets others take part: another engine by its TREC run file (up to 64 MiB in all), which is stored by its
+    `arms` lets others take part: another engine by its TREC run file (up to 32 MiB in all), which is stored by its
     hash, or another version of the model. `corpus_ids` asks whether the gain is the same on several corpora.
     """
     first, *others = body.corpora

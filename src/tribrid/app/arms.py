@@ -60,8 +60,7 @@ def _prepared(ws: Workspace, corpus_id: str, arm: Mapping[str, Any]) -> dict[str
         ws.rival(corpus_id, ws.config(corpus_id), service)
         return service
     try:
-        run = parse_run(arm["run"])
-        _check_asked(ws, corpus_id, run)
+        run = _asked_for(ws, corpus_id, parse_run(arm["run"]))
     except InvalidInput as error:
         raise InvalidInput(f"arms: {name!r}: {error.detail}", name=name) from None
     ws.store.candidates.put(run_key(corpus_id, run.sha256), corpus_id, {"tag": run.tag, "lists": run.as_json()})
@@ -69,13 +68,16 @@ def _prepared(ws: Workspace, corpus_id: str, arm: Mapping[str, Any]) -> dict[str
     return {"name": name, "kind": "run", **facts}
 
 
-def _check_asked(ws: Workspace, corpus_id: str, run: RunFile) -> None:
+def _asked_for(ws: Workspace, corpus_id: str, run: RunFile) -> RunFile:
+    """The run's lists for the eval dataset's queries: what is judged, hashed and stored."""
     asked = {query.query_id for query in ws.store.evalsets.current(corpus_id).queries}
-    if not asked & run.lists.keys():
+    lists = {query_id: docs for query_id, docs in run.lists.items() if query_id in asked}
+    if not lists:
         raise InvalidInput(
             f"The run ranks none of the eval dataset's queries: its first query is {next(iter(run.lists))!r}, the "
             f"dataset's are such as {min(asked)!r}."
         )
+    return RunFile(run.tag, lists)
 
 
 def require_model(ws: Workspace, corpus_id: str, model_id: str) -> None:

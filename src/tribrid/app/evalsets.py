@@ -22,6 +22,8 @@ from tribrid.workspace import Workspace
 
 FORMATS = ("json", *WRITERS)
 """What a dataset can be exported as."""
+LEAST_PREFIX = 6
+"""Characters of a hash that name it; fewer digits are a version's number."""
 _COMPARISONS, _ROWS = 20, 5000
 """Evaluations, and rows of one, in which the spread of per-query differences is looked for."""
 
@@ -65,7 +67,7 @@ class EvalDatasets:
         """An eval dataset and what it was measured on last.
 
         Args:
-            version: its number, or the start of its hash; None for the one in force.
+            version: its number, or the start of its hash (6 characters or more); None for the one in force.
 
         Raises:
             CorpusNotFound, NoEvalDataset, InvalidInput: the start of more than one hash.
@@ -170,8 +172,9 @@ def find_dataset(ws: Workspace, corpus_id: str, version: str | None) -> EvalData
     if version is None:
         return evalsets.current(corpus_id)
     rows = evalsets.versions(corpus_id)
-    fitting = [row for row in rows if str(row.version) == version] or [r for r in rows if r.sha256.startswith(version)]
-    if not version or not fitting:
+    numbered = version.isdecimal() and len(version) < LEAST_PREFIX
+    fitting = [row for row in rows if (str(row.version) == version if numbered else row.sha256.startswith(version))]
+    if not fitting or (not numbered and len(version) < LEAST_PREFIX):
         raise NoEvalDataset(f"Corpus {corpus_id!r} has no eval dataset {version!r}.", corpus_id=corpus_id)
     if len(fitting) > 1:
         raise InvalidInput(f"version: {len(fitting)} eval datasets have a hash that starts with {version!r}.")

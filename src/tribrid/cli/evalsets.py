@@ -85,7 +85,11 @@ def _read(given: Given) -> tuple[list[JudgedQuery], dict[str, Any]]:
             raise InvalidInput("Give --file, or --queries with --qrels, not both.")
         return _read_file(given.file)
     if given.queries is None or given.qrels is None:
-        raise InvalidInput("Qrels name queries by id alone: give both --queries and --qrels.")
+        raise InvalidInput(
+            "Qrels name queries by id alone: give both --queries and --qrels."
+            if any(given)
+            else "Give --file, or --queries with --qrels."
+        )
     text = text_of(given.queries)
     texts = parse_queries([text.encode()]) if text.lstrip()[:1] in ("{", "[") else parse_topics(text)
     return judged_queries(texts, parse_qrels(text_of(given.qrels))), {}

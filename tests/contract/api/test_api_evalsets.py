@@ -150,7 +150,8 @@ def test_corpora_and_models_that_are_not_there(client: httpx.Client, corpus: str
 
 def test_a_run_of_megabytes_is_taken(client: httpx.Client, corpus: str) -> None:
     """A run is text in the evaluate call, which is otherwise small JSON."""
-    padding = "".join(f"padding{at} Q0 {'d' * 60}{at} 1 1.5 solr\n" for at in range(20_000))
+    padding = "".join(f"padding{at} Q0 {'d' * 60}{at} 1 1.5 solr\n" for at in range(14_000))
+    assert len(padding) > 1 << 20
     body = {"corpus_id": corpus, "wait": False, "arms": [{"name": "solr", "run": RUN + padding}]}
     job = ok(client.post("/reranker/evaluate", json=body), 202)
     params = ok(client.get(f"/jobs/{job['job_id']}"))["params"]

@@ -60,7 +60,7 @@ def test_check_ends_a_build_that_would_decide_on_too_little(cli: Cli, corpus: st
     ("words", "code", "says"),
     [
         (["evalset", "frob", "notes"], 2, "Say what to do"),
-        (["evalset", "put", "notes"], 2, "Give one of --file"),
+        (["evalset", "put", "notes"], 2, "Give --file, or --queries with --qrels"),
         (["evalset", "check", "notes", "--file", "x.json"], 2, "takes no judged queries"),
         (["evalset", "export", "notes", "--format", "xlsx"], 2, "'xlsx' is not one of"),
         (["evalset", "export", "notes", "--format", "beir"], 2, "name a folder with --out"),

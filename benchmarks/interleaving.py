@@ -125,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiments", type=int, default=200, help="of each kind of challenger")
     parser.add_argument("--impressions", type=int, default=2000, help="budget of an experiment")
+    parser.add_argument("--challengers", nargs="+", choices=OTHERS, default=list(OTHERS))
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=13)
     given = parser.parse_args()
@@ -132,9 +133,9 @@ def main() -> None:
         "| challenger | nDCG@10 | found better | found worse | impressions, mean | median | one look of the same power "
         "| sign test, looked at after each | mean, agreed documents credited |\n|---|---|---|---|---|---|---|---|---|"
     )
-    for name, noise in OTHERS.items():
+    for name in given.challengers:
         seeds = [f"{given.seed} {name} {number}" for number in range(given.experiments)]
-        runs = [simulate(noise, given.impressions, seed) for seed in seeds]
+        runs = [simulate(OTHERS[name], given.impressions, seed) for seed in seeds]
         print(row(name, runs, given.alpha), flush=True)
 
 

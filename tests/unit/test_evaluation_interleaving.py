@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tribrid.evaluation.interleaving import credit, team_draft
+from tribrid.evaluation.sequential import verdict
 from tribrid.types import Feedback, Signal, Team
 
+DOCUMENTS = "abcdefghij"
 TEAMS: list[Team] = ["champion", "challenger", "both", "challenger"]
 SHOWN = ["a", "b", "c", "d"]
 
@@ -82,18 +84,34 @@ def test_credit(feedback: list[Feedback], champion: float, challenger: float) ->
     assert found.outcome == (challenger > champion) - (challenger < champion)
 
 
-def test_users_who_click_what_is_relevant_prefer_the_ranking_that_has_it_higher() -> None:
-    rng = random.Random(3)
-    outcomes: Counter[int] = Counter()
-    for number in range(1500):
-        good = rng.choice("abcdef")
-        better = sorted("abcdef", key=lambda name, good=good: (name != good) + rng.random() * 1.2)  # type: ignore[misc]
-        worse = rng.sample("abcdef", 6)
-        draft = team_draft(worse, better, 5, str(number))
+def experiment(seed: str, better: bool, most: int) -> tuple[str | None, int]:
+    """How an experiment on simulated users ends, asked after every impression, and after how many.
+
+    One document of ten is good; users look at rank k with a chance of 1 / k, and click half of what is good and a tenth
+    of the rest. The challenger has the good one near the top, the champion anywhere; or both have it anywhere.
+    """
+    rng, wins, losses = random.Random(seed), 0, 0
+    for number in range(1, most + 1):
+        good, anywhere, challenger = rng.choice(DOCUMENTS), rng.sample(DOCUMENTS, 10), rng.sample(DOCUMENTS, 10)
+        if better:
+            challenger = sorted(challenger, key=lambda name, good=good: (name != good) + rng.random() * 3)  # type: ignore[misc]
+        draft = team_draft(anywhere, challenger, 6, f"{seed} {number}")
         clicks = [
             done(doc_id)
             for rank, doc_id in enumerate(draft.doc_ids, 1)
-            if rng.random() < (0.8 if doc_id == good else 0.1) / rank
+            if rng.random() < (0.5 if doc_id == good else 0.1) / rank
         ]
-        outcomes[credit(draft.doc_ids, draft.teams, clicks).outcome] += 1
-    assert outcomes[1] > 1.3 * outcomes[-1]
+        outcome = credit(draft.doc_ids, draft.teams, clicks).outcome
+        wins, losses = wins + (outcome > 0), losses + (outcome < 0)
+        found = verdict(wins, losses, 0.05) if outcome else None
+        if found is not None:
+            return found, number
+    return None, most
+
+
+def test_on_simulated_users_the_better_one_is_found_and_equals_are_not_told_apart() -> None:
+    equal = [experiment(f"equal {number}", False, 400)[0] for number in range(100)]
+    assert sum(found is not None for found in equal) <= 5
+    unequal = [experiment(f"better {number}", True, 2000) for number in range(20)]
+    assert {found for found, _ in unequal} == {"challenger_better"}
+    assert sum(number for _, number in unequal) / len(unequal) < 600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,19 @@ def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, t
     assert "experiment is off" in paused["reason"]
     configure(client, experiment="interleave")
     assert search(client)["experiment"]["experiment_id"] == paused["experiment_id"], "it goes on where it was"
+
+
+def test_searches_while_champions_change(client: httpx.Client, tribrid: Tribrid) -> None:
+    """No search fails, and none mixes other rankings than it says."""
+    models = [model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0, 2.0)]
+    switch_on(client, experiment_challenger=models[2])
+    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": models[0], "reason": "test"}))
+    allowed = {"retrieval", *models[:2], *(f"{champion}+{models[2]}" for champion in models[:2])}
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(tribrid.search, "notes", SEARCH["query"]) for _ in range(60)]
+        for number in range(8):
+            tribrid.promote("notes", models[1 - number % 2], reason="test")
+        assert {answer.result()["model_id"] for answer in answers} <= allowed
+    for answer in answers:
+        found = answer.result()
+        assert (found["experiment"] is not None and found["experiment"]["interleaved"]) is ("+" in found["model_id"])

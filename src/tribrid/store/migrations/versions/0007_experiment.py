@@ -15,6 +15,11 @@ RUNNING = sa.text("state = 'running'")
 
 
 def upgrade() -> None:
+    _experiments()
+    _trials()
+
+
+def _experiments() -> None:
     op.create_table(
         "experiments",
         sa.Column("experiment_number", NUMBER, nullable=False),
@@ -50,6 +55,9 @@ def upgrade() -> None:
         sqlite_where=RUNNING,
         postgresql_where=RUNNING,
     )
+
+
+def _trials() -> None:
     op.create_table(
         "trials",
         sa.Column("experiment_number", NUMBER, autoincrement=False, nullable=False),

@@ -36,8 +36,8 @@ _VARIABLES = {
     "database_url": "Where the rows are, such as `postgresql://user@host/name`. Default: SQLite in the data folder.",
     "host": "Address that `tribrid serve` listens on. Beyond loopback only with an API key.",
     "port": "Port that `tribrid serve` listens on.",
-    "api_key": "Key that may do everything: `Authorization: Bearer <key>`. From the first key on, this or one of `tribrid "
-    "keys`, every request but `GET /health` must send one. Default: none.",
+    "api_key": "Key that may do everything: `Authorization: Bearer <key>`. From the first key on, this or one of "
+    "`tribrid keys`, every request but `GET /health` must send one. Default: none.",
     "models_file": "Price list to use instead of the one that comes with Tribrid (`data/models.json`).",
     "models_dir": "Folder of exported base models; several data folders may share it. Default: `models` in the data "
     "folder.",

@@ -36,12 +36,19 @@ _VARIABLES = {
     "database_url": "Where the rows are, such as `postgresql://user@host/name`. Default: SQLite in the data folder.",
     "host": "Address that `tribrid serve` listens on. Beyond loopback only with an API key.",
     "port": "Port that `tribrid serve` listens on.",
-    "api_key": "Key that every request but `GET /health` must send: `Authorization: Bearer <key>`. Default: none.",
+    "api_key": "Key that may do everything: `Authorization: Bearer <key>`. From the first key on, this or one of "
+    "`tribrid keys`, every request but `GET /health` must send one. Default: none.",
     "models_file": "Price list to use instead of the one that comes with Tribrid (`data/models.json`).",
     "models_dir": "Folder of exported base models; several data folders may share it. Default: `models` in the data "
     "folder.",
     "cloud_urls": "Addresses of rerank services, separated by spaces or commas, that an evaluation may ask for "
     "comparison (`arms`), beside the one that `reranking.reranker_cloud_url` names.",
+    "log_format": "`json`: every line on stderr is one JSON object, with the `request_id`; `text`: lines for people.",
+    "log_level": "From which level on Tribrid's own lines are written: `debug`, `info`, `warning` or `error`.",
+    "tracing": "`1`: OpenTelemetry spans are sent where OpenTelemetry's own variables say, such as "
+    "`OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `otel`. Default: off.",
+    "outbound_hosts": "Hosts, separated by commas, that settings such as `generation.base_url` may name. Default: any "
+    "that who may change settings names.",
 }
 _MEASURES = {
     "mrr@10": (

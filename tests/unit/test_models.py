@@ -189,3 +189,27 @@ def test_the_default_model_is_exported_with_its_projection(tmp_path: Path) -> No
         for text in ("Renew a TLS certificate", "Soup is served on Mondays", "how do I renew the certificate")
     )
     assert query @ near > query @ far + 0.3
+
+
+def test_an_export_made_elsewhere_serves_where_neither_the_model_nor_torch_is(tmp_path: Path) -> None:
+    """The small install: the models folder came from the machine that trains."""
+    model = tmp_path / "encoder"
+    shutil.copytree(tiny_model(), model)
+    made = ensure_export(tmp_path / "models", str(model), "encoder")
+    (tmp_path / "models" / "encoder-encoder-halfcopied00").mkdir()
+    (tmp_path / "models" / "encoder-encoder-halfcopied00" / "manifest.json").write_text("{")
+    shutil.rmtree(model)
+    done = run_without_torch(
+        f"""
+from pathlib import Path
+from tribrid.scoring.models import ensure_export
+from tribrid.scoring.onnx import Encoder
+print(ensure_export(Path({str(tmp_path / "models")!r}), {str(model)!r}, "encoder"))
+Encoder(Path({str(made)!r})).embed_query("soup")
+"""
+    )
+    assert done.stdout.strip() == str(made), done.stderr
+    with pytest.raises(ModelUnavailable):  # another model of the same name is not taken for it
+        ensure_export(tmp_path / "models", str(tmp_path / "other" / "encoder"), "encoder")
+    with pytest.raises(ModelUnavailable):
+        ensure_export(tmp_path / "models", str(model), "cross-encoder")

@@ -7,6 +7,7 @@ hash of its weights, made once, checked against torch before it becomes visible.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib.util
 import json
@@ -153,16 +154,38 @@ def trainable_as(folder: Path) -> Role:
     return "encoder"
 
 
+def _made_elsewhere(models_dir: Path, prefix: str, model: str) -> Path | None:
+    """The newest finished export of a model, by the name it was exported under."""
+    found = []
+    for manifest in models_dir.glob(f"{glob.escape(prefix)}*/manifest.json"):
+        try:
+            ours = json.loads(manifest.read_text("utf-8")).get("model_id") == model
+        except (OSError, ValueError, AttributeError):
+            continue  # half copied: as if it were not there
+        if ours:
+            found.append((manifest.stat().st_mtime, manifest.parent))
+    return max(found)[1] if found else None
+
+
 def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
     """The folder of the model's ONNX export, made now if it is not there yet (some seconds, needs torch).
+
+    Where the model itself is not on this machine, an export of it that is will do: a server needs neither torch nor
+    the weights if its models folder was made where they are.
 
     Raises:
         MissingExtra: torch is needed and not installed.
         ModelUnavailable: the model cannot be found, or its export does not agree with torch.
     """
-    source = locate(model)
     kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
     name = "".join(kept)[:60]
+    try:
+        source = locate(model)
+    except (MissingExtra, ModelUnavailable):
+        made = _made_elsewhere(models_dir, f"{name}-{role}-", model)
+        if made is None:
+            raise
+        return made
     target = models_dir / f"{name}-{role}-{fingerprint(source)[:12]}"
     if (target / "manifest.json").is_file():
         return target

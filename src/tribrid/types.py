@@ -80,8 +80,9 @@ class State(StrEnum):
 
 EventType = Literal["log", "progress", "metrics", "state", "error", "complete"]
 
-ImpressionSource = Literal["search", "import", "reconstructed"]
-"""Served here; served elsewhere and imported; or made up afterwards, around a click, from what would be served now."""
+ImpressionSource = Literal["search", "import", "reconstructed", "rerank"]
+"""Served here; served elsewhere and imported; made up afterwards, around a click, from what would be served now; or
+retrieved elsewhere and put in order here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,8 @@ class ShownDoc:
 class Impression:
     """A served list. `fallback_reason` is set when the reranker should have run and did not.
 
-    `client_id` tells the searches of one user, or one browser, from others'; None where nobody said.
+    `client_id` tells the searches of one user, or one browser, from others'; None where nobody said. `given`: for a
+    rerank, the doc_ids of all documents that came with it, in the order they were given.
     """
 
     query_id: str
@@ -203,6 +205,7 @@ class Impression:
     created_us: int
     source: ImpressionSource = "search"
     client_id: str | None = None
+    given: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

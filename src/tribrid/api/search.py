@@ -91,8 +91,12 @@ def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     responses=answers("It is stored.", {"ok": True, "query_id": "0f3a", "doc_id": "a", "signal": "click"}),
 )
 def feedback(body: FeedbackBody, tribrid: Facade) -> Json:
-    """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok"."""
-    return Json(tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value))
+    """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok". For a
+    rerank `query_id` is the `id` of its answer.
+    """
+    return Json(
+        tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value, index=body.index)
+    )
 
 
 @router.post(

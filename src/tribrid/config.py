@@ -58,7 +58,10 @@ class RerankingConfig(Section):
         True, description="Keep documents that come to /rerank for a corpus that does not know them, to learn from."
     )
     collect_documents_max: int = Field(
-        100_000, ge=0, le=10_000_000, description="A corpus with this many documents takes no more of them from /rerank."
+        100_000,
+        ge=0,
+        le=10_000_000,
+        description="A corpus with this many documents takes no more from /rerank.",
     )
     rerank_max_documents: int = Field(
         1000, ge=1, le=10_000, description="Most documents in a call to /rerank; more are refused (413)."

@@ -265,5 +265,3 @@ def shown_of(asked: GivenQuery, given: GivenList, placed: Sequence[Placed]) -> t
 def first_stage_calibration(config: RetrievalConfig) -> Proportion:
     """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
     return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))
-
-

@@ -100,9 +100,7 @@ def search(
     return impression, shown
 
 
-def rerank(
-    ws: Workspace, corpus_id: str, asked: GivenQuery, choose: Callable[[Config], Scorer | None]
-) -> Reranked:
+def rerank(ws: Workspace, corpus_id: str, asked: GivenQuery, choose: Callable[[Config], Scorer | None]) -> Reranked:
     """Order documents that were retrieved elsewhere as a search of the corpus would, and log what is answered.
 
     Where nobody reranks, and where the reranker fails, the order is that of the first stage's fused score.
@@ -139,9 +137,7 @@ def rerank(
     )
     ws.store.logs.add_impression(impression)
     probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
-    return Reranked(
-        impression.query_id, placed, probabilities, model_id, fallback, given.partly, impression.took_ms
-    )
+    return Reranked(impression.query_id, placed, probabilities, model_id, fallback, given.partly, impression.took_ms)
 
 
 def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer) -> Reranked:

@@ -94,9 +94,7 @@ def feedback(body: FeedbackBody, tribrid: Facade) -> Json:
     """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok". For a
     rerank `query_id` is the `id` of its answer.
     """
-    return Json(
-        tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value, index=body.index)
-    )
+    return Json(tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value, index=body.index))
 
 
 @router.post(

@@ -20,8 +20,9 @@ from starlette.concurrency import run_in_threadpool
 from uvicorn.config import LOGGING_CONFIG
 
 from tribrid import __version__
-from tribrid.api import config, corpora, docs, documents, health, judgments, models, reranker, runs, search
+from tribrid.api import config, corpora, docs, documents, health, judgments, models, rerank, reranker, runs, search
 from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
 from tribrid.api.problems import handle_problems
@@ -55,6 +56,7 @@ def create_app(tribrid: Tribrid) -> FastAPI:
     app.state.readiness = Readiness(tribrid.warm)
     app.state.long_work = LongWork()
     handle_problems(app)
+    app.add_middleware(RerankPaths)
     app.add_middleware(Edge, guard=Guard(tribrid.environment.api_key), telemetry=telemetry)
     for router in routers():
         app.include_router(router)
@@ -63,7 +65,7 @@ def create_app(tribrid: Tribrid) -> FastAPI:
 
 def routers() -> list[APIRouter]:
     """Every router, in the order of the docs."""
-    modules = (corpora, documents, judgments, search, reranker, runs, models, config, health, docs)
+    modules = (corpora, documents, judgments, search, rerank, reranker, runs, models, config, health, docs)
     return [module.router for module in modules]
 
 

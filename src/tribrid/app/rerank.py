@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from tribrid import pipeline
@@ -36,11 +37,27 @@ NAMED = 50
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus stands behind."""
+    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it."""
 
     name: str
     corpus_id: str | None
     choose: Callable[[Config], Scorer | None]
+
+
+class How(TypedDict, total=False):
+    """How documents are read.
+
+    Attributes:
+        rank_fields: of an object, the fields that make its text; None: its title and its text.
+        max_chunks_per_doc: passages of a document that are scored, those that share most words with the query.
+        max_tokens_per_doc: read of a document's text, a token taken as four characters.
+        truncate: False refuses documents that would not be read whole.
+    """
+
+    rank_fields: Sequence[str] | None
+    max_chunks_per_doc: int | None
+    max_tokens_per_doc: int | None
+    truncate: bool
 
 
 class Reranking:
@@ -56,11 +73,8 @@ class Reranking:
         corpus_id: str | None = None,
         model: str | None = None,
         top_n: int | None = None,
-        rank_fields: Sequence[str] | None = None,
-        max_chunks_per_doc: int | None = None,
-        max_tokens_per_doc: int | None = None,
-        truncate: bool = True,
         client_id: str | None = None,
+        **how: Unpack[How],
     ) -> dict[str, Any]:
         """Put documents in order.
 
@@ -71,7 +85,8 @@ class Reranking:
             model: a corpus, a model version, a local cross-encoder or the built-in encoder; None or `default`: the
                 corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
             top_n: answered at most; None for all.
-            truncate: False refuses documents that would not be read whole.
+            client_id: tells this user's searches from others', as in a search.
+            how: see How.
 
         Raises:
             CorpusNotFound, ModelNotFound, TooLarge.
@@ -87,18 +102,19 @@ class Reranking:
                 documents=len(documents),
                 max_documents=config.reranking.rerank_max_documents,
             )
-        _check(query, documents, top_n, max_chunks_per_doc, max_tokens_per_doc)
+        max_tokens = how.get("max_tokens_per_doc")
+        _check(query, documents, top_n, how)
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
-        inline = [inline_document(document, at, rank_fields) for at, document in enumerate(documents)]
+        inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
         whole = self._known(found.corpus_id, inline)
-        cut = [_cut(document, max_tokens_per_doc) for document in whole]
-        chunks = max_chunks_per_doc or config.reranking.rerank_passages_per_document
+        cut = [_cut(document, max_tokens) for document in whole]
+        chunks = how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document
         asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id)
         answer = self._answer(found, asked)
         partly = max(answer.partly, sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True)))
-        if partly and not truncate:
+        if partly and not how.get("truncate", True):
             raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
         collected = self._collect(found.corpus_id, whole, config) if found.corpus_id else 0
         return _view(found, asked, inline, answer, partly) | {"collected": collected}
@@ -122,11 +138,11 @@ class Reranking:
         name = "" if name.lower() in DEFAULT_NAMES else name
         default = ws.config().reranking.rerank_corpus
         corpora = {row.corpus_id for row in ws.store.corpora.list()}
-        if default is not None and default not in corpora and default in (corpus_id, name, name or corpus_id or default):
+        if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
                 ws.store.corpora.create(default, default)
             corpora.add(default)
-        if corpus_id is None and (name in corpora or (not name and default is not None)):
+        if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
             ws.store.corpora.get(corpus_id)
@@ -144,7 +160,7 @@ class Reranking:
     def _without_corpus(self, name: str) -> Ranker:
         if not name:
             config = self.workspace.config()
-            name = config.reranking.reranker_local_model or config.indexing.embedding_model
+            name = _public(config.reranking.reranker_local_model or config.indexing.embedding_model)
         for candidate in dict.fromkeys((name, name.partition("___")[0])):  # RAGFlow's names may carry a suffix
             with suppress(ModelNotFound):
                 version = self.workspace.store.models.get(candidate)
@@ -161,17 +177,18 @@ class Reranking:
         """
         ws = self.workspace
         config = ws.config(corpus_id)
-        if name == config.indexing.embedding_model:
+        if name == _public(config.indexing.embedding_model):
             return Ranker(name, None, lambda _: InteractionScorer(name))
-        if name == config.reranking.reranker_local_model:
-            return Ranker(name, None, lambda config: ws.local(name, config))
+        configured = config.reranking.reranker_local_model
+        if configured is not None and name in (configured, _public(configured)):
+            return Ranker(name, None, lambda config: ws.local(configured, config))
         found = local_rerankers(ws.models_dir)
         if name in found:
             return Ranker(name, None, lambda config: ws.local(found[name], config))
         known = [row["id"] for row in self.rerank_models()]
         raise ModelNotFound(
-            f"There is no model {name!r} to rerank with. There are: {', '.join(known[:NAMED])}. `model` may be a corpus "
-            "(its champion answers), a model version, or a cross-encoder in the models folder.",
+            f"There is no model {name!r} to rerank with. There are: {', '.join(known[:NAMED])}. `model` may be a "
+            "corpus (its champion answers), a model version, or a cross-encoder in the models folder.",
             model=name,
             models=known[:NAMED],
         )
@@ -183,15 +200,17 @@ class Reranking:
         rows: list[dict[str, Any]] = []
         for corpus in ws.store.corpora.list():
             champion = ws.store.models.alias(corpus.corpus_id, "champion")
-            rows.append({"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_us": corpus.created_us})
+            rows.append(
+                {"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_us": corpus.created_us}
+            )
             rows += [
                 {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_us": v.created_us}
                 for v in ws.store.models.list(corpus.corpus_id)
             ]
-        local = [config.reranking.reranker_local_model] if config.reranking.reranker_local_model else []
+        local = [_public(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
         names = dict.fromkeys([*local, *local_rerankers(ws.models_dir)])
         rows += [{"id": name, "kind": "local", "created_us": 0} for name in names]
-        return [*rows, {"id": config.indexing.embedding_model, "kind": "encoder", "created_us": 0}]
+        return [*rows, {"id": _public(config.indexing.embedding_model), "kind": "encoder", "created_us": 0}]
 
     def _known(self, corpus_id: str | None, inline: Sequence[Inline]) -> list[Document]:
         """The documents with an id each: the client's; else that of the corpus's document that says the same; else a
@@ -231,7 +250,13 @@ class Reranking:
         return store.documents.upsert(corpus_id, list(new.values())[:room]).inserted
 
 
-def _check(query: str, documents: Sequence[Any], top_n: int | None, chunks: int | None, tokens: int | None) -> None:
+def _public(name: str) -> str:
+    """A model's name without the folders of this machine."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def _check(query: str, documents: Sequence[Any], top_n: int | None, how: How) -> None:
+    chunks, tokens = how.get("max_chunks_per_doc"), how.get("max_tokens_per_doc")
     if not query.strip() or len(query) > MAX_QUERY_CHARS:
         raise InvalidInput(f"query: 1 to {MAX_QUERY_CHARS} characters, not only spaces.", length=len(query))
     if not documents:
@@ -261,9 +286,7 @@ def _hash(title: str, text: str) -> str:
     return content_sha(Document("", text, title))
 
 
-def _view(
-    found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int
-) -> dict[str, Any]:
+def _view(found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int) -> dict[str, Any]:
     """The answer, of which every dialect takes its part. `score` is 0..1, `raw_score` what the order is by."""
     characters = sum(len(d.title) + len(d.text) + len(asked.text) for d in asked.documents)
     pairs = list(zip(answer.placed, answer.probabilities, strict=True))[: asked.top_n]

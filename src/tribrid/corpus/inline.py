@@ -63,7 +63,7 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
 
 
 def storable(text: str) -> str:
-    """The text without what no database takes: NUL characters and halves of surrogate pairs, which PDF readers leave."""
+    """The text without what no database takes, and PDF readers leave: NUL characters, halves of surrogate pairs."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")

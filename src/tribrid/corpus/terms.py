@@ -12,8 +12,9 @@ from tribrid.corpus.stemming import stem
 
 MAX_TERM_BYTES = 40
 STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
-    "to was will with".split()
+    ("a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of")
+    + ("on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will")
+    + ("with",)
 )
 _TERM = re.compile(r"[^\W_]+")
 

@@ -165,7 +165,7 @@ class Documents:
         with self._database.read() as connection:
             for batch in batches(shas, BATCH_ROWS):
                 these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.content_sha.in_(batch))
-                found |= {sha: doc_id for sha, doc_id in connection.execute(these)}
+                found.update((row[0], row[1]) for row in connection.execute(these))
         return found
 
     def iterate(self, corpus_id: str, batch: int = BATCH_ROWS) -> Iterator[Document]:

@@ -15,7 +15,7 @@ import numpy as np
 from tribrid.config import Config, RetrievalConfig
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.corpus.passages import split
-from tribrid.corpus.terms import terms
+from tribrid.corpus.terms import spelled, terms
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.outside import GivenPassage, rank_given
@@ -143,7 +143,7 @@ def _read(
     known = _in_index(snapshot, distinct)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
     weights = snapshot.weights if snapshot else _weights(cut)
-    asked = terms(expand_identifiers(query))
+    asked = spelled(expand_identifiers(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
     embedded = ws.embedded(config).embed([passage for _, passage in flat], config.reranking.rerank_cache_passages)
@@ -173,7 +173,7 @@ def score_apart(
     """
     distinct, positions = _distinct(documents)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
-    weights, asked = _weights(cut), terms(expand_identifiers(query))
+    weights, asked = _weights(cut), spelled(expand_identifiers(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
     scores = scorer.score(Reading(query, _no_tokens(), [candidate for _, candidate in flat], []))
@@ -221,7 +221,9 @@ def _weights(cut: Mapping[int, Sequence[Passage]]) -> TermWeights:
     return TermWeights.of_texts([terms(lexical_text(p)) for passages in cut.values() for p in passages])
 
 
-def _most_like(asked: Sequence[str], passages: Sequence[Passage], weights: TermWeights, most: int) -> list[Passage]:
+def _most_like(
+    asked: Sequence[tuple[str, str]], passages: Sequence[Passage], weights: TermWeights, most: int
+) -> list[Passage]:
     """At most so many passages, in their order: those with the highest BM25, of equals the first."""
     if len(passages) <= most:
         return list(passages)

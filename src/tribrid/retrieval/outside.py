@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tribrid.config import RetrievalConfig
 from tribrid.corpus.lexical import expand_identifiers
-from tribrid.corpus.terms import terms
+from tribrid.corpus.terms import spelled, terms
 from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
@@ -61,7 +61,7 @@ def rank_given(
     last = len(given)
     keys = [(f"\0{last - item.document:09}", position) for position, item in enumerate(given)]
     cosines = {key: float(item.vector @ vector) for key, item in zip(keys, given, strict=True)}
-    bm25 = _bm25(legs, terms(expand_identifiers(query)), given, keys, weights)
+    bm25 = _bm25(legs, spelled(expand_identifiers(query)), given, keys, weights)
     merged = {
         SPARSE: _merged(legs.hits[SPARSE], {key: score for key, score in bm25.items() if score > 0}, given, k),
         DENSE: _merged(legs.hits[DENSE], cosines, given, k),
@@ -76,7 +76,11 @@ def rank_given(
 
 
 def _bm25(
-    legs: Legs, query: Sequence[str], given: Sequence[GivenPassage], keys: Sequence[Key], weights: TermWeights
+    legs: Legs,
+    query: Sequence[tuple[str, str]],
+    given: Sequence[GivenPassage],
+    keys: Sequence[Key],
+    weights: TermWeights,
 ) -> Mapping[Key, float]:
     found = {hit.key: hit.score for hit in legs.hits[SPARSE]}
     return {

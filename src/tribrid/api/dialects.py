@@ -209,7 +209,7 @@ def in_dialect(request: Request, problem: Mapping[str, Any]) -> dict[str, Any]:
     TEI's; `detail`, which Jina's and Voyage's read, is there already.
     """
     path = request.url.path
-    if canonical(path) is None:
+    if canonical(path) is None and not routes_meant(path):
         return dict(problem)
     tei = getattr(request.state, "dialect", None) is Dialect.TEI
     status, detail = int(problem["status"]), str(problem["detail"])

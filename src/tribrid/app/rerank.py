@@ -18,6 +18,7 @@ from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document, storable
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
+from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.given import GivenQuery, Reranked
 from tribrid.scoring.models import local_rerankers
 from tribrid.scoring.scorer import InteractionScorer, Scorer
@@ -296,7 +297,7 @@ def _view(found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Re
         "corpus_id": found.corpus_id,
         "model": found.name,
         "model_id": answer.model_id,
-        "reranked": answer.model_id != pipeline.RETRIEVAL,
+        "reranked": answer.model_id != RETRIEVAL,
         "fallback_reason": answer.fallback_reason,
         "took_ms": answer.took_ms,
         "tokens": max(1, characters // CHARS_PER_TOKEN),
@@ -323,7 +324,7 @@ def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
     told = []
     if answer.fallback_reason is not None:
         told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
-    elif answer.model_id == pipeline.RETRIEVAL:
+    elif answer.model_id == RETRIEVAL:
         told.append(f"No model serves {found.corpus_id!r} yet: in the order of the first stage's fused score.")
     if partly:
         told.append(f"{partly} documents were not read whole.")

@@ -73,7 +73,8 @@ class InteractionScorer:
             else 0.0
             for p in reading.passages
         ]
-        return (np.array(cosines) + np.array(best)) / 2
+        mean: Scores = (np.array(cosines) + np.array(best)) / 2
+        return mean
 
 
 def calibration_for(scorer: Scorer) -> AnyCalibration:

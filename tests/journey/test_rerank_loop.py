@@ -70,7 +70,7 @@ def test_learning_from_rerank_alone(client: httpx.Client) -> None:
     ]
     ok(client.put("/corpora/shop/eval_dataset", json={"queries": evaluated}))
     mined = ok(client.post("/reranker/mine", json={"corpus_id": "shop"}))
-    assert mined["sources"]["logs"]["pairs"] > 50, mined
+    assert mined["by_source"]["logs"]["pairs"] > 50, mined
     assert ok(client.get("/corpora/shop"))["passages"] == len(learnable.documents())
     ok(client.post("/reranker/train", json={"corpus_id": "shop"}), 202)
     report = ok(client.post("/reranker/evaluate", json={"corpus_id": "shop"}))

@@ -111,7 +111,8 @@ class Reranking:
         inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
         whole = self._known(found.corpus_id, inline)
         cut = [_cut(document, max_tokens) for document in whole]
-        chunks = how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document
+        # Clients ask for a thousand and mean all.
+        chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
         asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id)
         answer = self._answer(found, asked)
         partly = max(answer.partly, sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True)))
@@ -264,8 +265,8 @@ def _check(query: str, documents: Sequence[Any], top_n: int | None, how: How) ->
         raise InvalidInput("documents: the list must not be empty.")
     if top_n is not None and top_n < 0:
         raise InvalidInput("top_n: 1 or more; 0 or nothing for all documents.", top_n=top_n)
-    if chunks is not None and not 1 <= chunks <= MAX_CHUNKS:
-        raise InvalidInput(f"max_chunks_per_doc: 1 to {MAX_CHUNKS}.", max_chunks_per_doc=chunks)
+    if chunks is not None and chunks < 1:
+        raise InvalidInput("max_chunks_per_doc: 1 or more.", max_chunks_per_doc=chunks)
     if tokens is not None and tokens < 1:
         raise InvalidInput("max_tokens_per_doc: 1 or more.", max_tokens_per_doc=tokens)
 

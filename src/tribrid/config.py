@@ -115,6 +115,38 @@ class RerankingConfig(Section):
     experiment_on_win: Literal["report", "promote"] = Field(
         "report", description="What happens when the challenger is better: it is said, or it is promoted."
     )
+    rerank_corpus: str | None = Field(
+        None,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Corpus of calls to /rerank that name none; made at its first use. None: such calls are scored by "
+        "reranker_local_model, else by the built-in encoder, and nothing of them is kept.",
+    )
+    collect_documents: bool = Field(
+        True, description="Keep documents that come to /rerank for a corpus that does not know them, to learn from."
+    )
+    collect_documents_max: int = Field(
+        100_000,
+        ge=0,
+        le=10_000_000,
+        description="A corpus with this many documents takes no more from /rerank.",
+    )
+    rerank_max_documents: int = Field(
+        1000, ge=1, le=10_000, description="Most documents in a call to /rerank; more are refused (413)."
+    )
+    rerank_document_chars: int = Field(
+        200_000, ge=1000, le=10_000_000, description="Characters of a document that /rerank reads; the answer says so."
+    )
+    rerank_passages_per_document: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Passages of a document that /rerank scores, those that share most words with the query; a call "
+        "may say max_chunks_per_doc.",
+    )
+    rerank_cache_passages: int = Field(
+        5000, ge=0, le=1_000_000, description="Passages whose vectors are kept in memory for the next /rerank."
+    )
 
 
 class IndexingConfig(Section):

@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+
 from tribrid.asking import asker
 from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
-from tribrid.config import with_params
+from tribrid.config import Config, with_params
 from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel, ScorerFailed, Unavailable
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.experiment import Ranked, interleave
+from tribrid.given import GivenQuery, Reranked, first_stage_calibration, read_given, score_apart, shown_of
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.observing import note
 from tribrid.retrieval.indexer import IndexReport, sync_index
+from tribrid.scoring.calibration import AnyCalibration
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import Scorer, above, ranked
+from tribrid.scoring.scorer import LocalScorer, Scorer, above, calibration_for, ranked
 from tribrid.types import (
     Candidate,
     Emit,
@@ -106,6 +110,64 @@ def search(
     return impression, shown
 
 
+def rerank(ws: Workspace, corpus_id: str, asked: GivenQuery, choose: Callable[[Config], Scorer | None]) -> Reranked:
+    """Order documents that were retrieved elsewhere as a search of the corpus would, and log what is answered.
+
+    Where nobody reranks, and where the reranker fails, the order is that of the first stage's fused score.
+
+    Args:
+        choose: who reranks; None for nobody.
+    """
+    started = time.perf_counter()
+    config = ws.config(corpus_id)
+    given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks)
+    order, model_id, fallback = given.first_stage(), RETRIEVAL, None
+    calibration: AnyCalibration = first_stage_calibration(config.retrieval)
+    try:
+        scorer = choose(config)
+        if scorer is not None:
+            order = given.reranked(scorer, config.reranking.tribrid_reranker_topn)
+            model_id, calibration = scorer.model_id, calibration_for(scorer)
+    except (ScorerFailed, Unavailable) as error:
+        fallback = error.detail
+    placed = given.placed(order)
+    impression = Impression(
+        query_id=uuid4().hex,
+        corpus_id=corpus_id,
+        query=asked.text,
+        shown=shown_of(asked, given, placed),
+        model_id=model_id,
+        reranked=model_id != RETRIEVAL,
+        fallback_reason=fallback,
+        took_ms=round((time.perf_counter() - started) * 1000, 3),
+        created_us=now_us(),
+        source="rerank",
+        client_id=asked.client_id,
+        given=tuple(document.doc_id for document in asked.documents),
+    )
+    ws.store.logs.add_impression(impression)
+    probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
+    return Reranked(impression.query_id, placed, probabilities, model_id, fallback, given.partly, impression.took_ms)
+
+
+def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer) -> Reranked:
+    """Order documents by a scorer that no corpus stands behind. Nothing is logged, so nothing can be learned from it.
+
+    Raises:
+        ScorerFailed, Unavailable: there is no other order to answer with.
+    """
+    started = time.perf_counter()
+    config = ws.config()
+    if isinstance(scorer, LocalScorer):  # reads the texts alone
+        placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks)
+    else:
+        given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks)
+        placed, partly = given.placed(given.reranked(scorer, len(asked.documents))), given.partly
+    probabilities = calibration_for(scorer).probabilities(np.array([score for _, score in placed])).tolist()
+    took_ms = round((time.perf_counter() - started) * 1000, 3)
+    return Reranked(None, placed, probabilities, scorer.model_id, None, partly, took_ms)
+
+
 def log(ws: Workspace, query_id: str, signal: Signal, doc_id: str | None, value: float | None) -> Feedback:
     """Join what a user did to what was shown.
 
@@ -125,6 +187,7 @@ def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -
         Erased: something was erased meanwhile, which may have been read.
     """
     erasures = ws.store.erasures.count(corpus_id)
+    _catch_up(ws, corpus_id, emit)
     config = with_params(ws.config(corpus_id), "mining", {k: v for k, v in params.items() if k != "sources"})
     retriever, index_ = ws.retriever(corpus_id, config), ws.index(corpus_id)
     documents = partial(ws.store.documents.iterate, corpus_id)
@@ -255,6 +318,12 @@ def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, *,
 
 
 # ------------------------------------------------------------------------------------------ steps of the verbs
+
+
+def _catch_up(ws: Workspace, corpus_id: str, emit: Emit) -> None:
+    """Index what was stored without being indexed: documents that came with a rerank."""
+    if ws.index(corpus_id).doc_hashes() != ws.store.documents.hashes(corpus_id):
+        index(ws, corpus_id, emit)
 
 
 def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:

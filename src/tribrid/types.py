@@ -84,8 +84,9 @@ Team = Literal["champion", "challenger", "both"]
 """Whose a document of an interleaved list is; `both`: each of the two would have put it there."""
 Verdict = Literal["challenger_better", "challenger_worse", "no_difference"]
 
-ImpressionSource = Literal["search", "import", "reconstructed"]
-"""Served here; served elsewhere and imported; or made up afterwards, around a click, from what would be served now."""
+ImpressionSource = Literal["search", "import", "reconstructed", "rerank"]
+"""Served here; served elsewhere and imported; made up afterwards, around a click, from what would be served now; or
+retrieved elsewhere and put in order here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,8 @@ class Impression:
     """A served list. `fallback_reason` is set when the reranker should have run and did not.
 
     `client_id` tells the searches of one user, or one browser, from others'; None where nobody said. `trial` is known
-    while the list is served; afterwards it is kept with its experiment.
+    while the list is served; afterwards it is kept with its experiment. `given`: for a rerank, the doc_ids of all
+    documents that came with it, in the order they were given.
     """
 
     query_id: str
@@ -221,6 +223,7 @@ class Impression:
     source: ImpressionSource = "search"
     client_id: str | None = None
     trial: Trial | None = None
+    given: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

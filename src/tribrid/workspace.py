@@ -23,7 +23,9 @@ from tribrid.observing import timed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
 from tribrid.scoring.cloud import CloudScorer
+from tribrid.scoring.cross_encoder import MANIFEST as EXPORTED
 from tribrid.scoring.cross_encoder import HubCrossEncoder
+from tribrid.scoring.embedded import EmbeddedTexts
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.loading import LoadOnce
@@ -65,6 +67,7 @@ class Workspace:
         self._lock = threading.RLock()
         self._indexes: dict[str, Index] = {}
         self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
+        self._embedded: dict[str, EmbeddedTexts] = {}
         self._scorers: LoadOnce[tuple[str, str, int], Scorer] = LoadOnce(self._load_scorer, _MODELS_KEPT)
 
     def close(self) -> None:
@@ -104,6 +107,16 @@ class Workspace:
 
     def _load_embedder(self, name: str) -> PassageEmbedder:
         return PassageEmbedder(Encoder(ensure_export(self.models_dir, name, "encoder")))
+
+    def embedded(self, config: Config) -> EmbeddedTexts:
+        """The encoder of texts that are not in an index, with what it encoded lately.
+
+        Raises:
+            ModelUnavailable, MissingExtra: as `embedder`.
+        """
+        embedder = self.embedder(config)
+        with self._lock:
+            return self._embedded.setdefault(embedder.fingerprint, EmbeddedTexts(embedder))
 
     def share_encoders(self, other: Workspace) -> None:
         """Use the encoders that another workspace has loaded, instead of loading them again."""
@@ -252,7 +265,7 @@ class Workspace:
                 raise ModelUnavailable(
                     "Mode local needs reranking.reranker_local_model: a Hugging Face id or a folder."
                 )
-            return self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
+            return self.local(name, config)
         return None
 
     def rival(self, corpus_id: str, config: Config, arm: Arm | None = None) -> CloudScorer:
@@ -277,12 +290,21 @@ class Workspace:
         estimated = self.estimate(JobKind.EVALUATE, corpus_id, params)
         self.clouds.check_budget(corpus_id, config.reranking, self.config().reranking, estimated)
 
+    def local(self, name: str, config: Config) -> Scorer:
+        """A Hugging Face cross-encoder as it is: by its id, its folder, or the folder of its export.
+
+        Raises:
+            ModelUnavailable, MissingExtra: it cannot be loaded or exported.
+        """
+        return self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
+
     def _load_scorer(self, key: tuple[str, str, int]) -> Scorer:
         kind, name, snippet_chars = key
         if kind == "learning":
             model = self.store.models.get(name)
             return LearnedScorer(name, LearnedReranker(self.store.artifacts.verified(model.artifact)))
-        folder = ensure_export(self.models_dir, name, "cross-encoder")
+        exported = (Path(name) / EXPORTED).is_file()
+        folder = Path(name) if exported else ensure_export(self.models_dir, name, "cross-encoder")
         return LocalScorer(name, HubCrossEncoder(folder, snippet_chars))
 
     def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:

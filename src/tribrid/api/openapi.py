@@ -17,6 +17,7 @@ TAGS = [
     {"name": "corpora", "description": "Corpora and their documents."},
     {"name": "labels", "description": "Relevance judgments, and the fixed eval dataset."},
     {"name": "search", "description": "Search, what users did with it, and logs from elsewhere."},
+    {"name": "rerank", "description": "Other engines' documents, in the forms of Cohere, Jina, Voyage and TEI."},
     {"name": "reranker", "description": "Mine, train, evaluate, and what came of it."},
     {"name": "runs", "description": "Training runs and other jobs, and their progress as it happens."},
     {"name": "models", "description": "Model versions: which one serves, and going back."},

@@ -19,6 +19,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from tribrid.api.answers import Json
+from tribrid.api.dialects import in_dialect, routes_meant
 from tribrid.errors import (
     Forbidden,
     InvalidInput,
@@ -72,6 +73,7 @@ def problem_response(request: Request, error: Exception) -> Problem:
         body, headers = problem_of(error, request_id), _headers(error)
     if request_id:
         body["request_id"] = request_id
+    body = in_dialect(request, body)
     return Problem(body, status_code=body["status"], headers=headers)
 
 
@@ -105,7 +107,10 @@ def _http_problem(request: Request, error: HTTPException) -> tuple[dict[str, Any
     kind = _KINDS.get(status)
     code, title = (kind.code, kind.title) if kind else (status.name.lower(), status.phrase)
     if status is HTTPStatus.NOT_FOUND:
-        detail = f"There is no route {path!r}. GET /docs lists all there are."
+        meant = ", ".join(routes_meant(path))
+        detail = f"There is no route {path!r}. " + (
+            f"There are: {meant}." if meant else "GET /docs lists all there are."
+        )
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods(request)))
         detail = f"{request.method} is not a method of {path!r}; these are: {headers['Allow']}."

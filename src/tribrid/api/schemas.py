@@ -70,9 +70,12 @@ class SearchBody(Body):
 class FeedbackBody(Body):
     """What a user did with a result."""
 
-    query_id: str = Field(min_length=1, max_length=MAX_ID_CHARS, description="From the answer of /search.")
+    query_id: str = Field(min_length=1, max_length=MAX_ID_CHARS, description="From the answer of /search or /rerank.")
     doc_id: str | None = Field(
         None, min_length=1, max_length=MAX_ID_CHARS, description="The document; none: the list as a whole."
+    )
+    index: int | None = Field(
+        None, ge=0, le=MAX_ROWS, description="Of a rerank: the document's place in the request, instead of doc_id."
     )
     signal: Signal = Field(description="What was done.")
     value: float | None = Field(None, description="For dwell the seconds, for rating 1 to 5; else nothing.")

@@ -92,10 +92,12 @@ def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     responses=answers("It is stored.", {"ok": True, "query_id": "0f3a", "doc_id": "a", "signal": "click"}),
 )
 def feedback(body: FeedbackBody, request: Request, tribrid: Facade) -> Json:
-    """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok"."""
-    done = tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value)
-    if body.signal is Signal.CLICK and body.doc_id is not None:
-        request.app.state.telemetry.clicked(tribrid.store.logs.impression(body.query_id), body.doc_id)
+    """404 for a query_id that nobody was given, 422 for a document that was not shown: neither is ever "ok". For a
+    rerank `query_id` is the `id` of its answer.
+    """
+    done = tribrid.feedback(body.query_id, body.signal, doc_id=body.doc_id, value=body.value, index=body.index)
+    if body.signal is Signal.CLICK and done["doc_id"] is not None:
+        request.app.state.telemetry.clicked(tribrid.store.logs.impression(body.query_id), done["doc_id"])
     return Json(done)
 
 

@@ -27,11 +27,13 @@ from tribrid.api import (
     health,
     judgments,
     models,
+    rerank,
     reranker,
     runs,
     search,
 )
 from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
 from tribrid.api.problems import handle_problems
@@ -77,6 +79,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.state.long_work = LongWork()
     handle_problems(app)
     guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
+    app.add_middleware(RerankPaths)
     app.add_middleware(Edge, guard=guard, telemetry=telemetry)
     for router in routers():
         app.include_router(router)
@@ -92,6 +95,7 @@ def routers() -> list[APIRouter]:
         evalsets,
         search,
         erasure,
+        rerank,
         reranker,
         runs,
         models,

@@ -12,8 +12,11 @@ from tribrid.corpus.jsonlines import value_fault
 MAX_INTEGER = 2**63 - 1
 
 
-def parse_json(raw: bytes) -> object:
+def parse_json(raw: bytes, *, storable: bool = True) -> object:
     """The one JSON value that these bytes are.
+
+    Args:
+        storable: also refuse texts that no database takes (a NUL, half of a surrogate pair).
 
     Raises:
         json.JSONDecodeError: they are not; its `msg` says why, in words.
@@ -30,7 +33,7 @@ def parse_json(raw: bytes) -> object:
         raise json.JSONDecodeError("it is nested too deeply", "", 0) from None
     except ValueError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
-    fault = value_fault(value)
+    fault = value_fault(value) if storable else None
     if fault is not None:
         raise json.JSONDecodeError(f"it {fault}", "", 0)
     return value

@@ -20,10 +20,11 @@ from tribrid.app.learning import Learning
 from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
 from tribrid.app.reports import Reports
+from tribrid.app.rerank import UNLOGGED, Reranking
 from tribrid.app.views import iso, search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.corpus.jsonlines import id_fault
-from tribrid.errors import InvalidInput, TribridError
+from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
@@ -33,7 +34,7 @@ MAX_QUERY_CHARS = 100_000
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
 
 
-class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry):
+class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, Reranking):
     """The whole loop on one data folder. Safe for threads; close it, or use it in a `with`."""
 
     def __init__(self, data_dir: str | Path | None = None, *, environment: Environment | None = None) -> None:
@@ -89,11 +90,19 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry):
         return search_view(impression, shown, documents)
 
     def feedback(
-        self, query_id: str, signal: str, doc_id: str | None = None, value: float | None = None
+        self,
+        query_id: str,
+        signal: str,
+        doc_id: str | None = None,
+        value: float | None = None,
+        *,
+        index: int | None = None,
     ) -> dict[str, Any]:
         """Log what a user did with a result.
 
         Args:
+            query_id: of a search, or the `id` of a rerank.
+            index: of a rerank, the document's place in the request, from 0, instead of its doc_id.
             signal: click, dwell (value: seconds), copy, cite, thumbs_up, thumbs_down, rating (value: 1 to 5).
 
         Raises:
@@ -102,8 +111,26 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry):
         if signal not in set(Signal):
             raise InvalidInput(f"signal: {signal!r} is not one of {[s.value for s in Signal]}.", signal=signal)
         _check_value(Signal(signal), value)
+        if query_id.startswith(UNLOGGED):
+            raise QueryNotFound(
+                f"The answer {query_id!r} named no corpus, so nothing of it was kept. Name one in the rerank (as its "
+                "model, or as corpus_id), or set reranking.rerank_corpus.",
+                query_id=query_id,
+            )
+        if index is not None:
+            doc_id = self._given(query_id, index, doc_id)
         done = pipeline.log(self.workspace, query_id, Signal(signal), doc_id, value)
         return {"ok": True, "query_id": done.query_id, "doc_id": done.doc_id, "signal": done.signal}
+
+    def _given(self, query_id: str, index: int, doc_id: str | None) -> str:
+        """The document at this place of a rerank's request."""
+        given = self.workspace.store.logs.impression(query_id).given
+        if given is None or not 0 <= index < len(given):
+            count = "it was no rerank" if given is None else f"{len(given)} documents were given"
+            raise NotShown(f"index: there is no document {index} in {query_id!r}: {count}.", query_id=query_id)
+        if doc_id not in (None, given[index]):
+            raise InvalidInput(f"index {index} is document {given[index]!r}, not {doc_id!r}. Send one of the two.")
+        return given[index]
 
     def import_logs(
         self, corpus_id: str, stream: Iterable[bytes], format: str = "native", *, emit: Emit = quiet

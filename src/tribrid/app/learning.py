@@ -196,7 +196,8 @@ class Learning:
 
     def _require_documents(self, corpus_id: str) -> None:
         self.workspace.store.corpora.get(corpus_id)
-        if self.workspace.index(corpus_id).count() == 0:
+        # Documents that came with a rerank are stored at once, and indexed before the next mining.
+        if self.workspace.index(corpus_id).count() == 0 and self.workspace.store.documents.count(corpus_id) == 0:
             raise NoDocuments(
                 f"The corpus {corpus_id!r} has no indexed document. Add some with "
                 f"POST /corpora/{corpus_id}/documents or `tribrid index`.",

@@ -20,6 +20,7 @@ from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
 from tribrid.retrieval.publication import Publication, read_publication, writer_lock
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
+from tribrid.retrieval.weights import TermWeights
 from tribrid.retrieval.writer import IndexWriter
 from tribrid.types import DENSE, SPARSE, Passage
 
@@ -39,6 +40,7 @@ class Snapshot:
         self._in_memory_bytes = vectors_in_memory_bytes
         self._loading = threading.Lock()
         self._loaded: Rows | None = None
+        self._weights: TermWeights | None = None
 
     @property
     def rows(self) -> Rows:
@@ -47,6 +49,15 @@ class Snapshot:
             if self._loaded is None:
                 self._loaded = self._table.rows(self._in_memory_bytes)
             return self._loaded
+
+    @property
+    def weights(self) -> TermWeights:
+        """For BM25 of texts that are not in the index; made at the first use, which takes some 0.1 s."""
+        rows = self.rows
+        with self._loading:
+            if self._weights is None:
+                self._weights = TermWeights.of_index(self._table, rows.row_ids)
+            return self._weights
 
     def count(self) -> int:
         """Passages."""

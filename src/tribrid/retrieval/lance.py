@@ -152,6 +152,13 @@ class PassageTable:
         return {_key(row): _passage(row) for row in self._table.take_row_ids(list(row_ids)).select(_PASSAGE).to_list()}
 
     @_reading()
+    def lexical_at(self, row_ids: Sequence[int]) -> list[str]:
+        """What BM25 sees of these rows, in the table's order."""
+        taken = self._table.take_row_ids(list(row_ids)).select(["lexical"]).to_arrow()
+        texts: list[str] = taken["lexical"].to_pylist()
+        return texts
+
+    @_reading()
     def vectors_at(self, row_ids: RowIds) -> Vector:
         """float32 (n, dim) in the order of `row_ids`, which are distinct."""
         taken = self._table.take_row_ids(row_ids.tolist()).select(["vector"]).with_row_id().to_arrow()

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -165,6 +166,24 @@ def _made_elsewhere(models_dir: Path, prefix: str, model: str) -> Path | None:
         if ours:
             found.append((manifest.stat().st_mtime, manifest.parent))
     return max(found)[1] if found else None
+
+
+def local_rerankers(models_dir: Path) -> dict[str, str]:
+    """The cross-encoders in the models folder: name → where to load it from. They are exports, by the name of the
+    model they were made of, and Hugging Face folders, `name` or `organisation/name`.
+    """
+    found: dict[str, str] = {}
+    for config in sorted([*models_dir.glob("*/config.json"), *models_dir.glob("*/*/config.json")]):
+        with suppress(ModelUnavailable):  # a model of another kind
+            if trainable_as(config.parent) == "cross-encoder":
+                found[config.parent.relative_to(models_dir).as_posix()] = str(config.parent)
+    for manifest in sorted(models_dir.glob("*/manifest.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # not an export, or half removed
+            told = json.loads(manifest.read_text("utf-8"))
+            if told["role"] == "cross-encoder":
+                name = str(told["model_id"])
+                found.setdefault(Path(name).name if Path(name).is_absolute() else name, str(manifest.parent))
+    return found
 
 
 def ensure_export(models_dir: Path, model: str, role: Role) -> Path:

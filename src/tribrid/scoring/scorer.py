@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from tribrid.observing import timed
+from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
-from tribrid.types import ScoredDoc, rank_order
+from tribrid.types import DENSE, ScoredDoc, rank_order
 
 LEAST_STEP = 1e-6
 """Between the last score that a reranker gave and the first that it did not."""
@@ -54,6 +55,36 @@ class LocalScorer:
         """See Scorer."""
         texts = [(c.passage.title, c.passage.text) for c in reading.candidates]
         return self._cross_encoder.score(reading.query, texts).astype(np.float64)
+
+
+class InteractionScorer:
+    """A sentence encoder as it is: the mean of the passage's cosine and of its best token's for each of the query's.
+
+    References:
+        Khattab, Zaharia: ColBERT: efficient and effective passage search via contextualized late interaction, 2020.
+    """
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+
+    def score(self, reading: Reading) -> Scores:
+        """See Scorer. The cosine is the dense leg's."""
+        cosines = [c.legs[DENSE].score if DENSE in c.legs else 0.0 for c in reading.candidates]
+        best = [
+            float((reading.tokens.vectors @ p.vectors.T).max(axis=1).mean())
+            if len(p.ids) and len(reading.tokens.ids)
+            else 0.0
+            for p in reading.passages
+        ]
+        mean: Scores = (np.array(cosines) + np.array(best)) / 2
+        return mean
+
+
+def calibration_for(scorer: Scorer) -> AnyCalibration:
+    """What makes a probability of this scorer's scores."""
+    if isinstance(scorer, LearnedScorer):
+        return calibration_of(scorer.reranker.manifest)
+    return SIGMOID if isinstance(scorer, LocalScorer) else Proportion()
 
 
 def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDoc]:

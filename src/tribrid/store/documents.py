@@ -158,6 +158,16 @@ class Documents:
                 doc_id for batch in batches(ids, BATCH_ROWS) for doc_id in _known_hashes(connection, corpus_id, batch)
             }
 
+    def by_content(self, corpus_id: str, shas: Iterable[str]) -> dict[str, str]:
+        """The doc_id of a document with each of these `content_sha`s, if there is one; of several, the first by id."""
+        found: dict[str, str] = {}
+        columns = sa.select(_DOCUMENT.content_sha, sa.func.min(_DOCUMENT.doc_id)).group_by(_DOCUMENT.content_sha)
+        with self._database.read() as connection:
+            for batch in batches(shas, BATCH_ROWS):
+                these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.content_sha.in_(batch))
+                found.update((row[0], row[1]) for row in connection.execute(these))
+        return found
+
     def iterate(self, corpus_id: str, batch: int = BATCH_ROWS) -> Iterator[Document]:
         """Every document, by doc_id (code points). Reads `batch` documents at a time, each in a transaction of its
         own, so a slow consumer holds nothing open; a document written meanwhile may or may not be seen.

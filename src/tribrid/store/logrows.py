@@ -40,6 +40,7 @@ def impression_row(impression: Impression) -> dict[str, Any]:
         "created_us": impression.created_us,
         "source": impression.source,
         "client_id": impression.client_id,
+        "given": None if impression.given is None else list(impression.given),
     }
 
 
@@ -47,7 +48,8 @@ def impression_of(row: sa.Row[Any]) -> Impression:
     """The impression of a whole row."""
     fields = dict(row._mapping)
     del fields["impression_number"]
-    return Impression(**{**fields, "shown": unpack(row.shown)})
+    given = None if row.given is None else tuple(row.given)
+    return Impression(**{**fields, "shown": unpack(row.shown), "given": given})
 
 
 def feedback_row(impression_number: int, feedback: Feedback) -> dict[str, Any]:

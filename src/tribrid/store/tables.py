@@ -54,6 +54,8 @@ documents = sa.Table(
     sa.Column("metadata", JSON, nullable=False),
     sa.Column("content_sha", sa.String(64), nullable=False),
     sa.Column("row_sha", sa.String(64), nullable=False),
+    # A rerank's documents often come without an id: they are known by what they say.
+    sa.Index(None, "corpus_id", "content_sha"),
 )
 
 judged_queries = sa.Table(
@@ -121,6 +123,7 @@ impressions = sa.Table(
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("source", sa.String(16), nullable=False),
     sa.Column("client_id", ID),
+    sa.Column("given", JSON),
     sa.UniqueConstraint("corpus_id", "query_id"),
     sa.Index(None, "corpus_id", "created_us", "impression_number"),
 )

@@ -17,6 +17,7 @@ from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
 from tribrid.scoring.models import Role, require_torch, trainable_as
 from tribrid.scoring.pairs import PairLimits
 from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
+from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import TrainingList, memory_of
 from tribrid.training.resources import Pace, Run
@@ -101,6 +102,7 @@ def train(
         "config": config.model_dump(mode="json"),
         "versions": _versions(),
         "metrics": metrics,
+        "calibration": calibrate(lists, choice.held_out),
     }
     emit("progress", _progress("fit", 0, 1))
     _write(inputs, lists, choice, config, artifact, weight, manifest)

@@ -1,0 +1,229 @@
+"""The forms in which rerank clients ask, are answered, and read errors: Cohere v1 and v2, Jina, vLLM and infinity in
+one superset; Voyage; Hugging Face TEI. Liberal in what is taken: unknown fields are passed over, null is "not given".
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tribrid.errors import InvalidInput
+
+ROUTES = ("/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/voyage/v1/rerank")
+_PATH = re.compile(r"(?P<voyage>/voyage)?(?:/(?:v\d|rerank|reranking))*/(?:rerank|reranking)")
+_VERSION = re.compile(r"/v(\d)")
+_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
+_OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TEI_TYPES = {400: "Empty", 401: "Unauthorized", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
+
+
+class Dialect(StrEnum):
+    """Whose form an answer has."""
+
+    COHERE = "cohere"
+    COHERE_2 = "cohere 2"
+    VOYAGE = "voyage"
+    TEI = "tei"
+
+
+def canonical(path: str) -> str | None:
+    """The route that a client means whose base URL was put together in one way or another; None if no rerank route:
+    `//rerank`, `/v1/rerank/`, `/v1/v2/rerank` (the Cohere SDK on a base URL with /v1), `/rerank/rerank`.
+    """
+    clean = re.sub("/+", "/", path).rstrip("/")
+    found = _PATH.fullmatch(clean)
+    if found is None:
+        return None
+    if found["voyage"]:
+        return "/voyage/v1/rerank"
+    version = _VERSION.findall(clean)[-1:]
+    name = clean.rsplit("/", 1)[1] if version != ["2"] else "rerank"
+    return f"/v{version[0]}/{name}" if version in (["1"], ["2"]) else f"/{name}"
+
+
+def dialect_of(path: str, body: Mapping[str, Any]) -> Dialect:
+    """The form of a call: by its route, and TEI's by its body."""
+    if path == "/voyage/v1/rerank":
+        return Dialect.VOYAGE
+    if "texts" in body and "documents" not in body:
+        return Dialect.TEI
+    return Dialect.COHERE_2 if path.startswith("/v2/") else Dialect.COHERE
+
+
+class RerankPaths:
+    """Middleware that sends a request for any spelling of a rerank route to the route."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (route := canonical(scope["path"])) is not None:
+            scope["path"], scope["raw_path"] = route, route.encode()
+        await self._app(scope, receive, send)
+
+
+# ------------------------------------------------------------------------------------------ calls
+
+
+def call_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Tribrid.rerank` is to be called with.
+
+    Raises:
+        InvalidInput: a field is missing, of the wrong type, or contradicts another.
+    """
+    query = body.get("query")
+    if not isinstance(query, str):
+        raise InvalidInput("query: a string is required.", field="query")
+    documents = next((body[name] for name in ("documents", "texts", "input") if body.get(name) is not None), None)
+    if not isinstance(documents, list):
+        raise InvalidInput("documents: a list is required.", field="documents")
+    return {
+        "query": query,
+        "documents": documents,
+        "model": _text(body, "model"),
+        "corpus_id": _text(body, "corpus_id"),
+        "client_id": _text(body, "client_id"),
+        "top_n": _limit(body),
+        "rank_fields": _fields(body),
+        "max_chunks_per_doc": _number(body, "max_chunks_per_doc"),
+        "max_tokens_per_doc": _number(body, "max_tokens_per_doc"),
+        "truncate": flag(body, "truncate", True) and flag(body, "truncation", True),
+    }
+
+
+def flag(body: Mapping[str, Any], name: str, default: bool) -> bool:
+    """A yes or no, also as the strings and numbers that some clients send.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    value = body.get(name)
+    if value is None:
+        return default
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise InvalidInput(f"{name}: true or false.", field=name)
+    return word in _TRUE
+
+
+def _limit(body: Mapping[str, Any]) -> int | None:
+    """`top_n` or `top_k`; 0 and null mean all."""
+    given = {number for name in ("top_n", "top_k") if (number := _number(body, name)) is not None}
+    if len(given) > 1:
+        raise InvalidInput("top_n and top_k are the same and must not differ. Send one of the two.", field="top_n")
+    return given.pop() if given else None
+
+
+def _number(body: Mapping[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+        if number is not None and number == int(number):
+            return int(number)
+    except (ValueError, OverflowError):
+        pass  # said below, as for every other value that is no number
+    raise InvalidInput(f"{name}: must be a whole number.", field=name)
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(f"{name}: must be a string.", field=name)
+    return value or None
+
+
+def _fields(body: Mapping[str, Any]) -> list[str] | None:
+    value = body.get("rank_fields")
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InvalidInput("rank_fields: must be a list of names.", field="rank_fields")
+    return value or None
+
+
+# ------------------------------------------------------------------------------------------ answers
+
+
+def answer(dialect: Dialect, found: Mapping[str, Any], body: Mapping[str, Any], path: str) -> Any:
+    """The answer of `Tribrid.rerank` in the form of a client."""
+    raw = flag(body, "raw_scores", False)
+    results = [{**row, "score": row["raw_score"] if raw else row["score"]} for row in found["results"]]
+    if dialect is Dialect.TEI:
+        text = flag(body, "return_text", False)
+        return [
+            {"index": row["index"], "score": row["score"]} | ({"text": row["document"]["text"]} if text else {})
+            for row in results
+        ]
+    documents = flag(body, "return_documents", False)
+    if dialect is Dialect.VOYAGE:
+        return {
+            "object": "list",
+            "data": [_result(row, row["document"]["text"] if documents else None) for row in results],
+            "model": found["model"],
+            "usage": {"total_tokens": found["tokens"]},
+            **_beside(found),
+        }
+    documents = documents and dialect is not Dialect.COHERE_2
+    return {
+        "object": "rerank",
+        "created": int(time.time()),
+        "model": found["model"],
+        "results": [_result(row, row["document"] if documents else None) for row in results],
+        "usage": {"prompt_tokens": found["tokens"], "total_tokens": found["tokens"]},
+        "meta": {
+            "api_version": {"version": "2" if path.startswith("/v2/") else "1", "is_deprecated": False},
+            "billed_units": {"search_units": 1},
+            "tokens": {"input_tokens": found["tokens"], "output_tokens": 0},
+            "warnings": found["warnings"],
+        },
+        **_beside(found),
+    }
+
+
+def _beside(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What is ours in every answer that is an object; clients pass over what they do not know."""
+    ours = ("query_id", "corpus_id", "model_id", "reranked", "fallback_reason", "logged", "collected", "took_ms")
+    return {"id": found["query_id"], **{name: found[name] for name in ours}}
+
+
+def _result(row: Mapping[str, Any], document: Any) -> dict[str, Any]:
+    out = {"index": row["index"], "relevance_score": row["score"]}
+    if row["doc_id"] is not None:
+        out |= {"id": row["doc_id"], "doc_id": row["doc_id"]}
+    return out if document is None else out | {"document": document}
+
+
+# ------------------------------------------------------------------------------------------ errors
+
+
+def in_dialect(request: Request, problem: Mapping[str, Any]) -> dict[str, Any]:
+    """A problem as rerank clients read it too, if it is one of theirs: `message` for Cohere's, `error` for OpenAI's and
+    TEI's; `detail`, which Jina's and Voyage's read, is there already.
+    """
+    path = request.url.path
+    if canonical(path) is None and not routes_meant(path):
+        return dict(problem)
+    tei = getattr(request.state, "dialect", None) is Dialect.TEI
+    status, detail = int(problem["status"]), str(problem["detail"])
+    if status == 422 and (not tei or "must not be empty" in detail):
+        status = 400
+    ours = {**problem, "status": status, "message": detail, "id": getattr(request.state, "request_id", "")}
+    if tei:
+        kind = _TEI_TYPES.get(status, "Validation" if status < 500 else "Backend")
+        return {**ours, "error": detail, "error_type": kind}
+    kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    error = {"message": detail, "type": kind, "param": problem.get("field"), "code": problem["code"]}
+    return {**ours, "error": error}
+
+
+def routes_meant(path: str) -> Sequence[str]:
+    """The rerank routes, for a path that looks as if one of them was meant."""
+    return ROUTES if "rerank" in path.lower() and not path.startswith("/reranker/") else ()

@@ -1,0 +1,332 @@
+"""Rerank: documents that another search engine found, in the order that this corpus's users taught.
+
+With a corpus the whole loop hangs on it: what is answered is logged under an id that takes feedback, and documents that
+the corpus does not know are kept, to be indexed before the next mining.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+from uuid import uuid4
+
+from tribrid import pipeline
+from tribrid.config import Config
+from tribrid.corpus.inline import Inline, inline_document, storable
+from tribrid.corpus.jsonlines import id_fault
+from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
+from tribrid.evaluation.notes import RETRIEVAL
+from tribrid.given import GivenQuery, Reranked
+from tribrid.scoring.models import local_rerankers
+from tribrid.scoring.scorer import InteractionScorer, Scorer
+from tribrid.store.documents import content_sha
+from tribrid.types import Document
+from tribrid.workspace import Workspace
+
+MAX_QUERY_CHARS = 100_000
+MAX_CHUNKS = 100
+CHARS_PER_TOKEN = 4
+"""Of English prose, about: how a limit in tokens is kept, and usage counted, before any tokenizer ran."""
+UNLOGGED = "unlogged-"
+"""How the id of an answer begins that was not logged."""
+DEFAULT_NAMES = frozenset({"", "default", "default/not-specified", "none", "null"})
+NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it."""
+
+    name: str
+    corpus_id: str | None
+    choose: Callable[[Config], Scorer | None]
+
+
+class How(TypedDict, total=False):
+    """How documents are read.
+
+    Attributes:
+        rank_fields: of an object, the fields that make its text; None: its title and its text.
+        max_chunks_per_doc: passages of a document that are scored, those that share most words with the query.
+        max_tokens_per_doc: read of a document's text, a token taken as four characters.
+        truncate: False refuses documents that would not be read whole.
+    """
+
+    rank_fields: Sequence[str] | None
+    max_chunks_per_doc: int | None
+    max_tokens_per_doc: int | None
+    truncate: bool
+
+
+class Reranking:
+    """See the module."""
+
+    workspace: Workspace
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        corpus_id: str | None = None,
+        model: str | None = None,
+        top_n: int | None = None,
+        client_id: str | None = None,
+        **how: Unpack[How],
+    ) -> dict[str, Any]:
+        """Put documents in order.
+
+        Args:
+            documents: strings, or objects with `text`, and perhaps `title`, `id` (or `doc_id`), `metadata`; in the
+                order in which they were found.
+            corpus_id: whose reranker it is, and where it is logged.
+            model: a corpus, a model version, a local cross-encoder or the built-in encoder; None or `default`: the
+                corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
+            top_n: answered at most; None for all.
+            client_id: tells this user's searches from others', as in a search.
+            how: see How.
+
+        Raises:
+            CorpusNotFound, ModelNotFound, TooLarge.
+            InvalidInput: no query, no document, or one that cannot be read.
+            ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
+        """
+        found = self.ranker(model, corpus_id)
+        config = self.workspace.config(found.corpus_id)
+        if len(documents) > config.reranking.rerank_max_documents:
+            raise TooLarge(
+                f"documents: {len(documents)} are more than this server takes in a call: "
+                f"{config.reranking.rerank_max_documents} (reranking.rerank_max_documents).",
+                documents=len(documents),
+                max_documents=config.reranking.rerank_max_documents,
+            )
+        max_tokens = how.get("max_tokens_per_doc")
+        _check(query, documents, top_n, how)
+        fault = None if client_id is None else id_fault(client_id, "client_id")
+        if fault:
+            raise InvalidInput(f"{fault}.")
+        inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
+        whole = self._known(found.corpus_id, inline)
+        cut = [_cut(document, max_tokens) for document in whole]
+        # Clients ask for a thousand and mean all.
+        chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
+        asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id)
+        answer = self._answer(found, asked)
+        partly = max(answer.partly, sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True)))
+        if partly and not how.get("truncate", True):
+            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
+        collected = self._collect(found.corpus_id, whole, config) if found.corpus_id else 0
+        return _view(found, asked, inline, answer, partly) | {"collected": collected}
+
+    def _answer(self, found: Ranker, asked: GivenQuery) -> Reranked:
+        if found.corpus_id is not None:
+            return pipeline.rerank(self.workspace, found.corpus_id, asked, found.choose)
+        scorer = found.choose(self.workspace.config())
+        if scorer is None:
+            raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
+        return pipeline.rerank_apart(self.workspace, asked, scorer)
+
+    def ranker(self, model: str | None = None, corpus_id: str | None = None) -> Ranker:
+        """Who answers a rerank for this model and corpus.
+
+        Raises:
+            CorpusNotFound.
+            ModelNotFound: it is none of what `rerank_models` lists.
+        """
+        ws, name = self.workspace, (model or "").strip()
+        name = "" if name.lower() in DEFAULT_NAMES else name
+        default = ws.config().reranking.rerank_corpus
+        corpora = {row.corpus_id for row in ws.store.corpora.list()}
+        if default is not None and default not in corpora and (corpus_id or name or default) == default:
+            with suppress(CorpusExists):  # another call was first
+                ws.store.corpora.create(default, default)
+            corpora.add(default)
+        if corpus_id is None and (name or default) in corpora:
+            corpus_id, name = name or default, ""
+        if corpus_id is not None:
+            ws.store.corpora.get(corpus_id)
+            return self._of_corpus(corpus_id, "" if name == corpus_id else name)
+        return self._without_corpus(name)
+
+    def _of_corpus(self, corpus_id: str, name: str) -> Ranker:
+        ws = self.workspace
+        if not name:
+            return Ranker(corpus_id, corpus_id, lambda config: ws.scorer(corpus_id, config))
+        if any(version.model_id == name for version in ws.store.models.list(corpus_id)):
+            return Ranker(name, corpus_id, lambda config: ws.learned(name, config))
+        return replace(self._apart(name, corpus_id), corpus_id=corpus_id)
+
+    def _without_corpus(self, name: str) -> Ranker:
+        if not name:
+            config = self.workspace.config()
+            name = _public(config.reranking.reranker_local_model or config.indexing.embedding_model)
+        for candidate in dict.fromkeys((name, name.partition("___")[0])):  # RAGFlow's names may carry a suffix
+            with suppress(ModelNotFound):
+                version = self.workspace.store.models.get(candidate)
+                return self._of_corpus(version.corpus_id, candidate)
+            with suppress(ModelNotFound):
+                return self._apart(candidate, None)
+        return self._apart(name, None)
+
+    def _apart(self, name: str, corpus_id: str | None) -> Ranker:
+        """A model that was not trained here. Only what the operator put there: no name makes anything be fetched.
+
+        Raises:
+            ModelNotFound.
+        """
+        ws = self.workspace
+        config = ws.config(corpus_id)
+        if name == _public(config.indexing.embedding_model):
+            return Ranker(name, None, lambda _: InteractionScorer(name))
+        configured = config.reranking.reranker_local_model
+        if configured is not None and name in (configured, _public(configured)):
+            return Ranker(name, None, lambda config: ws.local(configured, config))
+        found = local_rerankers(ws.models_dir)
+        if name in found:
+            return Ranker(name, None, lambda config: ws.local(found[name], config))
+        known = [row["id"] for row in self.rerank_models()]
+        raise ModelNotFound(
+            f"There is no model {name!r} to rerank with. There are: {', '.join(known[:NAMED])}. `model` may be a "
+            "corpus (its champion answers), a model version, or a cross-encoder in the models folder.",
+            model=name,
+            models=known[:NAMED],
+        )
+
+    def rerank_models(self) -> list[dict[str, Any]]:
+        """Everything that `model` may be, by kind."""
+        ws = self.workspace
+        config = ws.config()
+        rows: list[dict[str, Any]] = []
+        for corpus in ws.store.corpora.list():
+            champion = ws.store.models.alias(corpus.corpus_id, "champion")
+            rows.append(
+                {"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_us": corpus.created_us}
+            )
+            rows += [
+                {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_us": v.created_us}
+                for v in ws.store.models.list(corpus.corpus_id)
+            ]
+        local = [_public(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
+        names = dict.fromkeys([*local, *local_rerankers(ws.models_dir)])
+        rows += [{"id": name, "kind": "local", "created_us": 0} for name in names]
+        return [*rows, {"id": _public(config.indexing.embedding_model), "kind": "encoder", "created_us": 0}]
+
+    def _known(self, corpus_id: str | None, inline: Sequence[Inline]) -> list[Document]:
+        """The documents with an id each: the client's; else that of the corpus's document that says the same; else a
+        hash of what it says. One that came as an id alone gets the corpus's text.
+
+        Raises:
+            InvalidInput: an id came alone, and the corpus has no such document.
+        """
+        store = self.workspace.store
+        alone = [item.doc_id for item in inline if item.text is None and item.doc_id is not None]
+        stored = store.documents.get_many(corpus_id, alone) if alone and corpus_id is not None else {}
+        nameless = {_hash(title, text) for item in inline if item.doc_id is None for title, text in _readings(item)}
+        same = store.documents.by_content(corpus_id, nameless) if corpus_id is not None and nameless else {}
+        found = []
+        for at, item in enumerate(inline):
+            if item.text is None:
+                if item.doc_id not in stored:
+                    raise InvalidInput(f"documents[{at}]: has no text, and the corpus no document {item.doc_id!r}.")
+                found.append(stored[item.doc_id])
+                continue
+            digests = [_hash(title, text) for title, text in _readings(item)]
+            doc_id = item.doc_id or next((same[d] for d in digests if d in same), f"text-{digests[0][:32]}")
+            found.append(Document(doc_id, item.text, item.title, item.uri, item.metadata))
+        return found
+
+    def _collect(self, corpus_id: str, documents: Sequence[Document], config: Config) -> int:
+        """Keep those that the corpus does not know, never touching one that it does; how many were new."""
+        store, settings = self.workspace.store, config.reranking
+        if not settings.collect_documents:
+            return 0
+        known = store.documents.exists(corpus_id, {document.doc_id for document in documents})
+        longest = config.indexing.max_document_chars
+        new = {d.doc_id: d for d in documents if d.doc_id not in known and d.text.strip() and len(d.text) <= longest}
+        room = settings.collect_documents_max - store.documents.count(corpus_id) if new else 0
+        if room <= 0:
+            return 0
+        return store.documents.upsert(corpus_id, list(new.values())[:room]).inserted
+
+
+def _public(name: str) -> str:
+    """A model's name without the folders of this machine."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def _check(query: str, documents: Sequence[Any], top_n: int | None, how: How) -> None:
+    chunks, tokens = how.get("max_chunks_per_doc"), how.get("max_tokens_per_doc")
+    if not query.strip() or len(query) > MAX_QUERY_CHARS:
+        raise InvalidInput(f"query: 1 to {MAX_QUERY_CHARS} characters, not only spaces.", length=len(query))
+    if not documents:
+        raise InvalidInput("documents: the list must not be empty.")
+    if top_n is not None and top_n < 0:
+        raise InvalidInput("top_n: 1 or more; 0 or nothing for all documents.", top_n=top_n)
+    if chunks is not None and chunks < 1:
+        raise InvalidInput("max_chunks_per_doc: 1 or more.", max_chunks_per_doc=chunks)
+    if tokens is not None and tokens < 1:
+        raise InvalidInput("max_tokens_per_doc: 1 or more.", max_tokens_per_doc=tokens)
+
+
+def _cut(document: Document, max_tokens: int | None) -> Document:
+    if max_tokens is None or len(document.text) <= max_tokens * CHARS_PER_TOKEN:
+        return document
+    return replace(document, text=document.text[: max_tokens * CHARS_PER_TOKEN])
+
+
+def _readings(item: Inline) -> list[tuple[str, str]]:
+    """What (title, text) the document may be known by: as it came, or with its first line as the title."""
+    text = item.text or ""
+    title, line, rest = text.partition("\n")
+    return [(item.title, text), *([(title, rest)] if line and not item.title else [])]
+
+
+def _hash(title: str, text: str) -> str:
+    return content_sha(Document("", text, title))
+
+
+def _view(found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int) -> dict[str, Any]:
+    """The answer, of which every dialect takes its part. `score` is 0..1, `raw_score` what the order is by."""
+    characters = sum(len(d.title) + len(d.text) + len(asked.text) for d in asked.documents)
+    pairs = list(zip(answer.placed, answer.probabilities, strict=True))[: asked.top_n]
+    return {
+        "query_id": answer.query_id or f"{UNLOGGED}{uuid4().hex}",
+        "logged": answer.query_id is not None,
+        "corpus_id": found.corpus_id,
+        "model": found.name,
+        "model_id": answer.model_id,
+        "reranked": answer.model_id != RETRIEVAL,
+        "fallback_reason": answer.fallback_reason,
+        "took_ms": answer.took_ms,
+        "tokens": max(1, characters // CHARS_PER_TOKEN),
+        "warnings": _warnings(found, answer, partly),
+        "results": [
+            {
+                "index": at,
+                "score": probability,
+                "raw_score": raw,
+                "doc_id": asked.documents[at].doc_id if found.corpus_id else inline[at].doc_id,
+                "document": _returned(inline[at], asked.documents[at]),
+            }
+            for (at, raw), probability in pairs
+        ],
+    }
+
+
+def _returned(item: Inline, document: Document) -> dict[str, Any]:
+    """The document as Cohere gives it back: with its text, and what else came in the object."""
+    return {"text": document.text, **(dict(item.given) if isinstance(item.given, Mapping) else {"text": item.given})}
+
+
+def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
+    told = []
+    if answer.fallback_reason is not None:
+        told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
+    elif answer.model_id == RETRIEVAL:
+        told.append(f"No model serves {found.corpus_id!r} yet: in the order of the first stage's fused score.")
+    if partly:
+        told.append(f"{partly} documents were not read whole.")
+    return told

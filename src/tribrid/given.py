@@ -1,0 +1,269 @@
+"""The steps of `rerank`: documents that come with a request become the candidates that a search would have made of
+them, and are put in order.
+
+A document is cut to passages as for the index, and stands where its best passage stands. What the corpus's index holds
+with the same text is read from there; any other passage is embedded, or remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tribrid.config import Config, RetrievalConfig
+from tribrid.corpus.lexical import expand_identifiers
+from tribrid.corpus.passages import split
+from tribrid.corpus.terms import spelled, terms
+from tribrid.retrieval.index import Snapshot
+from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.outside import GivenPassage, rank_given
+from tribrid.retrieval.weights import TermWeights
+from tribrid.scoring.calibration import Proportion
+from tribrid.scoring.learned import Reading
+from tribrid.scoring.scorer import Scorer, above
+from tribrid.scoring.tokens import QueryTokens
+from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
+from tribrid.workspace import Workspace
+
+Placed = tuple[int, float]
+"""A document's position in the request, and its raw score."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenQuery:
+    """What is asked of a rerank.
+
+    Attributes:
+        documents: in the order of the first stage, each with its doc_id.
+        chunks: passages read of a document that the index does not hold.
+        top_n: documents that are answered, and so shown.
+        client_id: whose search it is; None where nobody said.
+    """
+
+    text: str
+    documents: Sequence[Document]
+    chunks: int
+    top_n: int
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """What a rerank answers. `placed`: every document, best first; `probabilities`: of each of them, 0..1.
+
+    `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole.
+    """
+
+    query_id: str | None
+    placed: list[Placed]
+    probabilities: list[float]
+    model_id: str
+    fallback_reason: str | None
+    partly: int
+    took_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class GivenList:
+    """The documents of a request as a reranker reads them, each text once.
+
+    Attributes:
+        reading: candidates in fused order.
+        positions: of each candidate, where it stands in the request; more than once for a document given twice.
+        partly: documents of which not everything was read.
+    """
+
+    reading: Reading
+    positions: list[list[int]]
+    partly: int
+
+    def placed(self, order: Sequence[ScoredDoc]) -> list[Placed]:
+        """Every document of the request, best first; of equals the one that was given first.
+
+        Args:
+            order: candidates by their number, as text.
+        """
+        found = [(at, doc.score) for doc in order for at in self.positions[int(doc.doc_id)]]
+        return sorted(found, key=lambda placed: (-placed[1], placed[0]))
+
+    def first_stage(self) -> list[ScoredDoc]:
+        """The candidates by number, in fused order."""
+        return [ScoredDoc(str(number), c.score) for number, c in enumerate(self.reading.candidates)]
+
+    def reranked(self, scorer: Scorer, depth: int) -> list[ScoredDoc]:
+        """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search.
+
+        Raises:
+            ScorerFailed: the scorer failed.
+        """
+        head = self.reading
+        if len(head.candidates) > depth:
+            head = replace(head, candidates=head.candidates[:depth], passages=head.passages[:depth])
+        scores = scorer.score(head)
+        best = [ScoredDoc(str(i), float(scores[i])) for i in np.argsort(-scores, kind="stable")]
+        return above(best, self.first_stage()[depth:])
+
+
+def read_given(
+    ws: Workspace, corpus_id: str | None, query: str, documents: Sequence[Document], config: Config, chunks: int
+) -> GivenList:
+    """The documents of a request with everything a model trained here reads.
+
+    Args:
+        corpus_id: whose index says what words are worth; None, or one without an index: the documents themselves do.
+        chunks: passages read of a document that the index does not hold.
+
+    Raises:
+        ScorerFailed, ModelUnavailable, MissingExtra: the encoder failed, or cannot be had.
+        StaleIndex: the index was made with another encoder, or cannot be read.
+    """
+    distinct, positions = _distinct(documents)
+
+    def read(snapshot: Snapshot | None) -> GivenList:
+        return _read(ws, snapshot, query, distinct, positions, config, chunks)
+
+    if corpus_id is None or ws.index(corpus_id).fingerprint is None:
+        return read(None)
+    ws.retriever(corpus_id, config)  # refuses vectors of another encoder
+    return ws.index(corpus_id).read(read, GivenList(Reading(query, _no_tokens(), [], []), [], 0))
+
+
+def _read(
+    ws: Workspace,
+    snapshot: Snapshot | None,
+    query: str,
+    distinct: Sequence[Document],
+    positions: list[list[int]],
+    config: Config,
+    chunks: int,
+) -> GivenList:
+    embedder = ws.embedder(config)
+    known = _in_index(snapshot, distinct)
+    cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
+    weights = snapshot.weights if snapshot else _weights(cut)
+    asked = spelled(expand_identifiers(query))
+    chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
+    flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
+    embedded = ws.embedded(config).embed([passage for _, passage in flat], config.reranking.rerank_cache_passages)
+    given = [GivenPassage(i, passage, vector) for (i, passage), (vector, _) in zip(flat, embedded, strict=True)]
+    tokens = [found for _, found in embedded]
+    if snapshot is not None and known:
+        held = [(i, passage) for i, passages in known.items() for passage in passages]
+        keys = [passage.key for _, passage in held]
+        vectors, blobs = snapshot.vectors(keys), snapshot.tokens(keys)
+        given += [GivenPassage(i, passage, vectors[passage.key], passage.key) for i, passage in held]
+        tokens += [embedder.codec.unpack(blobs[key]) for key in keys]
+    depth = config.reranking.tribrid_reranker_topn
+    ranked = rank_given(snapshot, query, embedder.embed_query(query), given, weights, config.retrieval, depth)
+    numbers = [given[at].document for at, _ in ranked]
+    reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], [tokens[at] for at, _ in ranked])
+    return GivenList(reading, [positions[number] for number in numbers], _partly(distinct, cut, chosen, positions))
+
+
+def score_apart(
+    scorer: Scorer, query: str, documents: Sequence[Document], config: Config, chunks: int
+) -> tuple[list[Placed], int]:
+    """Documents by a scorer that reads texts alone, as a cross-encoder does: best first, and how many of them were
+    not read whole. A document's score is its best passage's.
+
+    Raises:
+        ScorerFailed: the scorer failed.
+    """
+    distinct, positions = _distinct(documents)
+    cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
+    weights, asked = _weights(cut), spelled(expand_identifiers(query))
+    chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
+    flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
+    scores = scorer.score(Reading(query, _no_tokens(), [candidate for _, candidate in flat], []))
+    best: dict[int, float] = {}
+    for (i, _), score in zip(flat, scores.tolist(), strict=True):
+        best[i] = max(score, best.get(i, score))
+    placed = [(at, score) for i, score in best.items() for at in positions[i]]
+    return sorted(placed, key=lambda p: (-p[1], p[0])), _partly(distinct, cut, chosen, positions)
+
+
+def _distinct(documents: Sequence[Document]) -> tuple[list[Document], list[list[int]]]:
+    """Each document once, and where it stands in the request."""
+    at: dict[tuple[str, str, str], list[int]] = {}
+    for position, document in enumerate(documents):
+        at.setdefault((document.doc_id, document.title, document.text), []).append(position)
+    return [documents[positions[0]] for positions in at.values()], list(at.values())
+
+
+def _in_index(snapshot: Snapshot | None, distinct: Sequence[Document]) -> dict[int, list[Passage]]:
+    """The index's own passages of the documents that it holds with this text, by the document's number."""
+    if snapshot is None:
+        return {}
+    held = snapshot.passages_of([document.doc_id for document in distinct])
+    found = {i: _same(document, held.get(document.doc_id, [])) for i, document in enumerate(distinct)}
+    return {i: passages for i, passages in found.items() if passages}
+
+
+def _same(document: Document, passages: Sequence[Passage]) -> list[Passage]:
+    """All passages of the index if the text is the whole document's; the one that it is; none if it is another text."""
+    if not passages or document.title not in ("", passages[0].title):
+        return []
+    text = document.text
+    if all(p.text == text[p.start : p.end] for p in passages) and not text[passages[-1].end :].strip():
+        return list(passages)
+    return [p for p in passages if p.text == text][:1]
+
+
+def _passages(document: Document, config: Config) -> list[Passage]:
+    read = replace(document, text=document.text[: config.reranking.rerank_document_chars])
+    indexing = config.indexing
+    return split(read, passage_chars=indexing.passage_chars, overlap_chars=indexing.passage_overlap_chars)
+
+
+def _weights(cut: Mapping[int, Sequence[Passage]]) -> TermWeights:
+    return TermWeights.of_texts([terms(lexical_text(p)) for passages in cut.values() for p in passages])
+
+
+def _most_like(
+    asked: Sequence[tuple[str, str]], passages: Sequence[Passage], weights: TermWeights, most: int
+) -> list[Passage]:
+    """At most so many passages, in their order: those with the highest BM25, of equals the first."""
+    if len(passages) <= most:
+        return list(passages)
+    scores = np.array([weights.score(asked, terms(lexical_text(passage))) for passage in passages])
+    return [passages[i] for i in sorted(np.argsort(-scores, kind="stable")[:most])]
+
+
+def _partly(
+    distinct: Sequence[Document],
+    cut: Mapping[int, Sequence[Passage]],
+    chosen: Mapping[int, Sequence[Passage]],
+    positions: Sequence[Sequence[int]],
+) -> int:
+    """Documents of the request of which something was left out: passages, or the end of the text."""
+    return sum(
+        len(positions[i])
+        for i, passages in cut.items()
+        if len(chosen[i]) < len(passages) or distinct[i].text[passages[-1].end :].strip()
+    )
+
+
+def _no_tokens() -> QueryTokens:
+    nothing = np.zeros((0, 0), np.float32)
+    return QueryTokens(np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())
+
+
+def shown_of(asked: GivenQuery, given: GivenList, placed: Sequence[Placed]) -> tuple[ShownDoc, ...]:
+    """What the log keeps of the answered list. A doc_id that was given more than once is kept where it stands highest.
+
+    The leg `given` holds the place in the request, as a rank from 1; the first stage's own scores are not known here.
+    """
+    pairs = zip(given.positions, given.reading.candidates, strict=True)
+    behind = {at: candidate for positions, candidate in pairs for at in positions}
+    shown: dict[str, ShownDoc] = {}
+    for rank, (at, score) in enumerate(placed[: asked.top_n], FIRST_RANK):
+        passage, legs = behind[at].passage, {**behind[at].legs, "given": LegScore(at + FIRST_RANK, 0.0)}
+        shown.setdefault(passage.doc_id, ShownDoc(passage.doc_id, rank, score, passage.start, passage.end, legs))
+    return tuple(shown.values())
+
+
+def first_stage_calibration(config: RetrievalConfig) -> Proportion:
+    """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
+    return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))

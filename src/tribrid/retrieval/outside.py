@@ -1,0 +1,99 @@
+"""First-stage scores of passages that came with a request, on the scale of the corpus's index.
+
+A passage that the index holds gets what a search would give it. Any other is scored as if it were in it: its cosine,
+and BM25 with the index's term weights and mean length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tribrid.config import RetrievalConfig
+from tribrid.corpus.lexical import expand_identifiers
+from tribrid.corpus.terms import spelled, terms
+from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
+from tribrid.retrieval.index import Snapshot
+from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.rows import Vector
+from tribrid.retrieval.weights import TermWeights
+from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
+
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPassage:
+    """A passage of a document that came with a request.
+
+    Attributes:
+        document: number of the document among those of the request.
+        passage: with the document's own doc_id.
+        vector: float32 (dim,), L2-normalised.
+        key: of the same passage in the index; None where the index does not hold it.
+    """
+
+    document: int
+    passage: Passage
+    vector: Vector
+    key: Key | None = None
+
+
+def rank_given(
+    snapshot: Snapshot | None,
+    query: str,
+    vector: Vector,
+    given: Sequence[GivenPassage],
+    weights: TermWeights,
+    config: RetrievalConfig,
+    depth: int,
+) -> list[tuple[int, Candidate]]:
+    """Every document of `given` once, by its best passage, best first: the position of that passage in `given`, and
+    the candidate that a search of the corpus would have made of it.
+
+    Args:
+        depth: of the search, documents; a passage that would not have been in a leg is not in it here.
+    """
+    k = max(config.leg_depth, depth)
+    legs = snapshot.legs(expand_identifiers(query), vector, k) if snapshot else Legs({SPARSE: [], DENSE: []}, {}, {})
+    # Of equals the one that was given first comes first: names count down, and order is by name descending.
+    last = len(given)
+    keys = [(f"\0{last - item.document:09}", position) for position, item in enumerate(given)]
+    cosines = {key: float(item.vector @ vector) for key, item in zip(keys, given, strict=True)}
+    bm25 = _bm25(legs, spelled(expand_identifiers(query)), given, keys, weights)
+    merged = {
+        SPARSE: _merged(legs.hits[SPARSE], {key: score for key, score in bm25.items() if score > 0}, given, k),
+        DENSE: _merged(legs.hits[DENSE], cosines, given, k),
+    }
+    fused = {hit.key: hit for hit in fuse(merged, {**legs.cosines, **cosines}, config)}
+    outside = config.dense_weight if config.fusion == "weighted" else 0.0
+    own = best_first(fused.get(key) or Hit(key, outside * cosines[key]) for key in keys)
+    return [
+        (document.key[1], Candidate(given[document.key[1]].passage, rank, document.score, document.legs))
+        for rank, document in enumerate(collapse(own, merged, len(given)), FIRST_RANK)
+    ]
+
+
+def _bm25(
+    legs: Legs,
+    query: Sequence[tuple[str, str]],
+    given: Sequence[GivenPassage],
+    keys: Sequence[Key],
+    weights: TermWeights,
+) -> Mapping[Key, float]:
+    found = {hit.key: hit.score for hit in legs.hits[SPARSE]}
+    return {
+        key: found.get(item.key, 0.0)
+        if item.key is not None
+        else weights.score(query, terms(lexical_text(item.passage)))
+        for key, item in zip(keys, given, strict=True)
+    }
+
+
+def _merged(hits: Sequence[Hit], own: Mapping[Key, float], given: Sequence[GivenPassage], k: int) -> list[Hit]:
+    """A leg with the given passages in it that would be among its k best, each once."""
+    same = {item.key for item in given if item.key is not None}
+    least = hits[-1].score - _TINY if len(hits) >= k else -math.inf
+    others = [hit for hit in hits if hit.key not in same]
+    return best_first([*others, *(Hit(key, score) for key, score in own.items() if score >= least)])

@@ -192,10 +192,7 @@ class ShownDoc:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A search's part in an experiment: the team of each document shown, in rank order.
-
-    `excluded` says why the search does not count; then nothing was interleaved, and there are no teams.
-    """
+    """A search's part in an experiment: the team of each document shown, in rank order; or why it does not count."""
 
     experiment_id: str
     teams: tuple[Team, ...] = ()
@@ -206,9 +203,8 @@ class Trial:
 class Impression:
     """A served list. `fallback_reason` is set when the reranker should have run and did not.
 
-    `client_id` tells the searches of one user, or one browser, from others'; None where nobody said. `trial` is known
-    while the list is served; afterwards it is kept with its experiment. `given`: for a rerank, the doc_ids of all
-    documents that came with it, in the order they were given.
+    `client_id` tells one user's searches from others'; None where nobody said. `trial` is known while the list is
+    served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order.
     """
 
     query_id: str
@@ -378,10 +374,9 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One measurement on an eval dataset: what was compared, what came of it, and after's means by report key.
+    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key.
 
-    `dataset` and `candidates` are the hashes of what it was measured on. `model_id` None: no trained model was
-    measured. `champion_id` is what served then, None for no trained model.
+    `model_id` None: no trained model was measured; `champion_id` None: none served then.
     """
 
     evaluation_id: str

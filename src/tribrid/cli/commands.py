@@ -14,7 +14,7 @@ import typer
 from tribrid.cli.command import Session, command
 from tribrid.cli.evalset import evalset
 from tribrid.cli.experimenting import experiment
-from tribrid.cli.keeping import erase, models
+from tribrid.cli.keeping import erase, keys, logs, models
 from tribrid.cli.report_commands import Html, JUnit, evaluations
 
 SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
@@ -332,43 +332,6 @@ def config(
     from tribrid.cli import operating
 
     operating.config(session, settings or [], unset or [])
-
-
-def keys(
-    session: Session,
-    action: Annotated[
-        Literal["create", "list", "revoke"], typer.Argument(metavar="ACTION", help="create, list or revoke.")
-    ] = "list",
-    key_id: Annotated[str | None, typer.Argument(metavar="KEY_ID", help="The key to revoke.")] = None,
-    *,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help="search, feedback, train, metrics or admin; can be given again. Of a new key."),
-    ] = None,
-    name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
-) -> None:
-    """Make, list or revoke API keys. A key is shown once, when it is made.
-
-    From the first key on the server answers nobody without one, on loopback too, and may listen beyond it.
-    """
-    from tribrid.cli import securing
-
-    securing.keys(session, action, key_id, scopes=scope or [], name=name)
-
-
-def logs(
-    session: Session,
-    action: Annotated[Literal["prune"], typer.Argument(metavar="ACTION", help="prune.")],
-    corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help="Default: all.")] = None,
-    *,
-    days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Default: the setting logs.retention_days.")
-    ] = None,
-) -> None:
-    """Delete old searches with their feedback. A running worker does it once a day where logs.retention_days is set."""
-    from tribrid.cli import securing
-
-    securing.prune(session, corpus, days=days)
 
 
 def doctor(session: Session) -> None:

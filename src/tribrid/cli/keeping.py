@@ -1,8 +1,8 @@
-"""The commands of registry.py as they can be typed. Light, as commands.py."""
+"""The commands of registry.py and securing.py as they can be typed. Light, as commands.py."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,3 +46,40 @@ def erase(
 
     wanted = {"query_id": query_id, "query": query, "client_id": client_id, "doc_id": doc_id}
     registry.erase(session, corpus, wanted, history=history)
+
+
+def keys(
+    session: Session,
+    action: Annotated[
+        Literal["create", "list", "revoke"], typer.Argument(metavar="ACTION", help="create, list or revoke.")
+    ] = "list",
+    key_id: Annotated[str | None, typer.Argument(metavar="KEY_ID", help="The key to revoke.")] = None,
+    *,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="search, feedback, train, metrics or admin; can be given again. Of a new key."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
+) -> None:
+    """Make, list or revoke API keys. A key is shown once, when it is made.
+
+    From the first key on the server answers nobody without one, on loopback too, and may listen beyond it.
+    """
+    from tribrid.cli import securing
+
+    securing.keys(session, action, key_id, scopes=scope or [], name=name)
+
+
+def logs(
+    session: Session,
+    action: Annotated[Literal["prune"], typer.Argument(metavar="ACTION", help="prune.")],
+    corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help="Default: all.")] = None,
+    *,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Default: the setting logs.retention_days.")
+    ] = None,
+) -> None:
+    """Delete old searches with their feedback. A running worker does it once a day where logs.retention_days is set."""
+    from tribrid.cli import securing
+
+    securing.prune(session, corpus, days=days)

@@ -9,7 +9,6 @@ no number. What it can show it shows: arms that failed, fallbacks, leakage, all 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -37,6 +36,7 @@ from tribrid.evaluation.measures import (
 )
 from tribrid.evaluation.moves import relevant_moves
 from tribrid.evaluation.notes import ORACLE, RETRIEVAL, Findings, notes
+from tribrid.evaluation.plain import plain
 from tribrid.evaluation.slices import SliceFacts, slice_rows, slices
 from tribrid.types import FIRST_RANK, LEGS, EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
@@ -169,7 +169,7 @@ def build_report(inputs: EvaluationInputs) -> Report:
         },
     }
     _judge(summary, inputs, measured, primary)
-    return Report(_plain(summary, "report"), _plain(_rows(inputs, measured, primary), "queries"))
+    return Report(plain(summary, "report"), plain(_rows(inputs, measured, primary), "queries"))
 
 
 def _judge(summary: dict[str, Any], inputs: EvaluationInputs, measured: _Measured, primary: str) -> None:
@@ -391,22 +391,3 @@ def _top(run: Run, query: JudgedQuery) -> list[dict[str, Any]]:
         {"rank": rank, "doc_id": doc.doc_id, "score": doc.score, "grade": query.judgments.get(doc.doc_id)}
         for rank, doc in enumerate(docs, start=FIRST_RANK)
     ]
-
-
-def _plain(value: Any, where: str) -> Any:
-    """The value as JSON has it: plain dicts, lists, ints and finite floats.
-
-    Raises:
-        EvaluationFailed: a number is not finite, or a value is of a kind JSON does not have; names the place.
-    """
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, where) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise EvaluationFailed(f"{where} is not a finite number.", field=where)
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    raise EvaluationFailed(f"{where} is a {type(value).__name__}, which JSON does not have.", field=where)

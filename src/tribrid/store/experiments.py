@@ -14,14 +14,14 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.store import tables
+from tribrid.store import tables, tables_experiments
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, now_us
 from tribrid.types import Feedback, Impression, Signal, Team, Verdict
 
 Ending = Literal["decided", "ended"]
-_EXPERIMENT = tables.experiments.c
-_TRIAL = tables.trials.c
+_EXPERIMENT = tables_experiments.experiments.c
+_TRIAL = tables_experiments.trials.c
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
 _MODEL = tables.models.c
@@ -105,7 +105,7 @@ class Experiments:
 
     def latest(self, corpus_id: str) -> Experiment | None:
         """The experiment that runs, or the last one that did."""
-        newest = sa.select(tables.experiments).where(_EXPERIMENT.corpus_id == corpus_id)
+        newest = sa.select(tables_experiments.experiments).where(_EXPERIMENT.corpus_id == corpus_id)
         with self._database.read() as connection:
             row = connection.execute(newest.order_by(_EXPERIMENT.experiment_number.desc()).limit(1)).first()
         return None if row is None else _experiment(row)
@@ -137,9 +137,10 @@ class Experiments:
             require_corpus(connection, corpus_id, alone=True)
             found = connection.execute(running).scalar_one_or_none()
             if found is None:
-                connection.execute(sa.insert(tables.experiments).values(new))
+                connection.execute(sa.insert(tables_experiments.experiments).values(new))
                 found = new["experiment_id"]
-            row = connection.execute(sa.select(tables.experiments).where(_EXPERIMENT.experiment_id == found)).one()
+            found_row = sa.select(tables_experiments.experiments).where(_EXPERIMENT.experiment_id == found)
+            row = connection.execute(found_row).one()
         return _experiment(row)
 
     def decided(self, corpus_id: str, models: set[str | None]) -> bool:
@@ -168,7 +169,7 @@ class Experiments:
             return
         left_out = trial.excluded is not None
         numbered = (
-            sa.update(tables.experiments)
+            sa.update(tables_experiments.experiments)
             .where(_EXPERIMENT.experiment_id == trial.experiment_id, _EXPERIMENT.state == "running")
             .values(joined=_EXPERIMENT.joined + 1, excluded=_EXPERIMENT.excluded + int(left_out))
             .returning(_EXPERIMENT.experiment_number, _EXPERIMENT.joined, _EXPERIMENT.terms)
@@ -187,7 +188,7 @@ class Experiments:
                     "teams": "".join(_LETTERS[team] for team in trial.teams),
                     "excluded": trial.excluded,
                 }
-                connection.execute(sa.insert(tables.trials).values(new))
+                connection.execute(sa.insert(tables_experiments.trials).values(new))
 
     def due(self, experiment: Experiment, at_us: int, limit: int = 500) -> list[Outcome]:
         """The next searches whose time for feedback is over, in sequence, up to the first whose time is not."""
@@ -200,7 +201,7 @@ class Experiments:
                 _IMPRESSION.query_id,
                 _IMPRESSION.shown,
             )
-            .select_from(tables.trials.join(tables.experiments).join(tables.impressions))
+            .select_from(tables_experiments.trials.join(tables_experiments.experiments).join(tables.impressions))
             .where(_EXPERIMENT.experiment_id == experiment.experiment_id, _TRIAL.position > experiment.settled)
             .order_by(_TRIAL.position)
             .limit(limit)
@@ -226,26 +227,26 @@ class Experiments:
     def settle(self, experiment: Experiment, position: int, tally: Tally) -> bool:
         """Count the searches up to this number; False if somebody else was faster, and nothing is changed."""
         same = (_EXPERIMENT.experiment_id == experiment.experiment_id, _EXPERIMENT.settled == experiment.settled)
-        count = sa.update(tables.experiments).where(*same, _EXPERIMENT.state == "running")
+        count = sa.update(tables_experiments.experiments).where(*same, _EXPERIMENT.state == "running")
         return self._changed(count.values(settled=position, tally=asdict(tally)))
 
     def finish(self, experiment_id: str, ending: Ending, verdict: Verdict | None, reason: str) -> bool:
         """End a running experiment; False if it had ended."""
-        end = sa.update(tables.experiments).where(
+        end = sa.update(tables_experiments.experiments).where(
             _EXPERIMENT.experiment_id == experiment_id, _EXPERIMENT.state == "running"
         )
         return self._changed(end.values(state=ending, verdict=verdict, reason=reason, finished_us=now_us()))
 
     def mark_promoted(self, experiment_id: str) -> None:
         """Note that its challenger was promoted for winning it."""
-        won = sa.update(tables.experiments).where(_EXPERIMENT.experiment_id == experiment_id)
+        won = sa.update(tables_experiments.experiments).where(_EXPERIMENT.experiment_id == experiment_id)
         self._changed(won.values(promoted=True))
 
     def pending(self, experiment: Experiment) -> int:
         """Searches that take part and are not counted yet."""
         waiting = (
             sa.select(sa.func.count())
-            .select_from(tables.trials.join(tables.experiments))
+            .select_from(tables_experiments.trials.join(tables_experiments.experiments))
             .where(
                 _EXPERIMENT.experiment_id == experiment.experiment_id,
                 _TRIAL.position > experiment.settled,
@@ -259,7 +260,7 @@ class Experiments:
         """Why the last search that does not count does not."""
         why = (
             sa.select(_TRIAL.excluded)
-            .join_from(tables.trials, tables.experiments)
+            .join_from(tables_experiments.trials, tables_experiments.experiments)
             .where(_EXPERIMENT.experiment_id == experiment.experiment_id, _TRIAL.excluded.is_not(None))
             .order_by(_TRIAL.position.desc())
             .limit(1)
@@ -271,7 +272,7 @@ class Experiments:
         """The documents that a search showed, in order, each with its team; none where nothing was interleaved."""
         shown = (
             sa.select(_IMPRESSION.shown, _TRIAL.teams)
-            .join_from(tables.trials, tables.impressions)
+            .join_from(tables_experiments.trials, tables.impressions)
             .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.query_id == query_id)
         )
         with self._database.read() as connection:

@@ -29,7 +29,8 @@ JSON = sa.JSON(none_as_null=True)
 MICROSECONDS = sa.BigInteger
 
 
-def _corpus_id(primary_key: bool = False, nullable: bool = False) -> sa.Column[str]:
+def corpus_id(primary_key: bool = False, nullable: bool = False) -> sa.Column[str]:
+    """The corpus that a row belongs to and goes with."""
     key = sa.ForeignKey("corpora.corpus_id", ondelete="CASCADE")
     return sa.Column("corpus_id", ID, key, primary_key=primary_key, nullable=nullable)
 
@@ -46,7 +47,7 @@ corpora = sa.Table(
 documents = sa.Table(
     "documents",
     metadata,
-    _corpus_id(primary_key=True),
+    corpus_id(primary_key=True),
     sa.Column("doc_id", ID, primary_key=True),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
@@ -61,7 +62,7 @@ documents = sa.Table(
 judged_queries = sa.Table(
     "judged_queries",
     metadata,
-    _corpus_id(primary_key=True),
+    corpus_id(primary_key=True),
     sa.Column("query_id", ID, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("judgments", JSON, nullable=False),
@@ -71,7 +72,7 @@ judged_queries = sa.Table(
 eval_datasets = sa.Table(
     "eval_datasets",
     metadata,
-    _corpus_id(primary_key=True),
+    corpus_id(primary_key=True),
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("is_current", sa.Boolean, nullable=False),
@@ -95,7 +96,7 @@ eval_bundles = sa.Table(
     "eval_bundles",
     metadata,
     sa.Column("bundle_number", NUMBER, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("bundle_sha256", sa.String(64), nullable=False),
     sa.Column("candidates_sha256", sa.String(64), nullable=False),
@@ -112,7 +113,7 @@ impressions = sa.Table(
     metadata,
     # A number of our own: the same log may be imported into two corpora, and feedback rows stay small.
     sa.Column("impression_number", NUMBER, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("query_id", ID, nullable=False, index=True),
     sa.Column("query", sa.Text, nullable=False),
     sa.Column("shown", JSON, nullable=False),
@@ -149,7 +150,7 @@ triplet_sets = sa.Table(
     metadata,
     sa.Column("set_number", NUMBER, primary_key=True),
     sa.Column("triplet_set_id", ID, nullable=False, unique=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("params", JSON, nullable=False),
     sa.Column("counts", JSON, nullable=False),
@@ -190,7 +191,7 @@ reviews = sa.Table(
     "reviews",
     metadata,
     sa.Column("triplet_id", ID, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("query", sa.Text, nullable=False),
     sa.Column("positive_doc_id", ID, nullable=False),
     sa.Column("negative_doc_id", ID, nullable=False),
@@ -206,7 +207,7 @@ jobs = sa.Table(
     sa.Column("job_number", NUMBER, primary_key=True),
     sa.Column("job_id", ID, nullable=False, unique=True),
     sa.Column("kind", sa.String(16), nullable=False),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("params", JSON, nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
@@ -242,7 +243,7 @@ models = sa.Table(
     "models",
     metadata,
     sa.Column("model_id", ID, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("run_id", ID, nullable=False),
     sa.Column("artifact", sa.String(64), nullable=False),
     sa.Column("manifest", JSON, nullable=False),
@@ -253,7 +254,7 @@ models = sa.Table(
 aliases = sa.Table(
     "aliases",
     metadata,
-    _corpus_id(primary_key=True),
+    corpus_id(primary_key=True),
     sa.Column("alias", sa.String(16), primary_key=True),
     # NULL is an answer: "no trained model", which a rollback can go back to.
     sa.Column("model_id", ID, sa.ForeignKey("models.model_id", ondelete="CASCADE")),
@@ -263,7 +264,7 @@ promotions = sa.Table(
     "promotions",
     metadata,
     sa.Column("promotion_number", NUMBER, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("model_id", ID),
     sa.Column("previous_model_id", ID),
     sa.Column("reason", sa.Text, nullable=False),
@@ -279,7 +280,7 @@ erasures = sa.Table(
     "erasures",
     metadata,
     sa.Column("erasure_number", NUMBER, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("kind", sa.String(16), nullable=False),
     # Counts and the ids of what used it, never what was erased.
     sa.Column("report", JSON, nullable=False),
@@ -292,7 +293,7 @@ evaluations = sa.Table(
     metadata,
     sa.Column("evaluation_number", NUMBER, primary_key=True),
     sa.Column("evaluation_id", ID, nullable=False, unique=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("report", JSON, nullable=False),
     sa.Index(None, "corpus_id", "evaluation_number"),
@@ -319,7 +320,7 @@ settings = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("value", JSON, nullable=False),
     # The scope again, as a reference, so that a corpus takes its settings along; NULL for the global scope ''.
-    _corpus_id(nullable=True),
+    corpus_id(nullable=True),
     sa.CheckConstraint("scope = coalesce(corpus_id, '')", name="scope"),
 )
 
@@ -327,7 +328,7 @@ candidates = sa.Table(
     "candidates",
     metadata,
     sa.Column("key", ID, primary_key=True),
-    _corpus_id(),
+    corpus_id(),
     sa.Column("payload", JSON, nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Index(None, "corpus_id"),
@@ -359,57 +360,4 @@ api_keys = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("revoked_us", MICROSECONDS),
-)
-
-experiments = sa.Table(
-    "experiments",
-    metadata,
-    sa.Column("experiment_number", NUMBER, primary_key=True),
-    sa.Column("experiment_id", ID, nullable=False, unique=True),
-    _corpus_id(),
-    # NULL: the retrieval order.
-    sa.Column("champion_id", ID),
-    sa.Column("challenger_id", ID, nullable=False),
-    sa.Column("terms", JSON, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("created_us", MICROSECONDS, nullable=False),
-    sa.Column("finished_us", MICROSECONDS),
-    # How many searches joined: the number of the next one, so that the sequence has no gaps and the order of commits.
-    sa.Column("joined", sa.BigInteger, nullable=False),
-    sa.Column("excluded", sa.BigInteger, nullable=False),
-    sa.Column("settled", sa.BigInteger, nullable=False),
-    sa.Column("tally", JSON, nullable=False),
-    sa.Column("verdict", sa.String(32)),
-    sa.Column("reason", sa.Text),
-    sa.Column("promoted", sa.Boolean, nullable=False),
-    sa.Index(None, "corpus_id", "experiment_number"),
-)
-_EXPERIMENT_RUNS = "state = 'running'"
-sa.Index(
-    "ux_experiments_one_running",
-    experiments.c.corpus_id,
-    unique=True,
-    sqlite_where=sa.text(_EXPERIMENT_RUNS),
-    postgresql_where=sa.text(_EXPERIMENT_RUNS),
-)
-
-trials = sa.Table(
-    "trials",
-    metadata,
-    sa.Column(
-        "experiment_number",
-        sa.ForeignKey("experiments.experiment_number", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column(
-        "impression_number",
-        sa.ForeignKey("impressions.impression_number", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
-    sa.Column("due_us", MICROSECONDS, nullable=False),
-    sa.Column("teams", sa.Text, nullable=False),
-    sa.Column("excluded", sa.Text),
 )

@@ -18,7 +18,7 @@ from serving import Serve
 from tribrid.api import create_app
 from tribrid.app import Tribrid
 from tribrid.mining.tallies import log_groups
-from tribrid.store.tables import trials
+from tribrid.store.tables_experiments import trials
 from tribrid.workspace import now_us
 
 pytestmark = pytest.mark.timeout(300)

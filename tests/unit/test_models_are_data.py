@@ -26,7 +26,9 @@ def calls(path: Path) -> Iterator[tuple[str, dict[str, object], int]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
             owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-            constants = {k.arg: k.value.value for k in node.keywords if k.arg and isinstance(k.value, ast.Constant)}
+            constants: dict[str, object] = {
+                k.arg: k.value.value for k in node.keywords if k.arg and isinstance(k.value, ast.Constant)
+            }
             yield f"{owner}.{name}".strip("."), constants, node.lineno
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightgbm as lgb
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def test_the_same_scores_as_lightgbm(leaves: int, how: dict[str, bool]) -> None:
 def test_a_value_on_the_threshold_goes_where_lightgbm_sends_it() -> None:
     booster, columns = grown(7)
     trees = Trees.read(booster.model_to_string())
-    edges = np.tile(columns[:1], (40, 1)).astype(np.float64)
+    edges: Any = np.tile(columns[:1], (40, 1)).astype(np.float64)
     for row, feature, threshold in zip(edges, trees.features[:, 0], trees.thresholds[:, 0], strict=False):
         row[feature] = threshold
     np.testing.assert_allclose(trees.predict(edges), booster.predict(edges), atol=1e-12)

@@ -73,7 +73,7 @@ class Edge:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         self._telemetry.answered(method, route, status, took_s)
         caller = scope["state"].get("caller")
-        fields = {"status": status, "took_ms": round(took_s * 1000, 1)}
+        fields: dict[str, object] = {"status": status, "took_ms": round(took_s * 1000, 1)}
         if isinstance(caller, Caller):
             fields["caller"] = caller.name
         _log.info("%s %s", method, route, extra={FIELDS: fields})

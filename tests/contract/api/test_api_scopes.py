@@ -63,7 +63,7 @@ def test_no_route_is_without_a_scope(tribrid: Tribrid) -> None:
 SEARCHER = {"search", "both"}
 FEEDER = {"feedback", "both"}
 READER = {"search", "both", "train"}
-CALLS = [
+CALLS: list[tuple[str, str, object, set[str]]] = [
     ("POST", "/search", {"corpus_id": "none", "query": "x"}, SEARCHER),
     ("POST", "/feedback", {"query_id": "none", "signal": "click"}, FEEDER),
     ("GET", "/corpora", None, READER),

@@ -246,17 +246,9 @@ def train(
         if (reading := readings[label.query_id]).candidates
     ]
     base = locate(config.training.base_model)
-    facts = {
-        "corpus_id": corpus_id,
+    facts = _lineage(ws, corpus_id, config, base) | {
         "run_id": run_id,
-        "base": {"model": config.training.base_model, "sha256": fingerprint(base)},
         "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
-        "encoder": ws.embedder(config).fingerprint,
-        "retrieval": config.retrieval.model_dump(mode="json"),
-        "reranking": config.reranking.model_dump(mode="json"),
-        "corpus_version": ws.store.corpora.get(corpus_id).version,
-        "kept_out": kept_out(ws, corpus_id),
-        "code": {"version": __version__, "sha256": source_sha256()},
     }
     inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
@@ -324,6 +316,20 @@ def _catch_up(ws: Workspace, corpus_id: str, emit: Emit) -> None:
     """Index what was stored without being indexed: documents that came with a rerank."""
     if ws.index(corpus_id).doc_hashes() != ws.store.documents.hashes(corpus_id):
         index(ws, corpus_id, emit)
+
+
+def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[str, Any]:
+    """What a model's manifest says of where it comes from, besides its run and its data."""
+    return {
+        "corpus_id": corpus_id,
+        "base": {"model": config.training.base_model, "sha256": fingerprint(base)},
+        "encoder": ws.embedder(config).fingerprint,
+        "retrieval": config.retrieval.model_dump(mode="json"),
+        "reranking": config.reranking.model_dump(mode="json"),
+        "corpus_version": ws.store.corpora.get(corpus_id).version,
+        "kept_out": kept_out(ws, corpus_id),
+        "code": {"version": __version__, "sha256": source_sha256()},
+    }
 
 
 def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:

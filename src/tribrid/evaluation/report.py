@@ -59,6 +59,10 @@ class FrozenCandidates:
     doc_ids: Mapping[str, Sequence[str]]
     origin: Mapping[str, Any] = field(default_factory=dict)
 
+    def facts(self, recall_ceiling: float) -> dict[str, Any]:
+        """What the report says of them."""
+        return {"depth": self.depth, "sha256": self.sha256, "recall_ceiling": recall_ceiling, **self.origin}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationInputs:
@@ -136,12 +140,7 @@ def build_report(inputs: EvaluationInputs) -> Report:
     summary: dict[str, Any] = {
         **inputs.context,
         "eval_dataset": _dataset_facts(inputs.dataset, len(measured.queries)),
-        "candidates": {
-            "depth": inputs.candidates.depth,
-            "sha256": inputs.candidates.sha256,
-            "recall_ceiling": ceiling,
-            **inputs.candidates.origin,
-        },
+        "candidates": inputs.candidates.facts(ceiling),
         "primary_measure": measured.names[primary],
         "primary_key": primary,
         "primary_reason": explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",

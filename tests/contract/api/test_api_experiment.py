@@ -120,7 +120,7 @@ def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) 
     assert "no trained model" in standing(client)["reason"]
     assert search(client)["experiment"] is None
     only = model(tribrid.workspace, "notes", 1.0)
-    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": only, "reason": "test"}))
+    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": only, "reason": "test", "force": True}))
     configure(client, experiment_challenger=only)
     assert "cannot challenge itself" in standing(client)["reason"]
     configure(client, experiment_challenger="none")
@@ -159,7 +159,11 @@ def test_a_search_in_which_one_fails_is_served_and_does_not_count(
 
 def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, tribrid: Tribrid) -> None:
     champion, challenger = (model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0))
-    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": champion, "reason": "test"}))
+    ok(
+        client.post(
+            "/reranker/promote", json={"corpus_id": "notes", "model_id": champion, "reason": "test", "force": True}
+        )
+    )
     switch_on(client, experiment_impressions=3)
     answers = [search(client) for _ in range(4)]
     assert [answer["model_id"] for answer in answers] == [f"{champion}+{challenger}"] * 3 + [champion]
@@ -185,12 +189,16 @@ def test_searches_while_champions_change(client: httpx.Client, tribrid: Tribrid)
     """No search fails, and none mixes other rankings than it says."""
     models = [model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0, 2.0)]
     switch_on(client, experiment_challenger=models[2])
-    ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": models[0], "reason": "test"}))
+    ok(
+        client.post(
+            "/reranker/promote", json={"corpus_id": "notes", "model_id": models[0], "reason": "test", "force": True}
+        )
+    )
     allowed = {"retrieval", *models[:2], *(f"{champion}+{models[2]}" for champion in models[:2])}
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(tribrid.search, "notes", SEARCH["query"]) for _ in range(60)]
         for number in range(8):
-            tribrid.promote("notes", models[1 - number % 2], reason="test")
+            tribrid.promote("notes", models[1 - number % 2], reason="test", force=True)
         assert {answer.result()["model_id"] for answer in answers} <= allowed
     for answer in answers:
         found = answer.result()

@@ -45,7 +45,7 @@ def outcomes(document: str) -> dict[str, str]:
     """suite.test → how it came out; the counts must agree with it."""
     root = ElementTree.fromstring(document)
     assert root.tag == "testsuites"
-    found = {}
+    found: dict[str, str] = {}
     for suite in root.iter("testsuite"):
         cases = suite.findall("testcase")
         kinds = [next((c.tag for c in case if c.tag != "system-out"), "passed") for case in cases]

@@ -83,7 +83,8 @@ class Reports(Registry):
 
     def _evaluated(self, evaluation_id: str) -> Evaluated:
         report = self.workspace.store.evaluations.get(evaluation_id)
-        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report))
+        frozen = self.workspace.store.candidates.get(report["candidates"]["sha256"]) or {}
+        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), frozen.get("doc_ids", {}))
 
     def _judged(self, report: Mapping[str, Any]) -> Sequence[JudgedQuery] | None:
         try:

@@ -42,7 +42,7 @@ def evaluated(name: str, gains: float, judged: list[JudgedQuery] | None = JUDGED
     }
     depth = (report | changes)["candidates"]["depth"]
     return Evaluated(
-        report | changes, rows, judged, {row["query_id"]: ["a"] * depth for row in rows[:5]} | {"q7": [name]}
+        report | changes, rows, judged, {str(row["query_id"]): ["a"] * depth for row in rows[:5]} | {"q7": [name]}
     )
 
 

@@ -83,8 +83,14 @@ class Reports(Registry):
 
     def _evaluated(self, evaluation_id: str) -> Evaluated:
         report = self.workspace.store.evaluations.get(evaluation_id)
-        frozen = self.workspace.store.candidates.get(report["candidates"]["sha256"]) or {}
-        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), frozen.get("doc_ids", {}))
+        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), self._candidates(report))
+
+    def _candidates(self, report: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        """What was reranked, kept by its corpus and hash, formerly by the hash alone; empty if it is gone."""
+        sha256, stored = report["candidates"]["sha256"], self.workspace.store.candidates
+        frozen = stored.get(f"{report.get('corpus_id')}/{sha256}") or stored.get(sha256) or {}
+        doc_ids: Mapping[str, Sequence[str]] = frozen.get("doc_ids", {})
+        return doc_ids
 
     def _judged(self, report: Mapping[str, Any]) -> Sequence[JudgedQuery] | None:
         try:

@@ -105,7 +105,7 @@ def _run_systems(
         leakage=leakage(dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed=found.failed,
         context=_context(corpus_id, evaluation_id, champion_id, challenger_id, training)
-        | {"learning_curve": _learning_curve(ws, training.get("run_id"))},
+        | {"learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
     )
 
 
@@ -124,16 +124,6 @@ def _context(
         "training": training.get("metrics"),
         "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
     }
-
-
-def _learning_curve(ws: Workspace, run_id: str | None) -> list[dict[str, Any]]:
-    """From what the training told as it went; empty where it measured no cross-encoder, or nothing is told of it."""
-    told: list[Mapping[str, Any]] = []
-    after_seq = 0
-    while run_id and (page := ws.store.events.read(run_id, after_seq)):
-        told += [event.data for event in page if event.type == "metrics"]
-        after_seq = page[-1].seq
-    return learning_curve(told)
 
 
 def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:

@@ -109,14 +109,8 @@ class Reports(Registry):
             **{name: job_view(job)[name] for name in ("corpus_id", "state", "params", "problem")},
             **{name: manifest.get(name) for name in _MANIFEST},
             "metrics": (job.result or {}).get("metrics"),
-            "events": list(self._metrics_events(run_id)),
+            "events": list(self.workspace.store.events.metrics(run_id)),
         }
-
-    def _metrics_events(self, run_id: str) -> Iterator[Mapping[str, Any]]:
-        after_seq = 0
-        while page := self.workspace.store.events.read(run_id, after_seq):
-            yield from (event.data for event in page if event.type == "metrics")
-            after_seq = page[-1].seq
 
     def _evaluation_of(self, run_id: str) -> str | None:
         """The newest evaluation of what the run made."""

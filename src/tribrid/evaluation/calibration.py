@@ -16,7 +16,7 @@ References:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,15 @@ class _Pairs:
     def by_query(self, flags: Flags) -> Vector:
         """How many of the flagged pairs each query has."""
         return np.bincount(self.owner[flags], minlength=len(self.positives)).astype(np.float64)
+
+
+def calibrate_served(
+    systems: Mapping[str, Run], names: Sequence[str | None], queries: Sequence[JudgedQuery], threshold: float | None
+) -> dict[str, Any] | None:
+    """The calibration of the first of these systems that was run, with its name as `system`; None as `calibrate`."""
+    name = next((name for name in names if name in systems), None)
+    found = calibrate(systems[name], queries, threshold) if name is not None else None
+    return {"system": name, **found} if found else None
 
 
 def calibrate(run: Run, queries: Sequence[JudgedQuery], threshold: float | None = None) -> dict[str, Any] | None:

@@ -177,7 +177,7 @@ def _run_systems(
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed={**found.failed, **added.failed},
         context=_context(corpus_id, champion_id, challenger_id, training)
-        | {"learning_curve": _learning_curve(ws, training.get("run_id"))},
+        | {"learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
         outside=added.facts,
         gate=config.gate,
         looks=looked(looks, challenger_id),
@@ -308,16 +308,6 @@ def _context(
         "run_id": training.get("run_id"),
         "training": training.get("metrics"),
     }
-
-
-def _learning_curve(ws: Workspace, run_id: str | None) -> list[dict[str, Any]]:
-    """From what the training told as it went; empty where it measured no cross-encoder, or nothing is told of it."""
-    told: list[Mapping[str, Any]] = []
-    after_seq = 0
-    while run_id and (page := ws.store.events.read(run_id, after_seq)):
-        told += [event.data for event in page if event.type == "metrics"]
-        after_seq = page[-1].seq
-    return learning_curve(told)
 
 
 def _seeds(

@@ -98,6 +98,7 @@ def test_a_share_of_nothing_is_not_certain() -> None:
     assert last["share"] == 0
     assert 0.05 < last["ci95"][1] < 0.2
     assert "lower bound" in found["notes"][0]
+    assert last["share_of_judged"] is None, "where only relevant ones were judged, 100 % would say nothing"
 
 
 def test_the_threshold_is_measured_on_queries_that_did_not_choose_it() -> None:

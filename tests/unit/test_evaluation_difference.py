@@ -40,12 +40,15 @@ def evaluated(name: str, gains: float, judged: list[JudgedQuery] | None = JUDGED
         "candidates": {"sha256": "cd" * 32, "depth": 50, "recall_ceiling": 1.0},
         "latency_ms": {"p50": 1.0, "p95": 2.0},
     }
-    return Evaluated(report | changes, rows, judged)
+    depth = (report | changes)["candidates"]["depth"]
+    return Evaluated(
+        report | changes, rows, judged, {str(row["query_id"]): ["a"] * depth for row in rows[:5]} | {"q7": [name]}
+    )
 
 
 def test_the_change_of_each_measure_and_query() -> None:
     a, b = evaluated("a", 0.0), evaluated("b", 0.1)
-    b.rows[3]["after"]["ndcg@10"] = 0.0  # type: ignore[index]
+    b.rows[3]["after"]["ndcg@10"] = 0.0
     found = difference(a, b, CONFIG)
     assert found["common"] == {"queries": 8, "judged_differently": 0, "only_a": 0, "only_b": 0}
     assert found["measures"].keys() == {"ndcg@10"}, "a measure that the reports have no values of is not made up"
@@ -103,7 +106,7 @@ def test_what_else_differs_is_told() -> None:
     assert found["b"]["side"] == "before"
     assert found["measures"]["ndcg@10"]["b"] == 0.0
     told = " ".join(found["notes"])
-    for said in ("two corpora", "candidates differ", "nDCG@10 and AP", "without a trained model"):
+    for said in ("two corpora", "candidates of 1 of 8 queries differ", "nDCG@10 and AP", "without a trained model"):
         assert said in told
 
 

@@ -45,7 +45,7 @@ def outcomes(document: str) -> dict[str, str]:
     """suite.test → how it came out; the counts must agree with it."""
     root = ElementTree.fromstring(document)
     assert root.tag == "testsuites"
-    found = {}
+    found: dict[str, str] = {}
     for suite in root.iter("testsuite"):
         cases = suite.findall("testcase")
         kinds = [next((c.tag for c in case if c.tag != "system-out"), "passed") for case in cases]
@@ -76,6 +76,7 @@ def test_each_check_has_its_own_test() -> None:
         {"name": "latency", "passed": False, "detail": "p95 is 90 ms."},
         {"name": "worst slice", "passed": True, "detail": "None falls."},
         {"name": "seeds", "passed": None, "detail": "One seed."},
+        {"name": "seeds", "passed": False, "detail": "They scatter."},
     ]
     found = outcomes(
         render_junit(
@@ -93,6 +94,7 @@ def test_each_check_has_its_own_test() -> None:
         "gate.latency": "failure",
         "gate.worst slice": "passed",
         "gate.seeds": "skipped",
+        "gate.seeds (2)": "failure",
         "conditions.every system ran": "error",
         "conditions.no fallback": "failure",
         "conditions.no leakage": "skipped",

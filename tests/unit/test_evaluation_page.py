@@ -106,7 +106,8 @@ def test_text_of_documents_is_escaped(evil: str) -> None:
     documents = {name: Document(name, evil * 3, title=evil) for name in named_documents(summary, rows)}
     for part in ("slices", "corpora"):
         summary[part] = [{"field": evil, "slice": evil, "corpus_id": evil, "queries": 3, "delta": CHANGE}]
-    summary["consistency"] = {"answer": evil, "why": {evil: evil}}
+    summary["consistency"] = {"consistent": evil, "reasons": [evil]}
+    summary["outside"] = {"challenger": {"kind": evil}}
     summary["gate"] = {"minimum_effect": 0.01, "guards": [{"name": evil, "passed": False, "detail": evil}]}
     summary["calibration"] |= {"system": evil, "notes": [evil]}
     page = Page(render_html(summary, rows, documents))
@@ -128,9 +129,12 @@ def test_what_a_report_has_is_shown(report: Report) -> None:
                 "before": {"ndcg@10": 0.61},
                 "after": {"ndcg@10": 0.64},
                 "delta": {"ndcg@10": CHANGE},
+                "compared_with": "champion",
+                "transferred": True,
+                "leaked": 2,
             }
         ],
-        "consistency": {"answer": "It holds on each.", "i2": 0.25},
+        "consistency": {"consistent": "unclear", "reasons": ["It falls on code (-0.1)."]},
         "gate": {
             "minimum_effect": 0.02,
             "guards": [
@@ -138,7 +142,7 @@ def test_what_a_report_has_is_shown(report: Report) -> None:
                 {"name": "seeds", "passed": None, "detail": "one seed"},
             ],
         },
-        "looks": {"count": 7},
+        "looks": {"count": 7, "models": 3, "false_promotion_risk": 0.0731},
         "learning_curve": [
             {"step": 0, "epoch": None, "loss": None, "dev_ndcg@10": 0.2, "dev_served_ndcg@10": 0.61},
             {"step": 9, "epoch": 1.0, "loss": 0.4, "dev_ndcg@10": 0.3, "dev_served_ndcg@10": 0.62},
@@ -148,8 +152,9 @@ def test_what_a_report_has_is_shown(report: Report) -> None:
     text = Page(render_html(summary, report.queries)).text
     for said in (
         "By kind of query", "short", GAIN, "not compared",
-        "By corpus", "0.610 → 0.640", "It holds on each.", "i2", "0.25",
-        "latency p95", "too slow by −3 ms", "it promotes is 0.020", "7 times",
+        "By corpus", "0.610 → 0.640", "across corpora? Unclear.", "(−0.1)",
+        "against champion, a model trained on another corpus, 2 of its queries were trained on",
+        "latency p95", "too slow by −3 ms", "it promotes is 0.020", "7 times", "7 %",
         "How the training went", "with the blend",
         "p (Holm)", "0.777", "corrected after Holm",
         "What a score means", "best F1, measured on queries that did not choose it", "Nobody judged a candidate",

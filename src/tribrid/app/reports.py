@@ -83,7 +83,14 @@ class Reports(Registry):
 
     def _evaluated(self, evaluation_id: str) -> Evaluated:
         report = self.workspace.store.evaluations.get(evaluation_id)
-        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report))
+        return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), self._candidates(report))
+
+    def _candidates(self, report: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        """What was reranked, kept by its corpus and hash, formerly by the hash alone; empty if it is gone."""
+        sha256, stored = report["candidates"]["sha256"], self.workspace.store.candidates
+        frozen = stored.get(f"{report.get('corpus_id')}/{sha256}") or stored.get(sha256) or {}
+        doc_ids: Mapping[str, Sequence[str]] = frozen.get("doc_ids", {})
+        return doc_ids
 
     def _judged(self, report: Mapping[str, Any]) -> Sequence[JudgedQuery] | None:
         try:
@@ -102,14 +109,8 @@ class Reports(Registry):
             **{name: job_view(job)[name] for name in ("corpus_id", "state", "params", "problem")},
             **{name: manifest.get(name) for name in _MANIFEST},
             "metrics": (job.result or {}).get("metrics"),
-            "events": list(self._metrics_events(run_id)),
+            "events": list(self.workspace.store.events.metrics(run_id)),
         }
-
-    def _metrics_events(self, run_id: str) -> Iterator[Mapping[str, Any]]:
-        after_seq = 0
-        while page := self.workspace.store.events.read(run_id, after_seq):
-            yield from (event.data for event in page if event.type == "metrics")
-            after_seq = page[-1].seq
 
     def _evaluation_of(self, run_id: str) -> str | None:
         """The newest evaluation of what the run made."""

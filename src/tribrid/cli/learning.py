@@ -222,10 +222,9 @@ def runs(session: Session, asked: Sequence[str], about: About) -> None:
     Raises:
         InvalidInput: what is asked needs a RUN_ID, or is too much.
     """
+    run_id = asked[0] if asked else None
     if pair := two_to_compare(asked, "runs"):
         run_id, about = pair[0], about._replace(diff=pair[1])
-    else:
-        run_id = asked[0] if asked else None
     with library(session) as tribrid:
         if run_id is None:
             if about.follow or about.cancel or about.diff:

@@ -156,6 +156,8 @@ def _parts(report: Json) -> Iterator[RenderableType]:
                 rows.append([one_line(name, 60), f"{part['queries']:,}", mean, f"[{low:+.3f}, {high:+.3f}]"])
         if rows:
             yield Text()
+            if head == "Corpus" and report.get("consistency"):
+                yield f"Consistent across corpora: {plain(report['consistency']['consistent'])}."
             yield table([head, ("Queries", "right"), ("Change", "right"), ("95 % interval", "right")], rows)
 
 

@@ -16,7 +16,7 @@ References:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,15 @@ class _Pairs:
     def by_query(self, flags: Flags) -> Vector:
         """How many of the flagged pairs each query has."""
         return np.bincount(self.owner[flags], minlength=len(self.positives)).astype(np.float64)
+
+
+def calibrate_served(
+    systems: Mapping[str, Run], names: Sequence[str | None], queries: Sequence[JudgedQuery], threshold: float | None
+) -> dict[str, Any] | None:
+    """The calibration of the first of these systems that was run, with its name as `system`; None as `calibrate`."""
+    name = next((name for name in names if name in systems), None)
+    found = calibrate(systems[name], queries, threshold) if name is not None else None
+    return {"system": name, **found} if found else None
 
 
 def calibrate(run: Run, queries: Sequence[JudgedQuery], threshold: float | None = None) -> dict[str, Any] | None:
@@ -161,7 +170,7 @@ def _bin(pairs: _Pairs, inside: Flags) -> dict[str, Any]:
         "relevant": int(relevant.sum()),
         "share": share,
         "ci95": interval,
-        "share_of_judged": _ratio(int(relevant.sum()), int(judged.sum())),
+        "share_of_judged": _of_judged(pairs, relevant, judged),
     }
 
 
@@ -186,7 +195,7 @@ def _kept(pairs: _Pairs, kept: Flags) -> dict[str, Any]:
         "queries_with_none": int((pairs.by_query(kept) == 0).sum()),
         "precision": precision,
         "precision_ci95": precision_ci,
-        "precision_of_judged": _ratio(int(good.sum()), int((kept & pairs.judged).sum())),
+        "precision_of_judged": _of_judged(pairs, good, kept & pairs.judged),
         "recall": recall,
         "recall_ci95": recall_ci,
     }
@@ -243,8 +252,13 @@ def _wilson(share: float, trials: float) -> list[float]:
     return [max(0.0, middle - reach), min(1.0, middle + reach)]
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _of_judged(pairs: _Pairs, relevant: Flags, judged: Flags) -> float | None:
+    """The share of the judged that is relevant; None where only relevant documents were judged at all: it says nothing
+    then.
+    """
+    if pairs.judged.sum() == pairs.relevant.sum() or not judged.any():
+        return None
+    return float(relevant.sum() / judged.sum())
 
 
 def _notes(pairs: _Pairs, within: float | None, across: float | None) -> list[str]:

@@ -28,11 +28,13 @@ class Evaluated:
         report: the summary.
         rows: one for each query that counted.
         judged: the eval dataset's queries; None where it is not known any more.
+        candidates: query_id → what was reranked; empty where that is not known any more.
     """
 
     report: Json
     rows: Sequence[Json]
     judged: Sequence[JudgedQuery] | None
+    candidates: Mapping[str, Sequence[str]]
 
     @property
     def side(self) -> str:
@@ -88,7 +90,7 @@ def difference(a: Evaluated, b: Evaluated, config: EvaluationConfig) -> dict[str
             }
             for at, key in enumerate(keys)
         },
-        "notes": list(_notes(a, b, counts)),
+        "notes": list(_notes(a, b, counts, [row["query_id"] for row in rows])),
         "queries": rows,
     }
 
@@ -166,7 +168,14 @@ def _row(a: Evaluated, b: Evaluated, pair: tuple[Json, Json], keys: Sequence[str
     }
 
 
-def _notes(a: Evaluated, b: Evaluated, counts: Mapping[str, int]) -> Iterator[str]:
+def _other_candidates(a: Evaluated, b: Evaluated, common: Sequence[str]) -> int:
+    """How many of the common queries were reranked from other candidates."""
+    if a.report["candidates"]["sha256"] == b.report["candidates"]["sha256"]:
+        return 0
+    return sum(set(a.candidates.get(name, ())) != set(b.candidates.get(name, ())) for name in common)
+
+
+def _notes(a: Evaluated, b: Evaluated, counts: Mapping[str, int], common: Sequence[str]) -> Iterator[str]:
     if a.report.get("corpus_id") != b.report.get("corpus_id"):
         yield "They are of two corpora: what differs may be the documents, not the ranking."
     if a.sha256 != b.sha256:
@@ -175,8 +184,12 @@ def _notes(a: Evaluated, b: Evaluated, counts: Mapping[str, int]) -> Iterator[st
             f"Their eval datasets differ: {counts['queries']} queries with the same text and judgments are compared, "
             f"{left_out} others are left out. So the means here are not those of the two reports."
         )
-    if a.report["candidates"]["sha256"] != b.report["candidates"]["sha256"]:
-        yield "Their candidates differ: the change is of retrieval and reranking together."
+    moved = _other_candidates(a, b, common)
+    if moved:
+        yield (
+            f"The candidates of {moved} of {len(common)} queries differ: the change is of retrieval and reranking "
+            "together."
+        )
     if a.report["primary_key"] != b.report["primary_key"]:
         yield (
             f"Their gates decide on different measures: {a.report['primary_measure']} and "

@@ -230,7 +230,8 @@ def _system_row(report: Json, name: str, axis: Axis, extras: Sequence[str]) -> s
     row, key, compared = report["systems"][name], report["primary_key"], report["compared"]
     role = next((side for side in ("before", "after") if compared[side] == name), "")
     kind = role or ("oracle" if name == "oracle" else "plain")
-    what = f'<span class="what">{escape(_WHAT[name])}</span>' if name in _WHAT else ""
+    told = _WHAT.get(name) or _outside(report.get("outside", {}).get(name))
+    what = f'<span class="what">{escape(told)}</span>' if told else ""
     cells = "".join(
         f'<td data-label="{escape(report["measures"][extra])}">{number(row[extra])}</td>' for extra in extras
     )
@@ -246,6 +247,15 @@ def _system_row(report: Json, name: str, axis: Axis, extras: Sequence[str]) -> s
         f'{what}</th><td class="plot">{dot(axis, row[key], row["ci95"][key], kind)}</td>'
         f'<td data-label="{escape(report["primary_measure"])}"><b>{number(row[key])}</b></td>{cells}</tr>'
     )
+
+
+def _outside(facts: Json | None) -> str:
+    """What is known of a system that the caller added."""
+    if not facts:
+        return ""
+    if facts.get("own_candidates"):
+        return f"A run from elsewhere, with candidates of its own ({facts.get('queries_missing', 0):,} queries missing)"
+    return f"Added to this evaluation: {facts.get('model_id') or facts.get('kind') or 'another engine'}"
 
 
 def _ordered(systems: Json) -> list[str]:

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from tribrid.evaluation.curves import Point, Series, curve_plot
-from tribrid.evaluation.html_words import definition_list, flat, kind_of, prose, told_change
+from tribrid.evaluation.html_words import kind_of, prose, told_change
 from tribrid.evaluation.plots import Axis, axis_around, dot, number, scale
 
 Json = Mapping[str, Any]
@@ -52,31 +52,47 @@ def slices_section(report: Json) -> str:
     )
     if not body:
         return ""
+    corrected = any((entry.get("delta") or {}).get("p_holm") is not None for entry in slices)
+    how = (
+        "Colours are corrected after Holm for looking at all of them; intervals are each part's own."
+        if corrected
+        else "Parts are small and many: of twenty, one moves by chance alone."
+    )
     return (
-        '<section><h2>By kind of query</h2><p class="lead">'
-        f"{escape(report['primary_measure'])} in parts of the eval dataset. Parts are small and many: of twenty, one "
-        f"moves by chance alone.</p>{body}</section>"
+        f'<section><h2>By kind of query</h2><p class="lead">{escape(report["primary_measure"])} in parts of the eval '
+        f"dataset. {how}</p>{body}</section>"
     )
 
 
 def corpora_section(report: Json) -> str:
     """The change in each corpus, and whether it is the same everywhere; empty for one corpus."""
     corpora = report.get("corpora") or []
-    body = _parts_table(report, corpora, "Corpus", lambda entry: (str(entry["corpus_id"]), ""))
+    body = _parts_table(report, corpora, "Corpus", lambda entry: (str(entry["corpus_id"]), _about_corpus(entry)))
     if not body:
         return ""
-    said = report.get("consistency")
-    told = ""
-    if isinstance(said, str):
-        told = f"<p>{prose(said)}</p>"
-    elif isinstance(said, Mapping):
-        words = [said[name] for name in ("answer", "detail", "summary") if isinstance(said.get(name), str)]
-        rest = {name: value for name, value in said.items() if name not in ("answer", "detail", "summary")}
-        told = f"<p>{prose(' '.join(words))}</p>{definition_list(list(flat(rest)))}"
     return (
-        f"<section><h2>By corpus</h2><p class='lead'>{escape(report['primary_measure'])} on each corpus's own eval "
-        f"dataset.</p>{told}{body}</section>"
+        f'<section><h2>By corpus</h2><p class="lead">{escape(report["primary_measure"])} on each corpus’s own eval '
+        f"dataset.</p>{_consistency(report.get('consistency') or {})}{body}</section>"
     )
+
+
+def _about_corpus(entry: Json) -> str:
+    """What of a corpus's row is not as in the others."""
+    told = [f"against {entry['compared_with']}"] if entry.get("compared_with") else []
+    if entry.get("transferred"):
+        told.append("a model trained on another corpus")
+    if entry.get("leaked"):
+        told.append(f"{entry['leaked']:,} of its queries were trained on")
+    return ", ".join(told)
+
+
+def _consistency(found: Json) -> str:
+    """The answer to “is the gain consistent across corpora?”, and why."""
+    if not found:
+        return ""
+    reasons = "".join(f"<li>{prose(str(reason))}</li>" for reason in found.get("reasons", ()))
+    answer = str(found["consistent"]).capitalize()
+    return f'<p>Is the gain consistent across corpora? <b>{escape(answer)}.</b></p><ul class="reasons">{reasons}</ul>'
 
 
 def _parts_table(report: Json, parts: Sequence[Json], head: str, named: Callable[[Json], tuple[str, str]]) -> str:
@@ -252,7 +268,12 @@ def _measured(points: Sequence[Json], name: str) -> list[Point]:
 
 
 def looks(report: Json) -> Iterator[tuple[str, Any]]:
-    """How often this eval dataset decided something, for the page's conditions."""
+    """How often this eval dataset was measured on, for the page's conditions."""
     found = report.get("looks")
-    if found:
-        yield "looked at", f"{found['count']:,} times" if found["count"] != 1 else "once"
+    if not found:
+        return
+    yield "measured on", f"{found['count']:,} times" if found["count"] != 1 else "once"
+    if found.get("models"):
+        yield "models measured", f"{found['models']:,}"
+    if found.get("false_promotion_risk") is not None:
+        yield "risk that one passes by luck", f"{found['false_promotion_risk']:.0%}".replace("%", " %")

@@ -10,6 +10,7 @@ Names are the same from run to run, so that a history can be kept of each:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,14 +61,18 @@ def _gate(report: Json) -> Iterator[_Case]:
         yield _Case("verdict", output=reasons)
     else:
         yield _Case("verdict", "failure", reasons)
+    seen: Counter[str] = Counter()
     for guard in (report.get("gate") or {}).get("guards") or ():
-        detail = str(guard.get("detail") or "")
+        name, detail = str(guard["name"]), str(guard.get("detail") or "")
+        seen[name] += 1
+        if seen[name] > 1:  # two tests of one name would be one to a CI
+            name = f"{name} ({seen[name]})"
         if guard["passed"] is None:
-            yield _Case(str(guard["name"]), "skipped", detail)
+            yield _Case(name, "skipped", detail)
         elif guard["passed"]:
-            yield _Case(str(guard["name"]), output=detail)
+            yield _Case(name, output=detail)
         else:
-            yield _Case(str(guard["name"]), "failure", detail)
+            yield _Case(name, "failure", detail)
 
 
 def _conditions(report: Json) -> Iterator[_Case]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tribrid.config import EvaluationConfig, GateConfig
 from tribrid.errors import EvaluationFailed
-from tribrid.evaluation.calibration import calibrate
+from tribrid.evaluation.calibration import calibrate_served
 from tribrid.evaluation.comparison import Delta, Matrix, adjusted, deltas, intervals
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
 from tribrid.evaluation.gate import Evidence, Looks, decide, guard_measures
@@ -155,7 +155,9 @@ def build_report(inputs: EvaluationInputs) -> Report:
         "verdict": None,
         "notes": notes(_findings(inputs, measured, primary, ceiling)),
         "latency_ms": _latency(inputs.latency_ms),
-        "calibration": _calibration(inputs),
+        "calibration": calibrate_served(
+            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, inputs.config.score_threshold
+        ),
         "cost": dict(inputs.cost),
         "fallbacks": {"count": sum(inputs.fallbacks.values()), "reasons": dict(inputs.fallbacks)},
         "leakage": dict(inputs.leakage),
@@ -346,15 +348,6 @@ def _latency(latency_ms: Sequence[float]) -> dict[str, Any]:
         return {"p50": None, "p95": None, "queries": 0}
     p50, p95 = np.percentile(np.asarray(latency_ms, dtype=np.float64), [50, 95])
     return {"p50": float(p50), "p95": float(p95), "queries": len(latency_ms)}
-
-
-def _calibration(inputs: EvaluationInputs) -> dict[str, Any] | None:
-    """What the scores mean that would be served: those of `after`, else of `before`."""
-    for name in (inputs.after, inputs.before):
-        if name is not None and name in inputs.systems:
-            found = calibrate(inputs.systems[name], inputs.dataset.queries, inputs.config.score_threshold)
-            return {"system": name, **found} if found else None
-    return None
 
 
 def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[dict[str, Any]]:

@@ -151,6 +151,7 @@ mark { background: none; color: var(--ink); font-weight: 600; }
 .guards .detail { color: var(--muted); overflow-wrap: anywhere; }
 .verdict-mark { font-weight: 700; } .verdict-mark.unknown { color: var(--muted); }
 .plain-notes { margin: 16px 0 0; padding-left: 20px; color: var(--muted); max-width: 80ch; font-size: 14px; }
+.reasons { margin: 0 0 16px; padding-left: 20px; max-width: 80ch; }
 .spaced { margin-top: 16px; }
 
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 24px 32px; }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,3 +51,10 @@ class Events:
         )
         with self._database.read() as connection:
             return [Event(**row._mapping) for row in connection.execute(these)]
+
+    def metrics(self, job_id: str) -> Iterator[Mapping[str, Any]]:
+        """The data of the job's metrics events, in order."""
+        after_seq = 0
+        while page := self.read(job_id, after_seq):
+            yield from (event.data for event in page if event.type == "metrics")
+            after_seq = page[-1].seq

@@ -122,7 +122,7 @@ class ArmBody(Body):
 class EvaluateBody(Body):
     """What to evaluate: `corpus_id`, or `corpus_ids`, of which the first is the one whose model may be promoted."""
 
-    corpus_id: CorpusId | None = None
+    corpus_id: CorpusId | None = Field(None, description="The corpus.", examples=["tribrid"])
     corpus_ids: list[CorpusId] | None = Field(
         None,
         min_length=1,

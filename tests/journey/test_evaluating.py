@@ -13,7 +13,7 @@ from tribrid.app import Tribrid
 from tribrid.types import Document, JobKind
 
 pytestmark = pytest.mark.timeout(240)
-QUICK = {
+QUICK: dict[str, dict[str, Any]] = {
     "training": {"cross_encoder": False, "folds": 3},
     "evaluation": {"resamples": 500, "measures": "P@5 Success@1", "slice_queries": 5},
 }
@@ -44,7 +44,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 @pytest.fixture(scope="module")
 def report(tribrid: Tribrid) -> dict[str, Any]:
     model_id = tribrid.models("c")["models"][0]["model_id"]
-    arms = [
+    arms: list[dict[str, Any]] = [
         {"name": "solr", "run": PERFECT},
         {"name": "solr-order", "run": PERFECT, "restrict": True},
         {"name": "same", "model_id": model_id},

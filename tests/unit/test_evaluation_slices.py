@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tribrid.config import EvaluationConfig
@@ -57,7 +59,7 @@ def test_rare_terms_are_counted_in_the_corpus() -> None:
 
 def test_metadata_of_the_relevant_documents() -> None:
     queries = asked("a", "b", "c", "d")
-    metadata = {
+    metadata: dict[str, dict[str, Any]] = {
         "d0": {"lang": "en", "id": "1", "draft": True},
         "d1": {"lang": "en", "id": "2", "draft": True, "tags": ["x"]},
         "d2": {"lang": "de", "id": "3", "draft": False, "tags": ["y"]},

@@ -60,8 +60,14 @@ def test_a_bundle_that_was_tampered_with_is_refused(client: httpx.Client, fresh:
     bundle = {"queries": EVALUATION, "sha256": "0" * 64}
     assert "but it holds" in refused(client.put(f"{fresh}/eval_dataset", json=bundle), 422, "invalid_input")["detail"]
     known = EVALUATION[0]["query_id"]
-    for candidates in ([], {"doc_ids": {"no such query": ["d"]}}, {"doc_ids": {known: [1]}}, {"doc_ids": {known: "d"}},
-                       {"doc_ids": {known: ["d"]}, "sha256": "0" * 64}):  # fmt: skip
+    broken: list[Any] = [
+        [],
+        {"doc_ids": {"no such query": ["d"]}},
+        {"doc_ids": {known: [1]}},
+        {"doc_ids": {known: "d"}},
+        {"doc_ids": {known: ["d"]}, "sha256": "0" * 64},
+    ]
+    for candidates in broken:
         given = {"queries": EVALUATION, "candidates": candidates}
         assert "candidates" in refused(client.put(f"{fresh}/eval_dataset", json=given), 422, "invalid_input")["detail"]
     refused(client.get(f"{fresh}/eval_dataset"), 409, "no_eval_dataset")
@@ -142,9 +148,9 @@ def test_an_evaluation_that_cannot_work_is_refused_before_the_first_byte(
 
 
 def test_corpora_and_models_that_are_not_there(client: httpx.Client, corpus: str) -> None:
-    body = {"corpus_ids": [corpus, "none"]}
+    body: dict[str, Any] = {"corpus_ids": [corpus, "none"]}
     refused(client.post("/reranker/evaluate", json=body), 404, "corpus_not_found")
-    body = {"corpus_id": corpus, "arms": [{"name": "old", "model_id": "none"}]}  # type: ignore[dict-item]
+    body = {"corpus_id": corpus, "arms": [{"name": "old", "model_id": "none"}]}
     refused(client.post("/reranker/evaluate", json=body), 404, "model_not_found")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 
 import learnable
 from tribrid.app import Tribrid
-from tribrid.config import read_environment
 from tribrid.errors import (
     CorpusNotFound,
     EvaluationFailed,
@@ -21,8 +19,6 @@ from tribrid.errors import (
     Leakage,
     ModelNotFound,
     ModelUnavailable,
-    NoDocuments,
-    NoEvalDataset,
     NoModel,
     NotProven,
     NoTriplets,
@@ -30,8 +26,7 @@ from tribrid.errors import (
     StaleIndex,
     UnknownSetting,
 )
-from tribrid.types import Document, JobKind, JudgedQuery, State
-from tribrid.workspace import Workspace
+from tribrid.types import JobKind, JudgedQuery, State
 
 pytestmark = pytest.mark.timeout(240)
 QUICK = {"training": {"cross_encoder": False, "folds": 3}, "evaluation": {"resamples": 500}}
@@ -46,30 +41,6 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         opened.create_corpus("c", "Corpus")
         opened.index("c", learnable.documents())
         yield opened
-
-
-def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:
-    with Tribrid(tmp_path) as opened:
-        with pytest.raises(CorpusNotFound):
-            opened.search("c", "anything")
-        opened.create_corpus("c")
-        found = opened.search("c", "anything", client_id="me")
-        assert found["results"] == []
-        assert opened.store.logs.impression(found["query_id"]).client_id == "me"
-        with pytest.raises(NoDocuments):
-            opened.submit_mine("c")
-        with pytest.raises(NoTriplets):
-            opened.submit_train("c", {"cross_encoder": False})
-        with pytest.raises(NoDocuments):
-            opened.submit_evaluate("c")
-        with pytest.raises(NoModel):
-            opened.promote("c", reason="because")
-        with pytest.raises(NoModel):
-            opened.rollback("c")
-        opened.index("c", learnable.documents()[:3])
-        with pytest.raises(NoEvalDataset):
-            opened.submit_evaluate("c")
-        assert opened.store.jobs.list("c") == []
 
 
 def test_the_loop(tribrid: Tribrid) -> None:
@@ -419,40 +390,3 @@ def test_a_deleted_corpus_leaves_nothing_behind(tribrid: Tribrid) -> None:
     assert tribrid.search("c", QUERY)["results"] == []
     assert tribrid.models("c")["models"] == []
     assert tribrid.store.jobs.list("c", JobKind.TRAIN) == []
-
-
-def test_a_lost_index_is_told_and_rebuilt(tmp_path: Path) -> None:
-    with Tribrid(tmp_path) as tribrid:
-        tribrid.create_corpus("c")
-        tribrid.index("c", learnable.documents()[:5])
-    shutil.rmtree(tmp_path / "indexes")
-    with Tribrid(tmp_path) as tribrid:
-        with pytest.raises(StaleIndex, match="5 documents and no index"):
-            tribrid.search("c", QUERY)
-        assert tribrid.index("c", learnable.documents()[:1])["embedded"] == 5
-        assert tribrid.search("c", QUERY)["results"]
-
-
-def test_an_upload_to_a_corpus_that_is_deleted_meanwhile_is_no_success(tmp_path: Path) -> None:
-    with Tribrid(tmp_path) as tribrid:
-        tribrid.create_corpus("c")
-
-        def upload() -> Iterator[Document]:
-            yield from learnable.documents()[:5]
-
-        def deleted(type_: str, data: Mapping[str, Any]) -> None:
-            if data.get("stage") == "reading":
-                tribrid.delete_corpus("c")
-
-        with pytest.raises(CorpusNotFound):
-            tribrid.index("c", upload(), emit=deleted)
-        assert not (tmp_path / "indexes" / "c").exists()
-
-
-def test_a_workspace_may_be_opened_twice(tmp_path: Path) -> None:
-    environment = read_environment().model_copy(update={"data_dir": tmp_path})
-    one, other = Workspace(environment), Workspace(environment)
-    one.store.corpora.create("c", "")
-    assert other.store.corpora.get("c").corpus_id == "c"
-    one.close()
-    other.close()

@@ -17,7 +17,7 @@ from tribrid.api.waiting import accepted, job_address, job_response, prefers_asy
 from tribrid.types import Job, JobKind, Source, TripletStatus
 
 router = APIRouter(tags=["reranker"], route_class=JsonRoute)
-_with_runs = APIRouter(tags=["reranker"], route_class=LargeJsonRoute)
+_with_runs = APIRouter(route_class=LargeJsonRoute)
 
 _EXPERIMENT = {
     "experiment_id": "c41d",

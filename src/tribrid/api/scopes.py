@@ -45,6 +45,7 @@ _ROUTES: dict[str, frozenset[Scope]] = {
     "POST /corpora/{corpus_id}/documents/delete": _TRAIN,
     "DELETE /corpora/{corpus_id}/documents/{doc_id:path}": _TRAIN,
     "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,
+    "POST /reranker/evaluate": _TRAIN,
     "GET /reranker/status": _READ,
     "GET /reranker/info": _READ,
 }

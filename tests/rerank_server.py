@@ -1,4 +1,4 @@
-"""A small real rerank service on loopback that speaks as Cohere, Voyage, Jina or TEI; a score is a function of the pair.
+"""A small real rerank service on loopback that speaks as Cohere, Voyage, Jina or TEI; scores are a function of the pair.
 
 It is as strict as the services are: an unknown field, no document, or a batch over TEI's limit is refused.
 """

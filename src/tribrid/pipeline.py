@@ -272,6 +272,8 @@ def evaluate(
     try:
         summary = ws.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
     except EvaluationNotFound:
+        if ws.index(corpus_id).count() == 0:
+            _catch_up(ws, corpus_id, emit)
         summary = compare_systems(ws, corpus_id, evaluation_id, params, emit)
     if summary["promoted"]:
         ws.learned(summary["model_id"], ws.config(corpus_id))  # loads, or is not promoted

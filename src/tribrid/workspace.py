@@ -162,7 +162,8 @@ class Workspace:
         if made_with is None and (documents := self.store.documents.count(corpus_id)):
             raise StaleIndex(
                 f"The corpus {corpus_id!r} has {documents} documents and no index: it is being made for the first "
-                "time, or was lost. Index any document of it again, and all of it is rebuilt.",
+                "time, or was lost, or all of them came with a rerank and wait for the next mining. Mine, or index any "
+                "document of it again, and all of it is rebuilt.",
                 corpus_id=corpus_id,
             )
         if made_with is not None and not made_with.endswith(embedder.fingerprint):

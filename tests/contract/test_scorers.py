@@ -16,7 +16,9 @@ from rerank_server import rerank_server, speaks
 from synthetic import candidates_of, passage_tokens, query_tokens, training_list
 from tribrid.cloud import Clouds
 from tribrid.config import Config, Environment
+from tribrid.corpus.passages import split
 from tribrid.corpus.prices import load_prices
+from tribrid.given import score_apart
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
@@ -24,6 +26,7 @@ from tribrid.scoring.models import ensure_export
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked
 from tribrid.store import Store
 from tribrid.training.train import TrainingInputs, train
+from tribrid.types import Candidate, Document
 
 SNIPPET_CHARS = 200
 
@@ -166,6 +169,24 @@ def test_a_reranker_of_pairs_scores_one_alone_as_among_others(name: str, request
     for i in (0, 33, 69):
         one = replace(reading, candidates=reading.candidates[i : i + 1], passages=reading.passages[i : i + 1])
         np.testing.assert_allclose(scorer.score(one), together[i : i + 1], atol=1e-5)
+
+
+def test_documents_without_a_corpus_stand_by_their_best_passage(local: Scorer) -> None:
+    config = Config()
+    texts = ["certificate. " * 400, "proxy", "certificate", "proxy", ""]
+    documents = [Document(f"d{number}", text) for number, text in enumerate(texts)]
+    placed, partly = score_apart(local, "renew the certificate", documents, config, chunks=2)
+    assert sorted(at for at, _ in placed) == [0, 1, 2, 3, 4]
+    scores = dict(placed)
+    assert scores[1] == scores[3]
+    assert [at for at, _ in placed].index(1) < [at for at, _ in placed].index(3), "of equals the first"
+    assert partly == 1
+    passages = split(documents[0], passage_chars=1500, overlap_chars=200)
+    apart = [
+        local.score(replace(reading_of(1, query="renew the certificate"), candidates=[Candidate(p, 1, 0.0, {})]))[0]
+        for p in passages
+    ]
+    assert min(abs(scores[0] - score) for score in apart) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["local", "cohere", "tei"])

@@ -128,6 +128,15 @@ def test_content_hash_is_of_title_and_text_only() -> None:
     assert content_sha(Document("d", "ab", "")) != content_sha(Document("d", "b", "a"))
 
 
+def test_a_document_is_found_by_what_it_says(store: Store) -> None:
+    documents = [Document("b", "soup", "Soup"), Document("a", "soup", "Soup"), Document("c", "pasta")]
+    store.documents.upsert("c", documents)
+    soup, pasta, none = (content_sha(document) for document in (documents[0], documents[2], Document("", "no")))
+    assert store.documents.by_content("c", [soup, pasta, none]) == {soup: "a", pasta: "c"}
+    store.corpora.create("other", "")
+    assert store.documents.by_content("other", [soup]) == {}
+
+
 def test_reads_span_batches_in_code_point_order(store: Store) -> None:
     ids = [f"{letter}{n}" for n in range(400) for letter in ("B", "a", "é", "_")]
     store.documents.upsert("c", [Document(doc_id, f"text of {doc_id}") for doc_id in ids])

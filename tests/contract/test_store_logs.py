@@ -33,6 +33,9 @@ def test_an_impression_comes_back_as_it_was(store: Store) -> None:
     served = impression("q1", fallback_reason="timeout", reranked=False, source="import", client_id="somebody")
     store.logs.add_impression(served)
     assert store.logs.impression("q1") == served
+    given = impression("q1b", source="rerank", given=("d2", "d1", "d1", "cut"))
+    store.logs.add_impression(given)
+    assert store.logs.impression("q1b") == given
     with pytest.raises(QueryNotFound):
         store.logs.impression("q2")
     with pytest.raises(CorpusNotFound):

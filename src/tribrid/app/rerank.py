@@ -96,21 +96,11 @@ class Reranking:
         """
         found = self.ranker(model, corpus_id)
         config = self.workspace.config(found.corpus_id)
-        if len(documents) > config.reranking.rerank_max_documents:
-            raise TooLarge(
-                f"documents: {len(documents)} are more than this server takes in a call: "
-                f"{config.reranking.rerank_max_documents} (reranking.rerank_max_documents).",
-                documents=len(documents),
-                max_documents=config.reranking.rerank_max_documents,
-            )
-        max_tokens = how.get("max_tokens_per_doc")
-        _check(query, documents, top_n, how)
-        fault = None if client_id is None else id_fault(client_id, "client_id")
-        if fault:
-            raise InvalidInput(f"{fault}.")
+        _check(query, top_n, client_id, how)
+        _check_count(len(documents), config.reranking.rerank_max_documents)
         inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
         whole = self._known(found.corpus_id, inline)
-        cut = [_cut(document, max_tokens) for document in whole]
+        cut = [_cut(document, how.get("max_tokens_per_doc")) for document in whole]
         # Clients ask for a thousand and mean all.
         chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
         asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id)
@@ -257,12 +247,24 @@ def _public(name: str) -> str:
     return Path(name).name if Path(name).is_absolute() else name
 
 
-def _check(query: str, documents: Sequence[Any], top_n: int | None, how: How) -> None:
+def _check_count(count: int, most: int) -> None:
+    if count == 0:
+        raise InvalidInput("documents: the list must not be empty.")
+    if count > most:
+        raise TooLarge(
+            f"documents: {count} are more than this server takes in a call: {most} (reranking.rerank_max_documents).",
+            documents=count,
+            max_documents=most,
+        )
+
+
+def _check(query: str, top_n: int | None, client_id: str | None, how: How) -> None:
     chunks, tokens = how.get("max_chunks_per_doc"), how.get("max_tokens_per_doc")
     if not query.strip() or len(query) > MAX_QUERY_CHARS:
         raise InvalidInput(f"query: 1 to {MAX_QUERY_CHARS} characters, not only spaces.", length=len(query))
-    if not documents:
-        raise InvalidInput("documents: the list must not be empty.")
+    fault = None if client_id is None else id_fault(client_id, "client_id")
+    if fault:
+        raise InvalidInput(f"{fault}.")
     if top_n is not None and top_n < 0:
         raise InvalidInput("top_n: 1 or more; 0 or nothing for all documents.", top_n=top_n)
     if chunks is not None and chunks < 1:

@@ -44,7 +44,7 @@ class Proportion:
 
     def probabilities(self, scores: Scores) -> Scores:
         """float64 (n,) in 0..1."""
-        found: Scores = np.clip(scores / self.most, 0.0, 1.0)
+        found: Scores = np.clip(scores, 0.0, self.most) / self.most
         return found
 
 

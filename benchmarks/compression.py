@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tribrid.config import Config, TrainingConfig
+from tribrid.config import Config
 from tribrid.evaluation.arms import base_scores
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.mining.splits import query_clusters
@@ -23,6 +23,7 @@ from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.onnx import EncodedText, Encoder, FloatArray
 from tribrid.scoring.scorer import ranked
 from tribrid.scoring.tokens import PassageTokens, TokenCodec, passage_text
+from tribrid.sections import TrainingConfig
 from tribrid.training.blend import choose, feature_names, fit, stack
 from tribrid.training.lists import TrainingList, labels_by_query, memory_of
 from tribrid.types import JudgedQuery, Passage

@@ -1,4 +1,4 @@
-"""A small real rerank service on loopback that speaks as Cohere, Voyage, Jina or TEI; scores are a function of the pair.
+"""A small real rerank service on loopback that speaks as Cohere, Voyage, Jina or TEI; scores depend on the pair alone.
 
 It is as strict as the services are: an unknown field, no document, or a batch over TEI's limit is refused.
 """

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tribrid.config import Config, Environment, GenerationConfig
+from tribrid.config import Config, Environment
 from tribrid.corpus.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.errors import GenerationFailed, GeneratorUnavailable, InvalidInput
 from tribrid.mining.generated import (
@@ -22,6 +22,7 @@ from tribrid.mining.generated import (
 )
 from tribrid.mining.negatives import PassagesOf
 from tribrid.scoring.generator import Answer, Generator, Message, key_for, on_this_machine
+from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Emit, Passage
 
 QUERY_TOKENS = 20

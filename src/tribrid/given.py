@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tribrid.config import Config, RetrievalConfig
+from tribrid.config import Config
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.corpus.passages import split
 from tribrid.corpus.terms import spelled, terms
@@ -24,6 +24,7 @@ from tribrid.scoring.calibration import Proportion
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
 from tribrid.scoring.tokens import QueryTokens
+from tribrid.sections import RetrievalConfig
 from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
 from tribrid.workspace import Workspace
 

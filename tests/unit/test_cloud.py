@@ -12,10 +12,11 @@ import pytest
 from chat_server import Reply, Says
 from rerank_server import ok, rerank_server, speaks, then
 from tribrid.cloud import Clouds, with_services
-from tribrid.config import Environment, RerankingConfig, read_environment
+from tribrid.config import Environment, read_environment
 from tribrid.corpus.prices import Price, Prices, load_prices
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable, ScorerFailed
 from tribrid.scoring import cloud
+from tribrid.sections import RerankingConfig
 from tribrid.store import Store
 from tribrid.store.spending import ALL_TIME
 

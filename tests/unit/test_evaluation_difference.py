@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tribrid.config import EvaluationConfig
 from tribrid.errors import NotComparable
 from tribrid.evaluation.difference import Evaluated, difference
+from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 CONFIG = EvaluationConfig.model_validate({"resamples": 200})

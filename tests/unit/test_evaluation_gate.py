@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tribrid.config import GateConfig
 from tribrid.evaluation.comparison import Delta, deltas
 from tribrid.evaluation.gate import Decision, Evidence, Guard, Looks, decide
+from tribrid.sections import GateConfig
 
 GAIN = Delta(
     mean=0.052, ci95=(0.031, 0.074), p_value=0.0001, wins=82, losses=31, ties=187, ci=(0.031, 0.074), confidence=0.95

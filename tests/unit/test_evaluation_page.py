@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tribrid.config import EvaluationConfig
 from tribrid.evaluation.html import render_html
 from tribrid.evaluation.html_queries import named_documents
 from tribrid.evaluation.quoting import quoted
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.sections import EvaluationConfig
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 
 EVIL = "</style><script>alert('x')</script><img src=x onerror=alert(1)> \"&"

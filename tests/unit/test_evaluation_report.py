@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tribrid.config import EvaluationConfig
 from tribrid.errors import EvaluationFailed, InvalidInput
 from tribrid.evaluation.comparison import Delta, compare
 from tribrid.evaluation.html import render_html
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
 from tribrid.evaluation.notes import Findings, notes
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.sections import EvaluationConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
 QUERIES = 60

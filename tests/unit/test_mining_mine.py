@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tribrid.config import MiningConfig
 from tribrid.corpus.lexical import near_duplicate, normalise
 from tribrid.mining.logs import evidence
 from tribrid.mining.mine import Mined, MiningInputs, mine
 from tribrid.mining.negatives import spread
 from tribrid.mining.splits import QueryMatcher
+from tribrid.sections import MiningConfig
 from tribrid.types import (
     Candidate,
     Document,

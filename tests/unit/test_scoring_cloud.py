@@ -19,12 +19,13 @@ import pytest
 from chat_server import Reply, Says, Seen
 from rerank_server import ok, rerank_server, score_of, speaks, then
 from tribrid.cloud import Clouds
-from tribrid.config import Environment, RerankingConfig
+from tribrid.config import Environment
 from tribrid.corpus.prices import load_prices
 from tribrid.errors import ScorerFailed
 from tribrid.scoring import cloud
 from tribrid.scoring.cloud import CloudScorer
 from tribrid.scoring.dialects import endpoint
+from tribrid.sections import RerankingConfig
 from tribrid.store import Store
 
 KEY = "rk-very-secret-0123456789"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from synthetic import training_list
-from tribrid.config import Config, TrainingConfig
+from tribrid.config import Config
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
+from tribrid.sections import TrainingConfig
 from tribrid.training.blend import (
     LINEAR,
     RETRIEVAL,

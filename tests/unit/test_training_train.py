@@ -15,12 +15,13 @@ import pytest
 import torch
 
 from synthetic import training_list
-from tribrid.config import Config, TrainingConfig
+from tribrid.config import Config
 from tribrid.errors import Cancelled, NoTriplets, TrainingFailed
 from tribrid.scoring.cross_encoder import JointCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
 from tribrid.scoring.pairs import PairLimits
+from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import TrainingList
 from tribrid.training.resources import Pace, Run

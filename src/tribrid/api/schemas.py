@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from tribrid.app.arms import MAX_ARMS
 from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
 from tribrid.app.learning import MAX_CORPORA
-from tribrid.config import MiningConfig, TrainingConfig
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput
 from tribrid.scoring.dialects import Provider
+from tribrid.sections import MiningConfig, TrainingConfig
 from tribrid.types import Mark, Signal, Source
 
 MAX_DELETED = 10_000

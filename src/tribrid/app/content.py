@@ -10,7 +10,7 @@ from typing import Any
 from tribrid import pipeline
 from tribrid.app.outbound import check_outbound
 from tribrid.app.views import iso
-from tribrid.config import Config, GateConfig, check_overrides
+from tribrid.config import Config, check_overrides
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
@@ -18,6 +18,7 @@ from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.evaluation.gate import guard_measures
 from tribrid.evaluation.measures import primary_name, reported
 from tribrid.mining.splits import QueryMatcher
+from tribrid.sections import GateConfig
 from tribrid.types import Document, Emit, JobKind, JudgedQuery
 from tribrid.workspace import Workspace
 

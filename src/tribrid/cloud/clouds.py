@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 from tribrid.cloud.purse import CLOUD, Purse, Tariff, budgets_of, purse_of
-from tribrid.config import Environment, RerankingConfig
+from tribrid.config import Environment
 from tribrid.corpus.prices import Prices
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable
 from tribrid.scoring.cloud import CloudScorer, RerankClient, Service
 from tribrid.scoring.dialects import DOCUMENTS_PER_REQUEST, OWN_ADDRESS, Provider, endpoint
 from tribrid.scoring.loading import LoadOnce
 from tribrid.scoring.outbound import address_of
+from tribrid.sections import RerankingConfig
 from tribrid.store.spending import Account, Budget, Spending, first_day
 
 TIMEOUT_MS = 10_000

@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import chdtrc
 
-from tribrid.config import EvaluationConfig
 from tribrid.evaluation.comparison import Delta, Matrix, deltas, resampled_means
+from tribrid.sections import EvaluationConfig
 
 Answer = Literal["yes", "no", "unclear"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tribrid.config import EvaluationConfig
 from tribrid.errors import NotComparable
 from tribrid.evaluation.comparison import deltas
+from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 Json = Mapping[str, Any]

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tribrid.config import GateConfig
 from tribrid.evaluation.comparison import TIE, Delta
+from tribrid.sections import GateConfig
 
 Row = Mapping[str, Any]
 

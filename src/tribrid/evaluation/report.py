@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tribrid.config import EvaluationConfig, GateConfig
 from tribrid.errors import EvaluationFailed
 from tribrid.evaluation.calibration import calibrate_served
 from tribrid.evaluation.comparison import Delta, Matrix, adjusted, deltas, intervals
@@ -38,6 +37,7 @@ from tribrid.evaluation.moves import relevant_moves
 from tribrid.evaluation.notes import ORACLE, RETRIEVAL, Findings, notes
 from tribrid.evaluation.plain import plain
 from tribrid.evaluation.slices import SliceFacts, slice_rows, slices
+from tribrid.sections import EvaluationConfig, GateConfig
 from tribrid.types import FIRST_RANK, LEGS, EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)

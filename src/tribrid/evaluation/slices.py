@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tribrid.config import EvaluationConfig
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.evaluation.comparison import Matrix, adjusted, deltas
+from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 RARE_SHARE = 0.001

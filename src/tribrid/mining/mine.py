@@ -25,7 +25,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from tribrid.config import MiningConfig
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
@@ -38,6 +37,7 @@ from tribrid.mining.reviews import Reviews
 from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
 from tribrid.mining.tallies import LogLabels, log_groups
+from tribrid.sections import MiningConfig
 from tribrid.types import (
     FIRST_RANK,
     Candidate,

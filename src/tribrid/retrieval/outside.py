@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tribrid.config import RetrievalConfig
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.corpus.terms import spelled, terms
 from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
@@ -18,6 +17,7 @@ from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.rows import Vector
 from tribrid.retrieval.weights import TermWeights
+from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
 
 _TINY = 1e-9

@@ -15,11 +15,11 @@ import lightgbm as lgb
 import numpy as np
 from scipy.optimize import minimize
 
-from tribrid.config import TrainingConfig
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.scoring.trees import Trees
+from tribrid.sections import TrainingConfig
 from tribrid.training.lists import UNKNOWN, TrainingList, memory_of, ndcg
 
 FUSED_SCALE = 30.0

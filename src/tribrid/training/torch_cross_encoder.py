@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tribrid.config import TrainingConfig
 from tribrid.scoring.models import Role
 from tribrid.scoring.pairs import PairLimits
+from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson, choose_weight
 from tribrid.training.resources import MIB, Run, free_mib
 from tribrid.training.torch_hub import HubModel

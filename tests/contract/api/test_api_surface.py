@@ -20,8 +20,8 @@ from tribrid.api import create_app
 from tribrid.api.openapi import TAGS
 from tribrid.api.readiness import Readiness
 from tribrid.app import Tribrid
-from tribrid.config import TrainingConfig
 from tribrid.errors import MissingExtra, Unavailable
+from tribrid.sections import TrainingConfig
 
 pytestmark = pytest.mark.timeout(300)
 

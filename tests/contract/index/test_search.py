@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tribrid.config import RetrievalConfig
 from tribrid.retrieval.search import Retriever
+from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, SPARSE
 
 

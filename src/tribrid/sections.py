@@ -1,0 +1,359 @@
+"""The settings by section: each a bounded, described field with its default; config.py says which value is in force."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+def _words(value: Any) -> Any:
+    """A list as one line has it: in the environment and on the command line."""
+    return value.split() if isinstance(value, str) else value
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=20)]
+"""Words of a setting that is a list; one line of text is split at white space."""
+
+
+class RerankingConfig(Section):
+    reranker_mode: Literal["none", "local", "learning", "cloud"] = Field(
+        "learning",
+        description="none: the fused order; local: a Hugging Face cross-encoder as it is; learning: the corpus's "
+        "champion, trained here; cloud: a rerank service.",
+    )
+    reranker_cloud_provider: Literal["cohere", "voyage", "jina", "tei"] | None = Field(
+        None,
+        description="Whose form of request mode cloud speaks, and, where reranker_cloud_url is not set, whose service "
+        "is asked. tei: Text Embeddings Inference, at your own address. Keys come from the environment only.",
+    )
+    reranker_cloud_model: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Model name sent to the rerank service; its price is in data/models.json.",
+    )
+    reranker_cloud_url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="Address of a server that speaks the provider's form, as http://10.0.0.5:8080; a path that does "
+        "not end in /rerank gets it. None: the provider's own. No other address is ever asked. "
+        "TRIBRID_RERANKER_CLOUD_API_KEY is sent only to the address that the environment names.",
+    )
+    reranker_cloud_budget_usd: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Most that rerank services may cost in a period, dollars; then the fused order is served. Set for "
+        "all corpora it counts what all spend, set for one what that one spends. None: no limit.",
+    )
+    reranker_cloud_budget_period: Literal["day", "month", "total"] = Field(
+        "month", description="What the budget is for: a day or a month of the calendar (UTC), or all time."
+    )
+    reranker_cloud_concurrency: int = Field(
+        4, ge=1, le=64, description="Requests that a process has under way at a rerank service at the same time."
+    )
+    reranker_cloud_retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="Times a request is sent again after a 429, a 5xx or a broken line, time permitting.",
+    )
+    reranker_cloud_batch: int | None = Field(
+        None, ge=1, le=1000, description="Documents in a request. None: what the provider takes (tei 32, others 1000)."
+    )
+    reranker_local_model: str | None = Field(
+        None, max_length=1000, description="Hugging Face id or folder of a cross-encoder for mode local."
+    )
+    tribrid_reranker_topn: int = Field(50, ge=1, le=1000, description="Candidates to rerank (documents).")
+    rerank_input_snippet_chars: int = Field(
+        2000, ge=50, le=20_000, description="Max characters of a candidate's passage that the reranker reads."
+    )
+    reranker_timeout_ms: int = Field(
+        10_000, ge=50, le=600_000, description="Longest wait for a rerank service before the fused order is served, ms."
+    )
+    experiment: Literal["off", "interleave"] = Field(
+        "off",
+        description="interleave: searches show a mix of what the champion (if none, the fused order) and a challenger "
+        "rank first, until users' feedback tells which is better. Mode learning only.",
+    )
+    experiment_challenger: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="model_id of the challenger; None: the newest model that is not the champion.",
+    )
+    experiment_impressions: int = Field(
+        10_000, ge=1, le=10_000_000, description="Searches after which an experiment ends without a difference."
+    )
+    experiment_alpha: float = Field(
+        0.05, ge=1e-6, le=0.5, description="Chance that an experiment calls one of two equal rankings better."
+    )
+    experiment_window_s: int = Field(
+        1800, ge=1, le=604_800, description="How long after a search its feedback counts in an experiment, seconds."
+    )
+    experiment_on_win: Literal["report", "promote"] = Field(
+        "report", description="What happens when the challenger is better: it is said, or it is promoted."
+    )
+    rerank_corpus: str | None = Field(
+        None,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Corpus of calls to /rerank that name none; made at its first use. None: such calls are scored by "
+        "reranker_local_model, else by the built-in encoder, and nothing of them is kept.",
+    )
+    collect_documents: bool = Field(
+        True, description="Keep documents that come to /rerank for a corpus that does not know them, to learn from."
+    )
+    collect_documents_max: int = Field(
+        100_000,
+        ge=0,
+        le=10_000_000,
+        description="A corpus with this many documents takes no more from /rerank.",
+    )
+    rerank_max_documents: int = Field(
+        1000, ge=1, le=10_000, description="Most documents in a call to /rerank; more are refused (413)."
+    )
+    rerank_document_chars: int = Field(
+        200_000, ge=1000, le=10_000_000, description="Characters of a document that /rerank reads; the answer says so."
+    )
+    rerank_passages_per_document: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Passages of a document that /rerank scores, those that share most words with the query; a call "
+        "may say max_chunks_per_doc.",
+    )
+    rerank_cache_passages: int = Field(
+        5000, ge=0, le=1_000_000, description="Passages whose vectors are kept in memory for the next /rerank."
+    )
+
+
+class IndexingConfig(Section):
+    embedding_model: str = Field(
+        DEFAULT_BASE_MODEL, max_length=1000, description="Sentence encoder of passages and queries: id or folder."
+    )
+    passage_chars: int = Field(1500, ge=200, le=10_000, description="Target length of a passage, characters.")
+    passage_overlap_chars: int = Field(
+        200, ge=0, le=1000, description="Characters a passage repeats from the one before it."
+    )
+    max_document_chars: int = Field(
+        2_000_000, ge=1000, le=50_000_000, description="A longer document is refused, characters."
+    )
+
+
+class RetrievalConfig(Section):
+    fusion: Literal["weighted", "rrf"] = Field(
+        "weighted", description="How the legs are joined: fixed weights on normalised scores, or reciprocal ranks."
+    )
+    dense_weight: float = Field(0.7, ge=0, le=1, description="Weight of the dense leg; the sparse leg has the rest.")
+    rrf_k: int = Field(60, ge=1, le=1000, description="Reciprocal rank fusion's constant k (ranks).")
+    leg_depth: int = Field(200, ge=10, le=2000, description="Passages each leg returns before fusion.")
+
+
+class MiningConfig(Section):
+    max_pairs: int = Field(500, ge=1, le=1_000_000, description="Most (query, positive) pairs to mine.")
+    negatives_per_pair: int = Field(50, ge=1, le=500, description="Most negatives drawn for a pair.")
+    negative_depth: int = Field(50, ge=2, le=500, description="Deployed top ranks from which negatives come.")
+    near_duplicate_threshold: float = Field(
+        0.9, ge=0.5, le=1, description="Word 3-gram Jaccard similarity from which two texts count as one."
+    )
+    examined_below_click: int = Field(
+        1, ge=0, le=10, description="Ranks below the lowest click that still count as examined."
+    )
+    relative_margin: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        description="Where judgments are too few to calibrate: a retrieved document is held back for review if every "
+        "leg scores it above a well-ranked positive by this share of the positive's score.",
+    )
+
+
+class GenerationConfig(Section):
+    base_url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="OpenAI-compatible server that writes queries for mining, as http://127.0.0.1:8080/v1 (a bare "
+        "address gets /v1); None: no queries are generated. Keys: TRIBRID_GENERATION_API_KEY is sent only to the "
+        "address that the environment names, OPENAI_API_KEY only to https://api.openai.com.",
+    )
+    model: str | None = Field(None, min_length=1, max_length=200, description="Model name sent to that server.")
+    provider: str | None = Field(
+        None,
+        max_length=100,
+        description="Whose price in data/models.json counts; local: the server is your own and costs 0. None: by the "
+        "model's name; a model without a price on this machine's own address is local.",
+    )
+    budget_usd: float | None = Field(
+        None, ge=0, le=1_000_000, description="Asking stops before it may cost more, dollars; None: no limit."
+    )
+    max_passages: int = Field(500, ge=1, le=100_000, description="Most passages to ask about in a mining.")
+    queries_per_passage: int = Field(2, ge=1, le=10, description="Queries to ask for at a time, of one passage.")
+    keep_within_rank: int = Field(
+        20, ge=1, le=500, description="A query is kept if retrieval has its passage's document this high (rank)."
+    )
+    examples: str = Field(
+        "", max_length=2000, description="Queries as your users type them, one a line: models of style for the model."
+    )
+    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature; None: the server's own.")
+    max_output_tokens: int = Field(
+        512, ge=16, le=8192, description="Most tokens of an answer; a model that thinks aloud needs more."
+    )
+    output_limit_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="Name under which the server takes that limit; OpenAI's newer models: the second."
+    )
+    concurrency: int = Field(4, ge=1, le=64, description="Questions asked at the same time.")
+    timeout_s: float = Field(60, ge=1, le=600, description="Longest wait for one answer, seconds.")
+    retries: int = Field(4, ge=0, le=10, description="Times a question is asked again after a 429, a 5xx or a timeout.")
+
+
+class TrainingConfig(Section):
+    base_model: str = Field(
+        DEFAULT_BASE_MODEL, max_length=1000, description="Encoder or cross-encoder to start from: id or folder."
+    )
+    epochs: int = Field(2, ge=1, le=50, description="Passes over the training queries.")
+    batch_size: int = Field(16, ge=1, le=1024, description="Queries (each with its list of candidates) per step.")
+    learning_rate: float = Field(5e-5, gt=0, le=1e-2, description="Peak learning rate of the cross-encoder.")
+    warmup_ratio: float = Field(0.1, ge=0, le=0.9, description="Share of steps in which the rate rises linearly.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, le=100, description="Gradient norm above which gradients are scaled.")
+    folds: int = Field(
+        5, ge=2, le=20, description="Parts of the query clusters; each is held out once to choose a form."
+    )
+    negatives_per_list: int = Field(4, ge=1, le=100, description="Negatives a cross-encoder step sees per positive.")
+    query_tokens: int = Field(64, ge=8, le=256, description="Tokens of a query that the cross-encoder reads.")
+    passage_tokens: int = Field(160, ge=16, le=448, description="Tokens of a passage that the cross-encoder reads.")
+    cross_encoder: bool = Field(True, description="Train a cross-encoder too; it is served only where it helps on dev.")
+    cross_encoder_depth: int = Field(20, ge=2, le=1000, description="Best candidates that the cross-encoder reorders.")
+    dev_queries: int = Field(
+        64, ge=1, le=10_000, description="Most held-out queries on which checkpoints are compared."
+    )
+    evaluations_per_epoch: int = Field(1, ge=1, le=20, description="Times an epoch that dev nDCG@10 is measured.")
+    patience: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="Measurements on dev in a row without a gain after which the cross-encoder stops; 0: never.",
+    )
+    distillation: float = Field(
+        0.0, ge=0, le=1, description="Share of the cross-encoder's loss that the blend's held-out scores are taught by."
+    )
+    trained_layers: Literal["upper", "all"] = Field(
+        "upper",
+        description="Layers that learn when the base model is a cross-encoder: its upper third, or all of them.",
+    )
+    keep_cross_encoder: bool = Field(
+        False, description="Keep a cross-encoder that did not help on dev in the artifact, so that evaluations show it."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers of the cross-encoder's training passes; auto: bfloat16 where the processor computes in it "
+        "(about twice as fast), else float32. Measured and served in float32.",
+    )
+    memory_budget_mb: int | None = Field(
+        None, ge=64, le=10_000_000, description="Memory to train the cross-encoder in, MiB; None: half of what is free."
+    )
+    time_budget_s: float | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Longest training, seconds; when it is spent the best so far is taken. None: no limit.",
+    )
+    checkpoint_every_steps: int = Field(10, ge=1, le=10_000, description="Steps between checkpoints to resume from.")
+    seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of every random choice.")
+
+
+class EvaluationConfig(Section):
+    primary_measure: Word | None = Field(
+        None,
+        description="Measure the gate decides on, by ir_measures' name (nDCG@10, RR@10, AP, Success@1...); None: "
+        "recommended from the labels. Frozen with the eval dataset.",
+    )
+    measures: Words = Field(
+        (), description="Measures to report beside the usual seven, such as P@5 or nDCG(dcg='exp-log2')@10."
+    )
+    slice_metadata: Words | None = Field(
+        None,
+        description="Fields of the documents' metadata by whose value in the relevant documents results are sliced; "
+        "None: those with 2 to 12 values.",
+    )
+    slice_queries: int = Field(10, ge=2, le=100_000, description="Fewest queries of a slice that is shown.")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap and randomisation resamples.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
+    seed: int = Field(13, ge=0, le=2**31 - 1, description="Seed of the resampling.")
+    score_threshold: float | None = Field(
+        None,
+        ge=-1e9,
+        le=1e9,
+        description="Served score whose precision and recall the report shows; none: that with the best F1.",
+    )
+
+
+class LogsConfig(Section):
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Searches older than this are deleted with their feedback, days; None: kept for ever. Done when "
+        "the worker starts, once a day, and by `tribrid logs prune`.",
+    )
+
+
+class ServingConfig(Section):
+    requests_per_minute: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Requests a minute that one API key, or one address without a key, may send; ten seconds' worth "
+        "may come at once, the rest is a 429 with Retry-After. None: no limit while no key is asked for, else 6000. "
+        "Of the whole server: a corpus's own value is not looked at.",
+    )
+    max_upload_mb: int = Field(
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Longest upload of documents or logs, MiB. Of the whole server: a corpus's own value is not "
+        "looked at.",
+    )
+
+
+class GateConfig(Section):
+    minimum_effect: float = Field(
+        0.005, ge=0, le=1, description="Least gain of the primary measure that is worth a change of model."
+    )
+    guard_measures: str = Field(
+        "RR@10 R@10",
+        max_length=500,
+        description="Measures, with spaces between them, of which none may fall by more than chance; may be empty.",
+    )
+    max_slice_drop: float = Field(
+        0.02, ge=0, le=1, description="Largest fall of the primary measure, beyond chance, on any slice of the queries."
+    )
+    least_slice_queries: int = Field(
+        10, ge=2, le=1_000_000, description="Queries from which a slice is large enough to decide anything."
+    )
+    max_corpus_drop: float = Field(
+        0.01, ge=0, le=1, description="Largest fall of the primary measure, beyond chance, on any corpus compared."
+    )
+    max_latency_p95_ms: float | None = Field(
+        None, gt=0, le=600_000, description="Longest reranking of a query, 95th percentile, ms; None: no limit."
+    )
+    max_judged_drop: float = Field(
+        0.1, ge=0, le=1, description="Largest fall of Judged@10, the share of the top 10 that anybody has judged."
+    )
+    seed_spreads: float = Field(
+        2.0,
+        ge=0,
+        le=100,
+        description="Standard deviations between models that differ in their seed alone, which a gain must exceed.",
+    )

@@ -173,7 +173,7 @@ def test_a_model_reaches_the_searches_it_was_trained_on(tribrid: Tribrid) -> Non
     for row in by_source["logs"]:
         for impression in row["impressions"]:
             assert tribrid.store.logs.impression(impression["query_id"]).query == row["query"]
-        assert set(row["evidence"]) <= {impression["query_id"] for impression in row["impressions"]}
+        assert set(row["evidence"]) <= {f"impression:{impression['query_id']}" for impression in row["impressions"]}
 
 
 def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid: Tribrid) -> None:

@@ -45,7 +45,7 @@ def _contents(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterat
     yield "- `tribrid/`: the whole model, as Tribrid serves it (safetensors, LightGBM's text form, JSON)."
     yield "- `record.json`: where it came from, what was measured and when it served."
     features = served["blends"]["blend"]
-    if "onnxruntime" in loads_in:
+    if "blend.onnx" in loads_in.get("onnxruntime", ""):
         yield f"- `blend.onnx`: the blend alone, float64 features (n, {len(features)}) in, score (n,) out."
     yield from _cross_encoder(record, served, loads_in)
     yield ""
@@ -61,13 +61,14 @@ def _cross_encoder(record: Json, served: Json, loads_in: Mapping[str, str]) -> I
     found = (record["metrics"] or {}).get("cross_encoder") or {}
     weight = float(served["cross_encoder_weight"])
     role = f"its weight beside the blend is {weight:g}" if weight else "it is not served: it did not help on dev"
-    if "sentence_transformers" in loads_in:
-        yield f"- `config.json`, `model.safetensors`, the tokenizer, `model.onnx`: the cross-encoder; {role}."
-    elif "lower.onnx" in loads_in.get("onnxruntime", ""):
+    if "lower.onnx" in loads_in.get("onnxruntime", ""):
         yield (
             f"- `lower.onnx`, `joint.onnx`, `tokenizer.json`: the cross-encoder; {role}. Its lower layers read query "
-            "and passage apart, so it is no standard architecture, and sentence-transformers cannot load it."
+            "and passage apart, which no standard architecture does: sentence-transformers loads it through Tribrid's "
+            "own class (`trust_remote_code=True`, with tribrid installed), to score, not to train."
         )
+    elif "sentence_transformers" in loads_in:
+        yield f"- `config.json`, `model.safetensors`, the tokenizer, `model.onnx`: the cross-encoder; {role}."
     else:
         why = found.get("reason") or found.get("left_out") or "it was not trained"
         yield (
@@ -79,10 +80,12 @@ def _cross_encoder(record: Json, served: Json, loads_in: Mapping[str, str]) -> I
 def _code(loads_in: Mapping[str, str]) -> Iterator[str]:
     said = loads_in.get("onnxruntime", "")
     if "sentence_transformers" in loads_in:
+        trust = ", trust_remote_code=True" if "trust" in loads_in["sentence_transformers"] else ""
         yield from [
             "from sentence_transformers import CrossEncoder",
             "",
-            'CrossEncoder("this-folder").predict([("query", "title\\ntext of the passage")])',
+            f'CrossEncoder("this-folder"{trust}).predict([("query", "title\\ntext of the passage")])',
+            "",
         ]
     if said:
         name = "model.onnx" if "model.onnx" in said else "joint.onnx" if "joint.onnx" in said else "blend.onnx"

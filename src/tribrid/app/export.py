@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ from tribrid.workspace import Workspace
 
 ARTIFACT, BLEND = "tribrid", "blend.onnx"
 ONNX, SENTENCE_TRANSFORMERS = "onnxruntime", "sentence_transformers"
+FOR_SENTENCE_TRANSFORMERS: Mapping[str, Any] = {
+    "modules.json": [
+        {"idx": 0, "name": "0", "path": "", "type": "tribrid.training.torch_served.ServedCrossEncoder"},
+    ],
+    # A sigmoid, the default, would press logits into ties.
+    "config_sentence_transformers.json": {
+        "model_type": "CrossEncoder",
+        "activation_fn": "torch.nn.modules.linear.Identity",
+    },
+}
+"""How sentence-transformers finds the class of a cross-encoder that is no architecture of transformers."""
 
 
 def export_model(ws: Workspace, model_id: str, folder: Path) -> dict[str, Any]:
@@ -87,12 +99,15 @@ def _cross_encoder(artifact: Path, folder: Path) -> dict[str, str]:
     if not inside.is_dir():
         return {}
     shutil.copytree(inside, folder, dirs_exist_ok=True, copy_function=_copied)
+    blend = f"; InferenceSession({BLEND!r}): the blend" if (folder / BLEND).is_file() else ""
     if (inside / HUB_MANIFEST).is_file():
         return {
-            ONNX: f"InferenceSession('model.onnx'): the cross-encoder's logit; InferenceSession({BLEND!r}): the blend",
+            ONNX: f"InferenceSession('model.onnx'): the cross-encoder's logit{blend}",
             SENTENCE_TRANSFORMERS: "CrossEncoder(folder)",
         }
+    for name, content in FOR_SENTENCE_TRANSFORMERS.items():
+        (folder / name).write_text(json.dumps(content, indent=1), "utf-8")
     return {
-        ONNX: "InferenceSession('lower.onnx') and InferenceSession('joint.onnx'): the cross-encoder's two halves; "
-        f"InferenceSession({BLEND!r}): the blend"
+        ONNX: f"InferenceSession('lower.onnx'), InferenceSession('joint.onnx'): the cross-encoder's halves{blend}",
+        SENTENCE_TRANSFORMERS: "CrossEncoder(folder, trust_remote_code=True), with tribrid installed",
     }

@@ -1,7 +1,8 @@
 """The blend as one ONNX graph, for engines that have the features and want the score: features in, score out.
 
-A tree of LightGBM sends a row left where its value is at most the threshold; so does ONNX's BRANCH_LEQ. All is float64,
-as in `scoring.blend`: in float32 a value next to a threshold could go the other way.
+A tree of LightGBM sends a row left where its value is at most the threshold; so does ONNX's BRANCH_LEQ. Features and
+thresholds are float64, as in `scoring.blend`: in float32 a value next to a threshold could go the other way. The
+operator hands the sum of the leaves on in float32.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tribrid.scoring.blend import Blend
 from tribrid.scoring.onnx import load_session
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 9
-PARITY = 1e-9
+PARITY = 1e-5
 _ROWS = 64
 _LEAF, _BRANCH = "LEAF", "BRANCH_LEQ"
 
@@ -49,7 +50,11 @@ def export_blend(blend: Blend, path: Path) -> float:
     ]
     total = "linear"
     if blend.trees:
-        nodes += [_ensemble(blend), helper.make_node("Add", ["linear", "trees"], ["total"])]
+        nodes += [
+            _ensemble(blend),
+            helper.make_node("Cast", ["leaves"], ["trees"], to=TensorProto.DOUBLE),
+            helper.make_node("Add", ["linear", "trees"], ["total"]),
+        ]
         total = "total"
     nodes.append(helper.make_node("Squeeze", [total, "columns"], ["score"]))
     graph = helper.make_graph(
@@ -89,7 +94,7 @@ def _ensemble(blend: Blend) -> Any:
     return helper.make_node(
         "TreeEnsembleRegressor",
         ["features"],
-        ["trees"],
+        ["leaves"],
         domain="ai.onnx.ml",
         n_targets=1,
         aggregate_function="SUM",

@@ -12,6 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from tribrid.app import Tribrid
@@ -76,7 +77,7 @@ def main() -> None:
         print(f"| {name} | {quality:.4f} | {same:.1%} | {took:.1f} |")
     print("\n| calibrated score | documents | relevant | mean score |\n|---|---|---|---|")
     every = [pair for _, scores in measured for pair in scores]
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in pairwise(EDGES):
         inside = [pair for pair in every if low <= pair[0] < high]
         if inside:
             share, mean = statistics.mean(good for _, good in inside), statistics.mean(score for score, _ in inside)

@@ -42,7 +42,8 @@ def publish(index: Index, found: list[Passage], vectors: np.ndarray) -> None:
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+    found: np.ndarray = (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+    return found
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
+from tribrid.serving import settle_forms
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us
 
@@ -78,6 +79,7 @@ def _run_systems(
     challenger = ws.learned(challenger_id, config) if challenger_id else None
     champion: Scorer | None = ws.learned(champion_id, config) if champion_id and champion_id != challenger_id else None
     local = ws.scorer(corpus_id, config) if config.reranking.reranker_mode == "local" else None
+    settle_forms(ws, config, dataset, readings, [challenger, champion, local], emit)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
     arms = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()

@@ -12,6 +12,7 @@
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
     │   └── Leakage, StaleIndex
+    ├── Overloaded                    429  exit 5   more at once than this machine takes; says when to come again
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
@@ -19,6 +20,7 @@
     └── Failed                        500  exit 1   work that started and did not end well
         ├── ScorerFailed, TrainingFailed, EvaluationFailed,
         ├── GenerationFailed          500           one question to the generator, unanswered
+        ├── OutOfTime                 504           the reranker's time was over before it had read anything
         └── Cancelled                 409  exit 130
 
 `detail` says what happened and what to do; `facts` carries the values, never query text
@@ -154,6 +156,12 @@ class StaleIndex(Conflict):
     code, title = "stale_index", "The index does not match the documents"
 
 
+class Overloaded(TribridError):
+    """`retry_after_s` among its facts: whole seconds until it may be tried again."""
+
+    code, title, status, exit_code = "overloaded", "Too much at once", 429, 5
+
+
 class Unavailable(TribridError):
     code, title, status, exit_code = "unavailable", "Unavailable", 503, 5
 
@@ -195,6 +203,10 @@ class EvaluationFailed(Failed):
 
 class GenerationFailed(Failed):
     code, title = "generation_failed", "A question to the generator failed"
+
+
+class OutOfTime(Failed):
+    code, title, status = "out_of_time", "The reranker's time was over", 504
 
 
 class Cancelled(Failed):

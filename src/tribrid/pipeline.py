@@ -11,27 +11,27 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from tribrid.asking import asker
 from tribrid.comparing import compare_systems, eval_queries_of, newest_model, refuse_leakage
 from tribrid.config import with_params
-from tribrid.errors import EvaluationNotFound, NoModel, ScorerFailed, Unavailable
+from tribrid.errors import EvaluationNotFound, NoModel
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.retrieval.indexer import IndexReport, sync_index
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import above, ranked
+from tribrid.serving import Ranking, rerank
 from tribrid.types import (
     Candidate,
     Emit,
     Feedback,
     Impression,
     ModelVersion,
-    ScoredDoc,
     ShownDoc,
     Signal,
     Source,
@@ -54,46 +54,57 @@ def index(ws: Workspace, corpus_id: str, emit: Emit) -> IndexReport:
     )
 
 
+class Found(NamedTuple):
+    """A search's list as it is logged, its candidates in the same order, and how they were ranked."""
+
+    impression: Impression
+    shown: list[Candidate]
+    ranking: Ranking
+
+
 def search(
-    ws: Workspace, corpus_id: str, query: str, top_k: int, client_id: str | None = None
-) -> tuple[Impression, list[Candidate]]:
+    ws: Workspace,
+    corpus_id: str,
+    query: str,
+    top_k: int,
+    client_id: str | None = None,
+    budget: Budget | None = None,
+) -> Found:
     """Rank documents for a query and log what is shown, before anybody sees it.
 
     A reranker that fails leaves the fused order as it is, and the impression says so.
+
+    Raises:
+        Overloaded: the reranker has too much to do.
+        Cancelled: whoever asked is gone; nothing is logged, for nobody saw it.
     """
     started = time.perf_counter()
     config = ws.config(corpus_id)
-    depth = config.reranking.tribrid_reranker_topn
-    retrieved = ws.retriever(corpus_id, config).search(query, max(depth, top_k))
-    order = [ScoredDoc(c.doc_id, c.score) for c in retrieved.candidates]
-    model_id, fallback = RETRIEVAL, None
-    try:
-        scorer = ws.scorer(corpus_id, config)
-        if scorer is not None and retrieved.candidates:
-            reading = ws.read(corpus_id, query, retrieved.candidates[:depth], config)
-            order = above(ranked(reading, scorer.score(reading)), order[depth:])
-            model_id = scorer.model_id
-    except (ScorerFailed, Unavailable) as error:
-        fallback = error.detail
+    depth = max(config.reranking.tribrid_reranker_topn, top_k)
+    retrieved = ws.retriever(corpus_id, config).search(query, depth)
+    budget = budget or Budget()
+    budget.check()
+    ranking = rerank(ws, corpus_id, query, retrieved.candidates, config, budget)
+    budget.check()
     by_id = {c.doc_id: c for c in retrieved.candidates}
-    shown = [by_id[scored.doc_id] for scored in order[:top_k]]
+    shown = [by_id[scored.doc_id] for scored in ranking.order[:top_k]]
     impression = Impression(
         query_id=uuid4().hex,
         corpus_id=corpus_id,
         query=query,
         shown=tuple(
             ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
-            for rank, (c, scored) in enumerate(zip(shown, order, strict=False), 1)
+            for rank, (c, scored) in enumerate(zip(shown, ranking.order, strict=False), 1)
         ),
-        model_id=model_id,
-        reranked=model_id != RETRIEVAL,
-        fallback_reason=fallback,
+        model_id=ranking.model_id or RETRIEVAL,
+        reranked=ranking.model_id is not None,
+        fallback_reason=ranking.fallback.detail if ranking.fallback else None,
         took_ms=round((time.perf_counter() - started) * 1000, 3),
         created_us=now_us(),
         client_id=client_id,
     )
     ws.store.logs.add_impression(impression)
-    return impression, shown
+    return Found(impression, shown, ranking)
 
 
 def log(ws: Workspace, query_id: str, signal: Signal, doc_id: str | None, value: float | None) -> Feedback:
@@ -119,6 +130,7 @@ def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -
         places_of=partial(ws.store.documents.places, corpus_id),
         reviews=ws.store.reviews.list(corpus_id),
         impressions=ws.store.logs.iterate_with_feedback(corpus_id),
+        fell_back=ws.store.logs.fallbacks_with_feedback(corpus_id),
         judged=ws.store.judgments.list(corpus_id),
         documents=documents,
         generated=asker(ws.environment, config.generation, ws.prices, documents, index_.passages_of, emit),

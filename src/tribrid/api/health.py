@@ -35,4 +35,6 @@ async def ready(request: Request) -> Json:
 def metrics(request: Request) -> Response:
     """Requests and their time by route template, searches, fallbacks, readiness, and the process."""
     state: Any = request.app.state
-    return Response(state.telemetry.text(ready=state.readiness.ready), media_type=CONTENT_TYPE_LATEST)
+    engine = state.tribrid.workspace.runtime.engine
+    text = state.telemetry.text(ready=state.readiness.ready, engine=engine.view())
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

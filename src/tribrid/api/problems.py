@@ -18,7 +18,16 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from tribrid.api.answers import Json
-from tribrid.errors import InvalidInput, NotFound, TooLarge, TribridError, Unauthorized, Unavailable, UnknownSetting
+from tribrid.errors import (
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    TribridError,
+    Unauthorized,
+    Unavailable,
+    UnknownSetting,
+)
 
 RETRY_AFTER_S = 2
 MAX_FAULTS = 20
@@ -80,6 +89,8 @@ def problem_of(error: BaseException, request_id: str = "") -> dict[str, Any]:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, Overloaded):
+        return {"Retry-After": str(error.facts["retry_after_s"])}
     return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
 
 

@@ -21,6 +21,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from tribrid import __version__
 from tribrid.api import config, corpora, docs, documents, health, judgments, models, reranker, runs, search
+from tribrid.api.attending import Admission
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.edge import Edge
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
@@ -54,6 +55,7 @@ def create_app(tribrid: Tribrid) -> FastAPI:
     app.state.telemetry = telemetry
     app.state.readiness = Readiness(tribrid.warm)
     app.state.long_work = LongWork()
+    app.state.admission = Admission(tribrid.workspace.config().serving.max_requests)
     handle_problems(app)
     app.add_middleware(Edge, guard=Guard(tribrid.environment.api_key), telemetry=telemetry)
     for router in routers():

@@ -37,7 +37,22 @@ class Telemetry:
         )
         self._fallbacks = Counter(
             "tribrid_search_fallbacks",
-            "Searches that a model should have reranked and did not.",
+            "Searches that a model should have reranked and did not, by why (the problem's code).",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._waiting = Gauge(
+            "tribrid_reranker_waiting_pairs", "Pairs that wait for a cross-encoder.", registry=self.registry
+        )
+        self._engine = Gauge(
+            "tribrid_reranker_engine",
+            "Since the process started: pairs and batches that cross-encoders ran, requests refused, pairs dropped.",
+            ["event"],
+            registry=self.registry,
+        )
+        self._shortened = Counter(
+            "tribrid_search_shortened",
+            "Searches whose reranker had no time for all candidates.",
             registry=self.registry,
         )
         self._ready = Gauge("tribrid_ready", "1 when models are loaded and searches are fast.", registry=self.registry)
@@ -47,12 +62,18 @@ class Telemetry:
         self._seconds.labels(method, route).observe(took_s)
 
     def searched(self, answer: Mapping[str, Any]) -> None:
-        """Count one search by its answer (`reranked`, `fallback_reason`)."""
+        """Count one search by its answer (`reranked`, `fallback_code`, `note`)."""
         self._searches.labels(str(bool(answer["reranked"])).lower()).inc()
-        if answer["fallback_reason"] is not None:
-            self._fallbacks.inc()
+        if answer["fallback_code"] is not None:
+            self._fallbacks.labels(answer["fallback_code"]).inc()
+        if answer["note"] is not None:
+            self._shortened.inc()
 
-    def text(self, *, ready: bool) -> bytes:
-        """All of it, as Prometheus reads it."""
+    def text(self, *, ready: bool, engine: Mapping[str, Any] | None = None) -> bytes:
+        """All of it, as Prometheus reads it. `engine`: the reranker's, as it stands."""
         self._ready.set(ready)
+        if engine is not None:
+            self._waiting.set(engine["waiting_pairs"])
+            for event in ("pairs", "batches", "merged_batches", "refused", "dropped_pairs"):
+                self._engine.labels(event).set(engine[event])
         return generate_latest(self.registry)

@@ -97,14 +97,14 @@ def export_id(files: Sequence[Path]) -> str:
 
 def probes() -> list[tuple[str, list[tuple[str, str]]]]:
     """Queries and passages of plain prose, long and short, that every installation carries: Python's own reference."""
-    texts = [part.strip() for _, text in sorted(topics.items()) for part in text.split("\n\n")]
-    texts = [" ".join(part.split()) for part in texts if len(part.split()) > 12]
-    step = len(texts) // (PROBES * PROBE_PASSAGES)
-    chosen = texts[:: max(1, step)][: PROBES * PROBE_PASSAGES]
-    lists = [chosen[at::PROBES] for at in range(PROBES)]
+    prose = " ".join(" ".join(text.split()) for _, text in sorted(topics.items()))
+    step = len(prose) // (PROBES * PROBE_PASSAGES)
+    lists = [[number + PROBES * place for place in range(PROBE_PASSAGES)] for number in range(PROBES)]
     # Lengths vary as those of real passages do.
-    cut = [[("", text[: PROBE_CHARS // (1 + place % 4)]) for place, text in enumerate(found)] for found in lists]
-    return [(found[0][:80], passages) for found, passages in zip(lists, cut, strict=True)]
+    passages = [
+        [("", prose[at * step :][: PROBE_CHARS // (1 + place % 4)]) for place, at in enumerate(found)] for found in lists
+    ]
+    return [(found[0][1][:80], found) for found in passages]
 
 
 def compare(reference: Sequence[FloatArray], other: Sequence[FloatArray]) -> dict[str, float]:

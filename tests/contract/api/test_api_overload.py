@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
+import httpx
 from fastapi import FastAPI, Request
 
 from serving import Serve
@@ -15,12 +17,14 @@ from tribrid.app import Tribrid
 from tribrid.scoring.budget import Budget
 
 DEADLINE_S = 30
+WARM_S = 120
 
 
 def test_a_search_too_many_is_told_when_to_come_again(serve: Serve, idle_tribrid: Tribrid) -> None:
     idle_tribrid.patch_config({"serving": {"max_requests": 1}})
     app = create_app(idle_tribrid)
     client = serve(app).client()
+    wait_until_ready(client)
     app.state.admission.enter()
     refused = client.post("/search", json={"corpus_id": "a", "query": "soup"})
     assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
@@ -30,6 +34,13 @@ def test_a_search_too_many_is_told_when_to_come_again(serve: Serve, idle_tribrid
     app.state.admission.leave()
     assert client.post("/search", json={"corpus_id": "a", "query": "soup"}).status_code == 200
     assert app.state.admission.inside == 0
+
+
+def wait_until_ready(client: httpx.Client) -> None:
+    deadline = time.monotonic() + WARM_S
+    while client.get("/ready").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_work_learns_that_its_client_has_gone(serve: Serve) -> None:

@@ -1,6 +1,6 @@
 """The blend as it is served: a linear model that starts at the fused ranking, and trees that correct it.
 
-score = linear(features) + mean of the trees. The only file of serving that runs LightGBM.
+score = linear(features) + mean of the trees.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.features import matrix
+from tribrid.scoring.forest import Forest
 from tribrid.scoring.onnx import FloatArray
 
 
@@ -28,14 +28,14 @@ class Blend:
         names: of the features, in the order of the columns.
         mean, scale: float64 (len(names),), the standardisation.
         weights: float64 (len(names),), of the standardised features.
-        trees: LightGBM boosters over the raw features; their mean is added. None for a linear blend.
+        trees: forests over the raw features; their mean is added. None for a linear blend.
     """
 
     names: tuple[str, ...]
     mean: np.ndarray[Any, np.dtype[np.float64]]
     scale: np.ndarray[Any, np.dtype[np.float64]]
     weights: np.ndarray[Any, np.dtype[np.float64]]
-    trees: tuple[lgb.Booster, ...] = ()
+    trees: tuple[Forest, ...] = ()
 
     def linear(self, columns: FloatArray) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The linear part's scores (n,) of raw feature columns (n, len(names))."""
@@ -53,19 +53,18 @@ class Blend:
         except KeyError as error:
             raise ScorerFailed(f"The blend needs the feature {error.args[0]!r}, which was not computed.") from error
         scores = self.linear(columns)
-        for booster in self.trees:
-            # One thread: a list is small, and starting a team of threads costs more than it saves.
-            scores = scores + np.asarray(booster.predict(columns, num_threads=1)) / len(self.trees)
+        for forest in self.trees:
+            scores = scores + forest.predict(columns) / len(self.trees)
         if not np.isfinite(scores).all():
             raise ScorerFailed("The blend gave a score that is not a number.")
         return scores
 
     def save(self, folder: Path, name: str) -> None:
-        """Write `name`.safetensors, and `name`-trees-N.txt for each booster."""
+        """Write `name`.safetensors, and `name`-trees-N.txt for each forest, as LightGBM writes it."""
         arrays = {"mean": self.mean, "scale": self.scale, "weights": self.weights, "trees": np.array(len(self.trees))}
         save_file(arrays, folder / f"{name}.safetensors", {"names": "\n".join(self.names)})
-        for number, booster in enumerate(self.trees):
-            (folder / f"{name}-trees-{number}.txt").write_text(booster.model_to_string(), "utf-8")
+        for number, forest in enumerate(self.trees):
+            (folder / f"{name}-trees-{number}.txt").write_text(forest.text, "utf-8")
 
     @classmethod
     def load(cls, folder: Path, name: str, names: Sequence[str]) -> Blend:
@@ -79,7 +78,7 @@ class Blend:
             if any(arrays[part].shape != (len(names),) for part in ("mean", "scale", "weights")):
                 raise ModelUnavailable(f"The artifact's {name} has not one weight for each feature.")
             paths = [folder / f"{name}-trees-{number}.txt" for number in range(int(arrays["trees"]))]
-            boosters = tuple(lgb.Booster(model_str=path.read_text("utf-8")) for path in paths)
-            return cls(tuple(names), arrays["mean"], arrays["scale"], arrays["weights"], boosters)
-        except (OSError, ValueError, KeyError, SafetensorError, lgb.basic.LightGBMError) as error:
+            forests = tuple(Forest(path.read_text("utf-8"), len(names)) for path in paths)
+            return cls(tuple(names), arrays["mean"], arrays["scale"], arrays["weights"], forests)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelUnavailable(f"The artifact's {name} cannot be read: {error}") from error

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from tribrid.config import TrainingConfig
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, Features, matrix
+from tribrid.scoring.forest import Forest
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.training.lists import UNKNOWN, TrainingList, memory_of, ndcg
 
@@ -143,9 +144,10 @@ def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int
     return found
 
 
-def _fit_trees(rows: Rows, offset: Vector, rising: Sequence[int], seed: int) -> lgb.Booster:
+def _fit_trees(rows: Rows, offset: Vector, rising: Sequence[int], seed: int) -> Forest:
     data = lgb.Dataset(rows.columns, rows.grades, weight=rows.weights, group=rows.sizes, init_score=offset)
-    return lgb.train({**_TREE_PARAMS, "seed": seed, "monotone_constraints": list(rising)}, data, num_boost_round=TREES)
+    params = {**_TREE_PARAMS, "seed": seed, "monotone_constraints": list(rising)}
+    return Forest(lgb.train(params, data, num_boost_round=TREES).model_to_string(), rows.columns.shape[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from tribrid.evaluation.standing import looked, seed_values, standing
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
+from tribrid.serving import settle_forms
 from tribrid.store.evalsets import Bundle
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us
@@ -149,6 +150,7 @@ def _run_systems(
     mode = config.reranking.reranker_mode
     local = ws.scorer(corpus_id, config) if mode == "local" else None
     cloud = ws.rival(corpus_id, config) if mode == "cloud" else None
+    settle_forms(ws, config, task.dataset, readings, [challenger, champion, local], emit)
     added = _added(ws, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
     named += [("cloud", cloud), *added.scorers]

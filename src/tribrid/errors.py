@@ -15,6 +15,7 @@
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
     │   └── Leakage, StaleIndex, NotComparable, NotProven, NoChallenger, Erased
+    ├── Overloaded                    429  exit 5   more at once than this machine takes; says when to come again
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
@@ -23,6 +24,7 @@
         ├── ScorerFailed, TrainingFailed, EvaluationFailed,
         ├── BudgetSpent               409  exit 4   a rerank service may cost no more for now (a ScorerFailed)
         ├── GenerationFailed          500           one question to the generator, unanswered
+        ├── OutOfTime                 504           the reranker's time was over before it had read anything
         └── Cancelled                 409  exit 130
 
 `detail` says what happened and what to do; `facts` carries the values, never query text
@@ -186,6 +188,12 @@ class NoChallenger(Conflict):
     code, title = "no_challenger", "Nothing to compare with the champion"
 
 
+class Overloaded(TribridError):
+    """`retry_after_s` among its facts: whole seconds until it may be tried again."""
+
+    code, title, status, exit_code = "overloaded", "Too much at once", 429, 5
+
+
 class Unavailable(TribridError):
     code, title, status, exit_code = "unavailable", "Unavailable", 503, 5
 
@@ -231,6 +239,10 @@ class EvaluationFailed(Failed):
 
 class GenerationFailed(Failed):
     code, title = "generation_failed", "A question to the generator failed"
+
+
+class OutOfTime(Failed):
+    code, title, status = "out_of_time", "The reranker's time was over", 504
 
 
 class Cancelled(Failed):

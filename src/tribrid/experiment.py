@@ -8,32 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tribrid.config import Config
-from tribrid.errors import ModelNotFound, NoChallenger, ScorerFailed, Unavailable
+from tribrid.errors import Cancelled, Failed, ModelNotFound, NoChallenger, Overloaded, Unavailable
 from tribrid.evaluation.interleaving import credit, team_draft
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.evaluation.sequential import in_words, verdict
 from tribrid.scoring.scorer import Scorer
+from tribrid.serving import Ranking
 from tribrid.store.experiments import Experiment, Outcome, Tally, Terms
 from tribrid.types import ScoredDoc, Trial, Verdict
 from tribrid.workspace import Workspace, now_us
 
-_FAILURES = (ScorerFailed, Unavailable, ModelNotFound)
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A search's documents, best first, and who ranked them: a model_id, `retrieval`, or both joined by +.
-
-    `fallback` says why the reranker that should have ranked them did not.
-    """
-
-    order: list[ScoredDoc]
-    model_id: str
-    fallback: str | None = None
-    trial: Trial | None = None
+_FAILURES = (Failed, Unavailable, ModelNotFound)
 
 
 def interleave(
@@ -41,10 +29,10 @@ def interleave(
     corpus_id: str,
     config: Config,
     query_id: str,
-    champion: Ranked,
-    rerank: Callable[[Scorer], list[ScoredDoc]],
+    champion: Ranking,
+    rerank: Callable[[Scorer], Ranking],
     top_k: int,
-) -> Ranked:
+) -> Ranking:
     """What to show: the champion's ranking as it is, or, while an experiment runs, its draft with the challenger's.
 
     Whatever fails leaves the champion's ranking, and the search does not count.
@@ -70,26 +58,31 @@ def _drafted(
     config: Config,
     running: Experiment,
     query_id: str,
-    champion: Ranked,
-    rerank: Callable[[Scorer], list[ScoredDoc]],
+    champion: Ranking,
+    rerank: Callable[[Scorer], Ranking],
     top_k: int,
-) -> Ranked:
+) -> Ranking:
     if champion.fallback is not None:
-        return _excluded(champion, running, f"The champion failed: {champion.fallback}")
-    if champion.model_id != (running.champion_id or RETRIEVAL):  # by a promotion; the next search notices
+        return _excluded(champion, running, f"The champion failed: {champion.fallback.detail}")
+    if champion.model_id != running.champion_id:  # by a promotion; the next search notices
         return _excluded(champion, running, "The champion changed during the search.")
     try:
         challenger = rerank(ws.learned(running.challenger_id, config))
-    except _FAILURES as error:
+    except Cancelled:
+        raise
+    except (*_FAILURES, Overloaded) as error:
         return _excluded(champion, running, f"The challenger failed: {error.detail}")
-    draft = team_draft([d.doc_id for d in champion.order], [d.doc_id for d in challenger], top_k, query_id)
+    if (late := champion.note or challenger.note) is not None:  # neither is judged by half of its work
+        return _excluded(champion, running, late)
+    draft = team_draft([d.doc_id for d in champion.order], [d.doc_id for d in challenger.order], top_k, query_id)
     # Scores of two models have no common scale: the champion's are dealt out anew, so that none rises with rank.
     order = [ScoredDoc(doc_id, scored.score) for doc_id, scored in zip(draft.doc_ids, champion.order, strict=False)]
-    model_id = f"{champion.model_id}+{running.challenger_id}"
-    return Ranked(order, model_id, None, Trial(running.experiment_id, tuple(draft.teams)))
+    model_id = f"{champion.model_id or RETRIEVAL}+{running.challenger_id}"
+    trial = Trial(running.experiment_id, tuple(draft.teams))
+    return Ranking(order, model_id, candidates=challenger.candidates, trial=trial)
 
 
-def _excluded(champion: Ranked, running: Experiment, why: str) -> Ranked:
+def _excluded(champion: Ranking, running: Experiment, why: str) -> Ranking:
     return replace(champion, trial=Trial(running.experiment_id, (), why))
 
 

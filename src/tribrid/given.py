@@ -20,11 +20,13 @@ from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.outside import GivenPassage, rank_given
 from tribrid.retrieval.weights import TermWeights
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import Proportion
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
 from tribrid.scoring.tokens import QueryTokens
 from tribrid.sections import RetrievalConfig
+from tribrid.serving import Ranking, scores, start_clock, time_note
 from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
 from tribrid.workspace import Workspace
 
@@ -54,7 +56,8 @@ class GivenQuery:
 class Reranked:
     """What a rerank answers. `placed`: every document, best first; `probabilities`: of each of them, 0..1.
 
-    `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole.
+    `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole. `note`: what was
+    left undone for want of time, in words.
     """
 
     query_id: str | None
@@ -64,6 +67,7 @@ class Reranked:
     fallback_reason: str | None
     partly: int
     took_ms: float
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +97,30 @@ class GivenList:
         """The candidates by number, in fused order."""
         return [ScoredDoc(str(number), c.score) for number, c in enumerate(self.reading.candidates)]
 
-    def reranked(self, scorer: Scorer, depth: int) -> list[ScoredDoc]:
+    def ranked(self, scorer: Scorer, config: Config, budget: Budget) -> Ranking:
+        """As many of the best candidates as a search reranks, as the scorer orders them; the others below.
+
+        Raises:
+            Failed, Unavailable, Overloaded, Cancelled: as Candidates.ranked of a search.
+        """
+        start_clock(config, budget)
+        depth = min(config.reranking.tribrid_reranker_topn, len(self.reading.candidates))
+        order = self.reranked(scorer, depth, budget)
+        read = depth if budget.read is None else budget.read[0]
+        return Ranking(order, scorer.model_id, None, read, time_note(config, budget))
+
+    def reranked(self, scorer: Scorer, depth: int, budget: Budget | None = None) -> list[ScoredDoc]:
         """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search.
 
         Raises:
-            ScorerFailed: the scorer failed.
+            Failed, Overloaded, Cancelled: as the scorer.
         """
-        head = self.reading
-        if len(head.candidates) > depth:
-            head = replace(head, candidates=head.candidates[:depth], passages=head.passages[:depth])
-        scores = scorer.score(head)
-        best = [ScoredDoc(str(i), float(scores[i])) for i in np.argsort(-scores, kind="stable")]
-        return above(best, self.first_stage()[depth:])
+        best = self.reading.candidates[:depth]
+        head = replace(self.reading, candidates=best, passages=self.reading.passages[:depth], budget=budget)
+        found = scores(scorer, head)
+        # Those that the time did not suffice for (NaN) are the last ones.
+        known = [i for i in np.argsort(-found, kind="stable") if np.isfinite(found[i])]
+        return above([ScoredDoc(str(i), float(found[i])) for i in known], self.first_stage()[len(known) :])
 
 
 def read_given(
@@ -164,22 +180,30 @@ def _read(
 
 
 def score_apart(
-    scorer: Scorer, query: str, documents: Sequence[Document], config: Config, chunks: int
+    scorer: Scorer,
+    query: str,
+    documents: Sequence[Document],
+    config: Config,
+    chunks: int,
+    budget: Budget | None = None,
 ) -> tuple[list[Placed], int]:
     """Documents by a scorer that reads texts alone, as a cross-encoder does: best first, and how many of them were
     not read whole. A document's score is its best passage's.
 
+    Args:
+        budget: one without a clock: every document is to have a score.
+
     Raises:
-        ScorerFailed: the scorer failed.
+        ScorerFailed, Overloaded, Cancelled: as the scorer.
     """
     distinct, positions = _distinct(documents)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
     weights, asked = _weights(cut), spelled(expand_identifiers(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
-    scores = scorer.score(Reading(query, _no_tokens(), [candidate for _, candidate in flat], []))
+    found = scores(scorer, Reading(query, _no_tokens(), [candidate for _, candidate in flat], [], budget))
     best: dict[int, float] = {}
-    for (i, _), score in zip(flat, scores.tolist(), strict=True):
+    for (i, _), score in zip(flat, found.tolist(), strict=True):
         best[i] = max(score, best.get(i, score))
     placed = [(at, score) for i, score in best.items() for at in positions[i]]
     return sorted(placed, key=lambda p: (-p[1], p[0])), _partly(distinct, cut, chosen, positions)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -19,25 +19,25 @@ import numpy as np
 from tribrid.asking import asker
 from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
 from tribrid.config import Config, with_params
-from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel, ScorerFailed, Unavailable
+from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.experiment import Ranked, interleave
+from tribrid.experiment import interleave
 from tribrid.given import GivenQuery, Reranked, first_stage_calibration, read_given, score_apart, shown_of
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import newest_clusters, query_clusters
-from tribrid.observing import note
 from tribrid.retrieval.indexer import IndexReport, sync_index
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import AnyCalibration
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import LocalScorer, Scorer, above, calibration_for, ranked
+from tribrid.scoring.scorer import LocalScorer, Scorer, calibration_for
+from tribrid.serving import Candidates, Ranking, served
 from tribrid.types import (
     Candidate,
     Emit,
     Feedback,
     Impression,
     ModelVersion,
-    ScoredDoc,
     ShownDoc,
     Signal,
     Source,
@@ -61,84 +61,101 @@ def index(ws: Workspace, corpus_id: str, emit: Emit) -> IndexReport:
     )
 
 
+class Found(NamedTuple):
+    """A search's list as it is logged, its candidates in the same order, and how they were ranked."""
+
+    impression: Impression
+    shown: list[Candidate]
+    ranking: Ranking
+
+
 def search(
-    ws: Workspace, corpus_id: str, query: str, top_k: int, client_id: str | None = None
-) -> tuple[Impression, list[Candidate]]:
+    ws: Workspace,
+    corpus_id: str,
+    query: str,
+    top_k: int,
+    client_id: str | None = None,
+    budget: Budget | None = None,
+) -> Found:
     """Rank documents for a query and log what is shown, before anybody sees it.
 
     A reranker that fails leaves the fused order as it is, and the impression says so.
+
+    Raises:
+        Overloaded: the reranker has too much to do.
+        Cancelled: whoever asked is gone; nothing is logged, for nobody saw it.
     """
     started, query_id = time.perf_counter(), uuid4().hex
-    config = ws.config(corpus_id)
-    depth = config.reranking.tribrid_reranker_topn
-    retrieved = ws.retriever(corpus_id, config).search(query, max(depth, top_k))
-    fused = [ScoredDoc(c.doc_id, c.score) for c in retrieved.candidates]
-    read = cache(partial(ws.read, corpus_id, query, retrieved.candidates[:depth], config))
-
-    def rerank(scorer: Scorer) -> list[ScoredDoc]:
-        return above(ranked(read(), scorer.score(read())), fused[depth:])
-
-    served = Ranked(fused, RETRIEVAL)
-    try:
-        scorer = ws.scorer(corpus_id, config)
-        if scorer is not None and fused:
-            served = Ranked(rerank(scorer), scorer.model_id)
-    except (ScorerFailed, Unavailable) as error:
-        note("fallback", error.code)
-        served = Ranked(fused, RETRIEVAL, error.detail)
-    served = interleave(ws, corpus_id, config, query_id, served, rerank, top_k)
+    config, budget = ws.config(corpus_id), budget or Budget()
+    retrieved = ws.retriever(corpus_id, config).search(query, max(config.reranking.tribrid_reranker_topn, top_k))
+    budget.check()
+    candidates = Candidates(ws, corpus_id, query, retrieved.candidates, config, budget)
+    ranking = served(ws, corpus_id, candidates.fused, lambda: ws.scorer(corpus_id, config), candidates.ranked)
+    ranking = interleave(ws, corpus_id, config, query_id, ranking, candidates.ranked, top_k)
+    budget.check()
     by_id = {c.doc_id: c for c in retrieved.candidates}
-    shown = [by_id[scored.doc_id] for scored in served.order[:top_k]]
+    shown = [by_id[scored.doc_id] for scored in ranking.order[:top_k]]
     impression = Impression(
         query_id=query_id,
         corpus_id=corpus_id,
         query=query,
         shown=tuple(
             ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
-            for rank, (c, scored) in enumerate(zip(shown, served.order, strict=False), 1)
+            for rank, (c, scored) in enumerate(zip(shown, ranking.order, strict=False), 1)
         ),
-        model_id=served.model_id,
-        reranked=served.model_id != RETRIEVAL,
-        fallback_reason=served.fallback,
+        model_id=ranking.model_id or RETRIEVAL,
+        reranked=ranking.model_id is not None,
+        fallback_reason=ranking.fallback.detail if ranking.fallback else None,
         took_ms=round((time.perf_counter() - started) * 1000, 3),
         created_us=now_us(),
         client_id=client_id,
-        trial=served.trial,
+        trial=ranking.trial,
     )
     ws.store.logs.add_impression(impression)
     ws.store.experiments.join(impression)
-    return impression, shown
+    return Found(impression, shown, ranking)
 
 
-def rerank(ws: Workspace, corpus_id: str, asked: GivenQuery, choose: Callable[[Config], Scorer | None]) -> Reranked:
+def rerank(
+    ws: Workspace,
+    corpus_id: str,
+    asked: GivenQuery,
+    choose: Callable[[Config], Scorer | None],
+    budget: Budget | None = None,
+) -> Reranked:
     """Order documents that were retrieved elsewhere as a search of the corpus would, and log what is answered.
 
     Where nobody reranks, and where the reranker fails, the order is that of the first stage's fused score.
 
     Args:
         choose: who reranks; None for nobody.
+
+    Raises:
+        Overloaded, Cancelled: as `search`.
     """
     started = time.perf_counter()
-    config = ws.config(corpus_id)
+    config, budget = ws.config(corpus_id), budget or Budget()
     given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks)
-    order, model_id, fallback = given.first_stage(), RETRIEVAL, None
+    budget.check()
     calibration: AnyCalibration = first_stage_calibration(config.retrieval)
-    try:
-        scorer = choose(config)
-        if scorer is not None:
-            order = given.reranked(scorer, config.reranking.tribrid_reranker_topn)
-            model_id, calibration = scorer.model_id, calibration_for(scorer)
-    except (ScorerFailed, Unavailable) as error:
-        fallback = error.detail
-    placed = given.placed(order)
+
+    def by(scorer: Scorer) -> Ranking:
+        nonlocal calibration
+        ranking = given.ranked(scorer, config, budget)
+        calibration = calibration_for(scorer)
+        return ranking
+
+    ranking = served(ws, corpus_id, given.first_stage(), lambda: choose(config), by)
+    budget.check()
+    placed = given.placed(ranking.order)
     impression = Impression(
         query_id=uuid4().hex,
         corpus_id=corpus_id,
         query=asked.text,
         shown=shown_of(asked, given, placed),
-        model_id=model_id,
-        reranked=model_id != RETRIEVAL,
-        fallback_reason=fallback,
+        model_id=ranking.model_id or RETRIEVAL,
+        reranked=ranking.model_id is not None,
+        fallback_reason=ranking.fallback.detail if ranking.fallback else None,
         took_ms=round((time.perf_counter() - started) * 1000, 3),
         created_us=now_us(),
         source="rerank",
@@ -147,22 +164,26 @@ def rerank(ws: Workspace, corpus_id: str, asked: GivenQuery, choose: Callable[[C
     )
     ws.store.logs.add_impression(impression)
     probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
-    return Reranked(impression.query_id, placed, probabilities, model_id, fallback, given.partly, impression.took_ms)
+    id_, why, took_ms = impression.query_id, impression.fallback_reason, impression.took_ms
+    return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note)
 
 
-def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer) -> Reranked:
+def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
     """Order documents by a scorer that no corpus stands behind. Nothing is logged, so nothing can be learned from it.
 
+    There is no other order to answer with, so everything is read, however long it takes.
+
     Raises:
-        ScorerFailed, Unavailable: there is no other order to answer with.
+        ScorerFailed, Unavailable, Overloaded, Cancelled.
     """
     started = time.perf_counter()
-    config = ws.config()
+    config, budget = ws.config(), budget or Budget()
+    budget.limit(None)
     if isinstance(scorer, LocalScorer):  # reads the texts alone
-        placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks)
+        placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks, budget)
     else:
         given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks)
-        placed, partly = given.placed(given.reranked(scorer, len(asked.documents))), given.partly
+        placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
     probabilities = calibration_for(scorer).probabilities(np.array([score for _, score in placed])).tolist()
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     return Reranked(None, placed, probabilities, scorer.model_id, None, partly, took_ms)
@@ -197,6 +218,7 @@ def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -
         places_of=partial(ws.store.documents.places, corpus_id),
         reviews=ws.store.reviews.list(corpus_id),
         impressions=ws.store.logs.iterate_with_feedback(corpus_id),
+        fell_back=ws.store.logs.fallbacks_with_feedback(corpus_id),
         judged=ws.store.judgments.list(corpus_id),
         documents=documents,
         generated=asker(ws.environment, config.generation, ws.prices, documents, index_.passages_of, emit),

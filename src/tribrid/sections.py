@@ -77,8 +77,12 @@ class RerankingConfig(Section):
     rerank_input_snippet_chars: int = Field(
         2000, ge=50, le=20_000, description="Max characters of a candidate's passage that the reranker reads."
     )
-    reranker_timeout_ms: int = Field(
-        10_000, ge=50, le=600_000, description="Longest wait for a rerank service before the fused order is served, ms."
+    reranker_timeout_ms: int | None = Field(
+        None,
+        ge=10,
+        le=600_000,
+        description="Longest time for reranking, ms: what was not read by then keeps its place below what was, and the "
+        "answer says so. None: no limit here; a rerank service is given 10 s.",
     )
     experiment: Literal["off", "interleave"] = Field(
         "off",
@@ -324,6 +328,27 @@ class ServingConfig(Section):
         le=1_000_000,
         description="Longest upload of documents or logs, MiB. Of the whole server: a corpus's own value is not "
         "looked at.",
+    )
+    threads: int | None = Field(
+        None, ge=1, le=256, description="Threads that run cross-encoders; None: one for each processor core."
+    )
+    max_waiting_pairs: int = Field(
+        2000,
+        ge=1,
+        le=1_000_000,
+        description="Most pairs of query and passage that wait for a cross-encoder; what comes on top is refused, 429.",
+    )
+    max_requests: int = Field(
+        64, ge=1, le=10_000, description="Most searches and rerank calls at once; what comes on top is refused, 429."
+    )
+    cached_scores: int = Field(
+        50_000, ge=0, le=10_000_000, description="Cross-encoder scores kept in memory, about 250 bytes each; 0: none."
+    )
+    settling_queries: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="Most eval queries on which a cross-encoder's int8 form is compared with its fp32.",
     )
 
 

@@ -22,17 +22,21 @@ from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
+from tribrid.scoring.cache import ScoreCache
 from tribrid.scoring.cloud import CloudScorer
-from tribrid.scoring.cross_encoder import MANIFEST as EXPORTED
-from tribrid.scoring.cross_encoder import HubCrossEncoder
+from tribrid.scoring.cross_encoder import CrossEncoder, HubCrossEncoder, try_forms
 from tribrid.scoring.embedded import EmbeddedTexts
+from tribrid.scoring.engine import Engine, Runtime, cores
+from tribrid.scoring.fallbacks import Fallbacks
 from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.learned import LearnedReranker, Reading
+from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
 from tribrid.scoring.loading import LoadOnce
 from tribrid.scoring.models import ensure_export
 from tribrid.scoring.onnx import Encoder
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
+from tribrid.scoring.variants import MANIFEST as EXPORTED
+from tribrid.scoring.variants import Decisions
 from tribrid.store import Store
 from tribrid.types import LEGS, Candidate, Emit, JobKind, JudgedQuery, ScoredDoc, Source
 
@@ -69,9 +73,20 @@ class Workspace:
         self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
         self._embedded: dict[str, EmbeddedTexts] = {}
         self._scorers: LoadOnce[tuple[str, str, int], Scorer] = LoadOnce(self._load_scorer, _MODELS_KEPT)
+        self.decisions = Decisions(self.data_dir / "variants.json")
+        self.fallbacks = Fallbacks()
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """What every cross-encoder of this workspace runs on; its settings are read when it is first used."""
+        serving = self.config().serving
+        engine = Engine(serving.threads or cores(), serving.max_waiting_pairs)
+        return Runtime(engine, ScoreCache(serving.cached_scores) if serving.cached_scores else None)
 
     def close(self) -> None:
         """Close the store and the lines to services. The workspace is not used after it."""
+        if "runtime" in vars(self) and self.runtime.engine is not None:
+            self.runtime.engine.close()
         self.clouds.close()
         self.store.close()
 
@@ -137,6 +152,7 @@ class Workspace:
         """Remove a deleted corpus's files: its index, its models' artifacts (no other corpus can share one: each says
         which corpus it is of), its trainings' checkpoints.
         """
+        self.fallbacks.forget(corpus_id)
         with self._lock:
             self._indexes.pop(corpus_id, None)
         shutil.rmtree(self.index_dir(corpus_id), ignore_errors=True)
@@ -239,6 +255,7 @@ class Workspace:
         """
         scorer = self._scorers.get(("learning", model_id, 0))
         assert isinstance(scorer, LearnedScorer)  # noqa: S101 - by construction in _load_scorer
+        self._settle(scorer.cross_encoder)
         trained_on, now = scorer.reranker.manifest.get("encoder"), self.embedder(config).fingerprint
         if trained_on != now:
             raise ModelUnavailable(
@@ -291,22 +308,49 @@ class Workspace:
         estimated = self.estimate(JobKind.EVALUATE, corpus_id, params)
         self.clouds.check_budget(corpus_id, config.reranking, self.config().reranking, estimated)
 
-    def local(self, name: str, config: Config) -> Scorer:
+    def local(self, name: str, config: Config) -> LocalScorer:
         """A Hugging Face cross-encoder as it is: by its id, its folder, or the folder of its export.
 
         Raises:
             ModelUnavailable, MissingExtra: it cannot be loaded or exported.
         """
-        return self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
+        local = self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
+        assert isinstance(local, LocalScorer)  # noqa: S101 - by construction in _load_scorer
+        self._settle(local.cross_encoder)
+        return local
+
+    def loaded_scorers(self) -> list[Scorer]:
+        """Those that are in memory."""
+        return self._scorers.loaded()
+
+    def _settle(self, cross_encoder: CrossEncoder | None) -> None:
+        """Serve the form that holds for this machine, which another process may have decided since."""
+        if cross_encoder is None:
+            return
+        found = self.decisions.in_force(cross_encoder.export, cross_encoder.shipped)
+        if found is not None and found["served"] != cross_encoder.variant:
+            cross_encoder.use(found["served"])
 
     def _load_scorer(self, key: tuple[str, str, int]) -> Scorer:
         kind, name, snippet_chars = key
         if kind == "learning":
             model = self.store.models.get(name)
-            return LearnedScorer(name, LearnedReranker(self.store.artifacts.verified(model.artifact)))
+            artifact = self.store.artifacts.verified(model.artifact)
+            learned = LearnedReranker(artifact, self.runtime)
+            self._try_here(learned.cross_encoder, artifact / CROSS_ENCODER)
+            return LearnedScorer(name, learned)
         exported = (Path(name) / EXPORTED).is_file()
         folder = Path(name) if exported else ensure_export(self.models_dir, name, "cross-encoder")
-        return LocalScorer(name, HubCrossEncoder(folder, snippet_chars))
+        local = HubCrossEncoder(folder, snippet_chars, self.runtime)
+        self._try_here(local, folder)
+        return LocalScorer(name, local)
+
+    def _try_here(self, cross_encoder: CrossEncoder | None, folder: Path) -> None:
+        """Decide about the forms of an export that was made on another kind of machine; some seconds, once."""
+        if cross_encoder is None or cross_encoder.shipped is None:
+            return
+        if self.decisions.in_force(cross_encoder.export, cross_encoder.shipped) is None:
+            self.decisions.put(cross_encoder.export, try_forms(folder))
 
     def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""

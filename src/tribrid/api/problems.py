@@ -24,6 +24,7 @@ from tribrid.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    Overloaded,
     RateLimited,
     TooLarge,
     TribridError,
@@ -95,7 +96,7 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, Forbidden):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-    if isinstance(error, RateLimited):
+    if isinstance(error, Overloaded | RateLimited):
         return {"Retry-After": str(math.ceil(error.facts.get("retry_after_s", RETRY_AFTER_S)))}
     return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
 

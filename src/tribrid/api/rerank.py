@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from tribrid import __version__
 from tribrid.api.answers import Json
+from tribrid.api.attending import attended
 from tribrid.api.dialects import answer, call_of, dialect_of
 from tribrid.api.facade import Facade
 from tribrid.api.limits import MIB, whole_body
 from tribrid.api.openapi import answers, takes
 from tribrid.api.strictjson import parse_json
 from tribrid.errors import InvalidInput, ModelNotFound
+from tribrid.scoring.budget import Budget
 
 MAX_RERANK_BYTES = 32 * MIB
 ID_HEADER = "X-Rerank-ID"
@@ -50,16 +51,16 @@ _VOYAGE = {"object": "list", "data": [_ROW], "model": "handbook", "usage": {"tot
 
 async def _rerank(request: Request, tribrid: Facade, corpus_id: str | None = None) -> Json:
     raw = await whole_body(request, MAX_RERANK_BYTES)
-    return await run_in_threadpool(_answer, request, tribrid, raw, corpus_id)
+    return await attended(request, lambda budget: _answer(request, tribrid, raw, corpus_id, budget))
 
 
-def _answer(request: Request, tribrid: Facade, raw: bytes, corpus_id: str | None) -> Json:
+def _answer(request: Request, tribrid: Facade, raw: bytes, corpus_id: str | None, budget: Budget) -> Json:
     body = _object(raw)
     path = request.url.path
     dialect = dialect_of(path, body)
     request.state.dialect = dialect
     call = call_of(body)
-    found = tribrid.rerank(**{**call, "corpus_id": call["corpus_id"] or corpus_id})
+    found = tribrid.rerank(**{**call, "corpus_id": call["corpus_id"] or corpus_id}, budget=budget)
     request.app.state.telemetry.searched(found)
     return Json(answer(dialect, found, body, path), headers={ID_HEADER: found["query_id"]})
 

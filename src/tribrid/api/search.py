@@ -9,11 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from tribrid.api.answers import Json
+from tribrid.api.attending import attended
 from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute, max_upload_bytes, upload
 from tribrid.api.openapi import answers, takes
 from tribrid.api.schemas import FeedbackBody, SearchBody
 from tribrid.api.waiting import work_response
+from tribrid.scoring.budget import Budget
 from tribrid.types import Signal
 
 router = APIRouter(tags=["search"], route_class=JsonRoute)
@@ -36,7 +38,10 @@ _SEARCHED = {
     "query_id": "0f3a",
     "results": [_RESULT],
     "reranked": True,
+    "reranked_candidates": 50,
     "fallback_reason": None,
+    "fallback_code": None,
+    "note": None,
     "model_id": "5b1e",
     "experiment": None,
     "took_ms": 41.5,
@@ -76,12 +81,18 @@ _IMPORTED = {
 
 
 @router.post("/search", summary="Search", responses=answers("The best documents, best first.", _SEARCHED))
-def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
+async def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     """Writes what it shows to the log before it answers: give `query_id` back with POST /feedback. If the reranker
-    should have run and did not, `fallback_reason` says why and the order is the first stage's. While an experiment runs
-    `model_id` names both models whose rankings are mixed, joined by +.
+    should have run and did not, `fallback_reason` says why and the order is the first stage's; if its time was over
+    before it had read everything, `reranked_candidates` says how many it ranked, and `note` what became of the rest.
+    While an experiment runs `model_id` names both models whose rankings are mixed, joined by +. 429 with Retry-After
+    when more is asked at once than this machine takes.
     """
-    found = tribrid.search(body.corpus_id, body.query, body.top_k, client_id=body.client_id)
+
+    def work(budget: Budget) -> dict[str, Any]:
+        return tribrid.search(body.corpus_id, body.query, body.top_k, client_id=body.client_id, budget=budget)
+
+    found = await attended(request, work)
     request.app.state.telemetry.searched(found)
     return Json(found)
 

@@ -32,6 +32,7 @@ from tribrid.api import (
     runs,
     search,
 )
+from tribrid.api.attending import Admission
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
@@ -77,6 +78,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.state.telemetry = telemetry
     app.state.readiness = Readiness(tribrid.warm)
     app.state.long_work = LongWork()
+    app.state.admission = Admission(tribrid.workspace.config().serving.max_requests)
     handle_problems(app)
     guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
     app.add_middleware(RerankPaths)

@@ -81,14 +81,30 @@ class Telemetry:
             ["corpus_id", "model_id"],
             registry=self.registry,
         )
+        self._waiting = Gauge(
+            "tribrid_reranker_waiting_pairs", "Pairs that wait for a cross-encoder.", registry=self.registry
+        )
+        self._engine = Gauge(
+            "tribrid_reranker_engine",
+            "Since the process started: pairs and batches that cross-encoders ran, requests refused, pairs dropped.",
+            ["event"],
+            registry=self.registry,
+        )
+        self._shortened = Counter(
+            "tribrid_search_shortened",
+            "Searches whose reranker had no time for all candidates.",
+            registry=self.registry,
+        )
 
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(took_s)
 
     def searched(self, answer: Mapping[str, Any]) -> None:
-        """Count one search by its answer (`reranked`, `model_id`)."""
+        """Count one search or rerank by its answer (`reranked`, `model_id`, `note`); `note` counts its fallback."""
         self._searches.labels(str(bool(answer["reranked"])).lower(), str(answer["model_id"])).inc()
+        if answer["note"] is not None:
+            self._shortened.inc()
 
     def clicked(self, impression: Impression, doc_id: str) -> None:
         """Count one click by where it was and who had put it there. A list that fell back says nothing of a model."""
@@ -115,11 +131,14 @@ class Telemetry:
         if name == "fallback":
             self._fallbacks.labels(value).inc()
 
-    def text(self, *, ready: bool, seen: Mapping[str, Any] | None = None) -> bytes:
+    def text(
+        self, *, ready: bool, seen: Mapping[str, Any] | None = None, engine: Mapping[str, Any] | None = None
+    ) -> bytes:
         """All of it, as Prometheus reads it.
 
         Args:
             seen: `jobs` and `champions` as they are stored; None: the database does not answer.
+            engine: the reranker's, as it stands.
         """
         self._ready.set(ready)
         self._store_up.set(seen is not None)
@@ -129,4 +148,8 @@ class Telemetry:
             self._jobs.labels(kind, state).set(count)
         for corpus_id, model_id in (seen or {}).get("champions", {}).items():
             self._serving.labels(corpus_id, model_id).set(1)
+        if engine is not None:
+            self._waiting.set(engine["waiting_pairs"])
+            for event in ("pairs", "batches", "merged_batches", "refused", "dropped_pairs"):
+                self._engine.labels(event).set(engine[event])
         return generate_latest(self.registry)

@@ -88,7 +88,7 @@ def _search(machine: _Machine) -> str:
             fresh.store.corpora.create("doctor", "")
             fresh.store.documents.upsert("doctor", _DOCUMENTS)
             pipeline.index(fresh, "doctor", quiet)
-            impression, _ = pipeline.search(fresh, "doctor", "how do I renew the certificate", 3)
+            impression = pipeline.search(fresh, "doctor", "how do I renew the certificate", 3).impression
         finally:
             fresh.close()
     best = impression.shown[0].doc_id if impression.shown else None

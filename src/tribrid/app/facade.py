@@ -21,11 +21,13 @@ from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
 from tribrid.app.reports import Reports
 from tribrid.app.rerank import UNLOGGED, Reranking
+from tribrid.app.running import fallbacks_view, form_view, runtime_view
 from tribrid.app.views import iso, search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
+from tribrid.scoring.budget import Budget
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
 
@@ -66,14 +68,25 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def search(self, corpus_id: str, query: str, top_k: int = 10, *, client_id: str | None = None) -> dict[str, Any]:
+    def search(
+        self,
+        corpus_id: str,
+        query: str,
+        top_k: int = 10,
+        *,
+        client_id: str | None = None,
+        budget: Budget | None = None,
+    ) -> dict[str, Any]:
         """Rank documents for a query; logged under the `query_id` that comes back.
 
         Args:
             client_id: tells this user's searches from others', so that one asked again in other words counts against
                 what the first one showed.
+            budget: tells when nobody waits for the answer any more; without a clock, it gets that of
+                reranking.reranker_timeout_ms.
 
         Raises:
+            Overloaded, Cancelled: the reranker did not begin.
             CorpusNotFound, InvalidInput: an empty or enormous query, top_k outside 1..1000, or a bad client_id.
         """
         self.workspace.store.corpora.get(corpus_id)
@@ -85,9 +98,9 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
-        impression, shown = pipeline.search(self.workspace, corpus_id, query, top_k, client_id)
-        documents = self.workspace.store.documents.get_many(corpus_id, [c.doc_id for c in shown])
-        return search_view(impression, shown, documents)
+        found = pipeline.search(self.workspace, corpus_id, query, top_k, client_id, budget)
+        documents = self.workspace.store.documents.get_many(corpus_id, [c.doc_id for c in found.shown])
+        return search_view(found, documents)
 
     def feedback(
         self,
@@ -167,6 +180,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         config = self.workspace.config(corpus_id)
         mode = config.reranking.reranker_mode
         out: dict[str, Any] = {"corpus_id": corpus_id, "mode": mode, "model_id": None, "loaded": False, "reason": None}
+        out |= {"fallbacks": fallbacks_view(self.workspace, corpus_id)}
         if mode == "none":
             return {**out, "reason": "mode none serves the fused order"}
         if corpus_id is None and mode == "learning":
@@ -187,7 +201,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
             }
         if scorer is None:
             return {**out, "reason": "no model has been promoted for this corpus yet; the fused order is served"}
-        return {**out, "model_id": scorer.model_id, "loaded": True}
+        return {**out, "model_id": scorer.model_id, "loaded": True, "form": form_view(self.workspace, scorer)}
 
     def _cloud_status(self, corpus_id: str, config: Config) -> dict[str, Any]:
         """Whom mode cloud asks, and why it would not; nothing is sent."""
@@ -247,6 +261,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
             "cloud": self.workspace.clouds.info(),
             "model": "blend of first-stage scores, token interaction, lexical and memory features (linear model and "
             "LambdaMART), with a cross-encoder where it helps on held-out queries",
+            "runtime": runtime_view(self.workspace),
             "limits": {"top_k": MAX_TOP_K, "query_chars": MAX_QUERY_CHARS},
             "hyperparameters": schema["TrainingConfig"]["properties"],
             "mining": schema["MiningConfig"]["properties"],

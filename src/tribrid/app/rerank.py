@@ -20,6 +20,7 @@ from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.given import GivenQuery, Reranked
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.models import local_rerankers
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.documents import content_sha
@@ -75,6 +76,7 @@ class Reranking:
         model: str | None = None,
         top_n: int | None = None,
         client_id: str | None = None,
+        budget: Budget | None = None,
         **how: Unpack[How],
     ) -> dict[str, Any]:
         """Put documents in order.
@@ -87,12 +89,14 @@ class Reranking:
                 corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
             top_n: answered at most; None for all.
             client_id: tells this user's searches from others', as in a search.
+            budget: tells when nobody waits for the answer any more, as in a search.
             how: see How.
 
         Raises:
             CorpusNotFound, ModelNotFound, TooLarge.
             InvalidInput: no query, no document, or one that cannot be read.
             ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
+            Overloaded, Cancelled: the reranker did not begin.
         """
         found = self.ranker(model, corpus_id)
         config = self.workspace.config(found.corpus_id)
@@ -104,20 +108,20 @@ class Reranking:
         # Clients ask for a thousand and mean all.
         chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
         asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id)
-        answer = self._answer(found, asked)
+        answer = self._answer(found, asked, budget)
         partly = max(answer.partly, sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True)))
         if partly and not how.get("truncate", True):
             raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
         collected = self._collect(found.corpus_id, whole, config) if found.corpus_id else 0
         return _view(found, asked, inline, answer, partly) | {"collected": collected}
 
-    def _answer(self, found: Ranker, asked: GivenQuery) -> Reranked:
+    def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:
-            return pipeline.rerank(self.workspace, found.corpus_id, asked, found.choose)
+            return pipeline.rerank(self.workspace, found.corpus_id, asked, found.choose, budget)
         scorer = found.choose(self.workspace.config())
         if scorer is None:
             raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
-        return pipeline.rerank_apart(self.workspace, asked, scorer)
+        return pipeline.rerank_apart(self.workspace, asked, scorer, budget)
 
     def ranker(self, model: str | None = None, corpus_id: str | None = None) -> Ranker:
         """Who answers a rerank for this model and corpus.
@@ -302,6 +306,7 @@ def _view(found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Re
         "model_id": answer.model_id,
         "reranked": answer.model_id != RETRIEVAL,
         "fallback_reason": answer.fallback_reason,
+        "note": answer.note,
         "took_ms": answer.took_ms,
         "tokens": max(1, characters // CHARS_PER_TOKEN),
         "warnings": _warnings(found, answer, partly),
@@ -329,6 +334,8 @@ def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
         told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
     elif answer.model_id == RETRIEVAL:
         told.append(f"No model serves {found.corpus_id!r} yet: in the order of the first stage's fused score.")
+    if answer.note is not None:
+        told.append(answer.note)
     if partly:
         told.append(f"{partly} documents were not read whole.")
     return told

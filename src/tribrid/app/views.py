@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tribrid.pipeline import Found
 from tribrid.store.reviews import StoredTriplet
-from tribrid.types import Candidate, Impression, Job, LegScore, ModelVersion, Passage, Trial
+from tribrid.types import Job, LegScore, ModelVersion, Passage, Trial
 
 
 def iso(at_us: int | None) -> str | None:
@@ -41,8 +42,9 @@ def legs_view(legs: Mapping[str, LegScore]) -> dict[str, Any]:
     }
 
 
-def search_view(impression: Impression, shown: Sequence[Candidate], documents: Mapping[str, Any]) -> dict[str, Any]:
+def search_view(found: Found, documents: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a search."""
+    impression, shown, ranking = found
     results = []
     for row, candidate in zip(impression.shown, shown, strict=True):
         document = documents.get(row.doc_id)
@@ -62,7 +64,10 @@ def search_view(impression: Impression, shown: Sequence[Candidate], documents: M
         "query_id": impression.query_id,
         "results": results,
         "reranked": impression.reranked,
+        "reranked_candidates": ranking.candidates,
         "fallback_reason": impression.fallback_reason,
+        "fallback_code": ranking.fallback.code if ranking.fallback else None,
+        "note": ranking.note,
         "model_id": impression.model_id,
         "experiment": trial_view(impression.trial),
         "took_ms": impression.took_ms,

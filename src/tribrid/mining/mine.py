@@ -10,6 +10,7 @@ A pair is a query and a positive; a triplet adds one negative. What `rejected` c
                 documents ask it · trivial: retrieval answers it, and there was no room left · not_retrieved: a
                 generated query that does not find its own passage's document
     labels      unknown_document · conflicting_feedback: users, or two sources, contradict each other
+    lists       served_by_fallback: users acted on an order that the reranker was meant to make and did not
     documents   that were no negative, once for each pair: near_duplicate (of a positive) · parent_or_sibling (of
                 one) · shown_not_examined · positive_for_similar_query · contains_query · dropped_in_review
 
@@ -78,6 +79,7 @@ class MiningInputs:
         places_of: where these documents belong, as far as they say.
         reviews: what was decided of triplets of earlier minings.
         impressions: all that was shown, each with its feedback; streamed once, best in the order of time.
+        fell_back: lists with feedback that are not among them, because the reranker had failed.
         documents: opens a walk over the corpus; called only for heuristics.
         generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
         eval_queries: texts of which no near-duplicate may be mined.
@@ -89,6 +91,7 @@ class MiningInputs:
     places_of: PlacesOf = no_places
     reviews: Iterable[Review] = ()
     impressions: Iterable[LoggedList] = ()
+    fell_back: int = 0
     judged: Sequence[JudgedQuery] = ()
     documents: Callable[[], Iterable[Document]] = _no_documents
     generated: Callable[[int], Generated] = nothing_generated
@@ -117,6 +120,8 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         Source.LOGS: run.admitted(Source.LOGS, logs.groups, {"conflicting_feedback": logs.conflicting}),
         Source.JUDGMENTS: run.admitted(Source.JUDGMENTS, judged_groups(inputs.judged), {}),
     }
+    if Source.LOGS in inputs.sources:
+        run.reject("served_by_fallback", inputs.fell_back)
     known_good = [group for groups in labelled.values() for group in groups]
     run.shield = Shield(known_good)
     run.calibrate(labelled[Source.JUDGMENTS])

@@ -2,44 +2,123 @@
 
 JointCrossEncoder: made of a sentence encoder here. Its lower layers read query and passage apart, its upper layers
 together. HubCrossEncoder: any Hugging Face cross-encoder, as it is (mode local) or trained further here.
+
+Either has two forms, fp32 and int8; which one serves is decided in variants.py.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from tribrid.errors import ModelUnavailable, ScorerFailed
-from tribrid.scoring.onnx import FloatArray, load_session, pad, token_batches
+from tribrid.scoring import variants
+from tribrid.scoring.budget import Budget
+from tribrid.scoring.cache import score_key
+from tribrid.scoring.engine import Lane, Runtime
+from tribrid.scoring.onnx import PAIR_BATCH_TOKENS, FloatArray, IntArray, load_pair_session, pad
 from tribrid.scoring.pairs import PairEncoder, PairLimits, WholePairEncoder
+from tribrid.scoring.variants import FP32, INT8, MANIFEST, describe
 
-LOWER, JOINT = "lower.onnx", "joint.onnx"
-MANIFEST = "manifest.json"
-"""Stands beside an exported Hugging Face cross-encoder."""
+MODEL, LOWER, JOINT = "model.onnx", "lower.onnx", "joint.onnx"
+MODEL_INT8, LOWER_INT8, JOINT_INT8 = "model-int8.onnx", "lower-int8.onnx", "joint-int8.onnx"
+ALL_CHARS = 1_000_000
+"""A snippet that cuts nothing."""
+BATCH_TOKENS = {FP32: PAIR_BATCH_TOKENS, INT8: 1}
+"""int8 measures the range of all that it is given at once: a pair's score would depend on its company."""
+_FILES = {
+    FP32: {MODEL: MODEL, LOWER: LOWER, JOINT: JOINT},
+    INT8: {MODEL: MODEL_INT8, LOWER: LOWER_INT8, JOINT: JOINT_INT8},
+}
 
 
 class CrossEncoder(Protocol):
-    """Scores pairs of one query."""
+    """Scores pairs of one query.
 
-    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray | None = None) -> FloatArray:
+    Attributes:
+        export: names the weights by their content.
+        variant: the form that serves.
+        shipped: the decision about forms that the export came with; None for one that has no other form.
+    """
+
+    export: str
+    variant: str
+    shipped: dict[str, Any] | None
+
+    def score(
+        self,
+        query: str,
+        passages: Sequence[tuple[str, str]],
+        fused: FloatArray | None = None,
+        budget: Budget | None = None,
+    ) -> FloatArray:
         """Logits float32 (n,) of (title, text) pairs; `fused` float32 (n,) is the first stage's score of each.
+
+        With a budget, what was scored before need not be scored again, and what its time does not suffice for is NaN.
 
         Raises:
             ScorerFailed: it could not; no score is made up.
+            Overloaded, Cancelled: it was not begun.
+        """
+
+    def use(self, variant: str) -> None:
+        """Serve with this form from the next call on.
+
+        Raises:
+            ModelUnavailable: there is no such form, or it does not load.
         """
 
 
-def load_cross_encoder(folder: Path, snippet_chars: int) -> CrossEncoder:
-    """The cross-encoder of a trained artifact, of either kind.
+def load_cross_encoder(folder: Path, snippet_chars: int, runtime: Runtime | None = None) -> CrossEncoder:
+    """The cross-encoder of a trained artifact, of either kind, in the form that its export decided for.
 
     Raises:
         ModelUnavailable: a file is missing or broken.
     """
-    return HubCrossEncoder(folder, snippet_chars) if (folder / MANIFEST).is_file() else JointCrossEncoder(folder)
+    if (folder / MANIFEST).is_file():
+        return HubCrossEncoder(folder, snippet_chars, runtime)
+    return JointCrossEncoder(folder, runtime)
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """The fp32 files of an export."""
+    return [folder / name for name in (MODEL, LOWER, JOINT) if (folder / name).is_file()]
+
+
+def settle_export(folder: Path) -> dict[str, Any]:
+    """Try every form of a fresh export on this machine, and write the decision into its manifest.
+
+    Raises:
+        ModelUnavailable: the fp32 form does not load.
+    """
+    decision = {**try_forms(folder), "export": variants.export_id(parts_of(folder))}
+    variants.record(folder, decision)
+    return decision
+
+
+def try_forms(folder: Path) -> dict[str, Any]:
+    """The decision about an export's forms on this machine; some seconds.
+
+    Raises:
+        ModelUnavailable: the fp32 form does not load.
+    """
+    forms: dict[str, CrossEncoder] = {}
+    broken: dict[str, Any] = {}
+    for variant in (FP32, INT8):
+        form = load_cross_encoder(folder, ALL_CHARS)
+        try:
+            form.use(variant)
+            forms[variant] = form
+        except ModelUnavailable as error:
+            if variant == FP32:
+                raise
+            broken[variant] = {"accepted": False, "reason": error.detail}
+    decision = variants.measure(forms)
+    return {**decision, "measured": {**decision["measured"], **broken}}
 
 
 def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
@@ -52,86 +131,176 @@ def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
     return result
 
 
+def _open(folder: Path, variant: str, names: Sequence[str]) -> list[Any]:
+    if variant not in _FILES:
+        raise ModelUnavailable(f"A cross-encoder has no form {variant!r}.")
+    return [load_pair_session(folder / _FILES[variant][name]) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """One form, and its lane: they change together."""
+
+    variant: str
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class _JointRow:
+    """A passage's ids, its query's lower states float32 (t, dim), and the first stage's score."""
+
+    ids: Sequence[int]
+    query: FloatArray
+    fused: float
+
+
 class JointCrossEncoder:
     """Score of a (query, passage) pair given the first stage's score of it. Safe for threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runtime: Runtime | None = None) -> None:
         """Load a trained cross-encoder.
 
         Raises:
             ModelUnavailable: a file is missing or broken.
         """
         try:
-            config = json.loads((folder / "config.json").read_text("utf-8"))
+            config = describe(folder)
             limits = PairLimits(**config["limits"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelUnavailable(f"The cross-encoder's config.json cannot be read: {error}") from error
+            self.shipped: dict[str, Any] | None = config.get("variants")
+            self.export = str((self.shipped or {}).get("export", folder.parent.name))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelUnavailable(f"The cross-encoder's config.json cannot be read: {error!r}") from error
+        self._folder, self._runtime = folder, runtime or Runtime()
         self._pairs = PairEncoder(folder, limits)
-        self._lower, self._joint = load_session(folder / LOWER), load_session(folder / JOINT)
+        self.use((self.shipped or {}).get("served", FP32))
 
-    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray | None = None) -> FloatArray:
+    @property
+    def variant(self) -> str:
+        """See CrossEncoder."""
+        return self._served.variant
+
+    def use(self, variant: str) -> None:
+        """See CrossEncoder."""
+        lower, joint = _open(self._folder, variant, (LOWER, JOINT))
+
+        def run(rows: Sequence[_JointRow]) -> FloatArray:
+            ids, mask = pad([row.ids for row in rows]), pad([[1] * len(row.ids) for row in rows])
+            states = _run(lower, {"input_ids": ids, "attention_mask": mask})
+            query, query_mask = _padded([row.query for row in rows])
+            fused = np.array([row.fused for row in rows], np.float32)
+            feed = {"query": query, "query_mask": query_mask, "passage": states, "passage_mask": mask, "fused": fused}
+            return _run(joint, feed)
+
+        self._lower = lower
+        self._served = _Served(variant, Lane(run, BATCH_TOKENS[variant]))
+
+    def score(
+        self,
+        query: str,
+        passages: Sequence[tuple[str, str]],
+        fused: FloatArray | None = None,
+        budget: Budget | None = None,
+    ) -> FloatArray:
         """See CrossEncoder. Without the first stage's scores all are taken to be equal.
 
         Raises:
             ScorerFailed: onnxruntime failed.
+            Overloaded, Cancelled: it was not begun.
         """
-        fused = np.zeros(len(passages), np.float32) if fused is None else fused
-        ids = self._pairs.passages(passages)
-        query_ids = pad([self._pairs.query(query)])
-        query_mask = np.ones_like(query_ids)
-        query_states = _run(self._lower, {"input_ids": query_ids, "attention_mask": query_mask})
-        scores = np.zeros(len(ids), np.float32)
-        for batch in token_batches([len(row) + query_ids.shape[1] for row in ids]):
-            rows = pad([ids[i] for i in batch])
-            mask = pad([[1] * len(ids[i]) for i in batch])
-            states = _run(self._lower, {"input_ids": rows, "attention_mask": mask})
-            scores[batch] = _run(
-                self._joint,
-                {
-                    "query": np.repeat(query_states, len(batch), axis=0),
-                    "query_mask": np.repeat(query_mask, len(batch), axis=0),
-                    "passage": states,
-                    "passage_mask": mask,
-                    "fused": fused[batch].astype(np.float32),
-                },
-            )
-        return scores
+        first_stage = [0.0] * len(passages) if fused is None else fused.tolist()
+        served, chars = self._served, self._pairs.limits.snippet_chars
+
+        def keys() -> list[bytes]:
+            model = f"{self.export} {served.variant}"
+            return [
+                score_key(model, query, title, text[:chars], repr(first))
+                for (title, text), first in zip(passages, first_stage, strict=True)
+            ]
+
+        def read(places: Sequence[int]) -> tuple[list[_JointRow], list[int]]:
+            ids = self._pairs.passages([passages[i] for i in places])
+            query_ids = pad([self._pairs.query(query)])
+            states = _run(self._lower, {"input_ids": query_ids, "attention_mask": np.ones_like(query_ids)})[0]
+            rows = [_JointRow(row, states, first_stage[i]) for row, i in zip(ids, places, strict=True)]
+            return rows, [len(row.ids) + len(states) for row in rows]
+
+        return self._runtime.score(served.lane, keys, read, len(passages), budget)
+
+
+def _padded(states: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
+    """float32 (n, longest, dim) with zeros where a row has no state, and the mask int64 (n, longest)."""
+    longest = max(len(row) for row in states)
+    out = np.zeros((len(states), longest, states[0].shape[1]), np.float32)
+    mask = np.zeros((len(states), longest), np.int64)
+    for i, row in enumerate(states):
+        out[i, : len(row)], mask[i, : len(row)] = row, 1
+    return out, mask
 
 
 class HubCrossEncoder:
     """A Hugging Face cross-encoder's logit for (query, passage). Safe for threads."""
 
-    def __init__(self, folder: Path, snippet_chars: int) -> None:
+    def __init__(self, folder: Path, snippet_chars: int, runtime: Runtime | None = None) -> None:
         """Load an export made by `tribrid.scoring.models.ensure_export`.
 
         Raises:
             ModelUnavailable: the folder is not a finished export.
         """
+        if not (folder / MANIFEST).is_file():
+            raise ModelUnavailable(f"{folder.name} is not an exported cross-encoder (no {MANIFEST}).")
         try:
-            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+            self.manifest: dict[str, Any] = describe(folder)
             max_tokens, self._pad = int(self.manifest["max_tokens"]), int(self.manifest.get("pad", 0))
-        except FileNotFoundError as error:
-            raise ModelUnavailable(f"{folder.name} is not an exported cross-encoder (no {MANIFEST}).") from error
+            self.shipped: dict[str, Any] | None = self.manifest.get("variants")
+            self.export = str((self.shipped or {}).get("export", folder.name))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelUnavailable(f"The cross-encoder's {MANIFEST} cannot be read: {error!r}") from error
+        self._folder, self._runtime, self._snippet_chars = folder, runtime or Runtime(), snippet_chars
         self._pairs = WholePairEncoder(folder, max_tokens, snippet_chars)
-        self._session = load_session(folder / "model.onnx")
-        self._inputs = {i.name for i in self._session.get_inputs()}
+        self.use((self.shipped or {}).get("served", FP32))
 
-    def score(self, query: str, passages: Sequence[tuple[str, str]], fused: FloatArray | None = None) -> FloatArray:
+    @property
+    def variant(self) -> str:
+        """See CrossEncoder."""
+        return self._served.variant
+
+    def use(self, variant: str) -> None:
+        """See CrossEncoder."""
+        session = _open(self._folder, variant, (MODEL,))[0]
+        inputs = {i.name for i in session.get_inputs()}
+
+        def run(rows: Sequence[Any]) -> FloatArray:
+            feed = {
+                "input_ids": pad([row.ids for row in rows], self._pad),
+                "attention_mask": pad([row.attention_mask for row in rows]),
+                "token_type_ids": pad([row.type_ids for row in rows]),
+            }
+            return _run(session, {name: array for name, array in feed.items() if name in inputs})
+
+        self._served = _Served(variant, Lane(run, BATCH_TOKENS[variant]))
+
+    def score(
+        self,
+        query: str,
+        passages: Sequence[tuple[str, str]],
+        fused: FloatArray | None = None,
+        budget: Budget | None = None,
+    ) -> FloatArray:
         """See CrossEncoder; of query and passage the longer is cut until both fit. The first stage's scores are not
         read.
 
         Raises:
             ScorerFailed: a pair cannot be read, or onnxruntime failed.
+            Overloaded, Cancelled: it was not begun.
         """
-        rows = self._pairs.encode(query, passages)
-        scores = np.zeros(len(rows), np.float32)
-        for batch in token_batches([len(row.ids) for row in rows]):
-            feed = {
-                "input_ids": pad([rows[i].ids for i in batch], self._pad),
-                "attention_mask": pad([rows[i].attention_mask for i in batch]),
-                "token_type_ids": pad([rows[i].type_ids for i in batch]),
-            }
-            scores[batch] = _run(self._session, {name: array for name, array in feed.items() if name in self._inputs})
-        return scores
+        served, chars = self._served, self._snippet_chars
+
+        def keys() -> list[bytes]:
+            model = f"{self.export} {served.variant} {chars}"
+            return [score_key(model, query, title, text[:chars]) for title, text in passages]
+
+        def read(places: Sequence[int]) -> tuple[list[Any], list[int]]:
+            rows = self._pairs.encode(query, [passages[i] for i in places])
+            return rows, [len(row.ids) for row in rows]
+
+        return self._runtime.score(served.lane, keys, read, len(passages), budget)

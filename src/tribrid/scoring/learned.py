@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +14,12 @@ from safetensors.numpy import load_file, save_file
 
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.cross_encoder import CrossEncoder, load_cross_encoder
+from tribrid.scoring.engine import Runtime
 from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
+from tribrid.scoring.onnx import FloatArray
 from tribrid.scoring.tokens import PassageTokens, QueryTokens
 from tribrid.types import Candidate
 
@@ -29,12 +31,23 @@ Scores = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that a reranker reads of one search: the query, the served candidates in fused order, their whole tokens."""
+    """All that a reranker reads of one search: the query, the served candidates in fused order, their whole tokens.
+
+    `budget` is that of a request that somebody waits for; None where every candidate is to be read, however long it
+    takes.
+    """
 
     query: str
     tokens: QueryTokens
     candidates: Sequence[Candidate]
     passages: Sequence[PassageTokens]
+    budget: Budget | None = None
+
+
+def known_head(scores: FloatArray) -> int:
+    """How many scores there are before the first that is missing (NaN)."""
+    missing = np.flatnonzero(np.isnan(scores))
+    return int(missing[0]) if len(missing) else len(scores)
 
 
 def standard(values: Scores) -> Scores:
@@ -50,6 +63,8 @@ def reorder_head(blend: Scores, cross_encoder: Scores, weight: float) -> Scores:
     standard(blend) + weight * standard(cross_encoder); the scores themselves stay the blend's, so that one scale
     serves the whole list and no candidate leaves or enters the head.
     """
+    if not len(cross_encoder):
+        return blend
     head = np.argsort(-blend, kind="stable")[: len(cross_encoder)]
     order = np.argsort(-(standard(blend[head]) + weight * standard(cross_encoder)), kind="stable")
     out = blend.copy()
@@ -60,13 +75,18 @@ def reorder_head(blend: Scores, cross_encoder: Scores, weight: float) -> Scores:
 class LearnedReranker:
     """One immutable model version. Safe for threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runtime: Runtime | None = None) -> None:
         """Load an artifact.
+
+        Args:
+            folder: the artifact.
+            runtime: what its cross-encoder runs on; None: on the thread that calls.
 
         Raises:
             ModelUnavailable: a file is missing, broken, or of another format.
         """
-        self._folder = folder
+        self._folder, self._runtime = folder, runtime
+        self._reader: CrossEncoder | None = None
         try:
             self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
             if self.manifest.get("format") != FORMAT:
@@ -90,11 +110,17 @@ class LearnedReranker:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise ModelUnavailable(f"The artifact {folder.name[:12]} cannot be read: {error!r}") from error
         if self.cross_encoder_weight > 0:
-            _ = self._cross_encoder  # loads, or the model is not served
+            self._load_reader()  # loads, or the model is not served
 
-    @cached_property
-    def _cross_encoder(self) -> CrossEncoder:
-        return load_cross_encoder(self._folder / CROSS_ENCODER, self._snippet_chars)
+    @property
+    def cross_encoder(self) -> CrossEncoder | None:
+        """What serves beside the blend; None where the blend serves alone."""
+        return self._reader if self.cross_encoder_weight > 0 else None
+
+    def _load_reader(self) -> CrossEncoder:
+        if self._reader is None:
+            self._reader = load_cross_encoder(self._folder / CROSS_ENCODER, self._snippet_chars, self._runtime)
+        return self._reader
 
     @property
     def parts(self) -> list[Part]:
@@ -111,8 +137,11 @@ class LearnedReranker:
     def score(self, reading: Reading, part: Part = "served") -> Scores:
         """float64 (n,), higher is better; comparable within one list only.
 
+        Where the reading's budget ends before the cross-encoder has read its head, a shorter head is reordered.
+
         Raises:
             ScorerFailed: a part failed; no score is made up in its place.
+            Overloaded, Cancelled: as CrossEncoder.score.
         """
         if part == "cross_encoder":
             fused = np.array([c.score for c in reading.candidates])
@@ -132,7 +161,11 @@ class LearnedReranker:
         chosen = [reading.candidates[i] for i in head]
         texts = [(c.passage.title, c.passage.text) for c in chosen]
         fused = np.array([c.score for c in chosen], np.float32)
-        return self._cross_encoder.score(reading.query, texts, fused).astype(np.float64)
+        read = self._load_reader().score(reading.query, texts, fused, reading.budget)
+        known = known_head(read)
+        if known < len(read) and reading.budget is not None:
+            reading.budget.shorten(known, len(read))
+        return read[:known].astype(np.float64)
 
 
 def write_artifact(

@@ -55,6 +55,11 @@ class LoadOnce(Generic[K, V]):
                 raise from_problem(broken[1])
             return self._load_now(key)
 
+    def loaded(self) -> list[V]:
+        """The values that are there, the one loaded first first."""
+        with self._lock:
+            return list(self._values.values())
+
     def _load_now(self, key: K) -> V:
         try:
             value = self._load(key)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
+from tribrid.errors import OutOfTime
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
-from tribrid.scoring.cross_encoder import HubCrossEncoder
-from tribrid.scoring.learned import LearnedReranker, Reading, Scores
+from tribrid.scoring.cross_encoder import CrossEncoder
+from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
 from tribrid.types import DENSE, ScoredDoc, rank_order
 
 LEAST_STEP = 1e-6
@@ -23,10 +25,13 @@ class Scorer(Protocol):
     model_id: str
 
     def score(self, reading: Reading) -> Scores:
-        """float64 (n,), one a candidate, higher is better.
+        """float64 (n,), one a candidate, higher is better. NaN for the last candidates where the reading's budget
+        ended before they were read.
 
         Raises:
             ScorerFailed: it could not; no score is made up.
+            OutOfTime: the budget ended before anything was read.
+            Overloaded, Cancelled: it was not begun.
         """
 
 
@@ -37,6 +42,11 @@ class LearnedScorer:
         self.model_id = model_id
         self.reranker = reranker
 
+    @property
+    def cross_encoder(self) -> CrossEncoder | None:
+        """The cross-encoder that serves in it, if one does."""
+        return self.reranker.cross_encoder
+
     @timed("score")
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""
@@ -46,15 +56,26 @@ class LearnedScorer:
 class LocalScorer:
     """Mode local: a Hugging Face cross-encoder as it is."""
 
-    def __init__(self, model_id: str, cross_encoder: HubCrossEncoder) -> None:
+    def __init__(self, model_id: str, cross_encoder: CrossEncoder) -> None:
         self.model_id = model_id
-        self._cross_encoder = cross_encoder
+        self.cross_encoder = cross_encoder
 
     @timed("score")
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""
         texts = [(c.passage.title, c.passage.text) for c in reading.candidates]
-        return self._cross_encoder.score(reading.query, texts).astype(np.float64)
+        scores = self.cross_encoder.score(reading.query, texts, None, reading.budget).astype(np.float64)
+        known = known_head(scores)
+        if known == len(scores) or reading.budget is None:
+            return scores
+        if not known:
+            raise OutOfTime(
+                "The time for reranking (reranking.reranker_timeout_ms) was over before a candidate had been read."
+            )
+        # A later one that was read must not pass an earlier one that was not.
+        scores[known:] = np.nan
+        reading.budget.shorten(known, len(scores))
+        return scores
 
 
 class InteractionScorer:
@@ -98,7 +119,6 @@ def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDo
 
 
 def ranked(reading: Reading, scores: Scores) -> list[ScoredDoc]:
-    """The candidates by score, best first, ties as trec_eval breaks them."""
-    return rank_order(
-        ScoredDoc(c.doc_id, float(score)) for c, score in zip(reading.candidates, scores.tolist(), strict=True)
-    )
+    """The candidates by score, best first, ties as trec_eval breaks them; without those that have none (NaN)."""
+    scored = zip(reading.candidates, scores.tolist(), strict=True)
+    return rank_order(ScoredDoc(c.doc_id, float(score)) for c, score in scored if not math.isnan(score))

@@ -11,18 +11,22 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from tribrid.errors import ModelUnavailable, TribridError
+from tribrid.scoring.cross_encoder import MODEL, MODEL_INT8, settle_export
 from tribrid.scoring.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad, token_batches
 from tribrid.scoring.tokens import WIDTH
+from tribrid.scoring.variants import multiplies_int8, processor_flags
 
 TOLERANCE = 1e-4
 _PROJECTION_CHARS = 100_000
@@ -162,6 +166,8 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
         staged = Path(staged_name)
         write_export(source, staged, role, model_id, max_tokens_of(source, role))
         shutil.copy(source / "tokenizer.json", staged / "tokenizer.json")
+        if role == "cross-encoder":
+            add_int8(staged, [(MODEL, MODEL_INT8)])
         try:
             os.rename(staged, target)
         except OSError:
@@ -208,6 +214,33 @@ def write_export(source: Path, folder: Path, role: str, model_id: str, max_token
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
     return difference
+
+
+def add_int8(folder: Path, files: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Write the int8 form of each file beside it, and decide which form this machine serves: see variants.py.
+
+    Args:
+        folder: a whole export, with description and tokenizer.
+        files: names of fp32 files and of what is made of them.
+
+    Returns:
+        The decision, as it stands in the export's description.
+    """
+    # Where products of int8 are summed in pairs in 16 bits, weights of 8 bits overflow; of 7 they do not.
+    narrow = not multiplies_int8(processor_flags())
+    for name, made in files:
+        model = onnx.load(folder / name)
+        # Shapes are inferred below; without the mark the quantizer advises everybody to do it first.
+        onnx.helper.set_model_props(model, {"onnx.infer": "onnxruntime.quant"})
+        quantize_dynamic(
+            model,
+            folder / made,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            reduce_range=narrow,
+            weight_type=QuantType.QInt8,
+        )
+    return settle_export(folder)
 
 
 def main() -> int:

@@ -72,6 +72,16 @@ class Logs(LogImports):
         """Every list that can be learned from, in the order of time, with its feedback, if it has any."""
         return logged_lists(self._database, corpus_id)
 
+    def fallbacks_with_feedback(self, corpus_id: str) -> int:
+        """Lists that users acted on and that nobody learns from: the reranker should have ranked them and did not."""
+        acted_on = sa.exists().where(_FEEDBACK.impression_number == _IMPRESSION.impression_number)
+        counted = sa.select(sa.func.count()).where(
+            _IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_not(None), acted_on
+        )
+        with self._database.read() as connection:
+            found: int = connection.execute(counted).scalar_one()
+        return found
+
     def stats(self, corpus_id: str) -> dict[str, Any]:
         """Counts: `impressions`, `with_feedback`, `fallbacks`, `feedback` by signal; `first_us` and `last_us` of the
         impressions (None if there are none).

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tribrid.errors import ModelUnavailable, TrainingFailed
+from tribrid.scoring.cross_encoder import MODEL, MODEL_INT8
 from tribrid.scoring.pairs import PairLimits, WholePairEncoder
-from tribrid.scoring.torch_export import max_tokens_of, write_export
+from tribrid.scoring.torch_export import add_int8, max_tokens_of, write_export
 from tribrid.training.lessons import Pair
 
 UPPER = 3
@@ -101,9 +102,11 @@ class HubModel:
         model.save_pretrained(folder, safe_serialization=True)
         shutil.copytree(self._tokenizer_folder, folder, dirs_exist_ok=True)
         try:
-            return write_export(folder, folder, "cross-encoder", self._model_id, self._max_tokens)
+            difference = write_export(folder, folder, "cross-encoder", self._model_id, self._max_tokens)
+            add_int8(folder, [(MODEL, MODEL_INT8)])
         except ModelUnavailable as error:
             raise TrainingFailed(f"The trained cross-encoder cannot be served: {error.detail}") from error
+        return difference
 
     def _row(self, pair: Pair) -> Any:
         """int32 (3, tokens): ids, mask and segments."""

@@ -1,0 +1,67 @@
+"""Requests that cost something: how many at once, and no longer than somebody waits for the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from tribrid.errors import Overloaded
+from tribrid.scoring.budget import Budget
+
+RETRY_AFTER_S = 1
+T = TypeVar("T")
+
+
+class Admission:
+    """Counts requests that are at work or wait for a thread; belongs to the event loop."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.inside = 0
+        self.refused = 0
+
+    def enter(self) -> None:
+        """Come in.
+
+        Raises:
+            Overloaded: as many are inside as may be.
+        """
+        if self.inside >= self.most:
+            self.refused += 1
+            raise Overloaded(
+                f"{self.inside} searches and rerank calls are being answered (serving.max_requests). Try again in "
+                f"{RETRY_AFTER_S} s.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self.inside += 1
+
+    def leave(self) -> None:
+        """Go."""
+        self.inside -= 1
+
+
+async def attended(request: Request, work: Callable[[Budget], T]) -> T:
+    """What `work` returns, in a thread; its budget knows as soon as the client has gone. The body was read before.
+
+    Raises:
+        Overloaded: too many requests are at work.
+    """
+    admission: Admission = request.app.state.admission
+    admission.enter()
+    budget = Budget()
+    watcher = asyncio.create_task(_watch(request, budget))
+    try:
+        return await run_in_threadpool(work, budget)
+    finally:
+        admission.leave()
+        watcher.cancel()
+
+
+async def _watch(request: Request, budget: Budget) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    budget.leave()

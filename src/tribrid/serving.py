@@ -1,0 +1,204 @@
+"""What stands between a ranking and who asked for it: the reranker within its budget, the fused order if it fails,
+and whether the fast form of a cross-encoder ranks as well as the exact one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tribrid.config import Config
+from tribrid.errors import Cancelled, Failed, ScorerFailed, TribridError, Unavailable
+from tribrid.evaluation.measures import evaluable, means, per_query
+from tribrid.observing import note
+from tribrid.scoring.budget import Budget
+from tribrid.scoring.cross_encoder import CrossEncoder
+from tribrid.scoring.learned import Reading, Scores
+from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, above, ranked
+from tribrid.scoring.variants import FP32, INT8, MOST_NDCG_LOSS
+from tribrid.types import Candidate, Emit, EvalDataset, ScoredDoc, Trial
+from tribrid.workspace import Workspace, now_us
+
+_MEASURE = "ndcg@10"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How the candidates are served, best first.
+
+    Attributes:
+        order: all of them.
+        model_id: who ranked them, of two rankings mixed both joined by +; None for the first stage.
+        fallback: why the reranker that should have ranked them did not.
+        candidates: how many were reranked, from the first stage's best on.
+        note: what was left undone for want of time, in words.
+        trial: the search's part in an experiment.
+    """
+
+    order: list[ScoredDoc]
+    model_id: str | None = None
+    fallback: TribridError | None = None
+    candidates: int = 0
+    note: str | None = None
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the first stage found for a search, in fused order, for whoever is to rank it within the budget."""
+
+    ws: Workspace
+    corpus_id: str
+    query: str
+    found: Sequence[Candidate]
+    config: Config
+    budget: Budget
+
+    @property
+    def fused(self) -> list[ScoredDoc]:
+        """All of them, as they were found."""
+        return [ScoredDoc(c.doc_id, c.score) for c in self.found]
+
+    @cached_property
+    def _reading(self) -> Reading:
+        best = self.found[: self.config.reranking.tribrid_reranker_topn]
+        return replace(self.ws.read(self.corpus_id, self.query, best, self.config), budget=self.budget)
+
+    def ranked(self, scorer: Scorer) -> Ranking:
+        """The best of them by this scorer, the others below.
+
+        Raises:
+            Failed, Unavailable: it could not.
+            Overloaded, Cancelled: it was not begun.
+        """
+        start_clock(self.config, self.budget)
+        head = ranked(self._reading, scores(scorer, self._reading))
+        order = above(head, self.fused[len(head) :])
+        return Ranking(order, scorer.model_id, None, len(head), time_note(self.config, self.budget))
+
+
+def served(
+    ws: Workspace,
+    corpus_id: str,
+    fused: list[ScoredDoc],
+    choose: Callable[[], Scorer | None],
+    by: Callable[[Scorer], Ranking],
+) -> Ranking:
+    """The ranking of the reranker that serves. One that fails leaves the fused order as it is, and is counted.
+
+    Args:
+        choose: who serves; None for nobody.
+
+    Raises:
+        Overloaded, Cancelled: it was not begun.
+    """
+    try:
+        scorer = choose()
+        return Ranking(fused) if scorer is None or not fused else by(scorer)
+    except Cancelled:
+        raise
+    except (Failed, Unavailable) as error:
+        ws.fallbacks.add(corpus_id, error, now_us())
+        note("fallback", error.code)
+        return Ranking(fused, fallback=error)
+
+
+def start_clock(config: Config, budget: Budget) -> None:
+    """Give reranking its time; a second reranker of the same search has what the first one left."""
+    if not budget.limited:
+        budget.limit(config.reranking.reranker_timeout_ms)
+
+
+def scores(scorer: Scorer, reading: Reading) -> Scores:
+    """What the scorer gives.
+
+    Raises:
+        ScorerFailed: also where it failed in a way that nobody foresaw.
+        TribridError: as Scorer.score.
+    """
+    try:
+        return scorer.score(reading)
+    except TribridError:
+        raise
+    except Exception as error:
+        _log.exception("The reranker %s failed unexpectedly.", scorer.model_id)
+        raise ScorerFailed(
+            f"The reranker failed unexpectedly ({type(error).__name__}); see the server's log."
+        ) from error
+
+
+def time_note(config: Config, budget: Budget) -> str | None:
+    """What was left undone for want of time, in words; None where nothing was."""
+    if budget.read is None:
+        return None
+    read, of = budget.read
+    return (
+        f"reranking.reranker_timeout_ms ({config.reranking.reranker_timeout_ms}) was over when {read} of {of} "
+        "candidates had been read; the others keep the order that they had."
+    )
+
+
+def settle_forms(
+    ws: Workspace,
+    config: Config,
+    dataset: EvalDataset,
+    readings: Mapping[str, Reading],
+    scorers: Sequence[Scorer | None],
+    emit: Emit,
+) -> None:
+    """Where int8 serves, see on the eval dataset that it ranks as well as fp32, and serve fp32 if it does not.
+
+    Once for each export, eval dataset and machine. A form that fails is not served; if both do, the evaluation says so.
+    """
+    for scorer in scorers:
+        cross_encoder = scorer.cross_encoder if isinstance(scorer, LearnedScorer | LocalScorer) else None
+        if scorer is None or cross_encoder is None or cross_encoder.variant != INT8:
+            continue
+        known = ws.decisions.in_force(cross_encoder.export, cross_encoder.shipped) or {}
+        if any(seen["sha256"] == dataset.sha256 for seen in known.get("eval_datasets", [])):
+            continue
+        try:
+            found = _compare(scorer, cross_encoder, dataset, readings, config.serving.settling_queries, emit)
+        except TribridError as error:
+            found = {"sha256": dataset.sha256, "accepted": False, "reason": error.detail}
+        seen = [*known.get("eval_datasets", []), found]
+        decision = {**known, "eval_datasets": seen, "served": INT8 if all(row["accepted"] for row in seen) else FP32}
+        ws.decisions.put(cross_encoder.export, decision)
+        cross_encoder.use(decision["served"])
+        emit("log", {"message": f"of {scorer.model_id}, {decision['served']} serves on this machine", **found})
+
+
+def _compare(
+    scorer: Scorer,
+    cross_encoder: CrossEncoder,
+    dataset: EvalDataset,
+    readings: Mapping[str, Reading],
+    most: int,
+    emit: Emit,
+) -> dict[str, Any]:
+    """nDCG@10 of both forms on the same candidates, on at most so many queries spread over the dataset."""
+    whole = [query for query in evaluable(dataset.queries) if query.query_id in readings]
+    queries = [whole[i] for i in sorted(set(np.linspace(0, len(whole) - 1, most).round().astype(int)))] if whole else []
+    found: dict[str, float] = {}
+    for step, variant in enumerate((FP32, INT8)):
+        cross_encoder.use(variant)
+        run: dict[str, list[ScoredDoc]] = {}
+        for number, query in enumerate(queries, 1):
+            reading = readings[query.query_id]
+            run[query.query_id] = ranked(reading, scorer.score(reading)) if reading.candidates else []
+            if number % 10 == 0 or number == len(queries):
+                done = step * len(queries) + number
+                emit("progress", {"stage": "int8 against fp32", "done": done, "total": 2 * len(queries)})
+        found[variant] = means(per_query(run, queries, [_MEASURE]))[_MEASURE]
+    return {
+        "sha256": dataset.sha256,
+        "queries": len(queries),
+        **{f"{_MEASURE} {variant}": round(mean, 5) for variant, mean in found.items()},
+        "accepted": found[FP32] - found[INT8] <= MOST_NDCG_LOSS,
+    }

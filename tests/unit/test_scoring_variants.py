@@ -1,0 +1,69 @@
+"""int8 serves where it is as good and faster, fp32 everywhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tribrid.scoring.variants import FP32, INT8, Decisions, compare, decide, machine, multiplies_int8, probes
+
+GOOD = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
+EXACT = {"pairs_per_s": 50.0}
+
+
+def test_the_fastest_that_agrees_serves() -> None:
+    decision = decide({FP32: EXACT, INT8: GOOD}, "here")
+    assert (decision["served"], decision["machine"]) == (INT8, "here")
+    assert decision["measured"][INT8] == {**GOOD, "accepted": True, "reason": None}
+
+
+@pytest.mark.parametrize(
+    ("int8", "why"),
+    [
+        ({**GOOD, "rank_agreement": 0.7}, "rank agreement 0.7"),
+        ({**GOOD, "score_difference": 0.8}, "score difference 0.8"),
+        ({**GOOD, "pairs_per_s": 49.0}, None),
+    ],
+)
+def test_what_disagrees_or_is_slower_does_not(int8: dict[str, float], why: str | None) -> None:
+    decision = decide({FP32: EXACT, INT8: int8}, "here")
+    assert decision["served"] == FP32
+    assert (why in decision["measured"][INT8]["reason"]) if why else decision["measured"][INT8]["accepted"]
+
+
+def test_agreement_is_about_order_and_size() -> None:
+    scores = [np.array([3.0, 1.0, 2.0], np.float32), np.array([0.0, 5.0, 1.0], np.float32)]
+    assert compare(scores, scores) == {"rank_agreement": 1.0, "score_difference": 0.0}
+    assert compare(scores, [-one for one in scores])["rank_agreement"] == -1.0
+    shifted = compare(scores, [one + 3 for one in scores])
+    assert shifted["rank_agreement"] == 1.0
+    assert shifted["score_difference"] > 1
+    equals = [np.zeros(3, np.float32)]
+    assert compare(equals, equals)["rank_agreement"] == 1.0
+
+
+def test_probes_are_whole_lists_of_long_and_short_passages() -> None:
+    found = probes()
+    assert len({query for query, _ in found}) == len(found) > 4
+    lengths = [len(text) for _, passages in found for _, text in passages]
+    assert len({len(passages) for _, passages in found}) == 1
+    assert min(lengths) < 250 < 500 < max(lengths)
+
+
+def test_a_decision_holds_for_one_export_on_one_machine_in_every_process(tmp_path: Path) -> None:
+    here, elsewhere = Decisions(tmp_path / "variants.json"), Decisions(tmp_path / "variants.json")
+    shipped = {"machine": machine(), "served": INT8}
+    assert here.in_force("export", shipped) == shipped
+    assert here.in_force("export", {"machine": "another", "served": INT8}) is None
+    elsewhere.put("export", {"served": FP32})
+    assert here.in_force("export", shipped) == {"served": FP32}
+    assert here.in_force("other", shipped) == shipped
+    (tmp_path / "variants.json").write_text("spoilt")
+    assert here.in_force("export", shipped) == shipped
+
+
+@pytest.mark.parametrize(("flags", "wide"), [(("avx2",), False), (("avx2", "avx512_vnni"), True), ((), False)])
+def test_weights_use_all_bits_where_sums_do_not_overflow(flags: tuple[str, ...], wide: bool) -> None:
+    assert multiplies_int8(flags) is wide

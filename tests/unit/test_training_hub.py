@@ -22,6 +22,7 @@ from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker
 from tribrid.scoring.models import trainable_as
 from tribrid.scoring.tokens import passage_text
+from tribrid.scoring.variants import FP32
 from tribrid.training.train import Trained, TrainingInputs, train
 
 SNIPPET_CHARS = 400
@@ -92,7 +93,10 @@ def test_sentence_transformers_loads_it_unchanged_and_says_what_is_served(
     made: tuple[Path, Trained], query: str
 ) -> None:
     folder = made[1].folder / CROSS_ENCODER
-    served = load_cross_encoder(folder, SNIPPET_CHARS).score(query, PASSAGES)
+    cross_encoder = load_cross_encoder(folder, SNIPPET_CHARS)
+    assert cross_encoder.shipped is not None
+    cross_encoder.use(FP32)  # whichever serves on this machine
+    served = cross_encoder.score(query, PASSAGES)
     theirs = CrossEncoder(str(folder), device="cpu", local_files_only=True)
     texts = [passage_text(title, text[:SNIPPET_CHARS]) for title, text in PASSAGES]
     np.testing.assert_allclose(served, theirs.predict([(query, text) for text in texts]), atol=1e-4)

@@ -21,6 +21,7 @@ from tribrid.scoring.cross_encoder import JointCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
 from tribrid.scoring.pairs import PairLimits
+from tribrid.scoring.variants import FP32
 from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import TrainingList
@@ -334,6 +335,7 @@ def test_served_by_onnxruntime_it_says_what_torch_says(tmp_path: Path) -> None:
     folder.mkdir()
     assert loop._model.export(folder) < 1e-3
     served = JointCrossEncoder(folder)
+    served.use(FP32)  # whichever serves on this machine
     for lesson, expected in zip(dev, loop.read(dev), strict=True):
         item = lesson.item
         texts = [(c.passage.title, c.passage.text) for c in item.candidates]

@@ -14,8 +14,8 @@ from tribrid.app.card import model_card
 from tribrid.app.lineage import record
 from tribrid.errors import InvalidInput
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.cross_encoder import MANIFEST as HUB_MANIFEST
 from tribrid.scoring.learned import CROSS_ENCODER, MANIFEST, LearnedReranker
+from tribrid.scoring.variants import MANIFEST as HUB_MANIFEST
 from tribrid.workspace import Workspace
 
 ARTIFACT, BLEND = "tribrid", "blend.onnx"

@@ -24,9 +24,19 @@ help: ## List the commands
 demo: $(PRODUCT) ## Run the whole loop on the Python standard library and show before against after
 	@$(BIN)/tribrid demo
 
+# Where CI is set the tests of other services' clients run too, which want an environment of their own.
 .PHONY: test
-test: lint ## Check everything: lint, then all tests
+test: lint $(if $(CI),clients) ## Check everything: lint, then all tests
 	@$(BIN)/pytest $(ARGS)
+
+.PHONY: clients
+clients: .venv-clients/.installed ## Install other services' rerank clients, which some tests point at Tribrid (once)
+
+.venv-clients/.installed: tests/clients/requirements.txt
+	@$(PYTHON) -m venv .venv-clients
+	@echo "Installing the rerank clients into .venv-clients (once)"
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --requirement tests/clients/requirements.txt
+	@touch $@
 
 .PHONY: lint
 lint: $(TOOLS) ## Check style, types and layers
@@ -55,7 +65,7 @@ smoke: ## Install the built package alone, without extras and tools, and start i
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; your data stays
-	rm -rf .venv .venv-smoke build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-smoke .venv-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PRODUCT): pyproject.toml constraints.txt

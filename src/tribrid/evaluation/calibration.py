@@ -18,12 +18,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from tribrid.evaluation.measures import Run, evaluable
 from tribrid.types import JudgedQuery
@@ -123,6 +122,8 @@ def _collect(run: Run, queries: Sequence[JudgedQuery]) -> _Pairs:
 
 def _auc(scores: Vector, relevant: Flags) -> float | None:
     """How often a relevant one has the higher score of two, ties half; None where one of the kinds is missing."""
+    from scipy.stats import rankdata  # comes with the extra train
+
     good = int(relevant.sum())
     bad = len(relevant) - good
     if not good or not bad:
@@ -246,7 +247,7 @@ def _share(hits: Vector, trials: Vector) -> tuple[float | None, list[float] | No
 
 
 def _wilson(share: float, trials: float) -> list[float]:
-    z2 = float(ndtri((1 + _LEVEL) / 2)) ** 2
+    z2 = NormalDist().inv_cdf((1 + _LEVEL) / 2) ** 2
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     reach = float(np.sqrt(z2 * (share * (1 - share) / trials + z2 / (4 * trials**2)))) / (1 + z2 / trials)
     return [max(0.0, middle - reach), min(1.0, middle + reach)]

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from tribrid.errors import EvaluationFailed, InvalidInput
 
@@ -252,6 +251,8 @@ def _product(weights: Matrix, columns: Matrix) -> Matrix:
 
 def _bca(values: Matrix, resampled: Matrix, level: float) -> Matrix:
     """Lower and upper bound of the mean of `values` from its resampled means (Efron 1987, for a mean)."""
+    from scipy.special import ndtr, ndtri  # comes with the extra train, as ir_measures, without which nothing is here
+
     centred = values - values.mean()
     spread = float((centred**2).sum())
     if np.ptp(values) == 0 or spread == 0:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import chdtrc
 
 from tribrid.evaluation.comparison import Delta, Matrix, deltas, resampled_means
 from tribrid.sections import EvaluationConfig
@@ -95,6 +94,8 @@ def _row(change: CorpusChange, delta: Delta) -> dict[str, Any]:
 
 def _heterogeneity(differences: Sequence[Matrix]) -> dict[str, Any] | None:
     """Cochran's Q, its p-value and I² over the corpora whose change scatters at all; None with fewer than two."""
+    from scipy.special import chdtrc  # comes with the extra train
+
     scattered = [values for values in differences if len(values) > 1 and np.ptp(values) > 0]
     if len(scattered) < 2:
         return None

@@ -92,7 +92,7 @@ def _example(report: Json, row: Json, documents: Documents, *, opened: bool) -> 
 
 def _moves(row: Json) -> Sequence[Json]:
     """Where the relevant documents stood and stand; reports made before these were told have none."""
-    documents: Sequence[Json] = (row.get("relevant") or {}).get("documents", ())
+    documents: Sequence[Json] = row.get("relevant") or ()
     return documents
 
 
@@ -109,7 +109,7 @@ def _told_moves(row: Json, documents: Documents) -> str:
         items.append(
             f'<li class="{kind}"><bdi>{escape(_title(move["doc_id"], documents))}</bdi> <span>{said}</span></li>'
         )
-    rest = row["relevant"]["total"] - len(items)
+    rest = row["relevant_total"] - len(items)
     more = f'<li class="same">and {rest:,} more</li>' if rest > 0 else ""
     return f'<ul class="moves"><li class="head">Relevant, by rank:</li>{"".join(items)}{more}</ul>'
 

@@ -14,15 +14,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
+from typing import Any, TypeAlias
 
-import ir_measures
-from ir_measures import Measure, nDCG
-
-from tribrid.errors import EvaluationFailed, InvalidInput
+from tribrid.errors import EvaluationFailed, InvalidInput, MissingExtra
 from tribrid.types import JudgedQuery, ScoredDoc, rank_order
+
+Measure: TypeAlias = Any
+"""ir_measures.Measure: the library comes with the extra train, and a server that only serves does without."""
 
 Run = Mapping[str, Sequence[ScoredDoc]]
 """query_id → scored documents, in any order: their rank is `types.rank_order`."""
@@ -48,18 +49,34 @@ _MAX_CUTOFF = 100_000
 _MAX_EXPONENT = 20
 """Highest grade of an exponential gain: 2^20 - 1 is about the highest grade of all, and trec_eval counts up to it."""
 _NAME = re.compile(r"([^\W\d]\w*)([\w(){}:=,.\-'@]*)")
-_HEADS = {name.lower(): name for name in ir_measures.measures.registry}
 _KEY_HEADS = {"RR": "mrr", "R": "recall", "AP": "map", "P": "precision"}
 _COUNTS = frozenset({"NumQ", "NumRel", "NumRet"})
 # Read to the cutoff and no further, and written in Python: they are handed no more than that.
 _SHALLOW = frozenset({"RR", "Judged"})
 
-# Named, so that a provider someone happens to have installed (cwl_eval, ranx) never changes the numbers. Left out of
-# ir_measures' own: accuracy, which divides by zero where nothing irrelevant was found; gdeval, a Perl program that
-# rounds to five digits (its nDCG is computed here, from the same gains).
-_PROVIDERS = ir_measures.providers.FallbackProvider(  # type: ignore[no-untyped-call]
-    [ir_measures.pytrec_eval, ir_measures.judged, ir_measures.msmarco, ir_measures.compat]
-)
+
+@cache
+def _library() -> ModuleType:
+    try:
+        import ir_measures
+    except ImportError as error:
+        raise MissingExtra("ir-measures", "train", "Measuring rankings") from error
+    return ir_measures
+
+
+@cache
+def _heads() -> dict[str, str]:
+    """The names of measures as they are written, by their lower case."""
+    return {name.lower(): name for name in _library().measures.registry}
+
+
+@cache
+def _providers() -> Any:
+    # Named, so that a provider someone happens to have installed (cwl_eval, ranx) never changes the numbers. Left out
+    # of ir_measures' own: accuracy, which divides by zero where nothing irrelevant was found; gdeval, a Perl program
+    # that rounds to five digits (its nDCG is computed here, from the same gains).
+    ours = _library()
+    return ours.providers.FallbackProvider([ours.pytrec_eval, ours.judged, ours.msmarco, ours.compat])
 
 
 def measure_name(measure: str) -> str:
@@ -117,9 +134,9 @@ def _parsed(measure: str) -> Measure:
     """The measure of a name, with its parameters checked and a provider for it."""
     head, rest = _split(measure)
     try:
-        found = ir_measures.parse_measure(_HEADS[head.lower()] + rest)
+        found: Measure = _library().parse_measure(_heads()[head.lower()] + rest)
         found.validate_params()  # type: ignore[no-untyped-call]
-        known = _PROVIDERS.supports(_calculable(found, 1))  # type: ignore[no-untyped-call]
+        known = _providers().supports(_calculable(found, 1))
     except (ValueError, TypeError, AssertionError, NameError, RecursionError) as error:
         raise _no_measure(measure, re.sub(r"=<object object at \w+>", " is missing", str(error))) from None
     if not known or found.NAME in _COUNTS:
@@ -142,7 +159,7 @@ def _check_bounds(measure: str, found: Measure) -> None:
 
 def _split(measure: str) -> tuple[str, str]:
     matched = _NAME.fullmatch(measure) if len(measure) <= MAX_NAME_CHARS else None
-    if matched is None or matched[1].lower() not in _HEADS:
+    if matched is None or matched[1].lower() not in _heads():
         raise _no_measure(measure, "")
     return matched[1], matched[2]
 
@@ -158,12 +175,13 @@ def _no_measure(measure: str, why: str) -> InvalidInput:
 
 def _calculable(measure: Measure, max_grade: int) -> Measure:
     """The same measure as pytrec_eval can calculate it: exponential gains become gains by grade."""
-    if measure.NAME != nDCG.NAME or measure.params.get("dcg", "log2") == "log2":
+    if measure.NAME != "nDCG" or measure.params.get("dcg", "log2") == "log2":
         return measure
     if max_grade > _MAX_EXPONENT:
         raise EvaluationFailed(f"{measure} takes 2 to the power of the grade, and a grade is {max_grade:,}.")
     kept = {name: value for name, value in measure.params.items() if name != "dcg"}
-    exponential: Measure = nDCG(**kept, gains={grade: 2**grade - 1 for grade in range(1, max_grade + 1)})
+    gains = {grade: 2**grade - 1 for grade in range(1, max_grade + 1)}
+    exponential: Measure = _library().nDCG(**kept, gains=gains)
     return exponential
 
 
@@ -213,7 +231,7 @@ def _fill(
     # A measure hashes by its name, which is made anew each time: each object is named once.
     keys: dict[int, str] = {}
     names = {str(of): key for key, of in measures.items()}
-    for metric in _PROVIDERS.evaluator(list(measures.values()), qrels).iter_calc(ranked):
+    for metric in _providers().evaluator(list(measures.values()), qrels).iter_calc(ranked):
         key = keys.get(id(metric.measure)) or keys.setdefault(id(metric.measure), names[str(metric.measure)])
         values[key][metric.query_id] = float(metric.value)
 

@@ -16,7 +16,8 @@ def relevant_moves(before: Run, after: Run, query: JudgedQuery) -> dict[str, Any
     """The relevant documents with both ranks, the highest grade first, then the best rank after.
 
     Returns:
-        total: how many there are. documents: at most `MOST` of them; a rank is null where it is not in that ranking.
+        relevant: at most `MOST` of them; a rank is null where it is not in that ranking. relevant_total: how many
+        there are.
     """
     ranks = [_ranks(run.get(query.query_id, ())) for run in (before, after)]
     found = [
@@ -25,7 +26,7 @@ def relevant_moves(before: Run, after: Run, query: JudgedQuery) -> dict[str, Any
         if grade >= 1
     ]
     found.sort(key=_order)
-    return {"total": len(found), "documents": found[:MOST]}
+    return {"relevant": found[:MOST], "relevant_total": len(found)}
 
 
 def _ranks(docs: Sequence[ScoredDoc]) -> dict[str, int]:

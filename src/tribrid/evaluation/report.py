@@ -368,7 +368,7 @@ def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[d
                 "delta_primary": change[primary] if change else None,
                 "top_before": _top(inputs.systems.get(inputs.before, {}), query),
                 "top_after": _top(inputs.systems[after_name], query) if after_name else [],
-                "relevant": relevant_moves(
+                **relevant_moves(
                     inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {}), query
                 ),
             }

@@ -40,7 +40,7 @@ BAD = {
         ["evaluate", "notes", "--no-wait", "--gate"],
         ["evaluate", "notes", "--html", "no/such/folder/page.html"],
         ["promote", "notes", "--force"],
-        ["models", "show"],
+        ["models", "show", "one", "two"],
         ["models", "export", "nobody"],
         ["erase", "notes"],
         ["erase", "notes", "--query", "x", "--doc-id", "y"],

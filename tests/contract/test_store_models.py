@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
 
 from tribrid.errors import (
     Conflict,
@@ -24,6 +27,8 @@ from tribrid.errors import (
     NoTriplets,
 )
 from tribrid.store import Store, tables
+from tribrid.store.database import Database
+from tribrid.store.models import Models
 from tribrid.types import ModelVersion, Source, Triplet
 
 
@@ -211,8 +216,8 @@ def child(name, kill_at):
 
 
 for name in ("promote", "rollback"):
+    before = state()
     for kill_at in range(1, 1000):
-        before = state()
         pid = os.fork()
         if pid == 0:
             child(name, kill_at)
@@ -254,6 +259,39 @@ def test_a_kill_at_any_step_loses_no_name(store: Store, database_url: str) -> No
     with store.database.read() as connection:
         named = connection.execute(sa.select(tables.aliases.c.alias).order_by(tables.aliases.c.alias)).scalars().all()
     assert named == ["challenger", "champion", "previous"]
+
+
+def test_promotions_of_before_are_a_history_to_go_back_in(database_url: str) -> None:
+    """Until 0005 a rollback swapped two names, and a promotion did not know what came before it."""
+    database = Database(database_url)
+    script = AlembicConfig()
+    script.set_main_option("script_location", str(Path(tables.__file__).parent / "migrations"))
+    columns = "corpus_id, model_id, previous_model_id, reason, evaluation_id, created_us"
+    promotion = f"INSERT INTO promotions ({columns}) VALUES ('c', :to, :instead, 'why', :evaluation, 0)"
+    told = [("m1", None, "e1"), ("m2", "m1", "e2"), ("m1", "m2", None), ("m3", "m1", None)]
+    with database.begin() as connection:
+        script.attributes["connection"] = connection
+        command.upgrade(script, "0004_rerank")
+        connection.execute(sa.text("INSERT INTO corpora VALUES ('c', '', 0, 0)"))
+        for name in ("m1", "m2", "m3"):
+            connection.execute(sa.text("INSERT INTO models VALUES (:m, 'c', 'r', 'a', '{}', 0)"), {"m": name})
+        for to, instead, evaluation in told:
+            connection.execute(sa.text(promotion), {"to": to, "instead": instead, "evaluation": evaluation})
+        for alias, name in (("champion", "m3"), ("previous", "m1")):
+            connection.execute(sa.text("INSERT INTO aliases VALUES ('c', :a, :m)"), {"a": alias, "m": name})
+    database.migrate()
+    models = Models(database)
+    assert [(row.model_id, row.kind) for row in reversed(models.promotions("c"))] == [
+        ("m1", "gate"),
+        ("m2", "gate"),
+        ("m1", "rollback"),
+        ("m3", "hand"),
+    ]
+    assert models.aliases("c") == {"champion": "m3", "challenger": None, "previous": "m1"}
+    assert [models.rollback("c", "back") for _ in range(2)] == ["m1", None]
+    with pytest.raises(NoModel):
+        models.rollback("c", "back")
+    database.close()
 
 
 def test_only_the_corpus_s_own_models_are_promoted(store: Store) -> None:

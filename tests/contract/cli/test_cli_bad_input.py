@@ -47,7 +47,7 @@ BAD = {
         ["runs", "diff", "a", "b", "c"],
         ["promote", "notes"],
         ["promote", "notes", "--force"],
-        ["models", "show"],
+        ["models", "show", "one", "two"],
         ["models", "export", "nobody"],
         ["erase", "notes"],
         ["erase", "notes", "--query", "x", "--doc-id", "y"],

@@ -12,6 +12,7 @@ from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
 from tribrid.store.evalsets import Bundle
+from tribrid.store.experiments import Terms
 from tribrid.store.reviews import triplet_id
 from tribrid.types import (
     Document,
@@ -24,9 +25,12 @@ from tribrid.types import (
     ShownDoc,
     Signal,
     Source,
+    Trial,
     Triplet,
 )
 
+OF_THE_SERVER = {"api_keys", "spending"}
+"""Keys are no corpus's, and what a corpus has cost stays spent when it is gone."""
 QUERIES = [JudgedQuery("q2", "second", {"d1": 0}), JudgedQuery("q1", "first", {"d1": 2, "d2": 1})]
 
 
@@ -81,6 +85,11 @@ def _fill(store: Store, corpus_id: str) -> None:
     store.candidates.put(f"k-{corpus_id}", corpus_id, {})
     store.logs.add_impression(Impression(f"r-{corpus_id}", corpus_id, "r", shown, "m", True, None, 1.0, 5))
     store.erasures.lists(corpus_id, str.casefold, query_id=f"r-{corpus_id}")
+    experiment = store.experiments.start(corpus_id, None, f"m-{corpus_id}", Terms(0.05, 100, 60, "report"))
+    mixed = Impression(f"t-{corpus_id}", corpus_id, "t", shown, "m", True, None, 1.0, 5)
+    mixed = replace(mixed, trial=Trial(experiment.experiment_id, ("challenger",)))
+    store.logs.add_impression(mixed)
+    store.experiments.join(mixed)
 
 
 def _rows(store: Store) -> dict[str, int]:
@@ -88,6 +97,7 @@ def _rows(store: Store) -> dict[str, int]:
         return {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             for table in tables.metadata.sorted_tables
+            if table.name not in OF_THE_SERVER
         }
 
 

@@ -45,7 +45,6 @@ BAD = {
         ["evaluations", "--html", "page.html"],
         ["evaluations", "\udcff"],
         ["runs", "diff", "a", "b", "c"],
-        ["promote", "notes"],
         ["promote", "notes", "--force"],
         ["models", "show", "one", "two"],
         ["models", "export", "nobody"],

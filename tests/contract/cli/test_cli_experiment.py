@@ -22,7 +22,7 @@ def models(data_dir: Path, cli: Cli, tmp_path: Path) -> list[str]:
     assert cli("index", "kitchen", str(tmp_path / "corpus.jsonl")).code == 0
     with Tribrid(data_dir) as tribrid:
         made = [model(tribrid.workspace, "kitchen", weight) for weight in (1.0, -1.0)]
-        tribrid.promote("kitchen", made[0], reason="test")
+        tribrid.promote("kitchen", made[0], reason="test", force=True)
     return made
 
 

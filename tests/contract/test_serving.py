@@ -145,6 +145,39 @@ def test_a_search_that_nobody_waits_for_is_not_logged(tribrid: Tribrid) -> None:
     assert tribrid.log_stats("c")["impressions"] == 0
 
 
+def test_a_rerank_is_held_to_the_same(tribrid: Tribrid) -> None:
+    documents = [{"id": f"d{i}", "text": text} for i, text in enumerate(TEXTS)]
+    first = tribrid.rerank(QUERY, documents[:2], corpus_id="c", budget=Budget())
+    # Two scores are known from before; for the rest there is no time at all.
+    short = tribrid.rerank(QUERY, documents, corpus_id="c", budget=Budget(timeout_ms=0))
+    assert sorted(row["doc_id"] for row in short["results"]) == [f"d{i}" for i in range(len(TEXTS))]
+    ranks = [row["raw_score"] for row in short["results"]]
+    assert ranks == sorted(ranks, reverse=True)
+    assert (short["note"] is None) == (short["fallback_reason"] is not None)
+    assert short["note"] is None or short["note"] in short["warnings"]
+    assert first["note"] is None
+    apart = tribrid.rerank(QUERY, documents, model=local_model(tribrid), budget=Budget(timeout_ms=0))
+    assert len(apart["results"]) == len(TEXTS)
+
+    before, logged = tribrid.status("c")["fallbacks"]["total"], tribrid.log_stats("c")["impressions"]
+    tribrid.patch_config({"reranking": {"reranker_local_model": "nobody/has-this"}}, "c")
+    assert tribrid.rerank(QUERY, documents, corpus_id="c")["fallback_reason"]
+    assert tribrid.status("c")["fallbacks"]["total"] == before + 1
+    gone = Budget()
+    gone.leave()
+    with pytest.raises(Cancelled):
+        tribrid.rerank(QUERY, documents, corpus_id="c", budget=gone)
+    assert tribrid.log_stats("c")["impressions"] == logged + 1
+
+
+def local_model(tribrid: Tribrid) -> str:
+    """The corpus's cross-encoder as a model without a corpus."""
+    name = tribrid.workspace.config("c").reranking.reranker_local_model
+    assert name is not None
+    tribrid.patch_config({"reranking": {"reranker_local_model": name}})
+    return Path(name).name
+
+
 def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tribrid) -> None:
     reranked = tribrid.search("c", QUERY)
     tribrid.patch_config({"reranking": {"reranker_local_model": "nobody/has-this"}}, "c")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -119,8 +120,8 @@ def _doubles(name: str, values: list[float]) -> Any:
 
 
 def _structures(blend: Blend) -> Iterator[Mapping[str, Any]]:
-    for booster in blend.trees:
-        for tree in booster.dump_model()["tree_info"]:
+    for trees in blend.trees:
+        for tree in lgb.Booster(model_str=trees.text).dump_model()["tree_info"]:
             yield tree["tree_structure"]
 
 

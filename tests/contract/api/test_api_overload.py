@@ -30,9 +30,14 @@ def test_a_search_too_many_is_told_when_to_come_again(serve: Serve, idle_tribrid
     assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
     assert refused.headers["content-type"] == "application/problem+json"
     assert int(refused.headers["retry-after"]) >= 1
+    rerank = {"corpus_id": "a", "query": "soup", "documents": ["soup"]}
+    refused = client.post("/rerank", json=rerank)
+    assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+    assert int(refused.headers["retry-after"]) >= 1
     assert client.get("/health").status_code == 200
     app.state.admission.leave()
     assert client.post("/search", json={"corpus_id": "a", "query": "soup"}).status_code == 200
+    assert client.post("/rerank", json=rerank).status_code == 200
     assert app.state.admission.inside == 0
 
 

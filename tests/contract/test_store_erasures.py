@@ -81,7 +81,7 @@ def filled(store: Store) -> Store:
     store.reviews.decide(triplet_id("c", SECRET, "d1", "d2"), Mark.ACCEPT)
     store.models.put(ModelVersion("m1", "c", "run", "a" * 64, trained_on(made.triplet_set_id), 1))
     store.models.promote("c", "m1", "better")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"query_id": "e1", "text": SECRET, "top_after": [{"doc_id": "d1"}, {"doc_id": "d2"}]},
         {"query_id": "e2", "text": "coffee", "top_after": [{"doc_id": "d1"}, {"doc_id": "d2"}], "delta_primary": 0.5},
     ]

@@ -49,7 +49,8 @@ def exported(tribrid: Tribrid, run_id: str, folder: Path, **training: Any) -> di
 
 def served(folder: Path) -> list[float]:
     """The scores of the very artifact that would serve."""
-    return load_cross_encoder(folder / "tribrid" / "cross_encoder", 2000).score("open a file", PAIRS).tolist()
+    cross_encoder = load_cross_encoder(folder / "tribrid" / "cross_encoder", 2000)
+    return [float(score) for score in cross_encoder.score("open a file", PAIRS)]
 
 
 def predicted(folder: Path, **how: Any) -> list[float]:

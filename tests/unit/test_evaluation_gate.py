@@ -194,7 +194,8 @@ def moves(generator: np.random.Generator, queries: int, challengers: int, up: fl
 
     # Either order of a pair is as likely for systems that are alike: what ranks at the top lose, others win.
     swapped = generator.random(shape) < 0.5 if up == 0.5 else np.zeros(shape, bool)
-    return np.where(swapped, gain(rank) - gain(moved), gain(moved) - gain(rank))
+    changes: np.ndarray = np.where(swapped, gain(rank) - gain(moved), gain(moved) - gain(rank))
+    return changes
 
 
 def test_of_400_challengers_that_are_no_better_less_than_5_percent_pass() -> None:

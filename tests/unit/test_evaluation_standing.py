@@ -11,7 +11,7 @@ from tribrid.types import Look, ModelVersion
 
 
 def look(model_id: str | None, champion_id: str | None, decision: str = "promote", **fields: Any) -> Look:
-    made = {"evaluation_id": f"{model_id}>{champion_id}", "dataset": "d", "reasons": ("because",)}
+    made: dict[str, Any] = {"evaluation_id": f"{model_id}>{champion_id}", "dataset": "d", "reasons": ("because",)}
     made |= {"after": {"ndcg@10": 0.5}, "candidates": "k", "created_us": 1}
     return Look(model_id=model_id, champion_id=champion_id, decision=decision, **(made | fields))
 

@@ -135,7 +135,7 @@ def _parsed(measure: str) -> Measure:
     head, rest = _split(measure)
     try:
         found: Measure = _library().parse_measure(_heads()[head.lower()] + rest)
-        found.validate_params()  # type: ignore[no-untyped-call]
+        found.validate_params()
         known = _providers().supports(_calculable(found, 1))
     except (ValueError, TypeError, AssertionError, NameError, RecursionError) as error:
         raise _no_measure(measure, re.sub(r"=<object object at \w+>", " is missing", str(error))) from None

@@ -97,7 +97,7 @@ class EvaluationInputs:
     outside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slice_facts: SliceFacts = field(default_factory=SliceFacts)
     others: Sequence[CorpusChange] = ()
-    gate: GateConfig = field(default_factory=GateConfig)
+    gate: GateConfig = field(default_factory=lambda: GateConfig.model_validate({}))
     looks: Looks = field(default_factory=Looks)
     seeds: Sequence[float] = ()
 

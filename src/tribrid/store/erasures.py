@@ -146,10 +146,11 @@ class Erasures:
                 "models": _models(connection, corpus_id, erasing.sets),
                 "jobs": _jobs(connection, corpus_id, erasing.counts),
             }
-            row = {"corpus_id": corpus_id, "kind": kind, "report": report, "created_us": now_us()}
+            at_us = now_us()
+            row = {"corpus_id": corpus_id, "kind": kind, "report": report, "created_us": at_us}
             new = sa.insert(tables.erasures).returning(_ERASURE.erasure_number)
             number = connection.execute(new.values(row)).scalar_one()
-        return Erasure(number, kind, report, row["created_us"])
+        return Erasure(number, kind, report, at_us)
 
 
 def _models(connection: sa.Connection, corpus_id: str, sets: Mapping[str, int]) -> builtins.list[dict[str, Any]]:

@@ -196,7 +196,7 @@ def test_searches_while_champions_change(client: httpx.Client, tribrid: Tribrid)
     )
     allowed = {"retrieval", *models[:2], *(f"{champion}+{models[2]}" for champion in models[:2])}
     with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(tribrid.search, "notes", SEARCH["query"]) for _ in range(60)]
+        answers = [pool.submit(tribrid.search, "notes", str(SEARCH["query"])) for _ in range(60)]
         for number in range(8):
             tribrid.promote("notes", models[1 - number % 2], reason="test", force=True)
         assert {answer.result()["model_id"] for answer in answers} <= allowed

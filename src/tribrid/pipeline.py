@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from tribrid.asking import asker
 from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
-from tribrid.config import with_params
+from tribrid.config import Config, with_params
 from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel, ScorerFailed, Unavailable
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.mining.mine import Mined, MiningInputs
@@ -174,18 +174,8 @@ def train(
         if (reading := readings[label.query_id]).candidates
     ]
     base = locate(config.training.base_model)
-    facts = {
-        "corpus_id": corpus_id,
-        "run_id": run_id,
-        "base": {"model": config.training.base_model, "sha256": fingerprint(base)},
-        "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
-        "encoder": ws.embedder(config).fingerprint,
-        "retrieval": config.retrieval.model_dump(mode="json"),
-        "reranking": config.reranking.model_dump(mode="json"),
-        "corpus_version": ws.store.corpora.get(corpus_id).version,
-        "kept_out": kept_out(ws, corpus_id),
-        "code": {"version": __version__, "sha256": source_sha256()},
-    }
+    data = {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)}
+    facts = {"run_id": run_id, "data": data, **_lineage(ws, corpus_id, config, base)}
     inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
     if ws.store.triplets.erased(triplet_set.triplet_set_id) != erased:
@@ -246,6 +236,20 @@ def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, *,
 
 
 # ------------------------------------------------------------------------------------------ steps of the verbs
+
+
+def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[str, Any]:
+    """What a model came from, but for its triplets."""
+    return {
+        "corpus_id": corpus_id,
+        "corpus_version": ws.store.corpora.get(corpus_id).version,
+        "base": {"model": config.training.base_model, "sha256": fingerprint(base)},
+        "encoder": ws.embedder(config).fingerprint,
+        "retrieval": config.retrieval.model_dump(mode="json"),
+        "reranking": config.reranking.model_dump(mode="json"),
+        "kept_out": kept_out(ws, corpus_id),
+        "code": {"version": __version__, "sha256": source_sha256()},
+    }
 
 
 def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:

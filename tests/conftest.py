@@ -21,6 +21,9 @@ STRICT = "TRIBRID_TEST_STRICT"
 # Before any library is imported: models come from packages and folders, never from a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# As in the processes that train: OpenMP's threads sleep while they wait. Spinning, on a busy machine, they take the
+# cores from each other, and a training of ten seconds takes minutes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # A developer's own settings and paid keys must not decide whether a test passes.
 for _name in [name for name in os.environ if name.startswith("TRIBRID_") and name != STRICT]:

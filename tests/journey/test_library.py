@@ -22,7 +22,6 @@ from tribrid.errors import (
     NoModel,
     NotProven,
     NoTriplets,
-    QueryNotFound,
     StaleIndex,
     UnknownSetting,
 )
@@ -131,77 +130,6 @@ def test_promotion_by_hand_and_rollback_are_served_at_once(tribrid: Tribrid) -> 
     assert told["promotions"][1] | {"reason": "a try", "forced": True} == told["promotions"][1]
     assert all(p["at"] for p in told["promotions"])
     assert {model["model_id"] for model in told["models"]} == {first, second}
-
-
-def test_going_back_goes_back_in_history_and_a_proven_model_needs_no_force(tribrid: Tribrid) -> None:
-    champion = tribrid.models("c")["champion"]
-    assert tribrid.promote("c", champion)["champion"] == champion  # it serves already: nothing to prove
-    back = tribrid.rollback("c", "was search better without?")
-    assert (back["champion"], back["can_roll_back"]) == (None, False)
-    assert tribrid.search("c", QUERY)["model_id"] == "retrieval"
-    with pytest.raises(NoModel, match="nothing to go back to"):
-        tribrid.rollback("c")
-    again = tribrid.promote("c", champion)
-    assert (again["champion"], again["previous"], again["can_roll_back"]) == (champion, None, True)
-    newest = tribrid.models("c")["promotions"][0]
-    assert (newest["kind"], newest["forced"]) == ("hand", False)
-    assert "rises from" in newest["reason"], "the reasons of the evaluation that it won"
-    assert tribrid.evaluation(newest["evaluation_id"])["model_id"] == champion
-
-
-def test_a_model_reaches_the_searches_it_was_trained_on(tribrid: Tribrid) -> None:
-    record = tribrid.model(tribrid.models("c")["champion"])
-    assert record["aliases"] == ["champion"]
-    lineage = record["lineage"]
-    assert lineage["triplet_set"]["by_source"]["judgments"]["queries"] > 40
-    assert lineage["kept_out_eval_dataset"] == tribrid.store.evalsets.current("c").sha256
-    assert lineage["corpus"] == {"corpus_id": "c", "version": tribrid.store.corpora.get("c").version}
-    assert len(lineage["code"]["sha256"]) == 64
-    assert [row["decision"] for row in record["evaluations"]][-1] == "promote"
-    page = tribrid.training_queries(record["model_id"], limit=1000)
-    assert (
-        page["total"]
-        == len(page["queries"])
-        == sum(of["queries"] for of in lineage["triplet_set"]["by_source"].values())
-    )
-    by_source: dict[str, list[dict[str, Any]]] = {"logs": [], "judgments": []}
-    for row in page["queries"]:
-        by_source[row["source"]].append(row)
-    judged = {f"judgment:{query.query_id}" for query in tribrid.store.judgments.list("c")}
-    assert all(row["evidence"] and judged.issuperset(row["evidence"]) for row in by_source["judgments"])
-    assert lineage["impressions"] == sum(row["impressions_total"] for row in by_source["logs"])
-    for row in by_source["logs"]:
-        for impression in row["impressions"]:
-            assert tribrid.store.logs.impression(impression["query_id"]).query == row["query"]
-        assert set(row["evidence"]) <= {f"impression:{impression['query_id']}" for impression in row["impressions"]}
-
-
-def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid: Tribrid) -> None:
-    first, second = (tribrid.evaluation(row["evaluation_id"]) for row in reversed(tribrid.evaluations("c")))
-    assert (first["looks"]["count"], second["looks"]["count"]) == (1, 2)
-    assert first["looks"]["models"] == second["looks"]["models"] == 1, "the same model twice"
-    passed = {guard["name"]: guard["passed"] for guard in first["gate"]["guards"]}
-    assert passed["interval"] is passed["minimum_effect"] is passed["retrieval"] is passed["judged@10"] is True
-    assert passed["latency_p95"] is None
-
-
-def test_a_model_is_exported_with_its_card(tribrid: Tribrid, tmp_path: Path) -> None:
-    import onnxruntime
-
-    champion = tribrid.models("c")["champion"]
-    done = tribrid.export_model(champion, tmp_path / "out")
-    assert {"README.md", "record.json", "blend.onnx", "tribrid/manifest.json"} <= set(done["files"])
-    card = (tmp_path / "out" / "README.md").read_text("utf-8")
-    for told in (champion, "triplet set", "No cross-encoder", "nDCG@10", "Decision: promote", "vocabulary ids"):
-        assert told in card
-    session = onnxruntime.InferenceSession(tmp_path / "out" / "blend.onnx")
-    (features,) = session.get_inputs()
-    assert session.get_modelmeta().custom_metadata_map["features"].count("\n") + 1 == features.shape[1]
-    with pytest.raises(InvalidInput, match="there already"):
-        tribrid.export_model(champion, tmp_path / "out")
-    with pytest.raises(ModelNotFound):
-        tribrid.export_model("none", tmp_path / "other")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_evaluation_waits_for_the_training_before_it(tribrid: Tribrid) -> None:
@@ -339,41 +267,6 @@ def test_searches_go_on_from_many_threads(tribrid: Tribrid) -> None:
     for thread in threads:
         thread.join(30)
     assert found == [expected] * 6
-
-
-def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
-    """A click is mined, then its search erased: the stored triplets are without it, and those of a later mining."""
-    tribrid.create_corpus("log")
-    tribrid.index("log", learnable.documents())
-    searches = [tribrid.search("log", query.text, client_id="ann") for query in learnable.queries("q", 8, seed=4)]
-    for found in searches:
-        tribrid.feedback(found["query_id"], "click", found["results"][1]["doc_id"])
-    tribrid.mine("log", sources=["logs"])
-    mined = {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]}
-    erased = searches[0]["query_id"], tribrid.store.logs.impression(searches[0]["query_id"]).query
-    assert erased[1] in mined
-    done = tribrid.erase("log", query_id=erased[0])
-    assert done["erased"]["impressions"] == 1
-    assert done["erased"]["triplets"] > 0
-    with pytest.raises(QueryNotFound):
-        tribrid.erase("log", query_id=erased[0])
-    assert {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]} == mined - {erased[1]}
-    tribrid.mine("log", sources=["logs"])
-    assert erased[1] not in {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]}
-    assert [row["kind"] for row in tribrid.erasures("log")] == ["list"]
-
-    shown = searches[1]["results"][1]["doc_id"]
-    gone = tribrid.erase("log", doc_id=shown)
-    assert gone["erased"]["documents"] == 1
-    text = tribrid.store.logs.impression(searches[1]["query_id"]).query
-    assert shown not in {r["doc_id"] for r in tribrid.search("log", text, top_k=50)["results"]}
-    tribrid.erase("log", client_id="ann")
-    with pytest.raises(NoTriplets):
-        tribrid.submit_train("log", {"cross_encoder": False})
-    for wrong in ({}, {"query": "a", "doc_id": "b"}, {"query": " "}):
-        with pytest.raises(InvalidInput, match="exactly one"):
-            tribrid.erase("log", **wrong)
-    tribrid.delete_corpus("log")
 
 
 def test_a_deleted_corpus_leaves_nothing_behind(tribrid: Tribrid) -> None:

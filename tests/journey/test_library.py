@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,6 @@ from tribrid.errors import (
     Leakage,
     ModelNotFound,
     ModelUnavailable,
-    NoModel,
     NotProven,
     NoTriplets,
     StaleIndex,

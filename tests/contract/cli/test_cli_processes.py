@@ -27,7 +27,8 @@ def test_nobody_reading_is_no_error(data_dir: Path, corpus: str) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, corpus: str, cli: Cli) -> None:
-    training = start(data_dir, "train", corpus, "--epochs", "50", "--batch-size", "1", start_new_session=True)
+    forever = ("--epochs", "50", "--batch-size", "1", "--set", "patience=0")
+    training = start(data_dir, "train", corpus, *forever, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (going := [found for found in cli("runs", "--json").document["runs"] if found["state"] == "running"]):
         assert time.monotonic() < deadline

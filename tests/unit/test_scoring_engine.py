@@ -191,7 +191,8 @@ def test_what_is_known_is_not_scored_again(engine: Engine) -> None:
         def read(places: Sequence[int]) -> tuple[list[int], list[int]]:
             return [rows[i] for i in places], [1] * len(places)
 
-        return runtime.score(model.lane, lambda: keys, read, len(rows), budget).tolist()
+        scores: list[float] = runtime.score(model.lane, lambda: keys, read, len(rows), budget).tolist()
+        return scores
 
     assert ask([1, 2, 3], Budget()) == [1, 2, 3]
     assert ask([3, 4, 1], Budget()) == [3, 4, 1]

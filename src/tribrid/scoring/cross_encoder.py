@@ -41,13 +41,15 @@ class CrossEncoder(Protocol):
 
     Attributes:
         export: names the weights by their content.
-        variant: the form that serves.
         shipped: the decision about forms that the export came with; None for one that has no other form.
     """
 
     export: str
-    variant: str
     shipped: dict[str, Any] | None
+
+    @property
+    def variant(self) -> str:
+        """The form that serves."""
 
     def score(
         self,

@@ -44,7 +44,7 @@ class Reading:
     budget: Budget | None = None
 
 
-def known_head(scores: FloatArray) -> int:
+def known_head(scores: FloatArray | Scores) -> int:
     """How many scores there are before the first that is missing (NaN)."""
     missing = np.flatnonzero(np.isnan(scores))
     return int(missing[0]) if len(missing) else len(scores)

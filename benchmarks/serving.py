@@ -13,6 +13,7 @@ training judgments. It ranks badly; what is compared is speed, and that its serv
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -154,6 +155,7 @@ def measure(
             TORCH: timed(lambda p=pairs: theirs.predict(p, show_progress_bar=False, activation_fn=torch.nn.Identity())),
             FLASH: timed(lambda p=pairs: flash.score(p)),
         }
+        sys.stderr.write(f"query {number}: {', '.join(f'{name} {took:.0f} ms' for name, (took, _) in row.items())}\n")
         for name, (took_ms, scores) in row.items():
             runs[name][query.query_id] = ranked(reading, np.asarray(scores, np.float64))
             if number >= WARM:

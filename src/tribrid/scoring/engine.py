@@ -283,9 +283,9 @@ class Runtime:
         cache = self.cache if budget is not None else None
         known_by = keys() if cache is not None else ()
         scores = cache.find(known_by) if cache is not None else np.full(n, np.nan, np.float32)
-        missing = np.flatnonzero(np.isnan(scores))
-        if len(missing):
-            rows, lengths = read(missing.tolist())
+        missing: list[int] = np.flatnonzero(np.isnan(scores)).tolist()
+        if missing:
+            rows, lengths = read(missing)
             if self.engine is not None:
                 found = self.engine.score(lane, rows, lengths, budget or Budget())
             else:

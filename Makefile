@@ -35,7 +35,8 @@ clients: .venv-clients/.installed ## Install other services' rerank clients, whi
 .venv-clients/.installed: tests/clients/requirements.txt
 	@$(PYTHON) -m venv .venv-clients
 	@echo "Installing the rerank clients into .venv-clients (once)"
-	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --requirement tests/clients/requirements.txt
+# The file names every version that these clients need: nothing is left to resolve.
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --requirement tests/clients/requirements.txt
 	@touch $@
 
 .PHONY: lint

@@ -292,7 +292,7 @@ class Runtime:
                 found = _run_here(lane, rows, lengths)
             scores[missing] = found
             if cache is not None:
-                cache.keep([known_by[place] for place in missing.tolist()], found)
+                cache.keep([known_by[place] for place in missing], found)
         return scores
 
 

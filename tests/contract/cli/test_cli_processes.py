@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,15 +27,20 @@ def test_nobody_reading_is_no_error(data_dir: Path, corpus: str) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, corpus: str, cli: Cli) -> None:
-    forever = ("--epochs", "50", "--batch-size", "1", "--set", "patience=0")
-    training = start(data_dir, "train", corpus, *forever, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not (going := [found for found in cli("runs", "--json").document["runs"] if found["state"] == "running"]):
-        assert time.monotonic() < deadline
-    os.killpg(training.pid, signal.SIGINT)
-    _, err = training.communicate(timeout=30)
-    assert training.returncode == 130
+def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "long.txt").write_text("A text that is long enough to be asked about. " * 20)
+    assert cli("index", "talk", str(tmp_path / "long.txt")).code == 0
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a generator that never answers: the job cannot end first
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        generator = {"TRIBRID_GENERATION__BASE_URL": address, "TRIBRID_GENERATION__MODEL": "silent"}
+        mining = start(data_dir, "mine", "talk", env={**os.environ, **generator}, start_new_session=True)
+        silent.settimeout(60)
+        asked, _ = silent.accept()
+        with asked:
+            os.killpg(mining.pid, signal.SIGINT)
+            _, err = mining.communicate(timeout=30)
+    going = [found for found in cli("runs", "--json").document["runs"] if found["state"] == "running"]
+    assert mining.returncode == 130
     told = err.decode()
     assert "Traceback" not in told
     assert f"runs {going[0]['run_id']} --follow" in told

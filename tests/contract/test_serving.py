@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import tiny
@@ -88,6 +89,22 @@ def test_the_forms_agree(export: Path) -> None:
         scores[variant] = scorer.score(QUERY, PASSAGES)
     assert not np.array_equal(scores[FP32], scores[INT8])
     np.testing.assert_allclose(scores[FP32], scores[INT8], atol=3 * float(scores[FP32].std()))
+
+
+def test_int8_keeps_the_early_feed_forward_outputs_exact(export: Path) -> None:
+    """Of the tiny model's two blocks, the first."""
+    model = onnx.load(export / MODEL_INT8)
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    second = {
+        op_type: [node.name for node in model.graph.node if node.op_type == op_type and _narrows(node, shapes)]
+        for op_type in ("MatMul", "MatMulInteger")
+    }
+    assert [len(names) for names in second.values()] == [1, 1]
+    assert "layer.0" in second["MatMul"][0]
+
+
+def _narrows(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> bool:
+    return any(shapes.get(name) == [64, 32] for name in node.input)
 
 
 def test_a_form_that_is_not_there_is_not_served(export: Path, tmp_path: Path) -> None:

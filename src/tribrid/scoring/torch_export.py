@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -35,6 +35,19 @@ _PROBES = (
     "Aspirin inhibits the production of prostaglandins.",
     "def read_lines(path): return path.read_text().splitlines() " * 8,
 )
+
+
+class Int8File(NamedTuple):
+    """An fp32 file, its int8 form, and how much of that stays fp32.
+
+    Attributes:
+        exact: share of the feed-forward blocks, from the first on, that keep their second multiplication exact. Its
+            inputs have outliers that int8 is coarse on, and an error made early goes through every later layer.
+    """
+
+    name: str
+    made: str
+    exact: float
 
 
 class EncoderGraph(torch.nn.Module):
@@ -167,7 +180,7 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
         write_export(source, staged, role, model_id, max_tokens_of(source, role))
         shutil.copy(source / "tokenizer.json", staged / "tokenizer.json")
         if role == "cross-encoder":
-            add_int8(staged, [(MODEL, MODEL_INT8)])
+            add_int8(staged, [Int8File(MODEL, MODEL_INT8, exact=0.5)])
         try:
             os.rename(staged, target)
         except OSError:
@@ -216,19 +229,19 @@ def write_export(source: Path, folder: Path, role: str, model_id: str, max_token
     return difference
 
 
-def add_int8(folder: Path, files: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def add_int8(folder: Path, files: Sequence[Int8File]) -> dict[str, Any]:
     """Write the int8 form of each file beside it, and decide which form this machine serves: see variants.py.
 
     Args:
         folder: a whole export, with description and tokenizer.
-        files: names of fp32 files and of what is made of them.
+        files: what is made of which.
 
     Returns:
         The decision, as it stands in the export's description.
     """
     # Where products of int8 are summed in pairs in 16 bits, weights of 8 bits overflow; of 7 they do not.
     narrow = not multiplies_int8(processor_flags())
-    for name, made in files:
+    for name, made, exact in files:
         model = onnx.load(folder / name)
         # Shapes are inferred below; without the mark the quantizer advises everybody to do it first.
         onnx.helper.set_model_props(model, {"onnx.infer": "onnxruntime.quant"})
@@ -236,11 +249,23 @@ def add_int8(folder: Path, files: Sequence[tuple[str, str]]) -> dict[str, Any]:
             model,
             folder / made,
             op_types_to_quantize=["MatMul", "Gemm"],
+            nodes_to_exclude=_narrowing(model, exact),
             per_channel=True,
             reduce_range=narrow,
             weight_type=QuantType.QInt8,
         )
     return settle_export(folder)
+
+
+def _narrowing(model: onnx.ModelProto, share: float) -> list[str]:
+    """Names of the first of those multiplications whose weights have more rows than columns."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    found = [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul" and any(len(s) == 2 and s[0] > s[1] for s in map(shapes.get, node.input) if s)
+    ]
+    return found[: round(share * len(found))]
 
 
 def main() -> int:

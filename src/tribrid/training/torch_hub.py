@@ -19,7 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tribrid.errors import ModelUnavailable, TrainingFailed
 from tribrid.scoring.cross_encoder import MODEL, MODEL_INT8
 from tribrid.scoring.pairs import PairLimits, WholePairEncoder
-from tribrid.scoring.torch_export import add_int8, max_tokens_of, write_export
+from tribrid.scoring.torch_export import Int8File, add_int8, max_tokens_of, write_export
 from tribrid.training.lessons import Pair
 
 UPPER = 3
@@ -103,7 +103,7 @@ class HubModel:
         shutil.copytree(self._tokenizer_folder, folder, dirs_exist_ok=True)
         try:
             difference = write_export(folder, folder, "cross-encoder", self._model_id, self._max_tokens)
-            add_int8(folder, [(MODEL, MODEL_INT8)])
+            add_int8(folder, [Int8File(MODEL, MODEL_INT8, exact=0.5)])
         except ModelUnavailable as error:
             raise TrainingFailed(f"The trained cross-encoder cannot be served: {error.detail}") from error
         return difference

@@ -24,7 +24,7 @@ from transformers import AutoModel
 from tribrid.errors import TrainingFailed
 from tribrid.scoring.cross_encoder import JOINT, JOINT_INT8, LOWER, LOWER_INT8
 from tribrid.scoring.pairs import PairEncoder, PairLimits
-from tribrid.scoring.torch_export import add_int8
+from tribrid.scoring.torch_export import Int8File, add_int8
 from tribrid.training.lessons import Pair
 from tribrid.training.torch_pairs import save_weights
 
@@ -143,7 +143,7 @@ class JointModel:
         save_weights(self._joint, folder / "model.safetensors")
         shutil.copy(self._base / "tokenizer.json", folder / "tokenizer.json")
         (folder / "config.json").write_text(json.dumps({"limits": asdict(self._encoder.limits)}, indent=1), "utf-8")
-        add_int8(folder, [(LOWER, LOWER_INT8), (JOINT, JOINT_INT8)])
+        add_int8(folder, [Int8File(LOWER, LOWER_INT8, exact=1), Int8File(JOINT, JOINT_INT8, exact=0)])
         return difference
 
     def _query_ids(self, pair: Pair) -> np.ndarray[Any, np.dtype[np.int64]]:

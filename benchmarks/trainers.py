@@ -112,9 +112,10 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--train", default="qrels_train.tsv")
     arguments.add_argument("--eval", default="qrels.tsv")
+    arguments.add_argument("--queries", type=int, default=None, help="measure on the first so many; default: all")
     arguments.add_argument("--losses", nargs="+", default=list(LOSSES), choices=list(LOSSES))
     args = arguments.parse_args()
-    corpus, queries = args.folder.name, evaluable(judged(args.folder, args.eval))
+    corpus, queries = args.folder.name, evaluable(judged(args.folder, args.eval))[: args.queries]
     with indexed(args.folder, args.cache) as tribrid:
         tribrid.put_judgments(corpus, judged(args.folder, args.train))
         tribrid.put_eval_dataset(corpus, queries)
@@ -130,7 +131,7 @@ def main() -> None:
         retriever = tribrid.workspace.retriever(corpus, config)
         candidates = {q.query_id: retriever.retrieve(q.text, config.reranking.tribrid_reranker_topn) for q in queries}
     ours = report["after"]["ndcg@10"]
-    print(f"## {corpus}: {len(found)} pairs; before {report['before']['ndcg@10']:.4f}\n")
+    print(f"## {corpus}: {len(found)} pairs, {len(queries)} queries; before {report['before']['ndcg@10']:.4f}\n")
     print("| trainer | nDCG@10 | ours minus theirs | training, processor s | times ours |\n|---|---|---|---|---|")
     print(f"| Tribrid | {ours:.4f} | | {took:.0f} | |", flush=True)
     for loss in args.losses:

@@ -67,7 +67,7 @@ def main() -> None:
         tribrid.put_eval_dataset(corpus, queries)
         tribrid.mine(corpus, max_pairs=500)
         model_id = tribrid.train(corpus, cross_encoder=False, seed=args.seeds[0])["model_id"]
-        tribrid.promote(corpus, model_id, "to be measured")
+        tribrid.promote(corpus, model_id, "to be measured", force=True)
         measured = [measure(tribrid, corpus, query) for query in queries[:QUERIES]]
     print("| order | nDCG@10 | top 10 as the search's | p50, ms |\n|---|---|---|---|")
     for name in measured[0][0]:

@@ -41,7 +41,9 @@ Pairs = list[tuple[str, str]]
 
 
 def make_cross_encoder(tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQuery], folder: Path, steps: int) -> Path:
-    """all-MiniLM with a head, taught by lists of one good passage and seven others; kept in `folder`."""
+    """all-MiniLM with a head, taught by lists of a good passage, three others of the query and four of other queries;
+    kept in `folder`.
+    """
     if (folder / "tokenizer.json").is_file():
         return folder
     torch.manual_seed(13)
@@ -51,7 +53,8 @@ def make_cross_encoder(tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQu
     ws = tribrid.workspace
     retriever = ws.retriever(corpus, ws.config(corpus))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    order = np.random.default_rng(13).permutation(len(queries))
+    rng = np.random.default_rng(13)
+    order, pool = rng.permutation(len(queries)), [""]
     for step in range(steps):
         query = queries[order[step % len(order)]]
         found = retriever.retrieve(query.text, 30)
@@ -59,7 +62,9 @@ def make_cross_encoder(tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQu
         bad = [c for c in found if c.doc_id not in query.judgments]
         if not good:
             continue
-        texts = [f"{c.passage.title}\n{c.passage.text}" for c in [good[0], *bad[:7]]]
+        near = [f"{c.passage.title}\n{c.passage.text}" for c in [good[0], *rng.choice(np.array(bad, object), 3)]]
+        texts = [*near, *rng.choice(pool, 4)]
+        pool += near
         inputs = tokenizer([query.text] * len(texts), texts, truncation=True, max_length=192, padding=True,
                            return_tensors="pt")  # fmt: skip
         loss = torch.nn.functional.cross_entropy(model(**inputs).logits.T, torch.zeros(1, dtype=torch.long))

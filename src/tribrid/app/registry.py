@@ -211,12 +211,18 @@ class Registry:
         return self.workspace.index(corpus_id).passages(keys)
 
     def evaluation(self, evaluation_id: str) -> dict[str, Any]:
-        """A stored report.
+        """A stored report. `promoted` is what became of it: a model that won and then did not load, or against which
+        another came to serve meanwhile, was not promoted.
 
         Raises:
             EvaluationNotFound.
         """
-        return self.workspace.store.evaluations.get(evaluation_id)
+        store = self.workspace.store
+        report = store.evaluations.get(evaluation_id)
+        if report.get("promoted"):
+            rows = store.models.promotions(report["corpus_id"])
+            report["promoted"] = any(row.evaluation_id == evaluation_id for row in rows)
+        return report
 
     def evaluation_queries(
         self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None

@@ -126,8 +126,8 @@ def _complete(evidence: Evidence) -> Iterator[Guard]:
     if not evidence.failed:
         yield Guard("systems", True, "No system failed.")
     lacking = evidence.after is None or (evidence.delta is None and evidence.before is not None)
-    there = "There is no trained model that was measured." if lacking else "There is a trained model."
-    yield Guard("challenger", not lacking, there)
+    none = f"There is no trained model {'that was measured' if evidence.failed else 'to compare'}."
+    yield Guard("challenger", not lacking, none if lacking else "There is a trained model.")
     based = evidence.before is not None and evidence.retrieval is not None
     yield Guard("baseline", based, "There is one." if based else "There is no baseline, so no gain can be shown.")
     fell = _count(evidence.fallbacks, "query", "queries")

@@ -301,7 +301,10 @@ def test_what_was_erased_is_not_left_in_the_file(tmp_path: Path) -> None:
     store.corpora.create("c", "")
     for number in range(50):
         ask(store, f"q{number}", f"{SECRET} {number}", "ann")
+    assert any(b"Zzyzx" in file.read_bytes() for file in tmp_path.glob("tribrid.db*"))
     store.erasures.lists("c", normalise, client_id="ann")
+    for file in tmp_path.glob("tribrid.db*"):  # while it is open, the write-ahead log beside it too
+        assert b"Zzyzx" not in file.read_bytes(), file
     store.close()
     assert b"Zzyzx" not in (tmp_path / "tribrid.db").read_bytes()
 

@@ -164,6 +164,7 @@ class Erasures:
             row = {"corpus_id": corpus_id, "kind": kind, "report": report, "created_us": at_us}
             new = sa.insert(tables.erasures).returning(_ERASURE.erasure_number)
             number = connection.execute(new.values(row)).scalar_one()
+        self._database.forget()
         return Erasure(number, kind, report, at_us)
 
 

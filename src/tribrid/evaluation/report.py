@@ -17,7 +17,7 @@ import numpy as np
 
 from tribrid.errors import EvaluationFailed
 from tribrid.evaluation.calibration import calibrate_served
-from tribrid.evaluation.comparison import Delta, Matrix, adjusted, compare, deltas, intervals
+from tribrid.evaluation.comparison import Delta, Matrix, by_family, compare, deltas, intervals
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
 from tribrid.evaluation.gate import Evidence, Looks, as_guards_name_them, decide, guard_measures
 from tribrid.evaluation.measures import (
@@ -256,10 +256,7 @@ def _comparisons(
         confidence=inputs.config.confidence,
         seed=inputs.config.seed,
     )
-    delta = dict(zip(measures, found, strict=False))
-    # Judged@k asks another question than the measures of quality do: it is no member of their family, and has its own.
-    for family in ([key for key in measures if is_quality(key)], [key for key in measures if not is_quality(key)]):
-        delta |= dict(zip(family, adjusted([delta[key] for key in family]), strict=True))
+    delta = by_family(dict(zip(measures, found, strict=False)), is_quality)
     return delta, dict(zip(others, found[len(measures) :], strict=True))
 
 

@@ -178,7 +178,7 @@ def _run_systems(
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed={**found.failed, **added.failed},
         context=_context(corpus_id, champion_id, challenger_id, training)
-        | {"learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
+        | {"mode": mode, "learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
         outside=added.facts,
         gate=config.gate,
         looks=looked(looks, challenger_id),

@@ -12,11 +12,21 @@ from typing import Any
 from tribrid.cloud import bills, with_services
 from tribrid.config import Config
 from tribrid.errors import EvaluationFailed, Leakage, NotProven, TribridError
-from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, restricted, retrieval_arm, run_arms
+from tribrid.evaluation.arms import (
+    Readings,
+    base_scores,
+    freeze,
+    given_arm,
+    ranks,
+    restricted,
+    retrieval_arm,
+    run_arms,
+)
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
+from tribrid.evaluation.notes import GIVEN
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.evaluation.standing import looked, seed_values, standing
@@ -24,6 +34,7 @@ from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
 from tribrid.serving import settle_forms
+from tribrid.store.erasing import OF_CONTENT
 from tribrid.store.evalsets import Bundle
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us
@@ -64,7 +75,7 @@ def compare_systems(
         params: `model_id` or `run_id`: the challenger; `arms`: what else takes part (see `_added`); `corpus_ids`: the
             other corpora on which the change is looked at too.
     """
-    dataset = ws.store.evalsets.current(corpus_id)
+    erasures, dataset = ws.store.erasures.count(corpus_id, OF_CONTENT), ws.store.evalsets.current(corpus_id)
     challenger_id = params.get("model_id") or newest_model(ws, corpus_id, params.get("run_id"))
     task = read_task(ws, dataset, emit)
     inputs = _run_systems(ws, task, challenger_id, params.get("arms", ()), emit)
@@ -87,7 +98,7 @@ def compare_systems(
     champion_id = report.summary["champion_id"]
     won = report.summary["verdict"]["decision"] == "promote"
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
-    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries, dataset.sha256)
+    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries, dataset.sha256, erasures)
     return report.summary
 
 
@@ -123,20 +134,7 @@ def read_task(ws: Workspace, dataset: EvalDataset, emit: Emit) -> Task:
         },
     )
     before = ws.store.evalsets.freeze(corpus_id, bundle)
-    return Task(config, dataset, readings, legs, replace(frozen, origin=_origin(bundle, before)))
-
-
-def _origin(bundle: Bundle, before: Bundle | None) -> dict[str, Any]:
-    """Where the candidates are from, and how they differ from those that the dataset was measured on last."""
-    origin = {"corpus_version": bundle.corpus_version, "bundle_sha256": bundle.bundle_sha256}
-    if before is None:
-        return {**origin, "same_as_before": None, "changed": []}
-    changed = [
-        name
-        for name in ("corpus_version", "depth", "settings")
-        if getattr(before, name) != getattr(bundle, name) and before.source == bundle.source
-    ]
-    return {**origin, "same_as_before": before.candidates_sha256 == bundle.candidates_sha256, "changed": changed}
+    return Task(config, dataset, readings, legs, replace(frozen, origin=bundle.origin(before)))
 
 
 def _run_systems(
@@ -151,12 +149,13 @@ def _run_systems(
     local = ws.scorer(corpus_id, config) if mode == "local" else None
     cloud = ws.rival(corpus_id, config) if mode == "cloud" else None
     settle_forms(ws, config, task.dataset, readings, [challenger, champion, local], emit)
+    after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
     added = _added(ws, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
     named += [("cloud", cloud), *added.scorers]
     runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
-    found = run_arms(readings, runs, "challenger", time.perf_counter, lambda name, done, total: emit(
+    found = run_arms(readings, runs, after or "", time.perf_counter, lambda name, done, total: emit(
         "progress", {"stage": name, "done": done, "total": total}
     ))  # fmt: skip
     pairs = sum(len(reading.candidates) for reading in readings.values())
@@ -166,42 +165,53 @@ def _run_systems(
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
-    looks = ws.store.evaluations.looks(corpus_id, task.dataset.sha256)
+    looks = _looks(ws, task.dataset)
     return EvaluationInputs(
         dataset=task.dataset,
         candidates=task.candidates,
         systems=systems,
         before="champion" if champion else "retrieval",
-        after="challenger" if challenger else "local" if local else "cloud" if cloud else None,
+        after=after,
         config=config.evaluation,
         latency_ms=found.latency_ms,
         cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id, {"arms": arms})},
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed={**found.failed, **added.failed},
         context=_context(corpus_id, champion_id, challenger_id, training)
-        | {"learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
+        | {"mode": mode, "learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
         outside=added.facts,
         gate=config.gate,
         looks=looked(looks, challenger_id),
         seeds=_seeds(ws, task.dataset, looks, challenger_id, task.candidates.sha256),
+        given=added.given,
+        timeout_ms=config.reranking.reranker_timeout_ms,
     )
 
 
 @dataclass
 class _Added:
-    """Arms that the caller added: rerankers to run, runs that were made elsewhere, and what is known of each."""
+    """Arms that the caller added: rerankers to run, runs that were made elsewhere, and what is known of each. `given`:
+    queries of which the log knows the order in which another engine gave their documents to be reranked.
+    """
 
     scorers: list[tuple[str, Scorer | None]] = field(default_factory=list)
     runs: dict[str, Mapping[str, Sequence[ScoredDoc]]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
 
 
 def _added(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> _Added:
     """The arms of an evaluate call, by their `kind`: `run` is a stored TREC run (see `app.arms`), any other a reranker
     that orders the frozen candidates. One that cannot be loaded is a failed arm, not the end of the evaluation.
     """
-    added = _Added()
+    added, asked = _Added(), {reading.query for reading in task.readings.values()}
+    orders = ws.store.logs.given(task.dataset.corpus_id, asked)
+    run, added.given = given_arm(orders, task.readings, task.candidates)
+    if added.given:
+        found = len(added.given)
+        added.runs[GIVEN] = run
+        added.facts[GIVEN] = {"kind": GIVEN, "queries_found": found, "queries_missing": len(run) - found}
     for arm in arms:
         name = arm["name"]
         added.facts[name] = {key: value for key, value in arm.items() if key != "name"}
@@ -312,6 +322,12 @@ def _context(
     }
 
 
+def _looks(ws: Workspace, dataset: EvalDataset) -> list[Look]:
+    """Every look at the dataset, newest first; also at what it was before something was erased from it."""
+    known_as = ws.store.erasures.formerly(dataset.corpus_id, dataset.sha256)
+    return [look for sha256 in known_as for look in ws.store.evaluations.looks(dataset.corpus_id, sha256)]
+
+
 def _seeds(
     ws: Workspace, dataset: EvalDataset, looks: Sequence[Look], challenger_id: str | None, candidates: str
 ) -> list[float]:
@@ -350,8 +366,7 @@ def newest_model(ws: Workspace, corpus_id: str, run_id: str | None) -> str | Non
 
 def kept_out(ws: Workspace, corpus_id: str) -> str | None:
     """Hash of the eval dataset whose queries a training leaves out; None where there is none."""
-    current = [version.sha256 for version in ws.store.evalsets.versions(corpus_id) if version.current]
-    return current[0] if current else None
+    return next((version.sha256 for version in ws.store.evalsets.versions(corpus_id) if version.current), None)
 
 
 def eval_queries_of(ws: Workspace, corpus_id: str) -> tuple[JudgedQuery, ...]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from tribrid.config import Config
-from tribrid.errors import Cancelled, Failed, ModelNotFound, NoChallenger, Overloaded, Unavailable
+from tribrid.errors import Cancelled, Conflict, Failed, ModelNotFound, NoChallenger, Overloaded, Unavailable
 from tribrid.evaluation.interleaving import credit, team_draft
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.evaluation.sequential import in_words, verdict
@@ -246,11 +246,17 @@ def _with(tally: Tally, outcome: Outcome) -> Tally:
 
 def _promote_winner(ws: Workspace, latest: Experiment, config: Config) -> None:
     """Promote a challenger that won, where that was agreed; one that does not load stays where it is."""
-    won = latest.verdict == "challenger_better" and latest.terms.on_win == "promote" and not latest.promoted
-    if not won or ws.store.models.alias(latest.corpus_id, "champion") != latest.champion_id:
+    models, won = ws.store.models, f"won experiment {latest.experiment_id} on live searches"
+    wanted = latest.verdict == "challenger_better" and latest.terms.on_win == "promote" and not latest.promoted
+    if not wanted:
         return
-    with suppress(*_FAILURES):  # the status says that it does not load
-        ws.learned(latest.challenger_id, config)
-        reason = f"won experiment {latest.experiment_id} on live searches: {latest.reason}"
-        ws.store.models.promote(latest.corpus_id, latest.challenger_id, reason)
+    done = any(row.kind == "experiment" and row.reason.startswith(won) for row in models.promotions(latest.corpus_id))
+    # A process may have been killed after the promotion: what was rolled back since is not brought back.
+    if not done and models.alias(latest.corpus_id, "champion") == latest.champion_id:
+        with suppress(*_FAILURES, Conflict):  # the status says that it does not load
+            ws.learned(latest.challenger_id, config)
+            reason, over = f"{won}: {latest.reason}", latest.champion_id
+            models.promote(latest.corpus_id, latest.challenger_id, reason, None, "experiment", over)
+            done = True
+    if done:
         ws.store.experiments.mark_promoted(latest.experiment_id)

@@ -48,8 +48,12 @@ from tribrid.workspace import Workspace, now_us
 Cancelled = Callable[[], bool]
 
 
-def index(ws: Workspace, corpus_id: str, emit: Emit) -> IndexReport:
-    """Bring the corpus's index in line with its stored documents; embeds only what changed."""
+def index(ws: Workspace, corpus_id: str, emit: Emit, *, purge: bool = False) -> IndexReport:
+    """Bring the corpus's index in line with its stored documents; embeds only what changed.
+
+    Args:
+        purge: leave no file that holds what was deleted.
+    """
     config = ws.config(corpus_id)
     return sync_index(
         fetch=lambda ids: ws.store.documents.get_many(corpus_id, ids),
@@ -58,6 +62,7 @@ def index(ws: Workspace, corpus_id: str, emit: Emit) -> IndexReport:
         embedder=ws.embedder(config),
         config=config.indexing,
         emit=emit,
+        purge=purge,
     )
 
 

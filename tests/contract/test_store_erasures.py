@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store, tables
+from tribrid.store.erasing import OF_CONTENT
 from tribrid.store.reviews import triplet_id
 from tribrid.types import (
     Document,
@@ -195,6 +196,46 @@ def test_a_document_goes_with_all_that_names_it(filled: Store) -> None:
     assert filled.corpora.get("c").version == version + 1
 
 
+def test_a_document_goes_from_the_order_that_came_with_a_rerank(store: Store) -> None:
+    """Also where it was given and not shown; the places of the others stay, by which feedback may name them."""
+    asked = [("r1", ("d9", "d1", "d2")), ("r2", ("d1", "d2")), ("r3", ("d1",))]
+    for query_id, given in asked:
+        store.logs.add_impression(
+            Impression(query_id, "c", "tea", SHOWN[:1], "m", True, None, 1.0, 5, source="rerank", given=given)
+        )
+    done = store.erasures.document("c", "d2")
+    assert done.report["erased"] == {"shown": 2}
+    assert "'d2'" not in everything(store)
+    assert [store.logs.impression(query_id).given for query_id, _ in asked] == [
+        ("d9", "d1", "(erased)"),
+        ("d1", "(erased)"),
+        ("d1",),
+    ]
+    assert store.logs.given("c", ["tea", "milk"]) == {"tea": ["d1"]}, "the newest"
+
+
+def test_candidates_go_with_a_query_that_only_reports_still_hold(store: Store) -> None:
+    store.evalsets.put("c", [JudgedQuery("e1", SECRET, {"d2": 1}), JudgedQuery("e2", "tea", {"d1": 1})], "nDCG@10")
+    store.evaluations.put("report", "c", {}, [{"query_id": "e1", "text": SECRET}])
+    run = "c/run/abc"
+    store.candidates.put(run, "c", {"tag": "solr", "lists": {"e1": [["d1", 1.0]]}})
+    store.evalsets.put("c", [JudgedQuery("e2", "tea", {"d1": 1})], "nDCG@10")
+    store.erasures.document("c", "d2")  # takes the older version away as a whole
+    assert store.candidates.get(run) is not None
+    store.erasures.query("c", same_as(SECRET))
+    assert store.candidates.get(run) is None
+
+
+def test_an_eval_dataset_knows_what_it_was(filled: Store) -> None:
+    first = filled.evalsets.current("c").sha256
+    assert filled.erasures.formerly("c", first) == [first]
+    filled.erasures.query("c", same_as(SECRET))
+    second = filled.evalsets.current("c").sha256
+    filled.erasures.document("c", "d2")
+    third = filled.evalsets.current("c").sha256
+    assert filled.erasures.formerly("c", third) == [third, second, first]
+
+
 def test_a_name_is_no_pattern(filled: Store) -> None:
     done = filled.erasures.document("c", "d%_")
     assert done.report["erased"] == {"shown": 3, "triplets": 1}
@@ -241,13 +282,29 @@ def test_work_that_read_it_before_is_not_kept(filled: Store) -> None:
     assert SECRET not in everything(filled)
 
 
+def test_an_evaluation_that_may_show_it_is_not_kept(filled: Store) -> None:
+    """Its rows name the first documents of each ranking, judged or not."""
+    seen = filled.erasures.count("c", OF_CONTENT)
+    evaluation = filled.jobs.create(JobKind.EVALUATE, "c", {})
+    filled.jobs.start(evaluation.job_id)
+    assert filled.erasures.lists("c", normalise, client_id="ann").report["jobs"] == []
+    filled.evaluations.put("before", "c", {}, [], erasures=seen)  # a user's searches are not read by it
+    done = filled.erasures.document("c", "d%_")
+    assert done.report["jobs"] == [{"job_id": evaluation.job_id, "kind": "evaluate"}]
+    with pytest.raises(Erased, match="Evaluate again"):
+        filled.evaluations.put("after", "c", {}, [{"top_after": [{"doc_id": "d%_"}]}], erasures=seen)
+
+
 def test_what_was_erased_is_not_left_in_the_file(tmp_path: Path) -> None:
     """Deleted rows of an SQLite file stay readable in its free pages unless they are overwritten."""
     store = Store.open(tmp_path)
     store.corpora.create("c", "")
     for number in range(50):
         ask(store, f"q{number}", f"{SECRET} {number}", "ann")
+    assert any(b"Zzyzx" in file.read_bytes() for file in tmp_path.glob("tribrid.db*"))
     store.erasures.lists("c", normalise, client_id="ann")
+    for file in tmp_path.glob("tribrid.db*"):  # while it is open, the write-ahead log beside it too
+        assert b"Zzyzx" not in file.read_bytes(), file
     store.close()
     assert b"Zzyzx" not in (tmp_path / "tribrid.db").read_bytes()
 

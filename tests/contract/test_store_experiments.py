@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from tribrid.errors import CorpusNotFound
+from tribrid.evaluation.interleaving import credit
 from tribrid.store import Store, tables
 from tribrid.store.experiments import Experiment, Tally, Terms
 from tribrid.types import Feedback, Impression, ModelVersion, ShownDoc, Signal, Team, Trial
@@ -107,6 +108,19 @@ def test_what_is_erased_or_over_is_left_out(store: Store) -> None:
     assert store.experiments.teams("c", "late") == {}
     store.corpora.delete("c")
     assert store.experiments.latest("c") is None
+
+
+def test_an_erased_document_leaves_the_others_to_their_teams(store: Store) -> None:
+    experiment = started(store)
+    searched(store, experiment, "q0")
+    searched(store, experiment, "q1", excluded="it failed")
+    store.logs.add_feedback(Feedback("q0", Signal.CLICK, "b", None, 1))
+    store.erasures.document("c", "a")
+    first, second = store.experiments.due(experiment, WINDOW_US)
+    assert (first.doc_ids, first.teams) == (("b", "c"), ("challenger", "both"))
+    assert credit(first.doc_ids, first.teams, first.feedback).outcome == 1
+    assert (second.doc_ids, second.teams) == (("b", "c"), ())
+    assert store.experiments.teams("c", "q0") == {"b": "challenger", "c": "both"}
 
 
 def test_the_newest_other_model(store: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 import learnable
 from tribrid import jobs
 from tribrid.app import Tribrid
+from tribrid.errors import InvalidInput
 from tribrid.types import Document, JobKind
 
 pytestmark = pytest.mark.timeout(240)
@@ -74,6 +75,9 @@ def test_the_measures_asked_for_are_reported_everywhere(tribrid: Tribrid, report
     assert all(entry["p_holm"] >= entry["p_value"] for entry in report["delta"].values())
     rows = tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.precision@5")["queries"]
     assert rows[0]["delta"]["precision@5"] >= rows[-1]["delta"]["precision@5"]
+    assert tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.P@5")["queries"] == rows
+    with pytest.raises(InvalidInput, match="can be named"):
+        tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.nonsense")
 
 
 def test_slices_cover_the_queries(report: dict[str, Any]) -> None:

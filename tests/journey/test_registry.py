@@ -8,12 +8,14 @@ from typing import Any
 
 import onnxruntime
 import pytest
+import sqlalchemy as sa
 
 import learnable
 from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.app.content import quiet
 from tribrid.errors import Erased, InvalidInput, ModelNotFound, NoModel, NoTriplets, QueryNotFound
+from tribrid.store import tables
 
 pytestmark = pytest.mark.timeout(240)
 QUICK = {"training": {"cross_encoder": False, "folds": 3}, "evaluation": {"resamples": 500}}
@@ -94,6 +96,16 @@ def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid:
     assert passed["latency_p95"] is None
 
 
+def test_a_report_says_promoted_only_of_a_model_that_was(tribrid: Tribrid) -> None:
+    """The job may die, or the model not load, after the report was stored."""
+    first = tribrid.evaluation("e1")
+    assert first["promoted"]
+    tribrid.store.evaluations.put("died", "c", {**first, "evaluation_id": "died"}, [])
+    assert tribrid.evaluation("died")["promoted"] is False
+    with tribrid.store.database.begin() as connection:
+        connection.execute(sa.delete(tables.evaluations).where(tables.evaluations.c.evaluation_id == "died"))
+
+
 def test_a_model_is_exported_with_its_card(tribrid: Tribrid, tmp_path: Path) -> None:
     champion = tribrid.models("c")["champion"]
     done = tribrid.export_model(champion, tmp_path / "out")
@@ -133,8 +145,11 @@ def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
     assert [row["kind"] for row in tribrid.erasures("log")] == ["list"]
 
     shown = searches[1]["results"][1]["doc_id"]
+    (words,) = [document.text.encode() for document in learnable.documents() if document.doc_id == shown]
     gone = tribrid.erase("log", doc_id=shown)
     assert gone["erased"]["documents"] == 1
+    files = [path for path in tribrid.workspace.index_dir("log").rglob("*") if path.is_file()]
+    assert not any(words in path.read_bytes() for path in files)
     text = tribrid.store.logs.impression(searches[1]["query_id"]).query
     assert shown not in {r["doc_id"] for r in tribrid.search("log", text, top_k=50)["results"]}
     tribrid.erase("log", client_id="ann")

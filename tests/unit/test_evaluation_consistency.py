@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -35,6 +37,12 @@ def test_a_gain_everywhere_is_consistent() -> None:
     low, high = found["pooled"]["ci95"]
     assert 0 < low < found["pooled"]["mean"] < high
     assert (found["gains"], found["losses"]) == (3, 0)
+
+
+def test_a_gain_on_queries_that_were_trained_on_proves_nothing() -> None:
+    said, why = answer(corpus("a", 0.1), replace(corpus("b", 0.1), leaked=3), corpus("c", 0.1))
+    assert said == "unclear"
+    assert why.startswith("Queries of b were trained on")
 
 
 def test_a_certain_loss_anywhere_is_not() -> None:

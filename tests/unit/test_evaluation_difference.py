@@ -63,6 +63,15 @@ def test_the_change_of_each_measure_and_query() -> None:
     assert found["notes"] == []
 
 
+def test_p_values_are_corrected_for_looking_at_several_measures() -> None:
+    means = {"ndcg@10": 0.5, "map": 0.5}
+    a, b = evaluated("a", 0.0, after=means), evaluated("b", 0.1, after=means)
+    for row in (*a.rows, *b.rows):
+        row["after"]["map"] = row["after"]["ndcg@10"]
+    delta = difference(a, b, CONFIG)["measures"]["map"]["delta"]
+    assert delta["p_holm"] == pytest.approx(2 * delta["p_value"])
+
+
 def test_another_eval_dataset_is_compared_where_both_judge_alike() -> None:
     other = [
         *JUDGED[:4],

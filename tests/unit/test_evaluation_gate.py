@@ -90,6 +90,7 @@ def test_every_guard_is_listed_with_what_became_of_it() -> None:
         "interval": True,
         "minimum_effect": True,
         "retrieval": True,
+        "given": None,
         "worst_slice": None,
         "other_corpora": None,
         "latency_p95": None,
@@ -113,6 +114,13 @@ def test_every_guard_is_listed_with_what_became_of_it() -> None:
         ),
         ({"corpora": [row(GAIN, corpus_id="a"), row(FALL, corpus_id="b")]}, {}, "other_corpora", "On corpus b"),
         ({"latency_p95_ms": 81.0}, {"max_latency_p95_ms": 80}, "latency_p95", "takes 81 ms"),
+        (
+            {"latency_p95_ms": 81.0, "timeout_ms": 80},
+            {"max_latency_p95_ms": 90},
+            "latency_p95",
+            "the limit is 80 ms (reranking.reranker_timeout_ms",
+        ),
+        ({"given": HELD}, {}, "given", "on 300 queries, nDCG@10 changes by -0.003"),
         ({"judged": (0.9, 0.7)}, {}, "judged@10", "90% were judged before and 70% after"),
         ({"seeds": (0.70, 0.76, 0.742)}, {}, "seeds", "3 seeds give nDCG@10 0.700 to 0.760"),
     ],
@@ -136,6 +144,8 @@ def test_every_guard_that_can_stop_a_promotion(
         ({"slices": [row(HELD, field="a", slice="b")]}, {"max_slice_drop": 0}, "worst_slice"),
         ({"corpora": [row(HELD, corpus_id="a"), row(None, corpus_id="b")]}, {}, "other_corpora"),
         ({"latency_p95_ms": 79.0}, {"max_latency_p95_ms": 80}, "latency_p95"),
+        ({"latency_p95_ms": 79.0, "timeout_ms": 80}, {}, "latency_p95"),
+        ({"given": GAIN}, {}, "given"),
         ({"judged": (0.9, 0.85)}, {}, "judged@10"),
         ({"seeds": (0.740, 0.744, 0.742)}, {}, "seeds"),
         ({"seeds": (0.742, 0.742)}, {}, "seeds"),
@@ -145,6 +155,17 @@ def test_what_a_guard_lets_pass(change: dict[str, object], settings: dict[str, o
     decision = decide(replace(PROVEN, **change), GateConfig.model_validate(settings))  # type: ignore[arg-type]
     assert decision.decision == "promote", decision.reasons
     assert guard(decision, name).passed is True
+
+
+def test_a_rerank_s_own_order_on_few_queries_decides_nothing() -> None:
+    found = guard(decide(replace(PROVEN, given=replace(FALL, wins=0, losses=9, ties=0))), "given")
+    assert found.passed is None
+    assert "fewer than 10 queries" in found.detail
+
+
+def test_a_model_that_failed_is_not_said_to_be_missing() -> None:
+    gone = replace(PROVEN, delta=None, after=None, failed={"challenger": "no memory"})
+    assert "There is no trained model that was measured." in decide(gone).reasons
 
 
 def test_a_slice_of_few_queries_decides_nothing() -> None:

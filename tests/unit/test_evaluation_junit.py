@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tribrid.evaluation.junit import render_junit
+from tribrid.evaluation.junit import render_junit, render_junit_error
 
 
 def delta(mean: float, low: float, high: float, p_value: float, **more: Any) -> dict[str, Any]:
@@ -132,3 +132,10 @@ def test_text_that_xml_cannot_hold() -> None:
     found = outcomes(document)
     assert found["gate.verdict"] == "failure"
     assert len(found) == 7
+
+
+def test_no_verdict_is_an_error_not_the_file_of_last_time() -> None:
+    document = render_junit_error("wiki", "The process <died>\x00.\nSee its log.")
+    assert outcomes(document) == {"gate.verdict": "error"}
+    (problem,) = ElementTree.fromstring(document).iter("error")
+    assert (problem.get("message"), problem.text) == ("The process <died>�.", "The process <died>�.\nSee its log.")

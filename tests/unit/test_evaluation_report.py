@@ -18,7 +18,7 @@ from tribrid.evaluation.html import render_html
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
 from tribrid.evaluation.notes import Findings, notes
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
-from tribrid.sections import EvaluationConfig
+from tribrid.sections import EvaluationConfig, GateConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
 QUERIES = 60
@@ -157,6 +157,51 @@ def test_a_failed_arm_is_shown_and_keeps(failed: str) -> None:
 )
 def test_fallbacks_and_leakage_keep(change: dict[str, Any]) -> None:
     assert build_report(make_inputs(**change)).summary["verdict"]["decision"] == "keep"
+
+
+def test_guard_measures_are_known_by_any_of_their_names() -> None:
+    """MRR@10 is RR@10, `ap` AP: none is "not measured" for the way it is spelt."""
+    gate = GateConfig.model_validate({"guard_measures": "MRR@10 ap recall@20 ndcg@10 p@5"})
+    found = build_report(make_inputs(gate=gate)).summary
+    passed = {guard["name"] for guard in found["gate"]["guards"] if guard["passed"]}
+    assert {f"measure {name}" for name in ("MRR@10", "ap", "recall@20", "ndcg@10", "p@5")} <= passed
+    assert found["verdict"]["decision"] == "promote"
+
+
+def test_the_order_that_came_with_the_documents_must_be_beaten_where_it_is_known() -> None:
+    """It is right on the queries that came to a rerank; of the others nobody knows."""
+    inputs = make_inputs()
+    systems = dict(inputs.systems)
+    systems["given"] = {
+        query_id: [ScoredDoc(doc_id, -float(at)) for at, doc_id in enumerate(doc_ids)]
+        for query_id, doc_ids in inputs.candidates.doc_ids.items()
+    }
+    some = [f"q{at:02}" for at in range(20)]
+    found = build_report(replace(inputs, systems=systems, given=some)).summary
+    (guard,) = [guard for guard in found["gate"]["guards"] if guard["name"] == "given"]
+    assert (guard["passed"], found["verdict"]["decision"]) == (False, "keep")
+    assert "on 20 queries" in guard["detail"]
+    assert "is not beaten" in found["verdict"]["reasons"][-1]
+    unknown = build_report(replace(inputs, systems=systems)).summary
+    assert unknown["verdict"]["decision"] == "promote"
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ({"same_as_before": False, "changed": ["corpus_version", "depth"]}, "(the corpus changed, there are more or"),
+        ({"same_as_before": False, "changed": []}, "measured on before. All systems"),
+        ({"same_as_before": False, "changed": ["source"]}, "(those were put with it)"),
+        ({"same_as_before": True, "changed": ["corpus_version"]}, None),
+        ({"same_as_before": None, "changed": []}, None),
+    ],
+)
+def test_other_candidates_than_before_are_told(origin: dict[str, Any], said: str | None) -> None:
+    inputs = make_inputs()
+    found = build_report(replace(inputs, candidates=replace(inputs.candidates, origin=origin))).summary["notes"]
+    told = [note for note in found if note.startswith("The candidates are not those")]
+    assert [said in note for note in told if said] == ([True] if said else [])
+    assert len(told) == (said is not None)
 
 
 def test_what_was_not_run_is_an_error_not_a_zero() -> None:

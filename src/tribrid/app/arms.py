@@ -9,13 +9,13 @@ from typing import Any
 from tribrid.comparing import run_key
 from tribrid.corpus.runfiles import RunFile, parse_run
 from tribrid.errors import InvalidInput, ModelNotFound
+from tribrid.evaluation.notes import GIVEN
+from tribrid.evaluation.report import NAMED
 from tribrid.types import LEGS
 from tribrid.workspace import Workspace
 
 MAX_ARMS = 10
-TAKEN = frozenset(
-    (*LEGS, "retrieval", "base", "champion", "challenger", "oracle", "local", "cloud", "blend", "cross_encoder")
-)
+TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder"))
 """Names of systems that Tribrid itself gives."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KINDS = ("run", "model_id", "provider")

@@ -114,13 +114,16 @@ def _data(record: Json) -> Iterator[str]:
 
 def _measures(report: Json | None) -> Iterator[str]:
     yield from ["## Measured", ""]
-    if report is None or not report.get("before") or not report.get("after"):
+    if report is None:
         yield from ["It was never evaluated. Nothing is known of how good it is.", ""]
         return
     dataset, verdict = report["eval_dataset"], report["verdict"]
+    if not report.get("before") or not report.get("after"):
+        yield from [f"Its newest evaluation compared nothing. {' '.join(verdict['reasons'])}", ""]
+        return
     yield (
-        f"On {dataset['queries']:,} queries with {dataset['judgments']:,} judgments (eval dataset "
-        f"`{dataset['sha256']}`), against {report['compared']['before']}, on the same candidates:"
+        f"On {dataset['queries'] - dataset['excluded']:,} queries with {dataset['judgments']:,} judgments (eval "
+        f"dataset `{dataset['sha256']}`), against {_opponent(report)}, on the same candidates:"
     )
     yield from ["", "| Measure | Before | After | Change | 95 % interval |", "| --- | --- | --- | --- | --- |"]
     for key, name in report["measures"].items():
@@ -132,6 +135,12 @@ def _measures(report: Json | None) -> Iterator[str]:
                 f"| [{low:+.4f}, {high:+.4f}] |"
             )
     yield from ["", f"Decision: {verdict['decision']}. {' '.join(verdict['reasons'])}", ""]
+
+
+def _opponent(report: Json) -> str:
+    """What it was compared with, by name."""
+    before, champion_id = report["compared"]["before"], report.get("champion_id")
+    return f"the champion `{champion_id}`" if before == "champion" else str(before)
 
 
 def _limits(record: Json, served: Json, report: Json | None) -> Iterator[str]:

@@ -275,15 +275,18 @@ def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         InvalidInput: names the setting and the measure.
     """
-    named = overrides.get("evaluation", {})
+    named, gate = overrides.get("evaluation", {}), overrides.get("gate", {})
+    setting = "evaluation.measures"
     try:
         reported(*named.get("measures", ()))
+        setting = "evaluation.primary_measure"
         if named.get("primary_measure"):
             primary_name(named["primary_measure"])
-        if overrides.get("gate", {}).get("guard_measures"):
-            reported(*guard_measures(GateConfig.model_validate(overrides["gate"])))
+        setting = "gate.guard_measures"
+        if gate.get("guard_measures"):
+            reported(*guard_measures(GateConfig.model_validate(gate)))
     except InvalidInput as error:
-        raise InvalidInput(f"evaluation: {error.detail}", **error.facts) from None
+        raise InvalidInput(f"{setting}: {error.detail}", **error.facts) from None
 
 
 def unknown_documents(ws: Workspace, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:

@@ -32,8 +32,9 @@ def erase(ws: Workspace, corpus_id: str, wanted: dict[str, str | None], emit: Em
         done = _erase(ws, corpus_id, way, value)
     except NotFound as error:
         raise _nothing(way, error) from None
-    if done.report["erased"].get("documents"):
-        pipeline.index(ws, corpus_id, emit)
+    if way == "doc_id" and (done.report["erased"].get("documents") or ws.index(corpus_id).fingerprint is not None):
+        # Also where the document itself was deleted before: an older version of the index may hold its text.
+        pipeline.index(ws, corpus_id, emit, purge=True)
     return {"corpus_id": corpus_id, **erasure_view(done), "advice": _advice(done, corpus_id)}
 
 

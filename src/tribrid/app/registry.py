@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,8 @@ from tribrid import pipeline
 from tribrid.app.export import export_model
 from tribrid.app.lineage import promotion_view, record, training_queries
 from tribrid.app.views import iso, job_view, model_view, triplet_view
-from tribrid.errors import InvalidInput, JobNotFound, RunNotFound
+from tribrid.errors import InvalidInput, JobNotFound, MissingExtra, RunNotFound
+from tribrid.evaluation.measures import report_key
 from tribrid.store.reviews import StoredTriplet
 from tribrid.types import Event, Job, JobKind, Mark, Passage, Source, TripletStatus
 from tribrid.workspace import Workspace
@@ -211,22 +213,29 @@ class Registry:
         return self.workspace.index(corpus_id).passages(keys)
 
     def evaluation(self, evaluation_id: str) -> dict[str, Any]:
-        """A stored report.
+        """A stored report. `promoted` is what became of it: a model that won and then did not load, or against which
+        another came to serve meanwhile, was not promoted.
 
         Raises:
             EvaluationNotFound.
         """
-        return self.workspace.store.evaluations.get(evaluation_id)
+        store = self.workspace.store
+        report = store.evaluations.get(evaluation_id)
+        if report.get("promoted"):
+            rows = store.models.promotions(report["corpus_id"])
+            report["promoted"] = any(row.evaluation_id == evaluation_id for row in rows)
+        return report
 
     def evaluation_queries(
         self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None
     ) -> dict[str, Any]:
-        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary.
+        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.nDCG@10.
 
         Raises:
             EvaluationNotFound, InvalidInput.
         """
-        rows, total = self.workspace.store.evaluations.queries(evaluation_id, offset, limit, sort)
+        path = None if sort is None else _row_path(sort)
+        rows, total = self.workspace.store.evaluations.queries(evaluation_id, offset, limit, path)
         return {"evaluation_id": evaluation_id, "total": total, "offset": offset, "queries": rows}
 
     def evaluations(self, corpus_id: str) -> list[dict[str, Any]]:
@@ -257,6 +266,15 @@ class Registry:
                 f"There is no training run {run_id!r}. GET /reranker/train/runs lists them.", run_id=run_id
             )
         return job
+
+
+def _row_path(sort: str) -> str:
+    """The path into a report's rows, where a measure stands under its report key: delta.nDCG@10 is delta.ndcg@10."""
+    side, dot, measure = sort.partition(".")
+    if dot and side.removeprefix("-") in ("before", "after", "delta"):
+        with suppress(InvalidInput, MissingExtra):  # what can be named instead, the store says
+            return f"{side}.{report_key(measure)}"
+    return sort
 
 
 def _one_of(kind: type[_Choice], name: str, given: str | None) -> _Choice | None:

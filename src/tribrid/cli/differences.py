@@ -97,7 +97,7 @@ def _measures(found: Json) -> Table:
             ("b", "right"),
             ("Change", "right"),
             ("95 % interval", "right"),
-            ("p", "right"),
+            ("p (Holm)", "right"),
             ("Better/worse/same", "right"),
         ],
         [],

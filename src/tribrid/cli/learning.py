@@ -20,7 +20,7 @@ from tribrid.cli.reportfiles import ReportFiles
 from tribrid.cli.reports import cost_line, report_view
 from tribrid.cli.telling import measured, words
 from tribrid.cli.terminal import facts, moment, one_line, table
-from tribrid.errors import Cancelled, Failed, InvalidInput, RunNotFound, from_problem
+from tribrid.errors import Cancelled, Failed, InvalidInput, RunNotFound, TribridError, from_problem
 from tribrid.types import Job, State
 
 CANCEL_TIMEOUT_S = 20.0
@@ -96,13 +96,18 @@ def evaluate(
         raise InvalidInput("--html, --junit and --gate need the report: leave out --no-wait.")
     files.check()
     arms = [_arm(text) for text in company.arms]
-    done = _job(
-        session,
-        lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=company.corpus_ids, arms=arms),
-        lambda report: [report_view(report)],
-        wait=wait,
-        then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
-    )
+    also = company.corpus_ids
+    try:
+        done = _job(
+            session,
+            lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=also, arms=arms),
+            lambda report: [report_view(report)],
+            wait=wait,
+            then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
+        )
+    except TribridError as error:
+        files.write_error(session, corpus_id, error)
+        raise
     if gate and done["verdict"]["decision"] != "promote":
         raise typer.Exit(EXIT_REFUSED)
 

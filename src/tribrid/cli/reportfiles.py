@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from tribrid.app import Tribrid
 from tribrid.cli.command import Session
-from tribrid.errors import InvalidInput
+from tribrid.errors import InvalidInput, TribridError
+from tribrid.evaluation.junit import render_junit_error
 
 
 class ReportFiles(NamedTuple):
@@ -38,6 +39,14 @@ class ReportFiles(NamedTuple):
         """
         _write(session, self.html, lambda: tribrid.evaluation_page(evaluation_id))
         _write(session, self.junit, lambda: tribrid.evaluation_junit(evaluation_id))
+
+    def write_error(self, session: Session, corpus_id: str, error: TribridError) -> None:
+        """Write that there is no verdict, and why, for the CI that shows the JUnit XML; there is no page of it.
+
+        Raises:
+            InvalidInput: the file cannot be written.
+        """
+        _write(session, self.junit, lambda: render_junit_error(corpus_id, error.detail))
 
 
 def _write(session: Session, file: Path | None, render: Callable[[], str]) -> None:

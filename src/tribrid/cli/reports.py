@@ -32,7 +32,10 @@ def verdict_view(report: Json) -> RenderableType:
     words, style = _BADGES[report["verdict"]["decision"]]
     reasons = [indented(reason) for reason in report["verdict"]["reasons"]]
     if report.get("promoted"):
-        reasons.append(indented("It serves from the next search on."))
+        # Reports made before it was told are of mode learning or of no promotion.
+        mode = report.get("mode", "learning")
+        serves = "It serves from the next search on."
+        reasons.append(indented(serves if mode == "learning" else f"It is the champion; searches use mode {mode}."))
     return Group(Text(words, style=style), *reasons)
 
 

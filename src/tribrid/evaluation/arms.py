@@ -55,6 +55,23 @@ def restricted(run: Mapping[str, Sequence[ScoredDoc]], candidates: FrozenCandida
     return found
 
 
+def given_arm(
+    orders: Mapping[str, Sequence[str]], readings: Readings, candidates: FrozenCandidates
+) -> tuple[dict[str, list[ScoredDoc]], list[str]]:
+    """The frozen candidates in the order in which another engine gave a query's documents to be reranked, as
+    `restricted`; and the query_ids of which such an order is known.
+
+    Args:
+        orders: query's text → doc_ids.
+    """
+    run = {}
+    for query_id, reading in readings.items():
+        order = list(dict.fromkeys(orders.get(reading.query, ())))
+        if not set(candidates.doc_ids[query_id]).isdisjoint(order):
+            run[query_id] = [ScoredDoc(doc_id, float(len(order) - at)) for at, doc_id in enumerate(order)]
+    return restricted(run, candidates), list(run)
+
+
 def retrieval_arm(readings: Readings) -> dict[str, list[ScoredDoc]]:
     """The fused order as it was retrieved."""
     return {

@@ -15,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,6 +141,16 @@ def adjusted(family: Sequence[Delta]) -> list[Delta]:
     """The same changes, each with its `p_holm` within this family."""
     corrected = holm([delta.p_value for delta in family])
     return [replace(delta, p_holm=value) for delta, value in zip(family, corrected, strict=True)]
+
+
+def by_family(changes: Mapping[str, Delta], is_quality: Callable[[str], bool]) -> dict[str, Delta]:
+    """Changes of several measures, corrected for looking at all. Judged@k asks another question than the measures of
+    quality do: it is no member of their family, and has its own.
+    """
+    found = dict(changes)
+    for family in ([key for key in found if is_quality(key)], [key for key in found if not is_quality(key)]):
+        found |= dict(zip(family, adjusted([changes[key] for key in family]), strict=True))
+    return found
 
 
 def resampled_means(values: Matrix, *, resamples: int, seed: int) -> Matrix:

@@ -66,6 +66,9 @@ def compare_corpora(
     heterogeneity = _heterogeneity([change.differences for change in changes])
     pooled = _pooled([change.differences for change in changes], config)
     answer, reasons = _answer([change.corpus_id for change in changes], found, heterogeneity, pooled)
+    if leaked := [change.corpus_id for change in changes if change.leaked]:
+        answer = "unclear" if answer == "yes" else answer
+        reasons = [f"Queries of {', '.join(leaked)} were trained on, so a gain there may be memory.", *reasons]
     consistency = {
         "consistent": answer,
         "reasons": reasons,

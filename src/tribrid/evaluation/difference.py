@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tribrid.errors import NotComparable
-from tribrid.evaluation.comparison import deltas
+from tribrid.evaluation.comparison import by_family, deltas
+from tribrid.evaluation.measures import is_quality
 from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
@@ -54,8 +55,8 @@ def difference(a: Evaluated, b: Evaluated, config: EvaluationConfig) -> dict[str
 
     Returns:
         a, b: what each is. common: how many queries were compared, and how many not and why. measures: by report key,
-        the means over the common queries and the paired difference. queries: the common ones, the largest change of
-        a's primary measure first. notes: what else differs, in words.
+        the means over the common queries and the paired difference, with `p_holm`. queries: the common ones, the
+        largest change of a's primary measure first. notes: what else differs, in words.
 
     Raises:
         NotComparable: they share no query with the same judgments, or no measure; the reasons in words.
@@ -71,7 +72,8 @@ def difference(a: Evaluated, b: Evaluated, config: EvaluationConfig) -> dict[str
         np.array([[pair[at][one.side][key] for key in keys] for pair in common], dtype=np.float64)
         for at, one in enumerate((a, b))
     ]
-    found = deltas(values[1] - values[0], resamples=config.resamples, confidence=config.confidence, seed=config.seed)
+    changes = deltas(values[1] - values[0], resamples=config.resamples, confidence=config.confidence, seed=config.seed)
+    found = by_family(dict(zip(keys, changes, strict=True)), is_quality)
     primary = a.report["primary_key"] if a.report["primary_key"] in keys else keys[0]
     rows = [_row(a, b, pair, keys, primary) for pair in common]
     # To 9 digits: a sum taken in another order is no other change.
@@ -86,7 +88,7 @@ def difference(a: Evaluated, b: Evaluated, config: EvaluationConfig) -> dict[str
                 "name": a.report["measures"][key],
                 "a": float(values[0][:, at].mean()),
                 "b": float(values[1][:, at].mean()),
-                "delta": found[at].as_json(),
+                "delta": found[key].as_json(),
             }
             for at, key in enumerate(keys)
         },

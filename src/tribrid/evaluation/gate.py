@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tribrid.evaluation.comparison import TIE, Delta
+from tribrid.evaluation.measures import report_key
 from tribrid.sections import GateConfig
 
 Row = Mapping[str, Any]
@@ -71,6 +72,8 @@ class Evidence:
     `delta` is None where nothing was trained, `before` and `retrieval` None where there was nothing to compare with.
     `deltas`: measure's name → after - before. `judged`: Judged@10 before and after. `slices` and `corpora`: the
     report's rows, each with a `delta`. `seeds`: after's value for models that differ in nothing but their seed.
+    `given`: after - the order in which users' own engine gave the documents, over the queries of which that is known.
+    `timeout_ms`: when a search stops reranking, None for never.
     """
 
     measure: str
@@ -86,6 +89,8 @@ class Evidence:
     slices: Sequence[Row] = ()
     corpora: Sequence[Row] = ()
     latency_p95_ms: float | None = None
+    timeout_ms: float | None = None
+    given: Delta | None = None
     seeds: Sequence[float] = ()
     looks: Looks = Looks()
 
@@ -105,6 +110,7 @@ def decide(evidence: Evidence, config: GateConfig = _DEFAULTS) -> Decision:
 def _guards(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
     yield from _complete(evidence)
     yield from _effect(evidence, config)
+    yield _given(evidence, config)
     yield from _measures(evidence, config)
     yield _slices(evidence, config)
     yield _corpora(evidence, config)
@@ -120,8 +126,8 @@ def _complete(evidence: Evidence) -> Iterator[Guard]:
     if not evidence.failed:
         yield Guard("systems", True, "No system failed.")
     lacking = evidence.after is None or (evidence.delta is None and evidence.before is not None)
-    there = "There is no trained model to compare." if lacking else "There is a trained model."
-    yield Guard("challenger", not lacking, there)
+    none = f"There is no trained model {'that was measured' if evidence.failed else 'to compare'}."
+    yield Guard("challenger", not lacking, none if lacking else "There is a trained model.")
     based = evidence.before is not None and evidence.retrieval is not None
     yield Guard("baseline", based, "There is one." if based else "There is no baseline, so no gain can be shown.")
     fell = _count(evidence.fallbacks, "query", "queries")
@@ -165,6 +171,20 @@ def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
         yield Guard("retrieval", beaten, told)
 
 
+def _given(evidence: Evidence, config: GateConfig) -> Guard:
+    """Another engine's documents come to be reranked: its own order must be beaten, as retrieval's must."""
+    delta, least = evidence.given, config.least_slice_queries
+    if delta is None:
+        return Guard("given", None, "No query of the eval dataset came to a rerank, with an order of its own.")
+    queries = _count(delta.queries, "query", "queries")
+    told = f"Against the order in which documents came to a rerank, on {queries}, {evidence.measure} changes by"
+    told += f" {delta.mean:+.3f} {_bounds(delta.ci)}"
+    if delta.queries < least:
+        return Guard("given", None, f"{told}: fewer than {least} queries (gate.least_slice_queries) decide nothing.")
+    beaten = delta.mean > TIE
+    return Guard("given", beaten, f"{told}." if beaten else f"{told}: that order is not beaten.")
+
+
 def _weakness(measure: str, delta: Delta) -> str | None:
     """Why the change is no gain that can be told from chance."""
     low, high = delta.ci
@@ -190,6 +210,12 @@ def _weakness(measure: str, delta: Delta) -> str | None:
 def guard_measures(config: GateConfig) -> list[str]:
     """The names in gate.guard_measures."""
     return [name for name in re.split(r"[\s,]+", config.guard_measures.strip()) if name]
+
+
+def as_guards_name_them(deltas: Mapping[str, Delta], config: GateConfig) -> dict[str, Delta]:
+    """Changes by report key, and by each name that gate.guard_measures has for them: RR@10, MRR@10, mrr@10."""
+    named = {name: report_key(name) for name in guard_measures(config)}
+    return {**deltas, **{name: deltas[key] for name, key in named.items() if key in deltas}}
 
 
 def _measures(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
@@ -237,13 +263,18 @@ def _corpora(evidence: Evidence, config: GateConfig) -> Guard:
 
 
 def _latency(evidence: Evidence, config: GateConfig) -> Guard:
-    name, limit, p95 = "latency_p95", config.max_latency_p95_ms, evidence.latency_p95_ms
-    if limit is None:
+    """Fast enough, and not so slow that searches would be served less of it than was measured."""
+    name, p95 = "latency_p95", evidence.latency_p95_ms
+    limits = [(config.max_latency_p95_ms, "gate.max_latency_p95_ms")]
+    limits += [(evidence.timeout_ms, "reranking.reranker_timeout_ms: searches stop reading there")]
+    known = [(limit, setting) for limit, setting in limits if limit is not None]
+    if not known:
         return Guard(name, None, "No limit is set (gate.max_latency_p95_ms).")
+    limit, setting = min(known)
     if p95 is None:
         return Guard(name, None, f"Nothing was timed; the limit is {limit:g} ms.")
     told = f"Reranking a query takes {p95:.0f} ms at the 95th percentile; the limit is {limit:g} ms"
-    return Guard(name, p95 <= limit, f"{told} (gate.max_latency_p95_ms).")
+    return Guard(name, p95 <= limit, f"{told} ({setting}).")
 
 
 def _judged(evidence: Evidence, config: GateConfig) -> Guard:
@@ -295,7 +326,7 @@ def _grounds(evidence: Evidence, guards: Sequence[Guard]) -> Iterator[str]:
     yield f"Better on {_count(delta.wins, 'query', 'queries')}, worse on {delta.losses}, the same on {delta.ties}."
     if retrieval != before:
         yield f"It is above retrieval alone ({retrieval:.3f})."
-    own = ("measure ", "worst_slice", "other_corpora", "latency_p95", "judged@10", "seeds")
+    own = ("given", "measure ", "worst_slice", "other_corpora", "latency_p95", "judged@10", "seeds")
     held = [guard.name.removeprefix("measure ") for guard in guards if guard.passed and guard.name.startswith(own)]
     if held:
         yield f"No guard fails: {', '.join(held).replace('_', ' ')}."

@@ -57,6 +57,7 @@ _WHAT = {
     "sparse": "BM25 alone",
     "dense": "Vectors alone",
     "retrieval": "The legs fused, nothing reranked",
+    "given": "The order that came with the documents to rerank; of other queries the fused order",
     "base": "The model training started from",
     "cross_encoder": "The cross-encoder's score alone",
     "blend_without_cross_encoder": "The blend without the cross-encoder",

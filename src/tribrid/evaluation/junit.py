@@ -42,12 +42,21 @@ def render_junit(report: Json) -> str:
         "conditions": list(_conditions(report)),
         "measures": list(_measures(report)),
     }
-    corpus = _text(report.get("corpus_id") or "evaluation")
+    return _document(_text(report.get("corpus_id") or "evaluation"), suites, report)
+
+
+def render_junit_error(corpus_id: str, detail: str) -> str:
+    """An evaluation that came to no verdict: the test `verdict` is an error, and there is no other."""
+    return _document(_text(corpus_id), {"gate": [_Case("verdict", "error", detail)]}, None)
+
+
+def _document(corpus: str, suites: Mapping[str, Sequence[_Case]], report: Json | None) -> str:
     every = [case for cases in suites.values() for case in cases]
     root = ElementTree.Element("testsuites", {"name": f"tribrid evaluate {corpus}", **_counts(every)})
     for name, cases in suites.items():
-        suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_counts(cases), **_when(report)})
-        _properties(suite, report)
+        suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_counts(cases), **_when(report or {})})
+        if report is not None:
+            _properties(suite, report)
         for case in cases:
             _write(suite, f"tribrid.{corpus}.{name}", case)
     ElementTree.indent(root)

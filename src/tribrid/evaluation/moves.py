@@ -1,4 +1,4 @@
-"""Where a query's relevant documents stood before and stand after."""
+"""What a report keeps of a query's rankings: their first documents, and where the relevant ones stood and stand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from typing import Any
 from tribrid.evaluation.measures import Run
 from tribrid.types import FIRST_RANK, JudgedQuery, ScoredDoc, rank_order
 
+TOP = 10
+"""Documents of each ranking kept in a query's row."""
 MOST = 20
 """Documents named of a query; the rest is counted."""
+
+
+def top(run: Run, query: JudgedQuery) -> list[dict[str, Any]]:
+    """The first documents of a ranking with their grades; null: nobody has judged it."""
+    docs = rank_order(run.get(query.query_id, ()))[:TOP]
+    return [
+        {"rank": rank, "doc_id": doc.doc_id, "score": doc.score, "grade": query.judgments.get(doc.doc_id)}
+        for rank, doc in enumerate(docs, start=FIRST_RANK)
+    ]
 
 
 def relevant_moves(before: Run, after: Run, query: JudgedQuery) -> dict[str, Any]:

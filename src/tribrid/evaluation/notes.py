@@ -6,18 +6,24 @@ repairs a poor fusion, a cross-encoder that the blend does not need, documents n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tribrid.evaluation.comparison import Delta
 from tribrid.types import LEGS
 
-RETRIEVAL, ORACLE = "retrieval", "oracle"
+RETRIEVAL, ORACLE, GIVEN = "retrieval", "oracle", "given"
 WITHOUT_CROSS_ENCODER = "blend_without_cross_encoder"
 
 _FEW_QUERIES = 50
 _JUDGED_DROP = 0.02
 _CEILING = 0.9
+_CHANGED = {
+    "corpus_version": "the corpus changed",
+    "depth": "there are more or fewer a query",
+    "settings": "the settings of retrieval changed",
+    "source": "those were put with it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +31,8 @@ class Findings:
     """What the notes are read from.
 
     `primary` holds each system's mean of the primary measure, `after_minus` the comparison of after with each system
-    (empty without a trained model), `judged` Judged@10 before and after.
+    (empty without a trained model), `judged` Judged@10 before and after. `drifted` says what changed since the dataset
+    was measured on other candidates, None where it was not.
     """
 
     measure: str
@@ -37,6 +44,7 @@ class Findings:
     judged: tuple[float, float] | None
     recall_ceiling: float
     depth: int
+    drifted: Sequence[str] | None = None
 
 
 def notes(findings: Findings) -> list[str]:
@@ -46,6 +54,7 @@ def notes(findings: Findings) -> list[str]:
         *_ablation(findings),
         *_headroom(findings),
         *_judged(findings),
+        *_drift(findings),
         *_dataset(findings),
     ]
 
@@ -112,6 +121,16 @@ def _judged(findings: Findings) -> Iterator[str]:
             f"Judged@10 falls from {before:.3f} to {after:.3f}: {findings.after} shows more documents that nobody has "
             "judged. They count as not relevant, so it may be better than measured."
         )
+
+
+def _drift(findings: Findings) -> Iterator[str]:
+    if findings.drifted is None:
+        return
+    why = f" ({', '.join(_CHANGED[name] for name in findings.drifted)})" if findings.drifted else ""
+    yield (
+        f"The candidates are not those that this eval dataset was measured on before{why}. All systems of this report "
+        "had the same; what an earlier report says of a system was measured on others."
+    )
 
 
 def _dataset(findings: Findings) -> Iterator[str]:

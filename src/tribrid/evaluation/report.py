@@ -9,7 +9,7 @@ no number. What it can show it shows: arms that failed, fallbacks, leakage, all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from tribrid.errors import EvaluationFailed
 from tribrid.evaluation.calibration import calibrate_served
-from tribrid.evaluation.comparison import Delta, Matrix, adjusted, deltas, intervals
+from tribrid.evaluation.comparison import Delta, Matrix, by_family, compare, deltas, intervals
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
-from tribrid.evaluation.gate import Evidence, Looks, decide, guard_measures
+from tribrid.evaluation.gate import Evidence, Looks, as_guards_name_them, decide, guard_measures
 from tribrid.evaluation.measures import (
     PerQuery,
     Run,
@@ -33,18 +33,15 @@ from tribrid.evaluation.measures import (
     report_key,
     reported,
 )
-from tribrid.evaluation.moves import relevant_moves
-from tribrid.evaluation.notes import ORACLE, RETRIEVAL, Findings, notes
+from tribrid.evaluation.moves import relevant_moves, top
+from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
 from tribrid.evaluation.plain import plain
 from tribrid.evaluation.slices import SliceFacts, slice_rows, slices
 from tribrid.sections import EvaluationConfig, GateConfig
-from tribrid.types import FIRST_RANK, LEGS, EvalDataset, JudgedQuery, ScoredDoc, rank_order
+from tribrid.types import LEGS, EvalDataset, JudgedQuery
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)
 """Systems every report has a place for; null where there is no such system."""
-
-TOP = 10
-"""Documents of each ranking kept in a query's row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,11 @@ class FrozenCandidates:
     sha256: str
     doc_ids: Mapping[str, Sequence[str]]
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def drift(self) -> tuple[str, ...] | None:
+        """What changed since the dataset was measured on other candidates; None where these are the same, or first."""
+        return tuple(self.origin.get("changed", ())) if self.origin.get("same_as_before") is False else None
 
     def facts(self, recall_ceiling: float) -> dict[str, Any]:
         """What the report says of them."""
@@ -80,6 +82,8 @@ class EvaluationInputs:
     `context`: put into the report as it is (ids, times, model names).
     `looks`: how often the dataset has been measured on, this time included.
     `seeds`: the primary measure of models that differ from `after` in their seed alone, where some were measured.
+    `given`: query_ids of which the run `given` knows the order in which their documents came to a rerank.
+    `timeout_ms`: when a search stops reranking.
     """
 
     dataset: EvalDataset
@@ -100,6 +104,8 @@ class EvaluationInputs:
     gate: GateConfig = field(default_factory=lambda: GateConfig.model_validate({}))
     looks: Looks = field(default_factory=Looks)
     seeds: Sequence[float] = ()
+    given: Collection[str] = ()
+    timeout_ms: float | None = None
 
 
 class Report(NamedTuple):
@@ -250,10 +256,7 @@ def _comparisons(
         confidence=inputs.config.confidence,
         seed=inputs.config.seed,
     )
-    delta = dict(zip(measures, found, strict=False))
-    # Judged@k asks another question than the measures of quality do: it is no member of their family, and has its own.
-    for family in ([key for key in measures if is_quality(key)], [key for key in measures if not is_quality(key)]):
-        delta |= dict(zip(family, adjusted([delta[key] for key in family]), strict=True))
+    delta = by_family(dict(zip(measures, found, strict=False)), is_quality)
     return delta, dict(zip(others, found[len(measures) :], strict=True))
 
 
@@ -297,15 +300,27 @@ def _evidence(inputs: EvaluationInputs, measured: _Measured, primary: str, summa
         failed=inputs.failed,
         fallbacks=sum(inputs.fallbacks.values()),
         leaked=len(inputs.leakage.get("overlapping", ())),
-        # By either name: settings use the field's, reports their own.
-        deltas={name: delta for key, delta in measured.delta.items() for name in (key, measured.names[key])},
+        deltas=as_guards_name_them(measured.delta, inputs.gate),
         judged=None if judged[0] is None or judged[1] is None else (judged[0], judged[1]),
         slices=summary.get("slices") or (),
         corpora=summary.get("corpora") or (),
         latency_p95_ms=summary["latency_ms"]["p95"],
+        timeout_ms=inputs.timeout_ms,
+        given=_against_given(inputs, measured, primary),
         seeds=(*inputs.seeds, after) if inputs.seeds and after is not None else (),
         looks=inputs.looks,
     )
+
+
+def _against_given(inputs: EvaluationInputs, measured: _Measured, primary: str) -> Delta | None:
+    """After - the order of whoever gave the documents, on the queries that came with one."""
+    given, after = measured.values.get(GIVEN), measured.values.get(inputs.after or "")
+    asked = [query.query_id for query in measured.queries if query.query_id in inputs.given]
+    if given is None or after is None or not asked:
+        return None
+    sides = [{query_id: of[primary][query_id] for query_id in asked} for of in (given, after)]
+    config = inputs.config
+    return compare(*sides, resamples=config.resamples, confidence=config.confidence, seed=config.seed)
 
 
 def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceiling: float) -> Findings:
@@ -320,6 +335,7 @@ def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceili
         judged=(before["judged@10"], after["judged@10"]) if before is not None and after is not None else None,
         recall_ceiling=ceiling,
         depth=inputs.candidates.depth,
+        drifted=inputs.candidates.drift,
     )
 
 
@@ -366,20 +382,11 @@ def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[d
                 "after": after,
                 "delta": change,
                 "delta_primary": change[primary] if change else None,
-                "top_before": _top(inputs.systems.get(inputs.before, {}), query),
-                "top_after": _top(inputs.systems[after_name], query) if after_name else [],
+                "top_before": top(inputs.systems.get(inputs.before, {}), query),
+                "top_after": top(inputs.systems[after_name], query) if after_name else [],
                 **relevant_moves(
                     inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {}), query
                 ),
             }
         )
     return rows
-
-
-def _top(run: Run, query: JudgedQuery) -> list[dict[str, Any]]:
-    """The first documents of a ranking with their grades; null: nobody has judged it."""
-    docs: Sequence[ScoredDoc] = rank_order(run.get(query.query_id, ()))[:TOP]
-    return [
-        {"rank": rank, "doc_id": doc.doc_id, "score": doc.score, "grade": query.judgments.get(doc.doc_id)}
-        for rank, doc in enumerate(docs, start=FIRST_RANK)
-    ]

@@ -88,6 +88,7 @@ def sync_index(
     embedder: Embedder,
     config: IndexingConfig,
     emit: Emit,
+    purge: bool = False,
 ) -> IndexReport:
     """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
@@ -100,6 +101,7 @@ def sync_index(
         embedder: of documents; queries must be embedded alike.
         config: passage length and overlap.
         emit: takes progress, once a batch.
+        purge: leave no file that holds what is not in the corpus any more.
 
     Raises:
         Failed: unusable vectors, or a full disk. What is written stays, unseen, for the next sync to go on from.
@@ -117,7 +119,7 @@ def sync_index(
             embedded += len(documents)
             embedded_passages += len(passages)
             progress.report(embedded)
-        writer.publish()
+        writer.publish(purge=purge)
         took_s = time.monotonic() - started
         return IndexReport(
             documents=len(wanted),

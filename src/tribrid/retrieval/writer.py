@@ -18,7 +18,7 @@ from tribrid.types import Passage
 # Merging rewrites the whole table, so it waits for this many data files: one or two commits a sync.
 MERGE_FILES = 20
 KEEP_VERSIONS = timedelta(minutes=10)
-_NEVER_SEEN = timedelta(milliseconds=1)
+_AT_ONCE = timedelta(milliseconds=1)
 _SCHEMA_VERSION = 1
 
 
@@ -86,27 +86,30 @@ class IndexWriter:
         """
         self._table.delete(doc_ids)
 
-    def publish(self) -> None:
+    def publish(self, *, purge: bool = False) -> None:
         """Bring the indices up to date and let readers see all of it.
 
         After it, BM25 scores are those of an index built at once from the same rows. Every MERGE_FILES commits the
         data files are merged, and the versions that no reader can need any more are removed; a query that loses its
         version all the same is run again on the new one by `Index.read`.
 
+        Args:
+            purge: do that now, and leave no older version: what was deleted is then in no file.
+
         Raises:
             Failed: the table cannot be written.
         """
-        if self.published:
+        if self.published and not purge:
             return
         before = read_publication(self._folder)
-        merge = self._table.files() >= MERGE_FILES
+        merge = purge or self._table.files() >= MERGE_FILES
         if merge:
             self._table.merge()
         self._table.rebuild_indices()
         write_publication(self._folder, Publication(self._name, self._table.version, self._fingerprint))
         if merge:
             seen = before is not None and before.table == self._name
-            self._table.prune(KEEP_VERSIONS if seen else _NEVER_SEEN)
+            self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)
         for other in self._tables.names():
             if other != self._name:
                 self._tables.drop(other)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from tribrid.errors import InvalidInput, MissingExtra, Unavailable
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
+FORGET_TIMEOUT_S = 2
 _WRITES = "tribrid_writes"
 _MIGRATION_LOCK = 0x7472_6962  # any number of our own; PostgreSQL's advisory locks are named by numbers
 
@@ -209,6 +210,21 @@ class Database:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise Unavailable(f"The database's tables are not this release's: {error}") from error
+
+    def forget(self) -> None:
+        """Empty SQLite's write-ahead log, where what was deleted can be read until it is written over.
+
+        Where others read all the time it may not come to it within `FORGET_TIMEOUT_S`; the last to close the file does
+        it then.
+        """
+        if self._reader.dialect.name != "sqlite":
+            return
+        with _mapped_errors(), closing(self._reader.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {FORGET_TIMEOUT_S * 1000}")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+            cursor.close()
 
     def close(self) -> None:
         self._reader.dispose()

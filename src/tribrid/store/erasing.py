@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tribrid.store import tables
+from tribrid.store import tables, tables_experiments
 from tribrid.store.database import batches, now_us
 from tribrid.store.evalsets import content_sha
 from tribrid.types import JudgedQuery, Source
@@ -25,17 +25,22 @@ _SET, _TRIPLET = tables.triplet_sets.c, tables.triplets.c
 _JUDGED, _REVIEW = tables.judged_queries.c, tables.reviews.c
 _EVAL = tables.eval_datasets.c
 _EVALUATION, _ROW = tables.evaluations.c, tables.evaluation_queries.c
-_DOC, _RANK = 0, 1
+_TRIAL = tables_experiments.trials.c
+_DOC = 0
+OF_CONTENT = ("query", "document")
+"""Kinds of erasure that an evaluation may have read something of."""
 
 Same = Callable[[str], bool]
 Used = Callable[[str, int | None], bool]
 """Of a query's text and the last impression that a mining can have read (None: unknown)."""
 
 
-def erasures_seen(connection: sa.Connection, corpus_id: str) -> int:
-    """How many erasures the corpus has seen."""
+def erasures_seen(connection: sa.Connection, corpus_id: str, kinds: Collection[str] = ()) -> int:
+    """How many erasures the corpus has seen, or how many of these kinds."""
     table = tables.erasures
     counted = sa.select(sa.func.count()).select_from(table).where(table.c.corpus_id == corpus_id)
+    if kinds:
+        counted = counted.where(table.c.kind.in_(kinds))
     return int(connection.execute(counted).scalar_one())
 
 
@@ -170,18 +175,34 @@ class Erasing:
         self.counts["documents"] += self._connection.execute(sa.delete(tables.documents).where(own)).rowcount
 
     def shown(self, doc_id: str) -> None:
-        """Take a document out of every list in which it was shown, with what was done with it. Ranks stay."""
-        has = sa.and_(_IMPRESSION.corpus_id == self._corpus_id, _names(_IMPRESSION.shown, doc_id))
-        rows = self._connection.execute(sa.select(_IMPRESSION.impression_number, _IMPRESSION.shown).where(has)).all()
-        for number, shown in rows:
-            left = [doc for doc in shown if doc[_DOC] != doc_id]
-            if len(left) == len(shown):
+        """Take a document out of every list in which it was shown or given, with what was done with it. Ranks stay,
+        and so do the places of a rerank's other documents, by which feedback may name them.
+        """
+        named = sa.or_(_names(_IMPRESSION.shown, doc_id), _names(_IMPRESSION.given, doc_id))
+        columns = (_IMPRESSION.impression_number, _IMPRESSION.shown, _IMPRESSION.given)
+        has = sa.select(*columns).where(_IMPRESSION.corpus_id == self._corpus_id, named)
+        for number, shown, given in self._connection.execute(has).all():
+            places = [place for place, doc in enumerate(shown) if doc[_DOC] == doc_id]
+            if not places and doc_id not in (given or ()):
                 continue
+            left = {
+                "shown": [doc for doc in shown if doc[_DOC] != doc_id],
+                "given": None if given is None else [ERASED if other == doc_id else other for other in given],
+            }
             this = _IMPRESSION.impression_number == number
-            self._connection.execute(sa.update(tables.impressions).where(this).values(shown=left))
+            self._connection.execute(sa.update(tables.impressions).where(this).values(left))
             acted = sa.and_(_FEEDBACK.impression_number == number, _FEEDBACK.doc_id == doc_id)
             self.counts["feedback"] += self._connection.execute(sa.delete(tables.feedback).where(acted)).rowcount
+            self._untold(number, places)
             self.counts["shown"] += 1
+
+    def _untold(self, number: int, places: Sequence[int]) -> None:
+        """Take these places out of the list's part in an experiment: a letter there is a document here."""
+        this = sa.select(_TRIAL.experiment_number, _TRIAL.teams).where(_TRIAL.impression_number == number)
+        for experiment, teams in self._connection.execute(this).all():
+            left = "".join(letter for place, letter in enumerate(teams) if place not in places)
+            own = sa.and_(_TRIAL.experiment_number == experiment, _TRIAL.impression_number == number)
+            self._connection.execute(sa.update(tables_experiments.trials).where(own).values(teams=left))
 
     # ---------------------------------------------------------------------------------------- evaluation
 
@@ -232,16 +253,19 @@ class Erasing:
             self._connection.execute(sa.insert(tables.eval_datasets).values({**row._mapping, **changed}))
         return sha256
 
-    def report_rows(self, same: Same) -> None:
-        """Delete the rows of a query from every report."""
-        columns = (_ROW.evaluation_number, _ROW.position, _ROW.data["text"].as_string())
+    def report_rows(self, same: Same) -> set[str]:
+        """Delete the rows of a query from every report. The query_ids under which they stood there."""
+        told = (_ROW.data["text"].as_string(), _ROW.data["query_id"].as_string())
         own = sa.select(_EVALUATION.evaluation_number).where(_EVALUATION.corpus_id == self._corpus_id)
-        rows = self._connection.execute(sa.select(*columns).where(_ROW.evaluation_number.in_(own))).all()
-        for number, position, text in rows:
+        rows = sa.select(_ROW.evaluation_number, _ROW.position, *told).where(_ROW.evaluation_number.in_(own))
+        gone: set[str] = set()
+        for number, position, text, query_id in self._connection.execute(rows).all():
             if text is not None and same(text):
                 this = sa.and_(_ROW.evaluation_number == number, _ROW.position == position)
                 self._connection.execute(sa.delete(tables.evaluation_queries).where(this))
                 self.counts["report_rows"] += 1
+                gone |= {query_id} - {None}
+        return gone
 
     def report_rows_about(self, doc_id: str) -> None:
         """Take a document out of the rankings that reports show."""

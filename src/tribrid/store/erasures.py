@@ -7,7 +7,7 @@ erasure says how much went and who had used it, never what it was.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from tribrid.errors import NotFound
 from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
 from tribrid.store.database import Database, now_us
-from tribrid.store.erasing import Erasing, erasures_seen
+from tribrid.store.erasing import OF_CONTENT, Erasing, erasures_seen
 from tribrid.types import JobKind, JudgedQuery, Source, State
 
 Kind = Literal["list", "query", "client", "document"]
@@ -45,10 +45,23 @@ class Erasures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count(self, corpus_id: str) -> int:
-        """How many erasures the corpus has seen."""
+    def count(self, corpus_id: str, kinds: Collection[str] = ()) -> int:
+        """How many erasures the corpus has seen, or how many of these kinds."""
         with self._database.read() as connection:
-            return erasures_seen(connection, corpus_id)
+            return erasures_seen(connection, corpus_id, kinds)
+
+    def formerly(self, corpus_id: str, sha256: str) -> builtins.list[str]:
+        """The eval dataset's hash, and those that it had before something was erased from it, newest first."""
+        replaced = {
+            row["replaced_by"]: row["sha256"]
+            for erasure in self.list(corpus_id)
+            for row in erasure.report["eval_datasets"]
+            if row["replaced_by"]
+        }
+        names = [sha256]
+        while (older := replaced.get(names[-1])) is not None and older not in names:
+            names.append(older)
+        return names
 
     def list(self, corpus_id: str) -> builtins.list[Erasure]:
         """Every erasure, newest first."""
@@ -71,8 +84,9 @@ class Erasures:
             erasing.judgments_of(texts)
             erasing.triplets(lambda text, _: same(text))
             erasing.reviews(same)
-            erasing.report_rows(same)
-            erasing.candidates(erasing.eval_datasets(lambda query: None if same(query.text) else query))
+            asked_as = erasing.report_rows(same)
+            asked_as.update(erasing.eval_datasets(lambda query: None if same(query.text) else query))
+            erasing.candidates(sorted(asked_as))
             erasing.stories(texts)
 
         return self._erase(corpus_id, "query", work)
@@ -144,12 +158,13 @@ class Erasures:
                 "triplet_sets": [{"triplet_set_id": name, "triplets": n} for name, n in erasing.sets.items()],
                 "eval_datasets": erasing.datasets,
                 "models": _models(connection, corpus_id, erasing.sets),
-                "jobs": _jobs(connection, corpus_id, erasing.counts),
+                "jobs": _jobs(connection, corpus_id, kind, erasing.counts),
             }
             at_us = now_us()
             row = {"corpus_id": corpus_id, "kind": kind, "report": report, "created_us": at_us}
             new = sa.insert(tables.erasures).returning(_ERASURE.erasure_number)
             number = connection.execute(new.values(row)).scalar_one()
+        self._database.forget()
         return Erasure(number, kind, report, at_us)
 
 
@@ -165,12 +180,14 @@ def _models(connection: sa.Connection, corpus_id: str, sets: Mapping[str, int]) 
     ]
 
 
-def _jobs(connection: sa.Connection, corpus_id: str, gone: Mapping[str, int]) -> builtins.list[dict[str, Any]]:
+def _jobs(
+    connection: sa.Connection, corpus_id: str, kind: Kind, gone: Mapping[str, int]
+) -> builtins.list[dict[str, Any]]:
     """The jobs under way that may have read it already: they end with an error instead of a result."""
     kinds = [
         JobKind.MINE.value,
         *([JobKind.TRAIN.value] if gone.get("triplets") else []),
-        *([JobKind.EVALUATE.value] if gone.get("eval_queries") else []),
+        *([JobKind.EVALUATE.value] if kind in OF_CONTENT else []),
     ]
     running = (_JOB.corpus_id == corpus_id, _JOB.state == State.RUNNING.value, _JOB.kind.in_(kinds))
     found = sa.select(_JOB.job_id, _JOB.kind).where(*running).order_by(_JOB.job_number)

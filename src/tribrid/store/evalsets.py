@@ -65,6 +65,15 @@ class Bundle:
         canonical = json.dumps({**facts, "settings": self.settings}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def origin(self, before: Bundle | None) -> dict[str, Any]:
+        """Where the candidates are from, and how they differ from those that the dataset was measured on last."""
+        origin = {"corpus_version": self.corpus_version, "bundle_sha256": self.bundle_sha256}
+        if before is None:
+            return {**origin, "same_as_before": None, "changed": []}
+        parts = ("corpus_version", "depth", "settings") if before.source == self.source else ("source",)
+        changed = [name for name in parts if getattr(before, name) != getattr(self, name)]
+        return {**origin, "same_as_before": before.candidates_sha256 == self.candidates_sha256, "changed": changed}
+
 
 def content_sha(queries: Sequence[JudgedQuery]) -> str:
     """sha256 of the queries as canonical JSON: by query_id, keys sorted, ASCII, no spaces."""

@@ -14,6 +14,7 @@ from tribrid.errors import Erased, EvaluationNotFound, InvalidInput
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into, now_us
+from tribrid.store.erasing import OF_CONTENT, erasures_seen
 from tribrid.types import Look
 
 BATCH_ROWS = 1000
@@ -45,22 +46,24 @@ class Evaluations:
         report: Mapping[str, Any],
         queries: Iterable[Mapping[str, Any]],
         dataset_sha256: str | None = None,
+        erasures: int | None = None,
     ) -> None:
         """Store a report and its per-query rows, in order. One that is already stored (a step replayed after a crash)
         is left as it is.
 
         Args:
             dataset_sha256: the eval dataset measured on, to make sure that nothing of it was erased meanwhile.
+            erasures: how many queries and documents had been erased when the evaluation began; None: unknown.
 
         Raises:
             CorpusNotFound: there is no such corpus.
-            Erased: the corpus no longer has that eval dataset.
+            Erased: the corpus no longer has that eval dataset, or more was erased since: the rows may name it.
         """
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
             if connection.execute(_by_id(evaluation_id)).first() is not None:
                 return
-            _refuse_erased(connection, corpus_id, dataset_sha256)
+            _refuse_erased(connection, corpus_id, dataset_sha256, erasures)
             new = insert_into(connection, tables.evaluations).values(
                 evaluation_id=evaluation_id, corpus_id=corpus_id, created_us=now_us(), report=report
             )
@@ -142,11 +145,13 @@ class Evaluations:
             return [EvaluationRow(**row._mapping) for row in rows]
 
 
-def _refuse_erased(connection: sa.Connection, corpus_id: str, sha256: str | None) -> None:
+def _refuse_erased(connection: sa.Connection, corpus_id: str, sha256: str | None, erasures: int | None) -> None:
     eval_set = tables.eval_datasets.c
     same = sa.select(eval_set.sha256).where(eval_set.corpus_id == corpus_id, eval_set.sha256 == sha256)
     if sha256 is not None and connection.execute(same).first() is None:
         raise Erased("Something of this eval dataset was erased while it was measured on. Evaluate again.")
+    if erasures is not None and erasures_seen(connection, corpus_id, OF_CONTENT) != erasures:
+        raise Erased("Something was erased while this evaluation ran, and may stand in its rows. Evaluate again.")
 
 
 def _by_id(evaluation_id: str) -> sa.Select[Any]:

@@ -6,7 +6,7 @@ made up. Bulk writes are in `logimport.py`, reading for mining in `logreading.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from tribrid.errors import NotShown, QueryNotFound
 from tribrid.observing import timed
 from tribrid.store import tables
+from tribrid.store.database import batches
 from tribrid.store.logimport import LogImports
 from tribrid.store.logreading import logged_lists
 from tribrid.store.logrows import feedback_row, impression_of
 from tribrid.types import Feedback, Impression, LoggedList
 
+BATCH = 500
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
 
@@ -67,6 +69,17 @@ class Logs(LogImports):
         if found is None:
             raise _unknown_query(query_id)
         return impression_of(found)
+
+    def given(self, corpus_id: str, queries: Collection[str]) -> dict[str, list[str]]:
+        """Query → the doc_ids that came with its newest rerank, in their order; of those that came to one."""
+        columns = (_IMPRESSION.query, _IMPRESSION.given)
+        every = sa.select(*columns).where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.given.is_not(None))
+        found: dict[str, list[str]] = {}
+        with self._database.read() as connection:
+            for batch in batches(queries, BATCH):
+                these = every.where(_IMPRESSION.query.in_(batch)).order_by(_IMPRESSION.impression_number)
+                found.update({query: list(given) for query, given in connection.execute(these)})
+        return found
 
     def iterate_with_feedback(self, corpus_id: str) -> Iterator[LoggedList]:
         """Every list that can be learned from, in the order of time, with its feedback, if it has any."""

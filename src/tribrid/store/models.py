@@ -20,8 +20,10 @@ from tribrid.store.database import Database, insert_into, now_us
 from tribrid.types import ModelVersion
 
 Alias = Literal["champion", "challenger", "previous"]
-PromotionKind = Literal["gate", "hand", "force", "rollback"]
-"""By an evaluation that it won; by a person, on such an evaluation; by a person, without; back to the one before."""
+PromotionKind = Literal["gate", "hand", "force", "experiment", "rollback"]
+"""By an evaluation that it won; by a person, on such an evaluation; by a person, without; by an experiment on live
+searches that it won; back to the one before.
+"""
 ANY_CHAMPION = "*"
 """For who promotes whatever serves at the moment."""
 _MODEL = tables.models.c

@@ -18,7 +18,7 @@ from serving import Serve
 from tribrid.api import create_app
 from tribrid.app import Tribrid
 from tribrid.mining.tallies import log_groups
-from tribrid.store.tables_experiments import trials
+from tribrid.store.tables_experiments import experiments, trials
 from tribrid.workspace import now_us
 
 pytestmark = pytest.mark.timeout(300)
@@ -107,11 +107,17 @@ def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Clien
     assert status["model_id"] == challenger
     promotions = ok(client.get("/reranker/models?corpus_id=notes"))["promotions"]
     assert state["experiment_id"] in promotions[0]["reason"]
+    assert promotions[0]["kind"] == "experiment"
     after = search(client)
     assert (after["model_id"], after["experiment"]) == (challenger, None)
     ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))
+    with tribrid.store.database.begin() as connection:  # killed between the promotion and its note
+        connection.execute(sa.update(experiments).values(promoted=False))
     assert search(client)["experiment"] is None
-    assert "compared already" in standing(client)["waiting"]
+    state = standing(client)
+    assert "compared already" in state["waiting"]
+    assert state["promoted"]
+    assert ok(client.get("/reranker/models?corpus_id=notes"))["champion"] is None, "what was rolled back stays so"
 
 
 def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) -> None:

@@ -171,7 +171,8 @@ def test_a_trained_model_is_evaluated_and_shown(cli: Cli, corpus: str, run_id: s
     gated = cli("evaluate", corpus, "--gate", "--json")
     assert gated.document["verdict"]["decision"] == "keep"
     assert gated.code == 7, "no error's code: a CI tells a refusal from a failure"
-    assert cli("evaluate", "nowhere", "--gate").code == 3
+    assert cli("evaluate", "nowhere", "--gate", "--junit", str(checks)).code == 3
+    assert ElementTree.parse(checks).find(".//testcase[@name='verdict']/error") is not None, "not the last one's"
     _evaluations(cli, corpus, gated.document["evaluation_id"], tmp_path)
 
 

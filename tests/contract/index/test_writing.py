@@ -81,6 +81,20 @@ class TestWriting:
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert len(files) < 40, sorted(files)
 
+    @pytest.mark.parametrize("others", [1, 0])
+    def test_a_purge_leaves_no_file_that_holds_what_was_deleted(self, make, index, tmp_path, others):
+        def holding():
+            return [path for path in tmp_path.rglob("*") if path.is_file() and b"Zzyzx" in path.read_bytes()]
+
+        make.publish(index, [make.passage("a", "Zzyzx"), *make.prose(1, others)])
+        make.publish(index, [], delete=["a"])
+        assert holding(), "deleted, and still there to be read"
+        with index.writer("f", make.dim) as writer:
+            writer.publish(purge=True)
+        assert holding() == []
+        assert index.count() == len(index.nearest(make.unit(1), 5)) == others
+        assert index.bm25("Zzyzx", 5) == []
+
     def test_files_are_merged_every_twentieth_commit(self, make, tmp_path):
         index = Index.open(tmp_path)
         for turn in range(45):

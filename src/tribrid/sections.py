@@ -329,6 +329,13 @@ class ServingConfig(Section):
         description="Longest upload of documents or logs, MiB. Of the whole server: a corpus's own value is not "
         "looked at.",
     )
+    max_rerank_mb: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="Longest body of a rerank call, MiB. Read when the server starts; a corpus's own value is not "
+        "looked at.",
+    )
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads that run cross-encoders; None: one for each processor core."
     )

@@ -248,12 +248,15 @@ def cores() -> int:
 
 def _scores(lane: Lane, rows: Sequence[Any]) -> FloatArray:
     try:
-        return lane.run(rows)
+        scores = np.asarray(lane.run(rows), np.float32)
     except TribridError:
         raise
     # Whatever it was, somebody waits for this batch, and has to be told.
     except Exception as error:
         raise ScorerFailed(f"The cross-encoder failed: {error!r}") from error
+    if scores.shape != (len(rows),):
+        raise ScorerFailed(f"The cross-encoder gave scores of shape {scores.shape} for {len(rows)} pairs.")
+    return scores
 
 
 class Runtime:

@@ -33,16 +33,21 @@ CHARS_PER_TOKEN = 4
 UNLOGGED = "unlogged-"
 """How the id of an answer begins that was not logged."""
 DEFAULT_NAMES = frozenset({"", "default", "default/not-specified", "none", "null"})
+SUFFIX = "___"
+"""What follows it in a model's name is RAGFlow's own, which may send it along."""
 NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it."""
+    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it.
+    `wanted`: the model that was asked for, where it is not there and another answers.
+    """
 
     name: str
     corpus_id: str | None
     choose: Callable[[Config], Scorer | None]
+    wanted: str | None = None
 
 
 class How(TypedDict, total=False):
@@ -130,14 +135,25 @@ class Reranking:
             CorpusNotFound.
             ModelNotFound: it is none of what `rerank_models` lists.
         """
-        ws, name = self.workspace, (model or "").strip()
+        name = (model or "").strip()
         name = "" if name.lower() in DEFAULT_NAMES else name
+        try:
+            return self._ranker(name, corpus_id)
+        except ModelNotFound:
+            if not name or self.workspace.config(corpus_id).reranking.rerank_unknown_model == "refuse":
+                raise
+        return replace(self._ranker("", corpus_id), wanted=name)
+
+    def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
+        ws = self.workspace
         default = ws.config().reranking.rerank_corpus
         corpora = {row.corpus_id for row in ws.store.corpora.list()}
         if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
                 ws.store.corpora.create(default, default)
             corpora.add(default)
+        stem = name.partition(SUFFIX)[0]
+        name = stem if name not in corpora and stem in corpora else name
         if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
@@ -157,7 +173,7 @@ class Reranking:
         if not name:
             config = self.workspace.config()
             name = public_name(config.reranking.reranker_local_model or config.indexing.embedding_model)
-        for candidate in dict.fromkeys((name, name.partition("___")[0])):  # RAGFlow's names may carry a suffix
+        for candidate in dict.fromkeys((name, name.partition(SUFFIX)[0])):
             with suppress(ModelNotFound):
                 version = self.workspace.store.models.get(candidate)
                 return self._of_corpus(version.corpus_id, candidate)
@@ -325,7 +341,7 @@ def _returned(item: Inline, document: Document) -> dict[str, Any]:
 
 
 def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
-    told = []
+    told = [f"There is no model {found.wanted[:200]!r}: {found.name!r} answered."] if found.wanted else []
     if answer.fallback_reason is not None:
         told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
     elif answer.model_id == RETRIEVAL:

@@ -90,7 +90,8 @@ class Engine:
 
         Args:
             threads: batches that run side by side.
-            most_waiting: pairs that may wait; a request beyond is refused, unless nothing else waits.
+            most_waiting: pairs that may wait; a request beyond is refused, unless nothing else waits. The largest one
+                does not count against smaller ones, which it lets pass.
         """
         self.threads, self._most_waiting = threads, most_waiting
         self._pool = ThreadPoolExecutor(threads, "reranker")
@@ -162,10 +163,11 @@ class Engine:
 
     def _admit(self, request: _Request) -> None:
         with self._lock:
-            waiting = self._waiting()
+            ahead = self._ahead_of(request)
+            waiting = sum(other.waiting() for other in ahead)
             if waiting and waiting + len(request.rows) > self._most_waiting:
                 self._counts["refused"] += 1
-                tokens = sum(r.lengths[p] for r in self._requests for wave in (r.todo, *r.waves) for p in wave)
+                tokens = sum(r.lengths[p] for r in ahead for wave in (r.todo, *r.waves) for p in wave)
                 retry_after_s = min(LONGEST_RETRY_S, max(1, math.ceil(tokens / self._rate)))
                 raise Overloaded(
                     f"{waiting} pairs of query and passage wait for the reranker already; it takes "
@@ -177,6 +179,12 @@ class Engine:
             for _ in range(wanted):
                 self._busy += 1
                 self._pool.submit(self._work)
+
+    def _ahead_of(self, request: _Request) -> list[_Request]:
+        """Those that count against a new one: all but the largest of those that are due later, which lets it pass."""
+        later = [other for other in self._requests if other.due_s > request.due_s]
+        passed = max(later, key=_Request.waiting, default=None)
+        return [other for other in self._requests if other is not passed]
 
     def _waiting(self) -> int:
         return sum(request.waiting() for request in self._requests)

@@ -18,6 +18,8 @@ from tribrid.errors import InvalidInput
 ROUTES = ("/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/voyage/v1/rerank")
 _PATH = re.compile(r"(?P<voyage>/voyage)?(?:/(?:v\d|rerank|reranking))*/(?:rerank|reranking)")
 _VERSION = re.compile(r"/v(\d)")
+MAX_NAME_CHARS = 1000
+MAX_FIELDS = 100
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
 _OURS = ("query_id", "corpus_id", "model_id", "reranked", "fallback_reason", "fallback_code", "logged", "collected")
 _OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -145,6 +147,8 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidInput(f"{name}: must be a string.", field=name)
+    if value is not None and len(value) > MAX_NAME_CHARS:  # a refusal repeats it
+        raise InvalidInput(f"{name}: up to {MAX_NAME_CHARS} characters.", field=name, length=len(value))
     return value or None
 
 
@@ -154,6 +158,10 @@ def _fields(body: Mapping[str, Any]) -> list[str] | None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise InvalidInput("rank_fields: must be a list of names.", field="rank_fields")
+    if len(value) > MAX_FIELDS or any(len(name) > MAX_NAME_CHARS for name in value):
+        raise InvalidInput(
+            f"rank_fields: up to {MAX_FIELDS} names of up to {MAX_NAME_CHARS} characters.", field="rank_fields"
+        )
     return value or None
 
 

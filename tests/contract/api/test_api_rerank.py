@@ -178,6 +178,9 @@ def test_what_is_taken(sent: dict[str, Any], expected: int, client: httpx.Client
         ({"model": "no-such-model"}, 404, "all-"),
         ({"model": "../../etc"}, 404, "etc"),
         ({"corpus_id": "none"}, 404, "none"),
+        ({"model": "m" * 100_000}, 400, "model: up to"),
+        ({"corpus_id": "c" * 100_000}, 400, "corpus_id: up to"),
+        ({"documents": [{}], "rank_fields": ["f" * 100_000]}, 400, "rank_fields: up to"),
         ({"documents": ["word " * 50_000], "truncate": False}, 400, "truncate"),
     ],
 )

@@ -349,7 +349,7 @@ class ServingConfig(Section):
         ge=1,
         le=1_000_000,
         description="Most pairs of query and passage that wait for a cross-encoder; what comes on top is refused, 429. "
-        "The largest request does not count against smaller ones, which it lets pass.",
+        "One request that is larger than that by itself does not count against those that it lets pass.",
     )
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Most searches and rerank calls at once; what comes on top is refused, 429."

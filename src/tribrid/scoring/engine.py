@@ -90,8 +90,8 @@ class Engine:
 
         Args:
             threads: batches that run side by side.
-            most_waiting: pairs that may wait; a request beyond is refused, unless nothing else waits. The largest one
-                does not count against smaller ones, which it lets pass.
+            most_waiting: pairs that may wait; a request beyond is refused, unless nothing else waits. One that is
+                larger than that by itself does not count against those that it lets pass.
         """
         self.threads, self._most_waiting = threads, most_waiting
         self._pool = ThreadPoolExecutor(threads, "reranker")
@@ -181,9 +181,8 @@ class Engine:
                 self._pool.submit(self._work)
 
     def _ahead_of(self, request: _Request) -> list[_Request]:
-        """Those that count against a new one: all but the largest of those that are due later, which lets it pass."""
-        later = [other for other in self._requests if other.due_s > request.due_s]
-        passed = max(later, key=_Request.waiting, default=None)
+        """Those that count against a new one: all but one that is too large for any queue, and lets this one pass."""
+        passed = next((r for r in self._requests if r.due_s > request.due_s and len(r.rows) > self._most_waiting), None)
         return [other for other in self._requests if other is not passed]
 
     def _waiting(self) -> int:

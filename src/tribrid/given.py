@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from tribrid.config import Config
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.corpus.passages import split
 from tribrid.corpus.terms import spelled, terms
+from tribrid.errors import InvalidInput
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.outside import GivenPassage, rank_given
@@ -24,7 +26,7 @@ from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import Proportion
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
-from tribrid.scoring.tokens import QueryTokens
+from tribrid.scoring.tokens import PassageTokens, QueryTokens, TokenCodec
 from tribrid.sections import RetrievalConfig
 from tribrid.serving import Ranking, scores, start_clock, time_note
 from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
@@ -43,6 +45,7 @@ class GivenQuery:
         chunks: passages read of a document that the index does not hold.
         top_n: documents that are answered, and so shown.
         client_id: whose search it is; None where nobody said.
+        whole: documents that are not read whole are refused.
     """
 
     text: str
@@ -50,6 +53,16 @@ class GivenQuery:
     chunks: int
     top_n: int
     client_id: str | None = None
+    whole: bool = False
+
+    def accept(self, partly: int) -> None:
+        """Pass if so many documents may be read in part.
+
+        Raises:
+            InvalidInput: they may not; nothing was logged yet.
+        """
+        if partly and self.whole:
+            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class Reranked:
     """What a rerank answers. `placed`: every document, best first; `probabilities`: of each of them, 0..1.
 
     `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole. `note`: what was
-    left undone for want of time, in words.
+    left undone for want of time, in words. `fallback_code`: of the error behind `fallback_reason`.
     """
 
     query_id: str | None
@@ -68,6 +81,7 @@ class Reranked:
     partly: int
     took_ms: float
     note: str | None = None
+    fallback_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +138,30 @@ class GivenList:
 
 
 def read_given(
-    ws: Workspace, corpus_id: str | None, query: str, documents: Sequence[Document], config: Config, chunks: int
+    ws: Workspace,
+    corpus_id: str | None,
+    query: str,
+    documents: Sequence[Document],
+    config: Config,
+    chunks: int,
+    budget: Budget | None = None,
 ) -> GivenList:
     """The documents of a request with everything a model trained here reads.
 
     Args:
         corpus_id: whose index says what words are worth; None, or one without an index: the documents themselves do.
         chunks: passages read of a document that the index does not hold.
+        budget: tells when nobody waits any more.
 
     Raises:
         ScorerFailed, ModelUnavailable, MissingExtra: the encoder failed, or cannot be had.
         StaleIndex: the index was made with another encoder, or cannot be read.
+        Cancelled: whoever asked is gone.
     """
     distinct, positions = _distinct(documents)
 
     def read(snapshot: Snapshot | None) -> GivenList:
-        return _read(ws, snapshot, query, distinct, positions, config, chunks)
+        return _read(ws, snapshot, query, distinct, positions, config, chunks, budget)
 
     if corpus_id is None or ws.index(corpus_id).fingerprint is None:
         return read(None)
@@ -155,6 +177,7 @@ def _read(
     positions: list[list[int]],
     config: Config,
     chunks: int,
+    budget: Budget | None,
 ) -> GivenList:
     embedder = ws.embedder(config)
     known = _in_index(snapshot, distinct)
@@ -163,20 +186,43 @@ def _read(
     asked = spelled(expand_identifiers(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
-    embedded = ws.embedded(config).embed([passage for _, passage in flat], config.reranking.rerank_cache_passages)
+    kept = config.reranking.rerank_cache_passages
+    embedded = ws.embedded(config).embed([passage for _, passage in flat], kept, budget)
     given = [GivenPassage(i, passage, vector) for (i, passage), (vector, _) in zip(flat, embedded, strict=True)]
-    tokens = [found for _, found in embedded]
+    packed = [found for _, found in embedded]
     if snapshot is not None and known:
         held = [(i, passage) for i, passages in known.items() for passage in passages]
         keys = [passage.key for _, passage in held]
         vectors, blobs = snapshot.vectors(keys), snapshot.tokens(keys)
         given += [GivenPassage(i, passage, vectors[passage.key], passage.key) for i, passage in held]
-        tokens += [embedder.codec.unpack(blobs[key]) for key in keys]
+        packed += [blobs[key] for key in keys]
     depth = config.reranking.tribrid_reranker_topn
     ranked = rank_given(snapshot, query, embedder.embed_query(query), given, weights, config.retrieval, depth)
     numbers = [given[at].document for at, _ in ranked]
-    reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], [tokens[at] for at, _ in ranked])
+    passages = _Packed(embedder.codec, [packed[at] for at, _ in ranked])
+    reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], passages)
     return GivenList(reading, [positions[number] for number in numbers], _partly(distinct, cut, chosen, positions))
+
+
+class _Packed(Sequence[PassageTokens]):
+    """Passages' tokens, unpacked when they are read: that makes four times as much of them, and few are read."""
+
+    def __init__(self, codec: TokenCodec, blobs: Sequence[bytes]) -> None:
+        self._codec, self._blobs = codec, blobs
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    @overload
+    def __getitem__(self, at: int) -> PassageTokens: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[PassageTokens]: ...
+
+    def __getitem__(self, at: int | slice) -> PassageTokens | list[PassageTokens]:
+        if isinstance(at, slice):
+            return [self._codec.unpack(blob) for blob in self._blobs[at]]
+        return self._codec.unpack(self._blobs[at])
 
 
 def score_apart(

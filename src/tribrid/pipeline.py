@@ -136,12 +136,14 @@ def rerank(
         choose: who reranks; None for nobody.
 
     Raises:
+        InvalidInput: documents are too long that are to be read whole.
         Overloaded, Cancelled: as `search`.
     """
     started = time.perf_counter()
     config, budget = ws.config(corpus_id), budget or Budget()
-    given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks)
+    given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks, budget)
     budget.check()
+    asked.accept(given.partly)
     calibration: AnyCalibration = first_stage_calibration(config.retrieval)
 
     def by(scorer: Scorer) -> Ranking:
@@ -170,7 +172,8 @@ def rerank(
     ws.store.logs.add_impression(impression)
     probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
     id_, why, took_ms = impression.query_id, impression.fallback_reason, impression.took_ms
-    return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note)
+    code = ranking.fallback.code if ranking.fallback else None
+    return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
 
 
 def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
@@ -180,6 +183,7 @@ def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budge
 
     Raises:
         ScorerFailed, Unavailable, Overloaded, Cancelled.
+        InvalidInput: as `rerank`.
     """
     started = time.perf_counter()
     config, budget = ws.config(), budget or Budget()
@@ -187,8 +191,9 @@ def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budge
     if isinstance(scorer, LocalScorer):  # reads the texts alone
         placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks, budget)
     else:
-        given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks)
+        given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks, budget)
         placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
+    asked.accept(partly)
     probabilities = calibration_for(scorer).probabilities(np.array([score for _, score in placed])).tolist()
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     return Reranked(None, placed, probabilities, scorer.model_id, None, partly, took_ms)

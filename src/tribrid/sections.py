@@ -126,6 +126,11 @@ class RerankingConfig(Section):
     rerank_max_documents: int = Field(
         1000, ge=1, le=10_000, description="Most documents in a call to /rerank; more are refused (413)."
     )
+    rerank_unknown_model: Literal["refuse", "default"] = Field(
+        "refuse",
+        description="What becomes of a call to /rerank whose model is not there: refuse: a 404 that lists those that "
+        "are; default: what answers a call without a model does, and says so.",
+    )
     rerank_document_chars: int = Field(
         200_000, ge=1000, le=10_000_000, description="Characters of a document that /rerank reads; the answer says so."
     )
@@ -329,6 +334,13 @@ class ServingConfig(Section):
         description="Longest upload of documents or logs, MiB. Of the whole server: a corpus's own value is not "
         "looked at.",
     )
+    max_rerank_mb: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="Longest body of a rerank call, MiB. Read when the server starts; a corpus's own value is not "
+        "looked at.",
+    )
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads that run cross-encoders; None: one for each processor core."
     )
@@ -336,7 +348,8 @@ class ServingConfig(Section):
         2000,
         ge=1,
         le=1_000_000,
-        description="Most pairs of query and passage that wait for a cross-encoder; what comes on top is refused, 429.",
+        description="Most pairs of query and passage that wait for a cross-encoder; what comes on top is refused, 429. "
+        "One request that is larger than that by itself does not count against those that it lets pass.",
     )
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Most searches and rerank calls at once; what comes on top is refused, 429."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tribrid.config import Config
-from tribrid.errors import Cancelled, Failed, ScorerFailed, TribridError, Unavailable
+from tribrid.errors import Cancelled, ModelUnavailable, Overloaded, ScorerFailed, TribridError
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.observing import note
 from tribrid.scoring.budget import Budget
@@ -99,14 +99,31 @@ def served(
         Overloaded, Cancelled: it was not begun.
     """
     try:
-        scorer = choose()
+        scorer = _chosen(choose)
         return Ranking(fused) if scorer is None or not fused else by(scorer)
-    except Cancelled:
+    except (Cancelled, Overloaded):
         raise
-    except (Failed, Unavailable) as error:
+    except TribridError as error:
         ws.fallbacks.add(corpus_id, error, now_us())
         note("fallback", error.code)
         return Ranking(fused, fallback=error)
+
+
+def _chosen(choose: Callable[[], Scorer | None]) -> Scorer | None:
+    """Who serves.
+
+    Raises:
+        TribridError: also where it could not be loaded for a reason that nobody foresaw, such as a full disk.
+    """
+    try:
+        return choose()
+    except TribridError:
+        raise
+    except Exception as error:
+        _log.exception("The reranker could not be loaded.")
+        raise ModelUnavailable(
+            f"The reranker could not be loaded ({type(error).__name__}); see the server's log."
+        ) from error
 
 
 def start_clock(config: Config, budget: Budget) -> None:

@@ -31,7 +31,7 @@ from tribrid.scoring.fallbacks import Fallbacks
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
 from tribrid.scoring.loading import LoadOnce
-from tribrid.scoring.models import ensure_export
+from tribrid.scoring.models import ensure_export, public_name
 from tribrid.scoring.onnx import Encoder
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
@@ -343,7 +343,8 @@ class Workspace:
         folder = Path(name) if exported else ensure_export(self.models_dir, name, "cross-encoder")
         local = HubCrossEncoder(folder, snippet_chars, self.runtime)
         self._try_here(local, folder)
-        return LocalScorer(name, local)
+        told = str(local.manifest.get("model_id", name)) if exported else name
+        return LocalScorer(public_name(told), local)
 
     def _try_here(self, cross_encoder: CrossEncoder | None, folder: Path) -> None:
         """Decide about the forms of an export that was made on another kind of machine; some seconds, once."""

@@ -22,8 +22,8 @@ from tribrid.scoring.cross_encoder import MODEL_INT8, HubCrossEncoder
 from tribrid.scoring.models import ensure_export
 from tribrid.scoring.scorer import LocalScorer
 from tribrid.scoring.variants import FP32, INT8, describe, machine
-from tribrid.serving import settle_forms
-from tribrid.types import Document, EvalDataset, JudgedQuery
+from tribrid.serving import served, settle_forms
+from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 
 SNIPPET_CHARS = 2000
 QUERY = "how do I renew the certificate"
@@ -259,3 +259,33 @@ def turn_around(path: Path) -> None:
         turned = onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(scale), scale.name)
         scale.CopyFrom(turned)
     onnx.save(model, path)
+
+
+def test_whatever_keeps_a_reranker_from_loading_the_fused_order_is_served(tribrid: Tribrid) -> None:
+    tribrid.patch_config({"reranking": {"reranker_local_model": "no such/mo del"}}, "c")
+    found = tribrid.search("c", QUERY)
+    assert (found["reranked"], len(found["results"])) == (False, len(TEXTS))
+    assert found["fallback_code"] == "invalid_input"
+
+    def broken() -> None:
+        raise OSError(28, "No space left on device")
+
+    fused = [ScoredDoc("d0", 1.0)]
+    ranking = served(tribrid.workspace, "c", fused, broken, lambda _: pytest.fail("nobody was chosen"))
+    assert ranking.order == fused
+    assert ranking.fallback is not None
+    assert ranking.fallback.code == "model_unavailable"
+    assert tribrid.status("c")["fallbacks"]["total"] == 2
+
+
+def test_a_server_is_warm_for_reranks_without_a_corpus_too(export: Path, reranker: Path, tmp_path: Path) -> None:
+    with Tribrid(tmp_path / "data") as tribrid:
+        tribrid.patch_config({"reranking": {"reranker_local_model": str(reranker)}})
+        tribrid.warm()
+        (loaded,) = tribrid.workspace.loaded_scorers()
+        assert loaded.model_id == reranker.name, "without the machine's folders"
+        found = tribrid.rerank(QUERY, TEXTS)
+        assert found["model_id"] == found["model"] == reranker.name
+        # A model that is not there keeps nobody from searching.
+        tribrid.patch_config({"reranking": {"reranker_local_model": "nobody/has-this"}})
+        tribrid.warm()

@@ -11,6 +11,8 @@ import pytest
 import tiny
 from tribrid.api.dialects import canonical
 from tribrid.config import read_environment
+from tribrid.errors import Cancelled
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.embedded import EmbeddedTexts
 from tribrid.scoring.models import local_rerankers
 from tribrid.types import Passage
@@ -31,6 +33,10 @@ def test_texts_are_embedded_once(tmp_path: Path) -> None:
     few = texts.embed(passages[:3], kept=2)
     assert few[2][0] is texts.embed([passages[2]], kept=2)[0][0]
     assert few[0][0] is not texts.embed([passages[0]], kept=2)[0][0], "the oldest was let go"
+    gone = Budget()
+    gone.leave()
+    with pytest.raises(Cancelled):
+        texts.embed([Passage("a", 0, 0, 9, "", "nobody waits for this")], 100, gone)
     ws.close()
 
 

@@ -214,3 +214,24 @@ def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:
 
 def test_keys_tell_apart_where_one_part_ends() -> None:
     assert len({score_key("ab", "c"), score_key("a", "bc"), score_key("abc"), score_key("abc", "")}) == 4
+
+
+@pytest.mark.parametrize("gives", [np.zeros(1), np.zeros((2, 2)), np.zeros((2, 1)), ["a", "b"]])
+def test_a_model_that_gives_something_else_stops_nothing(engine: Engine, gives: Any) -> None:
+    with pytest.raises(ScorerFailed):
+        engine.score(Lane(lambda _: gives, 100), [1, 2], [1, 1], Budget())
+    assert engine.score(Model().lane, [5], [1], Budget()).tolist() == [5]
+
+
+def test_the_largest_request_keeps_no_small_one_out(engine: Engine, clients: ThreadPoolExecutor) -> None:
+    model = Model()
+    occupy(engine, model, clients)
+    large = clients.submit(engine.score, model.lane, list(range(50)), [1_000_000] * 50, Budget())
+    until(lambda: engine.view()["waiting_pairs"] == 50)
+    small = clients.submit(engine.score, model.lane, list(range(10)), [1] * 10, Budget())
+    until(lambda: engine.view()["waiting_pairs"] == 60)
+    with pytest.raises(Overloaded, match="10 pairs"):
+        engine.score(model.lane, [1], [1], Budget())
+    model.gate.set()
+    assert small.result(DEADLINE_S).tolist() == list(range(10))
+    assert large.result(DEADLINE_S).tolist() == list(range(50))

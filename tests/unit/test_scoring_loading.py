@@ -94,3 +94,16 @@ def test_the_oldest_goes_first() -> None:
     for key in ("a", "b", "c", "c", "b", "a"):
         loader.get(key)
     assert loads == ["a", "b", "c", "a"]
+
+
+def test_what_is_in_use_stays() -> None:
+    loads: list[str] = []
+
+    def load(key: str) -> str:
+        loads.append(key)
+        return key.upper()
+
+    loader = LoadOnce(load, kept=2)
+    for key in ("often", "a", "often", "b", "often", "c", "often"):
+        assert loader.get(key) == key.upper()
+    assert loads == ["often", "a", "b", "c"]

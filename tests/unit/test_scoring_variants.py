@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tribrid.scoring.variants import FP32, INT8, Decisions, compare, decide, machine, multiplies_int8, probes
+from tribrid.errors import ModelUnavailable, ScorerFailed
+from tribrid.scoring.onnx import FloatArray
+from tribrid.scoring.variants import FP32, INT8, Decisions, compare, decide, machine, measure, multiplies_int8, probes
 
 GOOD = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
 EXACT = {"pairs_per_s": 50.0}
@@ -67,3 +70,21 @@ def test_a_decision_holds_for_one_export_on_one_machine_in_every_process(tmp_pat
 @pytest.mark.parametrize(("flags", "wide"), [(("avx2",), False), (("avx2", "avx512_vnni"), True), ((), False)])
 def test_weights_use_all_bits_where_sums_do_not_overflow(flags: tuple[str, ...], wide: bool) -> None:
     assert multiplies_int8(flags) is wide
+
+
+class Failing:
+    """A form that fails, or does not."""
+
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+
+    def score(self, query: str, passages: Sequence[tuple[str, str]]) -> FloatArray:
+        if self._fails:
+            raise ScorerFailed("broken")
+        return np.arange(len(passages), dtype=np.float32)
+
+
+def test_a_form_that_fails_is_not_served() -> None:
+    assert measure({FP32: Failing(False), INT8: Failing(True)})["served"] == FP32
+    with pytest.raises(ModelUnavailable, match="broken"):
+        measure({FP32: Failing(True), INT8: Failing(False)})

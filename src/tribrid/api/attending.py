@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+import anyio.to_thread
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from tribrid.errors import Overloaded
 from tribrid.scoring.budget import Budget
 
 RETRY_AFTER_S = 1
+THREADS = 40
+"""Requests at work at a time; of those inside, the others wait. They have threads of their own, so that who is refused,
+and who asks how the server is doing, need not wait for one of them.
+"""
 T = TypeVar("T")
 
 
@@ -23,6 +27,7 @@ class Admission:
         self.most = most
         self.inside = 0
         self.refused = 0
+        self.threads = anyio.CapacityLimiter(min(most, THREADS))
 
     def enter(self) -> None:
         """Come in.
@@ -55,7 +60,7 @@ async def attended(request: Request, work: Callable[[Budget], T]) -> T:
     budget = Budget()
     watcher = asyncio.create_task(_watch(request, budget))
     try:
-        return await run_in_threadpool(work, budget)
+        return await anyio.to_thread.run_sync(work, budget, limiter=admission.threads)
     finally:
         admission.leave()
         watcher.cancel()

@@ -24,7 +24,7 @@ from starlette.requests import Request
 
 from tribrid.api.rate import Rates
 from tribrid.app.access import ANYBODY, AccessRules, split_key
-from tribrid.errors import RateLimited, Unauthorized
+from tribrid.errors import RateLimited, Unauthorized, Unavailable
 from tribrid.types import Scope
 
 OPEN_PATHS = frozenset({"/health"})
@@ -76,7 +76,8 @@ class Guard:
         """Take the environment's key, and how to read what is stored; reads nothing yet."""
         self._digest = _digest(api_key.encode()) if api_key else None
         self._read = read
-        self._rules, self._read_at = ANYBODY, float("-inf")
+        self._rules: AccessRules | None = None
+        self._read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._rates = Rates()
 
@@ -86,10 +87,10 @@ class Guard:
         Raises:
             Unauthorized: the key is wrong or missing; or there is none and the request is not this machine's own.
             RateLimited: this caller sent too many.
-            Unavailable: the stored keys cannot be read.
+            Unavailable: the stored keys cannot be read, and never could.
         """
         address = request.client.host if request.client else "unknown"
-        if request.url.path in OPEN_PATHS:
+        if request.scope["path"] in OPEN_PATHS:  # of a URL, a part is the caller's header Host
             return Caller(address, EVERYTHING)
         rules = await self._fresh()
         closed = self._digest is not None or rules.closed
@@ -103,12 +104,23 @@ class Guard:
 
     async def _fresh(self) -> AccessRules:
         """The rules, read again if they are old; one request reads, the others wait for it."""
-        if time.monotonic() - self._read_at >= FRESH_S:
+        if self._rules is None or time.monotonic() - self._read_at >= FRESH_S:
             async with self._reading:
-                if time.monotonic() - self._read_at >= FRESH_S:
-                    self._rules = await run_in_threadpool(self._read)
+                if self._rules is None or time.monotonic() - self._read_at >= FRESH_S:
+                    self._rules = await self._reread(self._rules)
                     self._read_at = time.monotonic()
         return self._rules
+
+    async def _reread(self, last: AccessRules | None) -> AccessRules:
+        """The rules as they are stored; while the store is away those that were read last, so that what needs no store
+        answers, GET /metrics above all.
+        """
+        try:
+            return await run_in_threadpool(self._read)
+        except Unavailable:
+            if last is None:
+                raise
+            return last
 
     def _known(self, request: Request, rules: AccessRules) -> Caller:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")

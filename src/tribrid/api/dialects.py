@@ -18,7 +18,10 @@ from tribrid.errors import InvalidInput
 ROUTES = ("/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/voyage/v1/rerank")
 _PATH = re.compile(r"(?P<voyage>/voyage)?(?:/(?:v\d|rerank|reranking))*/(?:rerank|reranking)")
 _VERSION = re.compile(r"/v(\d)")
+MAX_NAME_CHARS = 1000
+MAX_FIELDS = 100
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
+_OURS = ("query_id", "corpus_id", "model_id", "reranked", "fallback_reason", "fallback_code", "logged", "collected")
 _OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 _TEI_TYPES = {400: "Empty", 401: "Unauthorized", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
 
@@ -56,6 +59,11 @@ def dialect_of(path: str, body: Mapping[str, Any]) -> Dialect:
     return Dialect.COHERE_2 if path.startswith("/v2/") else Dialect.COHERE
 
 
+def likely_dialect(path: str, raw: bytes) -> Dialect:
+    """`dialect_of`, by a look at a body that nobody has parsed: for who is refused before."""
+    return dialect_of(path, {name: None for name in ("documents", "texts") if f'"{name}"'.encode() in raw})
+
+
 class RerankPaths:
     """Middleware that sends a request for any spelling of a rerank route to the route."""
 
@@ -80,6 +88,8 @@ def call_of(body: Mapping[str, Any]) -> dict[str, Any]:
     query = body.get("query")
     if not isinstance(query, str):
         raise InvalidInput("query: a string is required.", field="query")
+    for name in ("raw_scores", "return_documents", "return_text"):  # before anything is done, as all else
+        flag(body, name, False)
     documents = next((body[name] for name in ("documents", "texts", "input") if body.get(name) is not None), None)
     if not isinstance(documents, list):
         raise InvalidInput("documents: a list is required.", field="documents")
@@ -137,6 +147,8 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidInput(f"{name}: must be a string.", field=name)
+    if value is not None and len(value) > MAX_NAME_CHARS:  # a refusal repeats it
+        raise InvalidInput(f"{name}: up to {MAX_NAME_CHARS} characters.", field=name, length=len(value))
     return value or None
 
 
@@ -146,6 +158,10 @@ def _fields(body: Mapping[str, Any]) -> list[str] | None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise InvalidInput("rank_fields: must be a list of names.", field="rank_fields")
+    if len(value) > MAX_FIELDS or any(len(name) > MAX_NAME_CHARS for name in value):
+        raise InvalidInput(
+            f"rank_fields: up to {MAX_FIELDS} names of up to {MAX_NAME_CHARS} characters.", field="rank_fields"
+        )
     return value or None
 
 
@@ -190,8 +206,7 @@ def answer(dialect: Dialect, found: Mapping[str, Any], body: Mapping[str, Any], 
 
 def _beside(found: Mapping[str, Any]) -> dict[str, Any]:
     """What is ours in every answer that is an object; clients pass over what they do not know."""
-    ours = ("query_id", "corpus_id", "model_id", "reranked", "fallback_reason", "logged", "collected", "took_ms")
-    return {"id": found["query_id"], **{name: found[name] for name in ours}}
+    return {"id": found["query_id"], **{name: found[name] for name in (*_OURS, "took_ms")}}
 
 
 def _result(row: Mapping[str, Any], document: Any) -> dict[str, Any]:
@@ -208,7 +223,7 @@ def in_dialect(request: Request, problem: Mapping[str, Any]) -> dict[str, Any]:
     """A problem as rerank clients read it too, if it is one of theirs: `message` for Cohere's, `error` for OpenAI's and
     TEI's; `detail`, which Jina's and Voyage's read, is there already.
     """
-    path = request.url.path
+    path = request.scope["path"]
     if canonical(path) is None and not routes_meant(path):
         return dict(problem)
     tei = getattr(request.state, "dialect", None) is Dialect.TEI

@@ -104,7 +104,7 @@ def _headers(error: Exception) -> dict[str, str]:
 def _http_problem(request: Request, error: HTTPException) -> tuple[dict[str, Any], Mapping[str, str]]:
     """What the framework refuses by itself: no such route, wrong method, a body over its limit."""
     status = HTTPStatus(error.status_code)
-    path, headers, detail = request.url.path[:MAX_ECHO_CHARS], dict(error.headers or {}), str(error.detail)
+    path, headers, detail = request.scope["path"][:MAX_ECHO_CHARS], dict(error.headers or {}), str(error.detail)
     kind = _KINDS.get(status)
     code, title = (kind.code, kind.title) if kind else (status.name.lower(), status.phrase)
     if status is HTTPStatus.NOT_FOUND:
@@ -124,7 +124,7 @@ def _methods(request: Request) -> set[str]:
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         pattern = getattr(route, "path_regex", None)
-        if pattern is not None and pattern.match(request.url.path):
+        if pattern is not None and pattern.match(request.scope["path"]):
             methods |= route.methods or set()
     return methods
 

@@ -54,7 +54,10 @@ class Readiness:
             except TribridError as error:
                 self._problem = error
                 _log.warning("The models cannot be loaded: %s", error.detail)
-                self._stopping.wait(self._retry_s)
+            except OSError as error:  # a disk that is full or may not be written, which can be mended
+                self._problem = Unavailable(f"{error.strerror or type(error).__name__}.")
+                _log.exception("The models cannot be loaded.")
             else:
                 self._ready = True
                 return
+            self._stopping.wait(self._retry_s)

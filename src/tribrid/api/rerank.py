@@ -10,16 +10,16 @@ from fastapi import APIRouter, Query, Request
 from tribrid import __version__
 from tribrid.api.answers import Json
 from tribrid.api.attending import attended
-from tribrid.api.dialects import answer, call_of, dialect_of
+from tribrid.api.dialects import answer, call_of, dialect_of, likely_dialect
 from tribrid.api.facade import Facade
-from tribrid.api.limits import MIB, whole_body
+from tribrid.api.limits import whole_body
 from tribrid.api.openapi import answers, takes
 from tribrid.api.strictjson import parse_json
-from tribrid.errors import InvalidInput, ModelNotFound
+from tribrid.errors import InvalidInput, ModelNotFound, Overloaded
 from tribrid.scoring.budget import Budget
 
-MAX_RERANK_BYTES = 32 * MIB
 ID_HEADER = "X-Rerank-ID"
+FALLBACK_HEADER = "X-Rerank-Fallback"
 _MAX_INPUT_TOKENS = 512
 
 router = APIRouter(tags=["rerank"])
@@ -35,7 +35,7 @@ _BODY = takes(
     "TEI's form.",
 )
 _BESIDE = {"id": "0f3a", "query_id": "0f3a", "corpus_id": "handbook", "model_id": "5b1e", "reranked": True}
-_BESIDE |= {"fallback_reason": None, "logged": True, "collected": 1, "took_ms": 12.5}
+_BESIDE |= {"fallback_reason": None, "fallback_code": None, "logged": True, "collected": 1, "took_ms": 12.5}
 _ROW = {"index": 0, "relevance_score": 0.93, "id": "leave.md", "doc_id": "leave.md"}
 _RERANKED = {
     "object": "rerank",
@@ -50,19 +50,26 @@ _VOYAGE = {"object": "list", "data": [_ROW], "model": "handbook", "usage": {"tot
 
 
 async def _rerank(request: Request, tribrid: Facade, corpus_id: str | None = None) -> Json:
-    raw = await whole_body(request, MAX_RERANK_BYTES)
-    return await attended(request, lambda budget: _answer(request, tribrid, raw, corpus_id, budget))
+    raw = await whole_body(request, request.app.state.max_rerank_bytes)
+    try:
+        return await attended(request, lambda budget: _answer(request, tribrid, raw, corpus_id, budget))
+    except Overloaded:
+        request.state.dialect = likely_dialect(request.scope["path"], raw)
+        raise
 
 
 def _answer(request: Request, tribrid: Facade, raw: bytes, corpus_id: str | None, budget: Budget) -> Json:
     body = _object(raw)
-    path = request.url.path
+    path = request.scope["path"]
     dialect = dialect_of(path, body)
     request.state.dialect = dialect
     call = call_of(body)
     found = tribrid.rerank(**{**call, "corpus_id": call["corpus_id"] or corpus_id}, budget=budget)
     request.app.state.telemetry.searched(found)
-    return Json(answer(dialect, found, body, path), headers={ID_HEADER: found["query_id"]})
+    headers = {ID_HEADER: found["query_id"]}
+    if found["fallback_code"] is not None:  # TEI's form has no place for it
+        headers[FALLBACK_HEADER] = found["fallback_code"]
+    return Json(answer(dialect, found, body, path), headers=headers)
 
 
 def _object(raw: bytes) -> Mapping[str, Any]:
@@ -123,7 +130,7 @@ def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
             "model_sha": None,
             "model_dtype": "float32",
             "model_type": {"reranker": labels},
-            "max_concurrent_requests": 512,
+            "max_concurrent_requests": settings["serving"]["max_requests"]["value"],
             "max_input_length": _MAX_INPUT_TOKENS,
             "max_batch_tokens": 16384,
             "max_client_batch_size": settings["reranking"]["rerank_max_documents"]["value"],

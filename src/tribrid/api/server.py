@@ -36,6 +36,7 @@ from tribrid.api.attending import Admission
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
+from tribrid.api.limits import MIB
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
 from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
@@ -78,7 +79,9 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.state.telemetry = telemetry
     app.state.readiness = Readiness(tribrid.warm)
     app.state.long_work = LongWork()
-    app.state.admission = Admission(tribrid.workspace.config().serving.max_requests)
+    serving = tribrid.workspace.config().serving
+    app.state.admission = Admission(serving.max_requests)
+    app.state.max_rerank_bytes = serving.max_rerank_mb * MIB
     handle_problems(app)
     guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
     app.add_middleware(RerankPaths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -275,7 +276,11 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         Raises:
             ModelUnavailable, MissingExtra: the encoder cannot be had.
         """
-        self.workspace.embedder(self.workspace.config()).embed_query("warm")
+        config = self.workspace.config()
+        self.workspace.embedder(config).embed_query("warm")
+        if config.reranking.reranker_local_model is not None:  # a rerank without a corpus is answered by it
+            with suppress(TribridError):  # the first call says why
+                self.workspace.local(config.reranking.reranker_local_model, config)
         for row in self.workspace.store.corpora.list():
             self.status(row.corpus_id)
 

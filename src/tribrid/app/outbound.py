@@ -5,6 +5,7 @@ only the server's machine can: the operator says, in the environment, how far th
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from tribrid.errors import InvalidInput
 ADDRESS = "_url"
 """How the name of a setting ends that holds an address."""
 _METADATA = frozenset({"metadata", "metadata.google.internal"})
+_METADATA_ADDRESS = ipaddress.ip_address("fd00:ec2::254")
 
 
 def check_outbound(environment: Environment, overrides: Mapping[str, Mapping[str, Any]]) -> None:
@@ -50,8 +52,17 @@ def _host(url: str) -> str:
 
 def _is_metadata(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        address = _address(host)
+    except (OSError, ValueError):
         return host in _METADATA
     mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_link_local
+    return (mapped or address).is_link_local or address == _METADATA_ADDRESS
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address that a host is in any spelling that a connection takes: 169.254.169.254 is 2852039166 too.
+
+    Raises:
+        OSError, ValueError: it is a name.
+    """
+    return ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.given import GivenQuery, Reranked
 from tribrid.scoring.budget import Budget
-from tribrid.scoring.models import local_rerankers
+from tribrid.scoring.models import local_rerankers, public_name
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.documents import content_sha
 from tribrid.types import Document
@@ -34,16 +33,21 @@ CHARS_PER_TOKEN = 4
 UNLOGGED = "unlogged-"
 """How the id of an answer begins that was not logged."""
 DEFAULT_NAMES = frozenset({"", "default", "default/not-specified", "none", "null"})
+SUFFIX = "___"
+"""What follows it in a model's name is RAGFlow's own, which may send it along."""
 NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it."""
+    """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it.
+    `wanted`: the model that was asked for, where it is not there and another answers.
+    """
 
     name: str
     corpus_id: str | None
     choose: Callable[[Config], Scorer | None]
+    wanted: str | None = None
 
 
 class How(TypedDict, total=False):
@@ -107,11 +111,12 @@ class Reranking:
         cut = [_cut(document, how.get("max_tokens_per_doc")) for document in whole]
         # Clients ask for a thousand and mean all.
         chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
-        asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id)
+        all_of_it = not how.get("truncate", True)
+        asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id, all_of_it)
+        shortened = sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True))
+        asked.accept(shortened)
         answer = self._answer(found, asked, budget)
-        partly = max(answer.partly, sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True)))
-        if partly and not how.get("truncate", True):
-            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
+        partly = max(answer.partly, shortened)
         collected = self._collect(found.corpus_id, whole, config) if found.corpus_id else 0
         return _view(found, asked, inline, answer, partly) | {"collected": collected}
 
@@ -130,14 +135,25 @@ class Reranking:
             CorpusNotFound.
             ModelNotFound: it is none of what `rerank_models` lists.
         """
-        ws, name = self.workspace, (model or "").strip()
+        name = (model or "").strip()
         name = "" if name.lower() in DEFAULT_NAMES else name
+        try:
+            return self._ranker(name, corpus_id)
+        except ModelNotFound:
+            if not name or self.workspace.config(corpus_id).reranking.rerank_unknown_model == "refuse":
+                raise
+        return replace(self._ranker("", corpus_id), wanted=name)
+
+    def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
+        ws = self.workspace
         default = ws.config().reranking.rerank_corpus
         corpora = {row.corpus_id for row in ws.store.corpora.list()}
         if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
                 ws.store.corpora.create(default, default)
             corpora.add(default)
+        stem = name.partition(SUFFIX)[0]
+        name = stem if name not in corpora and stem in corpora else name
         if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
@@ -156,8 +172,8 @@ class Reranking:
     def _without_corpus(self, name: str) -> Ranker:
         if not name:
             config = self.workspace.config()
-            name = _public(config.reranking.reranker_local_model or config.indexing.embedding_model)
-        for candidate in dict.fromkeys((name, name.partition("___")[0])):  # RAGFlow's names may carry a suffix
+            name = public_name(config.reranking.reranker_local_model or config.indexing.embedding_model)
+        for candidate in dict.fromkeys((name, name.partition(SUFFIX)[0])):
             with suppress(ModelNotFound):
                 version = self.workspace.store.models.get(candidate)
                 return self._of_corpus(version.corpus_id, candidate)
@@ -173,10 +189,10 @@ class Reranking:
         """
         ws = self.workspace
         config = ws.config(corpus_id)
-        if name == _public(config.indexing.embedding_model):
+        if name == public_name(config.indexing.embedding_model):
             return Ranker(name, None, lambda _: InteractionScorer(name))
         configured = config.reranking.reranker_local_model
-        if configured is not None and name in (configured, _public(configured)):
+        if configured is not None and name in (configured, public_name(configured)):
             return Ranker(name, None, lambda config: ws.local(configured, config))
         found = local_rerankers(ws.models_dir)
         if name in found:
@@ -203,10 +219,10 @@ class Reranking:
                 {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_us": v.created_us}
                 for v in ws.store.models.list(corpus.corpus_id)
             ]
-        local = [_public(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
+        local = [public_name(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
         names = dict.fromkeys([*local, *local_rerankers(ws.models_dir)])
         rows += [{"id": name, "kind": "local", "created_us": 0} for name in names]
-        return [*rows, {"id": _public(config.indexing.embedding_model), "kind": "encoder", "created_us": 0}]
+        return [*rows, {"id": public_name(config.indexing.embedding_model), "kind": "encoder", "created_us": 0}]
 
     def _known(self, corpus_id: str | None, inline: Sequence[Inline]) -> list[Document]:
         """The documents with an id each: the client's; else that of the corpus's document that says the same; else a
@@ -244,11 +260,6 @@ class Reranking:
         if room <= 0:
             return 0
         return store.documents.upsert(corpus_id, list(new.values())[:room]).inserted
-
-
-def _public(name: str) -> str:
-    """A model's name without the folders of this machine."""
-    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _check_count(count: int, most: int) -> None:
@@ -306,6 +317,7 @@ def _view(found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Re
         "model_id": answer.model_id,
         "reranked": answer.model_id != RETRIEVAL,
         "fallback_reason": answer.fallback_reason,
+        "fallback_code": answer.fallback_code,
         "note": answer.note,
         "took_ms": answer.took_ms,
         "tokens": max(1, characters // CHARS_PER_TOKEN),
@@ -329,7 +341,7 @@ def _returned(item: Inline, document: Document) -> dict[str, Any]:
 
 
 def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
-    told = []
+    told = [f"There is no model {found.wanted[:200]!r}: {found.name!r} answered."] if found.wanted else []
     if answer.fallback_reason is not None:
         told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
     elif answer.model_id == RETRIEVAL:

@@ -59,7 +59,7 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
             f"{place}: has no text. Fields that are read: {', '.join(rank_fields or TEXT_FIELDS)}.", position=position
         )
     uri = value.get("uri")
-    return Inline(text, title, doc_id, uri if isinstance(uri, str) else "", metadata, value)
+    return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", metadata, value)
 
 
 def storable(text: str) -> str:

@@ -30,6 +30,8 @@ OWN_ADDRESS: dict[Provider, str] = {
 """The services' own; TEI is only ever somebody's own server."""
 DOCUMENTS_PER_REQUEST: dict[Provider, int] = {"cohere": 1000, "voyage": 1000, "jina": 1000, "tei": 32}
 """The services' limits; TEI's is the default of its max_client_batch_size."""
+ANSWERS_RAW: frozenset[Provider] = frozenset({"tei"})
+"""Whose scores are logits, because `question` asks for them; the others' are 0..1."""
 NO_TEXT = "-"
 """Sent for a document without text: services refuse an empty one, and with it the whole request."""
 _MOST_UNITS = 10**12
@@ -70,7 +72,7 @@ def question(provider: Provider, model: str | None, query: str, texts: Sequence[
     """The body of a request. Every document's score is asked for, none of their texts."""
     documents = [text if text.strip() else NO_TEXT for text in texts]
     named: dict[str, Any] = {} if model is None else {"model": model}
-    if provider == "tei":
+    if provider in ANSWERS_RAW:
         # Raw scores: a sigmoid's are equal for all good documents.
         return {**named, "query": query, "texts": documents, "raw_scores": True, "truncate": True}
     body = {**named, "query": query, "documents": documents}

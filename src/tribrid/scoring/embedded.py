@@ -7,8 +7,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.onnx import FloatArray
-from tribrid.scoring.tokens import PassageEmbedder, PassageTokens, passage_text
+from tribrid.scoring.tokens import PassageEmbedder, passage_text
 from tribrid.types import Passage
 
 EMBED_PASSAGES = 64
@@ -25,14 +26,16 @@ class EmbeddedTexts:
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, Embedded] = OrderedDict()
 
-    def embed(self, passages: Sequence[Passage], kept: int) -> list[tuple[FloatArray, PassageTokens]]:
-        """Vector and tokens of each passage.
+    def embed(self, passages: Sequence[Passage], kept: int, budget: Budget | None = None) -> list[Embedded]:
+        """Vector and packed tokens of each passage.
 
         Args:
             kept: passages to keep at most.
+            budget: tells when nobody waits any more.
 
         Raises:
             ScorerFailed: the encoder failed.
+            Cancelled: nobody waits any more.
         """
         keys = [hashlib.sha256(passage_text(p.title, p.text).encode("utf-8", "replace")).digest() for p in passages]
         with self._lock:
@@ -41,6 +44,8 @@ class EmbeddedTexts:
                 self._known.move_to_end(key)
         missing = {key: p for key, p in zip(keys, passages, strict=True) if key not in found}
         for start in range(0, len(missing), EMBED_PASSAGES):
+            if budget is not None:
+                budget.check()
             some = list(missing)[start : start + EMBED_PASSAGES]
             vectors, tokens = self._embedder.embed_passages([missing[key] for key in some])
             found.update(zip(some, zip(vectors, tokens, strict=True), strict=True))
@@ -48,4 +53,4 @@ class EmbeddedTexts:
             self._known.update((key, found[key]) for key in missing)
             while len(self._known) > kept:
                 self._known.popitem(last=False)
-        return [(found[key][0], self._embedder.codec.unpack(found[key][1])) for key in keys]
+        return [found[key] for key in keys]

@@ -90,7 +90,8 @@ class Engine:
 
         Args:
             threads: batches that run side by side.
-            most_waiting: pairs that may wait; a request beyond is refused, unless nothing else waits.
+            most_waiting: pairs that may wait; a request beyond is refused, unless nothing else waits. One that is
+                larger than that by itself does not count against those that it lets pass.
         """
         self.threads, self._most_waiting = threads, most_waiting
         self._pool = ThreadPoolExecutor(threads, "reranker")
@@ -162,10 +163,11 @@ class Engine:
 
     def _admit(self, request: _Request) -> None:
         with self._lock:
-            waiting = self._waiting()
+            ahead = self._ahead_of(request)
+            waiting = sum(other.waiting() for other in ahead)
             if waiting and waiting + len(request.rows) > self._most_waiting:
                 self._counts["refused"] += 1
-                tokens = sum(r.lengths[p] for r in self._requests for wave in (r.todo, *r.waves) for p in wave)
+                tokens = sum(r.lengths[p] for r in ahead for wave in (r.todo, *r.waves) for p in wave)
                 retry_after_s = min(LONGEST_RETRY_S, max(1, math.ceil(tokens / self._rate)))
                 raise Overloaded(
                     f"{waiting} pairs of query and passage wait for the reranker already; it takes "
@@ -177,6 +179,11 @@ class Engine:
             for _ in range(wanted):
                 self._busy += 1
                 self._pool.submit(self._work)
+
+    def _ahead_of(self, request: _Request) -> list[_Request]:
+        """Those that count against a new one: all but one that is too large for any queue, and lets this one pass."""
+        passed = next((r for r in self._requests if r.due_s > request.due_s and len(r.rows) > self._most_waiting), None)
+        return [other for other in self._requests if other is not passed]
 
     def _waiting(self) -> int:
         return sum(request.waiting() for request in self._requests)
@@ -248,12 +255,15 @@ def cores() -> int:
 
 def _scores(lane: Lane, rows: Sequence[Any]) -> FloatArray:
     try:
-        return lane.run(rows)
+        scores = np.asarray(lane.run(rows), np.float32)
     except TribridError:
         raise
     # Whatever it was, somebody waits for this batch, and has to be told.
     except Exception as error:
         raise ScorerFailed(f"The cross-encoder failed: {error!r}") from error
+    if scores.shape != (len(rows),):
+        raise ScorerFailed(f"The cross-encoder gave scores of shape {scores.shape} for {len(rows)} pairs.")
+    return scores
 
 
 class Runtime:

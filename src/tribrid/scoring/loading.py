@@ -26,7 +26,7 @@ class LoadOnce(Generic[K, V]):
 
         Args:
             load: makes the value of a key; its Unavailable is remembered.
-            kept: most values; the one loaded first is dropped first.
+            kept: most values; the one unused longest is dropped first.
             retry_s: seconds after which a key that could not be loaded is tried again.
         """
         self._load, self._kept, self._retry_s = load, kept, retry_s
@@ -43,6 +43,7 @@ class LoadOnce(Generic[K, V]):
         """
         with self._lock:
             if key in self._values:
+                self._values[key] = self._values.pop(key)  # used last: to the end
                 return self._values[key]
             turn = self._locks.setdefault(key, threading.Lock())
         with turn:
@@ -56,7 +57,7 @@ class LoadOnce(Generic[K, V]):
             return self._load_now(key)
 
     def loaded(self) -> list[V]:
-        """The values that are there, the one loaded first first."""
+        """The values that are there, the one unused longest first."""
         with self._lock:
             return list(self._values.values())
 

@@ -181,9 +181,13 @@ def local_rerankers(models_dir: Path) -> dict[str, str]:
         with suppress(OSError, ValueError, KeyError, TypeError):  # not an export, or half removed
             told = json.loads(manifest.read_text("utf-8"))
             if told["role"] == "cross-encoder":
-                name = str(told["model_id"])
-                found.setdefault(Path(name).name if Path(name).is_absolute() else name, str(manifest.parent))
+                found.setdefault(public_name(str(told["model_id"])), str(manifest.parent))
     return found
+
+
+def public_name(model: str) -> str:
+    """A model's name without the folders of this machine."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def ensure_export(models_dir: Path, model: str, role: Role) -> Path:

@@ -11,7 +11,9 @@ import numpy as np
 from tribrid.errors import OutOfTime
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
+from tribrid.scoring.cloud import CloudScorer
 from tribrid.scoring.cross_encoder import CrossEncoder
+from tribrid.scoring.dialects import ANSWERS_RAW
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
 from tribrid.types import DENSE, ScoredDoc, rank_order
 
@@ -105,6 +107,8 @@ def calibration_for(scorer: Scorer) -> AnyCalibration:
     """What makes a probability of this scorer's scores."""
     if isinstance(scorer, LearnedScorer):
         return calibration_of(scorer.reranker.manifest)
+    if isinstance(scorer, CloudScorer):
+        return SIGMOID if scorer.client.service.provider in ANSWERS_RAW else Proportion()
     return SIGMOID if isinstance(scorer, LocalScorer) else Proportion()
 
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tribrid.errors import TribridError
+from tribrid.errors import ModelUnavailable, TribridError
 from tribrid.scoring.onnx import FloatArray, runtime_version
 
 FP32, INT8 = "fp32", "int8"
@@ -148,7 +148,11 @@ def decide(measured: Mapping[str, Mapping[str, float]], made_on: str) -> dict[st
 
 
 def measure(forms: Mapping[str, Scores]) -> dict[str, Any]:
-    """Run the probes on every form, fp32 among them, and decide. A form that fails is not accepted."""
+    """Run the probes on every form, fp32 among them, and decide. Another form that fails is not accepted.
+
+    Raises:
+        ModelUnavailable: fp32 fails.
+    """
     lists = probes()
     pairs = sum(len(passages) for _, passages in lists)
     scores: dict[str, list[FloatArray]] = {}
@@ -165,6 +169,8 @@ def measure(forms: Mapping[str, Scores]) -> dict[str, Any]:
                 continue
             seconds[name].append(time.thread_time() - started)
             scores.setdefault(name, []).append(found)
+    if FP32 in failed:
+        raise ModelUnavailable(f"The cross-encoder cannot score: {failed[FP32]}")
     measured: dict[str, dict[str, float]] = {}
     for name in forms:
         if name not in failed:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from serving import Serve
-from tribrid.api import create_app, serve
-from tribrid.api.auth import is_loopback
+from tribrid.api import auth, create_app, serve
+from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.server import listen
 from tribrid.app import Tribrid
+from tribrid.app.access import AccessRules
 from tribrid.config import read_environment
-from tribrid.errors import InvalidInput, Unavailable
+from tribrid.errors import InvalidInput, Unauthorized, Unavailable
 
 KEY = "a key with ü and : in it"
+KEY_ASCII = "a key"
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +130,28 @@ def test_an_answer_does_not_wait_for_an_acknowledgement(open_client: httpx.Clien
     """Nagle's algorithm on one side and delayed acknowledgements on the other would make every answer take 40 ms."""
     took = sorted(open_client.get("/health").elapsed.total_seconds() for _ in range(21))
     assert took[10] < 0.03
+
+
+def test_the_last_rules_hold_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GET /metrics needs no store, and is wanted most when it is gone."""
+    monkeypatch.setattr(auth, "FRESH_S", 0.0)
+    away = False
+
+    def read() -> AccessRules:
+        if away:
+            raise Unavailable("The database cannot be used.")
+        return AccessRules(closed=True)
+
+    def ask(guard: Guard, key: str) -> str:
+        headers = [(b"authorization", f"Bearer {key}".encode())]
+        scope = {"type": "http", "path": "/metrics", "headers": headers, "client": ("127.0.0.1", 1)}
+        return asyncio.run(guard.admit(Request(scope))).name
+
+    guard = Guard(KEY_ASCII, read)
+    assert ask(guard, KEY_ASCII) == "environment"
+    away = True
+    assert ask(guard, KEY_ASCII) == "environment"
+    with pytest.raises(Unauthorized):
+        ask(guard, "wrong")
+    with pytest.raises(Unavailable):
+        ask(Guard(KEY_ASCII, read), KEY_ASCII)

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 
 from serving import Serve
 from tribrid.api import create_app
-from tribrid.api.attending import Admission, attended
+from tribrid.api.attending import THREADS, Admission, attended
 from tribrid.app import Tribrid
 from tribrid.scoring.budget import Budget
 
@@ -77,3 +77,52 @@ class Stopping:
     """What a server tells that it stops."""
 
     stopping = False
+
+
+def test_who_is_refused_or_looks_on_waits_for_no_search(serve: Serve) -> None:
+    """Searches may all wait for the reranker: what else needs a thread does not wait for theirs."""
+    app = FastAPI()
+    app.state.long_work = Stopping()
+    app.state.admission = Admission(1000)
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    @app.post("/slow")
+    async def slow(request: Request) -> bool:
+        await request.body()
+
+        def work(_: Budget) -> bool:
+            begun.release()
+            return go_on.wait(DEADLINE_S)
+
+        return await attended(request, work)
+
+    @app.get("/quick")
+    def quick() -> bool:
+        return True
+
+    server = serve(app)
+    connections = [server.connect() for _ in range(THREADS + 5)]
+    for connection in connections:
+        connection.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    for _ in range(THREADS):
+        assert begun.acquire(timeout=DEADLINE_S)
+    try:
+        assert server.client().get("/quick").json() is True
+    finally:
+        go_on.set()
+        for connection in connections:
+            connection.close()
+
+
+def test_a_refused_rerank_reads_as_its_client_reads(serve: Serve, idle_tribrid: Tribrid) -> None:
+    idle_tribrid.patch_config({"serving": {"max_requests": 1, "max_rerank_mb": 1}})
+    app = create_app(idle_tribrid)
+    client = serve(app).client()
+    app.state.admission.enter()
+    tei = client.post("/rerank", json={"query": "soup", "texts": ["soup"]})
+    assert (tei.status_code, tei.json()["error_type"]) == (429, "Overloaded")
+    assert isinstance(tei.json()["error"], str)
+    cohere = client.post("/rerank", json={"query": "texts", "documents": ['say "texts" twice']})
+    assert cohere.json()["error"]["type"] == "rate_limit_error"
+    assert "1,048,576" in client.post("/rerank", content=b" " * 1_100_000).json()["detail"]
+    app.state.admission.leave()

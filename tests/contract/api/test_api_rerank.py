@@ -178,6 +178,9 @@ def test_what_is_taken(sent: dict[str, Any], expected: int, client: httpx.Client
         ({"model": "no-such-model"}, 404, "all-"),
         ({"model": "../../etc"}, 404, "etc"),
         ({"corpus_id": "none"}, 404, "none"),
+        ({"model": "m" * 100_000}, 400, "model: up to"),
+        ({"corpus_id": "c" * 100_000}, 400, "corpus_id: up to"),
+        ({"documents": [{}], "rank_fields": ["f" * 100_000]}, 400, "rank_fields: up to"),
         ({"documents": ["word " * 50_000], "truncate": False}, 400, "truncate"),
     ],
 )
@@ -217,3 +220,48 @@ def test_fields_that_are_ranked(client: httpx.Client) -> None:
     for fields, best in ((["city"], 0), (["text"], 1)):
         body = {"query": "soup kitchen", "documents": documents, "rank_fields": fields}
         assert ok(client.post("/v1/rerank", json=body))["results"][0]["index"] == best
+
+
+def test_what_is_refused_is_not_logged(client: httpx.Client, corpus: str) -> None:
+    def logged() -> int:
+        return int(ok(client.get(f"/corpora/{corpus}/logs/stats"))["impressions"])
+
+    before = logged()
+    long = {"documents": ["word " * 50_000], "truncate": False}
+    for wrong in (long, {"return_documents": "perhaps"}, {"raw_scores": 7}, {"return_text": "no idea"}):
+        refused(client.post("/rerank", json={**ASKED, "corpus_id": corpus, **wrong}), 400)
+    assert logged() == before
+
+
+def test_a_reranker_that_fails_is_told_in_every_form(client: httpx.Client, fresh: str) -> None:
+    ok(client.patch(f"{fresh}/config", json={"reranking": {"reranker_mode": "local"}}))
+    for route in ("/rerank", "/v2/rerank", "/voyage/v1/rerank"):
+        response = client.post(route, json={**ASKED, "model": "fresh"})
+        found = ok(response)
+        assert (found["reranked"], found["fallback_code"]) == (False, "model_unavailable")
+        assert response.headers["x-rerank-fallback"] == "model_unavailable"
+    tei = client.post("/rerank", json={"query": "soup", "texts": TEXTS, "corpus_id": "fresh"})
+    assert len(ok(tei)) == len(TEXTS)
+    assert tei.headers["x-rerank-fallback"] == "model_unavailable"
+    assert "x-rerank-fallback" not in client.post("/rerank", json=ASKED).headers
+
+
+def test_a_model_that_is_not_there_may_mean_the_default(client: httpx.Client, fresh: str) -> None:
+    assert ok(client.post("/rerank", json={**ASKED, "model": "fresh___Xinference"}))["corpus_id"] == "fresh"
+    body = {**ASKED, "model": "rerank-v3.5"}
+    refused(client.post("/v2/rerank", json=body), 404)
+    ok(client.patch("/config", json={"reranking": {"rerank_unknown_model": "default"}}))
+    try:
+        found = ok(client.post("/v2/rerank", json=body))
+        assert found["model"] != "rerank-v3.5"
+        assert "rerank-v3.5" in found["meta"]["warnings"][0]
+        assert ok(client.post("/v2/rerank", json={**body, "corpus_id": "fresh"}))["logged"] is True
+        refused(client.post("/v2/rerank", json={**body, "corpus_id": "none"}), 404)
+    finally:
+        ok(client.patch("/config", json={"reranking": None}))
+
+
+def test_what_no_database_takes_is_left_out(client: httpx.Client, fresh: str) -> None:
+    odd = {"id": "odd", "text": "soup", "uri": "file:\ud800\0", "title": "\ud800", "metadata": {"a": "\ud800\0"}}
+    found = ok(client.post("/rerank", content=json.dumps({"model": "fresh", "query": "soup", "documents": [odd]})))
+    assert (found["logged"], found["collected"]) == (True, 1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tribrid.cloud import bills, with_services
 from tribrid.config import Config
-from tribrid.errors import EvaluationFailed, Leakage, NotProven, TribridError
+from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import Readings, base_scores, freeze, ranks, restricted, retrieval_arm, run_arms
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
@@ -210,6 +210,8 @@ def _added(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> _Add
             continue
         try:
             added.scorers.append((name, SCORERS[arm["kind"]](ws, task, arm)))
+        except Cancelled:
+            raise
         except TribridError as error:
             added.failed[name] = error.detail
     return added

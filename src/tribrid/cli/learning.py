@@ -139,7 +139,7 @@ def _check(outcome: Mapping[str, Any]) -> None:
         return
     if outcome["problem"]:
         raise from_problem(outcome["problem"])
-    # A job that was cancelled before it ran has no more to say.
+    # Nothing that ends now is without a problem; what was cancelled by an older version may be.
     kind = Cancelled if outcome["status"] == State.CANCELLED else Failed
     raise kind(f"The job ended as {outcome['status']}.", job_id=outcome["job_id"])
 

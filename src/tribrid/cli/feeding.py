@@ -26,7 +26,7 @@ from tribrid.types import Document, EventType, JudgedQuery
 
 STDIN = "-"
 RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
-_SHOWN_SKIPPED = 20
+_SHOWN_SKIPPED, _SHOWN_REPEATED = 20, 5
 _BLOCK_BYTES = 1 << 16
 
 
@@ -151,6 +151,10 @@ def _skipped(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Skipped {', '.join(named) or 'a record'}: {entry['reason']}"
     if report["skipped_total"] > _SHOWN_SKIPPED:
         yield f"… and {report['skipped_total'] - _SHOWN_SKIPPED:,} more; --json lists them."
+    if report["duplicates_total"]:
+        named = ", ".join(map(plain, report["duplicates"][:_SHOWN_REPEATED]))
+        more = ", …" if report["duplicates_total"] > _SHOWN_REPEATED else ""
+        yield f"{report['duplicates_total']:,} ids came more than once, and the last record holds: {named}{more}"
 
 
 def corpora(session: Session, corpus_id: str | None, *, delete: bool, yes: bool) -> None:

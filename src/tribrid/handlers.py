@@ -60,7 +60,8 @@ def _handler(
     def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, Any]:
         ws = Workspace(read_environment().model_copy(update={"data_dir": data_dir}))
         try:
-            return {"status": State.SUCCEEDED, "job_id": job.job_id, **work(ws, job, until_cancelled(emit, cancelled), cancelled)}
+            done = work(ws, job, until_cancelled(emit, cancelled), cancelled)
+            return {"status": State.SUCCEEDED, "job_id": job.job_id, **done}
         finally:
             ws.close()
 

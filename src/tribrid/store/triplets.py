@@ -133,6 +133,17 @@ class Triplets:
             every = _select().where(_TRIPLET.set_number == number).order_by(_TRIPLET.position)
             return effective(_stored(row) for row in connection.execute(every))
 
+    def queries(self, triplet_set_id: str) -> list[str]:
+        """The distinct texts of the set's queries, whatever was decided of their triplets.
+
+        Raises:
+            NotFound: there is no such set.
+        """
+        with self._database.read() as connection:
+            number = _find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id).set_number
+            these = sa.select(_TRIPLET.query).where(_TRIPLET.set_number == number).distinct()
+            return sorted(connection.execute(these).scalars())
+
     def get(self, triplet_set_id: str) -> TripletSet:
         """The set, without its triplets.
 

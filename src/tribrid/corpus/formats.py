@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_items, text_fault
 from tribrid.corpus.logs import ImportedFeedback, ImportedImpression, parse_native_logs, parse_ubi

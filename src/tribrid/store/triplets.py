@@ -5,6 +5,7 @@ What people decided of them since stands in reviews.py, and is laid over a set a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import uuid4
@@ -233,8 +234,11 @@ def _latest(connection: sa.Connection, corpus_id: str) -> sa.Row[Any]:
             f"Corpus {corpus_id!r} has no triplets. Mine some with POST /reranker/mine.", corpus_id=corpus_id
         )
     if found.triplet_count == 0:
+        refused = Counter(found.counts.get("rejected") or {}).most_common(1)
+        most = f" Most often refused: {refused[0][0]} ({refused[0][1]:,} times)." if refused else ""
         raise NoTriplets(
-            f"The last mining of corpus {corpus_id!r} found no triplets. Add judgments or feedback, then mine again.",
+            f"The last mining of corpus {corpus_id!r} found no triplets.{most} Add judgments or feedback, then mine "
+            "again.",
             corpus_id=corpus_id,
             counts=found.counts,
         )

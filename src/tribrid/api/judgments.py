@@ -12,12 +12,15 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import MAX_JUDGMENTS_BYTES, whole_body
 from tribrid.api.openapi import answers, takes
 from tribrid.api.strictjson import parse_json
+from tribrid.api.waiting import work_response
 from tribrid.corpus.evalfiles import parse_labels
 from tribrid.errors import InvalidInput
 from tribrid.types import JudgedQuery
@@ -46,14 +49,19 @@ RawBody = Annotated[bytes, Depends(_raw)]
     openapi_extra=_BODY,
     responses=answers("What was stored; judged documents that the corpus lacks are counted and named.", STORED),
 )
-def put_judgments(
+async def put_judgments(
     corpus_id: str,
+    request: Request,
     raw: RawBody,
     tribrid: Facade,
     replace: Annotated[bool, Query(description="Drop all judgments there were before.")] = False,
-) -> Json:
-    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`."""
-    return Json(tribrid.put_judgments(corpus_id, judged(raw), replace=replace))
+) -> Response:
+    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. What takes longer than a
+    second is answered in a body that starts with white space.
+    """
+    await run_in_threadpool(tribrid.corpus, corpus_id)
+    queries = await run_in_threadpool(judged, raw)
+    return await work_response(request, lambda: tribrid.put_judgments(corpus_id, queries, replace=replace))
 
 
 @router.get("/corpora/{corpus_id}/judgments", summary="The judgments", responses=answers("All of them.", FORM))

@@ -11,7 +11,7 @@ from typing import Any
 
 from tribrid.cloud import bills, with_services
 from tribrid.config import Config
-from tribrid.errors import EvaluationFailed, Leakage, NotProven, TribridError
+from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import (
     Readings,
     base_scores,
@@ -95,6 +95,7 @@ def compare_systems(
             },
         )
     )
+    report.summary["notes"][:0] = _made_nothing(ws, corpus_id, params)
     champion_id = report.summary["champion_id"]
     won = report.summary["verdict"]["decision"] == "promote"
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
@@ -220,6 +221,8 @@ def _added(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> _Add
             continue
         try:
             added.scorers.append((name, SCORERS[arm["kind"]](ws, task, arm)))
+        except Cancelled:
+            raise
         except TribridError as error:
             added.failed[name] = error.detail
     return added
@@ -362,6 +365,15 @@ def newest_model(ws: Workspace, corpus_id: str, run_id: str | None) -> str | Non
     for job in ws.store.jobs.list(corpus_id, JobKind.TRAIN, [State.SUCCEEDED], 1):
         return str((job.result or {})["model_id"])
     return None
+
+
+def _made_nothing(ws: Workspace, corpus_id: str, params: Mapping[str, Any]) -> list[str]:
+    """A note where the newest training made no model, so that none, or an older one, is measured."""
+    newest = ws.store.jobs.list(corpus_id, JobKind.TRAIN, None, 1)
+    if params.get("model_id") or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
+        return []
+    why = (newest[0].problem or {}).get("detail", "")
+    return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]
 
 
 def kept_out(ws: Workspace, corpus_id: str) -> str | None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -47,6 +48,8 @@ class Config(Section):
     gate: GateConfig = GateConfig()  # type: ignore[call-arg]
 
 
+_EXACT = frozenset({int, float, bool})
+_SECTIONS = {name: type(section).model_fields for name, section in Config()}
 Overrides = Mapping[str, Mapping[str, Any]]
 """Sparse settings by section: {"training": {"epochs": 3}}."""
 
@@ -62,6 +65,47 @@ def _invalid(error: ValidationError) -> InvalidInput:
     return InvalidInput(f"{name}: {fault['msg']}", setting=name)
 
 
+def type_fault(annotation: Any, value: object, *, text: bool = True) -> str | None:
+    """Why a value is not of a number's or a switch's type, though Python would take it for one; None if it is.
+
+    Args:
+        annotation: of the field.
+        text: whether a number may be written as text, as it is in the environment and on a command line.
+    """
+    plain = _plain(annotation)
+    if not plain & _EXACT:
+        return None
+    wanted = "a number" if float in plain else "an integer" if int in plain else "true or false"
+    if isinstance(value, bool) and bool not in plain:
+        return f"Input should be {wanted}, not true or false"
+    if isinstance(value, str) and not text and plain <= {*_EXACT, type(None)}:
+        return f"Input should be {wanted}, not text: leave out the quotation marks"
+    return None
+
+
+def _plain(annotation: Any) -> frozenset[Any]:
+    """The classes that a field's annotation is made of; `object` for what is none, such as a list of something."""
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        return _plain(parts[0])
+    if kind in (Union, UnionType):
+        return frozenset().union(*map(_plain, parts))
+    return frozenset((annotation,)) if isinstance(annotation, type) else frozenset((object,))
+
+
+def _check_types(section: str, fields: Mapping[str, Any]) -> None:
+    """Refuse a truth value that would be taken for the number 0 or 1.
+
+    Raises:
+        InvalidInput: names the setting.
+    """
+    known = _SECTIONS.get(section, {})
+    for name, value in fields.items():
+        fault = type_fault(known[name].annotation, value) if name in known else None
+        if fault:
+            raise InvalidInput(f"{section}.{name}: {fault}", setting=f"{section}.{name}")
+
+
 def check_overrides(overrides: Overrides) -> dict[str, dict[str, Any]]:
     """The overrides, validated against defaults and normalised to JSON values.
 
@@ -69,6 +113,9 @@ def check_overrides(overrides: Overrides) -> dict[str, dict[str, Any]]:
         UnknownSetting: a section or a field does not exist; names it.
         InvalidInput: a value is of the wrong type or out of bounds.
     """
+    for section, fields in overrides.items():
+        if isinstance(fields, Mapping):  # else the models say what is wrong with it
+            _check_types(section, fields)
     try:
         config = Config.model_validate(overrides)
     except ValidationError as error:
@@ -108,6 +155,7 @@ def with_params(config: Config, section: str, params: Mapping[str, Any]) -> Conf
     Raises:
         UnknownSetting, InvalidInput: naming `section.field`.
     """
+    _check_types(section, params)
     current = config.model_dump(mode="json")
     try:
         return Config.model_validate({**current, section: {**current[section], **params}})

@@ -29,6 +29,7 @@ from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import AnyCalibration
+from tribrid.scoring.learned import Reading
 from tribrid.scoring.models import fingerprint, locate
 from tribrid.scoring.scorer import LocalScorer, Scorer, calibration_for
 from tribrid.serving import Candidates, Ranking, served
@@ -254,6 +255,7 @@ def train(
     """
     # Imported here: serving must not load what only training needs.
     from tribrid.training.lists import TrainingList, labels_by_query, triplets_sha256
+    from tribrid.training.resources import READING_SHARE, Pace
     from tribrid.training.train import TrainingInputs
     from tribrid.training.train import train as train_model
 
@@ -261,6 +263,7 @@ def train(
         if model.run_id == run_id:  # killed between the model's commit and the run's end
             return model
     config = with_params(ws.config(corpus_id), "training", params)
+    pace = Pace(config.training.time_budget_s)
     triplet_set = ws.store.triplets.latest(corpus_id)
     erased = ws.store.triplets.erased(triplet_set.triplet_set_id)
     triplets = ws.store.triplets.load(triplet_set.triplet_set_id)
@@ -268,21 +271,22 @@ def train(
     labels = labels_by_query(triplets)
     clusters = query_clusters([label.query for label in labels])
     newest = newest_clusters(clusters, [label.observed_us for label in labels], 1 / config.training.folds)
-    readings = ws.read_queries(corpus_id, {label.query_id: label.query for label in labels}, config, emit)[0]
+    texts = {label.query_id: label.query for label in labels}
+    readings = _read_in_time(ws, corpus_id, texts, config, emit, lambda: pace.within(READING_SHARE))
     snippet_chars = config.reranking.rerank_input_snippet_chars
     lists = [
         TrainingList(
             label, cluster, reading.candidates, [p.cut(snippet_chars) for p in reading.passages], reading.tokens
         )
         for label, cluster in zip(labels, clusters, strict=True)
-        if (reading := readings[label.query_id]).candidates
+        if (reading := readings.get(label.query_id)) and reading.candidates
     ]
     base = locate(config.training.base_model)
     facts = _lineage(ws, corpus_id, config, base) | {
         "run_id": run_id,
         "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
     }
-    inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest)
+    inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest, pace)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
     if ws.store.triplets.erased(triplet_set.triplet_set_id) != erased:
         raise Erased(
@@ -350,6 +354,17 @@ def _catch_up(ws: Workspace, corpus_id: str, emit: Emit) -> None:
     """Index what was stored without being indexed: documents that came with a rerank."""
     if ws.index(corpus_id).doc_hashes() != ws.store.documents.hashes(corpus_id):
         index(ws, corpus_id, emit)
+
+
+def _read_in_time(
+    ws: Workspace, corpus_id: str, texts: Mapping[str, str], config: Config, emit: Emit, in_time: Callable[[], bool]
+) -> dict[str, Reading]:
+    """The queries' candidates, as many as there is time for: at least one."""
+    readings = ws.read_queries(corpus_id, texts, config, emit, in_time)[0]
+    if len(readings) < len(texts):
+        message = f"training.time_budget_s leaves time to read {len(readings):,} of {len(texts):,} queries"
+        emit("log", {"level": "warning", "message": message})
+    return readings
 
 
 def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[str, Any]:

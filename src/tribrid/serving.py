@@ -182,6 +182,8 @@ def settle_forms(
             continue
         try:
             found = _compare(scorer, cross_encoder, dataset, readings, config.serving.settling_queries, emit)
+        except Cancelled:  # says nothing of the form, and what is put down holds for good
+            raise
         except TribridError as error:
             found = {"sha256": dataset.sha256, "accepted": False, "reason": error.detail}
         seen = [*known.get("eval_datasets", []), found]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -216,9 +216,18 @@ class Workspace:
         return Reading(query, embedder.query_tokens(query), candidates, [known[c.passage.key] for c in candidates])
 
     def read_queries(
-        self, corpus_id: str, queries: Mapping[str, str], config: Config, emit: Emit
+        self,
+        corpus_id: str,
+        queries: Mapping[str, str],
+        config: Config,
+        emit: Emit,
+        go_on: Callable[[], bool] = lambda: True,
     ) -> tuple[dict[str, Reading], dict[str, dict[str, list[ScoredDoc]]]]:
-        """Every query's candidates as they would be served, with their tokens; and each leg's own ranking."""
+        """Every query's candidates as they would be served, with their tokens; and each leg's own ranking.
+
+        Args:
+            go_on: asked after each query; once it says no, the rest is left out.
+        """
         depth = config.reranking.tribrid_reranker_topn
         retriever = self.retriever(corpus_id, config)
         readings: dict[str, Reading] = {}
@@ -232,6 +241,8 @@ class Workspace:
                 legs[leg][query_id] = list(run)
             if number % step == 0:
                 emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
+            if not go_on():
+                break
         return readings, legs
 
     def statistics(self, corpus_id: str, config: Config) -> CorpusStatistics:

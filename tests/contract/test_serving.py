@@ -235,6 +235,14 @@ def test_int8_that_ranks_worse_on_the_eval_dataset_is_not_served(
             assert found is not None
             return found
 
+        def ends(_kind: Any, _data: Any) -> None:
+            raise Cancelled("Ended on request.")
+
+        ws.decisions.put(name, {"served": INT8})
+        with pytest.raises(Cancelled):
+            settle_forms(ws, config, dataset, {"q": reading}, [ws.scorer("c", config)], ends)
+        assert ws.decisions.find(name) == {"served": INT8}, "an interruption says nothing of the form"
+
         first = settled()
         assert first["eval_datasets"][0]["accepted"] is (first["served"] == INT8)
         assert first["eval_datasets"][0]["ndcg@10 fp32"] == 1

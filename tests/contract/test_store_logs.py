@@ -89,8 +89,10 @@ def test_stats(store: Store) -> None:
         "last_us": None,
     }
     store.logs.add_impressions([impression("q1", 7), impression("q2", 9, fallback_reason="x"), impression("q3", 8)])
+    assert not store.logs.has_feedback("c")
     store.logs.add_feedback(click("q1"))
     store.logs.add_feedback(click("q1", "d2"))
+    assert store.logs.has_feedback("c")
     assert store.logs.stats("c") == {
         "impressions": 3,
         "with_feedback": 1,

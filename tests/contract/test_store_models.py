@@ -57,6 +57,7 @@ def test_triplet_sets_are_kept_apart(store: Store) -> None:
     assert store.triplets.latest("c") == new
     assert store.triplets.load(old.triplet_set_id) == [triplet(0)]
     assert store.triplets.load(new.triplet_set_id) == many
+    assert store.triplets.queries(new.triplet_set_id) == sorted({found.query for found in many})
     assert page(store, old.triplet_set_id, None, 0, 10) == ([triplet(0)], 1)
     assert page(store, None, None, 2100, 500) == (many[2100:], 2300)
     assert page(store, None, Source.LOGS, 1, 2) == ([many[3], many[6]], 767)
@@ -68,6 +69,7 @@ def test_a_mining_that_found_nothing_leaves_no_triplets(store: Store) -> None:
     with pytest.raises(NoTriplets) as caught:
         store.triplets.latest("c")
     assert caught.value.facts["counts"] == {"rejected": {"never examined": 3}}
+    assert "Most often refused: never examined (3 times)" in caught.value.detail
     with pytest.raises(NoTriplets):
         store.triplets.page("c", None, None, 0, 1)
     assert store.triplets.load(empty.triplet_set_id) == []

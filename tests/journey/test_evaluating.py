@@ -125,3 +125,10 @@ def test_a_run_that_is_gone_is_a_failed_arm_and_keeps(tribrid: Tribrid) -> None:
     found = tribrid.outcome(job)
     assert found["failed"] == {"lost": "The run 000000000000 is not stored any more."}
     assert found["verdict"]["decision"] == "keep"
+
+
+def test_a_training_that_made_nothing_is_told(tribrid: Tribrid) -> None:
+    job = jobs.submit(tribrid.store, JobKind.TRAIN, "d", {})
+    assert tribrid.wait(job.job_id).problem is not None
+    note = tribrid.evaluate("d")["notes"][0]
+    assert note.startswith(f"The newest training, {job.job_id}, failed and made no model. Corpus 'd' has no triplets")

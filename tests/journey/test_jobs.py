@@ -151,6 +151,7 @@ def test_cancel_while_queued_and_while_running(served: Store, served_dir: Path) 
     running, queued = do(served, "hold", "1"), do(served, "note", "2")
     started(served, running)
     assert cancel(served, queued).state is State.CANCELLED
+    assert problem_of(served.jobs.get(queued))["code"] == "cancelled"
     assert_story(served, queued, "error")
     assert cancel(served, running).cancel_requested
     job = ended(served, running)

@@ -81,6 +81,8 @@ def test_an_unknown_setting_is_named(overrides: dict[str, Any], named: str) -> N
         ("epochs", None),
         ("epochs", "many"),
         ("epochs", [2]),
+        ("epochs", True),
+        ("learning_rate", True),
         ("seed", 2**31),
         ("base_model", "x" * 1001),
     ],

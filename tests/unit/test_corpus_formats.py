@@ -114,6 +114,10 @@ def test_queries_join_their_judgments_or_are_named() -> None:
     assert judged_queries({"a": "x", "b": "y"}, {"b": {"d": 1}}) == [JudgedQuery("b", "y", {"d": 1})]
     with pytest.raises(InvalidInput, match="2 judged queries have no text: 'c', 'd'"):
         judged_queries({"a": "x"}, {"a": {"d": 1}, "c": {"d": 1}, "d": {"d": 1}})
+    texts = parse_queries([b'{"_id": "a", "text": "x"}\n{"_id": "b", "text": " "}'])
+    assert judged_queries(texts, {"a": {"d": 1}}) == [JudgedQuery("a", "x", {"d": 1})]
+    with pytest.raises(InvalidInput, match="1 judged queries have no text: 'b'"):
+        judged_queries(texts, {"b": {"d": 1}})
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"_id": "1"}', b'{"_id":"1","text":"t"}\n{"_id":"1","text":"t"}', b"\xff"])

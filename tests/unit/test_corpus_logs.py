@@ -173,14 +173,14 @@ def test_times_are_utc_microseconds(at: str) -> None:
     assert impression.created_us == T0_US
 
 
-@pytest.mark.parametrize("at", [T0_US, T0_US // 1000, T0_US / 1e6, T0_US // 10**6])
-def test_epoch_numbers_are_seconds_milliseconds_or_microseconds(at: float) -> None:
+@pytest.mark.parametrize("at", [T0_US, T0_US // 1000, T0_US / 1e6, T0_US // 10**6, "1767323045", "1767323045000"])
+def test_epoch_numbers_are_seconds_milliseconds_or_microseconds(at: float | str) -> None:
     [impression] = parse_ubi(ndjson(ubi_query(hits=["a"], at=at)))
     assert isinstance(impression, ImportedImpression)
     assert impression.created_us == T0_US
 
 
-@pytest.mark.parametrize("at", [-1, 10**18, "0001-01-01", "9999-12-31T23:59:59-23:59", None])
+@pytest.mark.parametrize("at", [-1, 10**18, "20260102030405", "0001-01-01", "9999-12-31T23:59:59-23:59", None])
 def test_times_out_of_range_are_refused(at: Any) -> None:
     [item] = parse_ubi(ndjson(ubi_query(hits=["a"], at=at)))
     assert isinstance(item, Skipped)

@@ -363,6 +363,20 @@ def test_all_but_the_retrieval_is_fast(positives) -> None:
     assert took_s < 10, f"{took_s:.1f} s for 500 pairs"
 
 
+def test_thousands_of_judgments_a_query_take_seconds() -> None:
+    corpus = Corpus(numbered(3000, "green tea " * 20))
+    ready = corpus.retrieve("green tea")[:50]
+    returned = {candidate.doc_id for candidate in ready}
+    grades = {d.doc_id: 1 + n % 2 for n, d in enumerate(corpus.documents) if d.doc_id not in returned}
+    judged = [JudgedQuery(f"q{n}", f"what of tea{n}", grades) for n in range(2)]
+    inputs = MiningInputs(known=corpus.known, passages_of=corpus.passages_of, judged=judged)
+    started = time.process_time()
+    mined = mine(inputs, lambda _: ready, MiningConfig.model_validate({"max_pairs": 100}), nothing)
+    took_s = time.process_time() - started
+    assert mined.counts["pairs"] == 100
+    assert took_s < 10, f"{took_s:.1f} s for 100 pairs"
+
+
 def test_what_stands_right_below_a_heuristics_own_document_is_no_negative() -> None:
     corpus = Corpus(numbered(40, "green tea " * 20), {"d20": "own20 green tea"})
     mined = corpus.mine(documents=lambda: corpus.documents, config={"negative_depth": 40, "negatives_per_pair": 40})

@@ -29,6 +29,7 @@ def similar(a: str, b: str) -> bool:
         ("0-dimensional biomaterials lack all of their inductive signal properties in bone tissue repair",
          "0-dimensional biomaterials show all of their inductive signal properties in bone tissue repair"),
         ("向量检索怎么用", "向量检索 怎么用?"),
+        ("caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me"),
     ],
 )  # fmt: skip
 def test_one_query_in_other_words_is_one_cluster(a, b) -> None:

@@ -30,11 +30,11 @@ STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
 CONFIG: TrainingConfig = Config().training.model_copy(update={"folds": 3})
 
 
-def silent(_done: int, _all: int) -> None:
-    pass
+def silent(_done: int, _all: int) -> bool:
+    return True
 
 
-def chosen(lists: list[TrainingList], report: Callable[[int, int], None] = silent) -> Choice:
+def chosen(lists: list[TrainingList], report: Callable[[int, int], bool] = silent) -> Choice:
     return choose(lists, STATISTICS, CONFIG, report)
 
 
@@ -95,8 +95,22 @@ def test_guesses_do_not_outvote_labels() -> None:
 
 def test_progress_is_told_fold_by_fold() -> None:
     told: list[tuple[int, int]] = []
-    chosen([training_list(seed, learnable=True) for seed in range(6)], lambda done, all_: told.append((done, all_)))
+
+    def tell(done: int, all_: int) -> bool:
+        told.append((done, all_))
+        return True
+
+    chosen([training_list(seed, learnable=True) for seed in range(6)], tell)
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_what_there_is_no_time_to_hold_out_does_not_count(learned: tuple[list[TrainingList], Choice]) -> None:
+    lists, whole = learned
+    choice = chosen(lists, lambda done, _all: done < 2)
+    measured = [fold_of(item.cluster, CONFIG.seed, CONFIG.folds) < 2 for item in lists]
+    assert [len(scores) > 0 for scores in choice.held_out] == measured
+    assert choice.form != RETRIEVAL
+    assert choice.scores[RETRIEVAL] == pytest.approx(whole.scores[RETRIEVAL], abs=0.1)
 
 
 def test_the_same_lists_give_the_same_choice(learned: tuple[list[TrainingList], Choice]) -> None:

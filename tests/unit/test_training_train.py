@@ -231,6 +231,15 @@ def test_the_time_budget_is_kept_and_the_best_so_far_is_taken(tmp_path: Path) ->
     assert progress.best_step >= 0
 
 
+def test_a_training_that_is_late_already_makes_the_best_of_it(tmp_path: Path) -> None:
+    clock, told = Clock(), Told()
+    pace = Pace(10.0, clock)
+    clock.now = 10.1  # reading took that long
+    done = train(replace(inputs_of(LISTS), pace=pace), CONFIG, tmp_path, told, never)
+    assert "the time budget was spent" in done.manifest["metrics"]["cross_encoder"]["reason"]
+    assert LearnedReranker(done.folder).score(reading_of(LISTS[0])).shape == (len(LISTS[0].candidates),)
+
+
 def test_no_time_at_all_is_no_model(tmp_path: Path) -> None:
     loop = loop_in(tmp_path, Told())
     clock = Clock()

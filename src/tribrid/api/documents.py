@@ -35,6 +35,8 @@ _INDEXED = {
     "deleted": 0,
     "skipped": [{"line": 7, "reason": "text is missing", "doc_id": "b"}],
     "skipped_total": 1,
+    "duplicates": ["a"],
+    "duplicates_total": 1,
     "took_s": 1.9,
     "rate_per_s": 63.1,
 }
@@ -48,7 +50,8 @@ _INDEXED = {
 )
 async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
     """Upserts by `doc_id` (or `_id`); what did not change is not embedded again. A record that cannot be taken is
-    skipped and named with its line; the rest goes in. What takes longer than a second is answered in a body that starts
+    skipped and named with its line; the rest goes in. Of two records with one id the later holds, and the id stands in
+    `duplicates`. What takes longer than a second is answered in a body that starts
     with white space.
     """
     settings = (await run_in_threadpool(_corpus_settings, tribrid, corpus_id))["indexing"]

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
-from tribrid.api.judgments import FORM, STORED, RawBody, json_body, queries_of
+from tribrid.api.judgments import FORM, STORED, RawBody, json_body
 from tribrid.api.openapi import answers, takes
-from tribrid.corpus.evalfiles import Files, parse_jsonl, parse_quepid
+from tribrid.corpus.evalfiles import Files, parse_jsonl, parse_labels, parse_quepid
 from tribrid.errors import InvalidInput
 
 router = APIRouter(tags=["labels"])
@@ -67,7 +67,7 @@ def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Fa
         return Json(tribrid.put_eval_dataset(corpus_id, parse_quepid(_text(raw))))
     body = json_body(raw)
     bundle = body if isinstance(body, dict) else {}
-    return Json(tribrid.put_eval_dataset(corpus_id, queries_of(body), bundle))
+    return Json(tribrid.put_eval_dataset(corpus_id, parse_labels(body), bundle))
 
 
 @router.get(

@@ -9,17 +9,19 @@ JSON judged queries, or the texts of queries (or TREC topics) beside TREC or BEI
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import MAX_JUDGMENTS_BYTES, whole_body
 from tribrid.api.openapi import answers, takes
 from tribrid.api.strictjson import parse_json
-from tribrid.corpus.evalfiles import parse_topics
-from tribrid.corpus.formats import judged_queries, parse_judged_queries, parse_qrels
+from tribrid.api.waiting import work_response
+from tribrid.corpus.evalfiles import parse_labels
 from tribrid.errors import InvalidInput
 from tribrid.types import JudgedQuery
 
@@ -47,14 +49,19 @@ RawBody = Annotated[bytes, Depends(_raw)]
     openapi_extra=_BODY,
     responses=answers("What was stored; judged documents that the corpus lacks are counted and named.", STORED),
 )
-def put_judgments(
+async def put_judgments(
     corpus_id: str,
+    request: Request,
     raw: RawBody,
     tribrid: Facade,
     replace: Annotated[bool, Query(description="Drop all judgments there were before.")] = False,
-) -> Json:
-    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`."""
-    return Json(tribrid.put_judgments(corpus_id, judged(raw), replace=replace))
+) -> Response:
+    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. What takes longer than a
+    second is answered in a body that starts with white space.
+    """
+    await run_in_threadpool(tribrid.corpus, corpus_id)
+    queries = await run_in_threadpool(judged, raw)
+    return await work_response(request, lambda: tribrid.put_judgments(corpus_id, queries, replace=replace))
 
 
 @router.get("/corpora/{corpus_id}/judgments", summary="The judgments", responses=answers("All of them.", FORM))
@@ -69,7 +76,7 @@ def judged(raw: bytes) -> list[JudgedQuery]:
     Raises:
         InvalidInput: names the query, line and field that is wrong.
     """
-    return queries_of(json_body(raw))
+    return parse_labels(json_body(raw))
 
 
 def json_body(raw: bytes) -> object:
@@ -82,25 +89,3 @@ def json_body(raw: bytes) -> object:
         return parse_json(raw)
     except json.JSONDecodeError as error:
         raise InvalidInput(f"The body is not valid JSON: {error.msg}.", field="body") from None
-
-
-def queries_of(body: object) -> list[JudgedQuery]:
-    """The judged queries of a JSON body.
-
-    Raises:
-        InvalidInput: as `judged`.
-    """
-    if not isinstance(body, dict) or "qrels" not in body:
-        return parse_judged_queries(body)
-    texts, qrels = body.get("queries"), body["qrels"]
-    if isinstance(body.get("topics"), str):
-        texts = parse_topics(body["topics"])
-    if not isinstance(texts, dict) or not isinstance(qrels, str):
-        raise InvalidInput(
-            'With qrels, the body is {"queries": {query_id: text}, "qrels": "1 0 a 1"}.', field="queries"
-        )
-    return parse_judged_queries({"queries": [_entry(query) for query in judged_queries(texts, parse_qrels(qrels))]})
-
-
-def _entry(query: JudgedQuery) -> dict[str, Any]:
-    return {"query_id": query.query_id, "text": query.text, "judgments": query.judgments}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
+from pydantic_core import PydanticCustomError
 
 from tribrid.app.arms import MAX_ARMS
 from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
 from tribrid.app.learning import MAX_CORPORA
+from tribrid.config import type_fault
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput
 from tribrid.scoring.dialects import Provider
@@ -33,6 +35,15 @@ class Body(BaseModel):
     """A request's JSON object."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_own_type(cls, value: Any, about: ValidationInfo) -> Any:
+        """JSON has types: `"5"` is no number, and `true` neither, though Python would take both for one."""
+        fault = type_fault(cls.model_fields[about.field_name or ""].annotation, value, text=False)
+        if fault:
+            raise PydanticCustomError("json_type", "{fault}", {"fault": fault})
+        return value
 
 
 class CorpusBody(Body):

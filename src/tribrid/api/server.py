@@ -38,6 +38,7 @@ from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
+from tribrid.api.parameters import known_parameters
 from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
 from tribrid.api.scopes import authorise
@@ -73,7 +74,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
         responses=PROBLEMS,
-        dependencies=[Depends(authorise)],
+        dependencies=[Depends(authorise), Depends(known_parameters)],
     )
     app.state.tribrid = tribrid
     app.state.telemetry = telemetry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,31 @@ _RECORD_FILES = (".jsonl", ".ndjson", ".json")
 
 def quiet(_type: Any, _data: Mapping[str, Any]) -> None:
     """An `emit` for who does not watch."""
+
+
+@dataclass(slots=True)
+class _Came:
+    """What came in an upload: the ids of its documents, those that came again, and what was skipped."""
+
+    seen: set[str] = field(default_factory=set)
+    repeated: dict[str, None] = field(default_factory=dict)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    skipped_total: int = 0
+
+    def documents(self, batch: Iterable[Document | Skipped]) -> list[Document]:
+        """Those of a batch, of each id the last."""
+        found: dict[str, Document] = {}
+        for item in batch:
+            if isinstance(item, Document):
+                if item.doc_id in self.seen:
+                    self.repeated[item.doc_id] = None
+                self.seen.add(item.doc_id)
+                found[item.doc_id] = item
+                continue
+            self.skipped_total += 1
+            if len(self.skipped) < SKIPPED_NAMED:
+                self.skipped.append({"line": item.line, "reason": item.reason, "doc_id": item.doc_id})
+        return list(found.values())
 
 
 class Content:
@@ -90,7 +116,8 @@ class Content:
         emit: Emit = quiet,
         mirror: bool = False,
     ) -> dict[str, Any]:
-        """Upsert what comes and bring the index in line; unchanged documents are not embedded again.
+        """Upsert what comes and bring the index in line; unchanged documents are not embedded again. Of two records
+        with one doc_id the later holds, and the answer's `duplicates` names it.
 
         Args:
             mirror: also delete the documents that did not come.
@@ -100,22 +127,14 @@ class Content:
         """
         store = self.workspace.store
         store.corpora.get(corpus_id)
-        skipped: list[dict[str, Any]] = []
-        skipped_total, read, seen = 0, 0, set[str]()
+        came, read = _Came(), 0
         incoming = iter(records)
         while batch := list(itertools.islice(incoming, UPSERT_BATCH)):
-            documents = {item.doc_id: item for item in batch if isinstance(item, Document)}
-            for item in batch:
-                if isinstance(item, Skipped):
-                    skipped_total += 1
-                    if len(skipped) < SKIPPED_NAMED:
-                        skipped.append({"line": item.line, "reason": item.reason, "doc_id": item.doc_id})
-            seen |= documents.keys() if mirror else set()
-            store.documents.upsert(corpus_id, list(documents.values()))
+            store.documents.upsert(corpus_id, came.documents(batch))
             read += len(batch)
             emit("progress", {"stage": "reading", "done": read, "total": None})
         if mirror:
-            store.documents.delete(corpus_id, store.documents.hashes(corpus_id).keys() - seen)
+            store.documents.delete(corpus_id, store.documents.hashes(corpus_id).keys() - came.seen)
         report = pipeline.index(self.workspace, corpus_id, emit)
         self._still_there(corpus_id)
         return {
@@ -125,8 +144,9 @@ class Content:
             "embedded": report.embedded,
             "unchanged": report.unchanged,
             "deleted": report.deleted,
-            "skipped": skipped,
-            "skipped_total": skipped_total,
+            "skipped": came.skipped,
+            "skipped_total": came.skipped_total,
+            **counted("duplicates", list(came.repeated)),
             "took_s": round(report.took_s, 3),
             "rate_per_s": round(report.rate_per_s, 2),
         }

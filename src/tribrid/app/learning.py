@@ -10,10 +10,11 @@ from tribrid.app.arms import prepared, require_model
 from tribrid.app.content import check_measures
 from tribrid.app.views import job_view
 from tribrid.asking import check as check_generation
-from tribrid.comparing import refuse_leakage
+from tribrid.comparing import eval_queries_of, refuse_leakage
 from tribrid.config import with_params
 from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
+from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace import NO_PARAMS, Workspace
@@ -68,8 +69,7 @@ class Learning:
             require_torch("Training a cross-encoder (training.cross_encoder)")
         locate(config.training.base_model)
         if not store.jobs.pending(corpus_id, JobKind.MINE):
-            latest = store.triplets.latest(corpus_id)
-            refuse_leakage(self.workspace, corpus_id, store.triplets.load(latest.triplet_set_id))
+            self._refuse_leakage(corpus_id, store.triplets.latest(corpus_id).triplet_set_id)
         return self._submit(JobKind.TRAIN, corpus_id, dict(hyperparameters or {}))
 
     def submit_evaluate(
@@ -204,10 +204,21 @@ class Learning:
                 corpus_id=corpus_id,
             )
 
+    def _refuse_leakage(self, corpus_id: str, triplet_set_id: str) -> None:
+        """As the training will, but at once however many triplets there are: loads them only to name what leaks.
+
+        Raises:
+            Leakage.
+        """
+        triplets, asked = self.workspace.store.triplets, eval_queries_of(self.workspace, corpus_id)
+        matcher = QueryMatcher(query.text for query in asked)
+        if asked and any(matcher.matches(text) for text in triplets.queries(triplet_set_id)):
+            refuse_leakage(self.workspace, corpus_id, triplets.load(triplet_set_id))
+
     def _require_labels(self, corpus_id: str, sources: Sequence[str]) -> None:
         store = self.workspace.store
         there = {
-            "logs": store.logs.stats(corpus_id)["with_feedback"] > 0,
+            "logs": store.logs.has_feedback(corpus_id),
             "judgments": store.judgments.counts(corpus_id)["judgments"] > 0,
             "heuristics": True,
         }

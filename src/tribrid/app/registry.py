@@ -35,7 +35,7 @@ class Registry:
         return job_view(self.workspace.store.jobs.get(job_id))
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """A training run: its state, parameters, and what it made.
+        """A training run: its state, parameters, and what it made; of one that made nothing yet, its last numbers.
 
         Raises:
             RunNotFound.
@@ -48,10 +48,17 @@ class Registry:
             "run_id": run_id,
             **job_view(job),
             "model_id": model_id,
-            "metrics": result.get("metrics"),
+            "metrics": result.get("metrics") or self._so_far(run_id),
             "config": manifest.get("config"),
             "metrics_url": f"/reranker/train/run/{run_id}/metrics",
         }
+
+    def _so_far(self, run_id: str) -> dict[str, Any] | None:
+        """The last value of each number that a run has told; None where it has told none."""
+        found: dict[str, Any] = {}
+        for data in self.workspace.store.events.metrics(run_id):
+            found |= data
+        return found or None
 
     def runs(self, corpus_id: str) -> list[dict[str, Any]]:
         """The corpus's training runs, newest first.

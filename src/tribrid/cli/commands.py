@@ -164,15 +164,17 @@ def judgments(
     session: Session,
     corpus: Corpus,
     *,
-    queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl, or TREC topics.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Their judgments: TREC or BEIR qrels.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Or both in one JSON file, as the HTTP route takes them.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Or both in one: JSON, JSONL, Quepid's CSV, or a BEIR folder (its train split).")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Forget the judgments given before.")] = False,
 ) -> None:
     """Give relevance judgments to train from, or show what there is."""
-    from tribrid.cli import feeding
+    from tribrid.cli import feeding, judgedfiles
 
-    feeding.judgments(session, corpus, feeding.Judged(queries, qrels, file), replace=replace)
+    feeding.judgments(session, corpus, judgedfiles.Given(file, queries, qrels), replace=replace)
 
 
 def mine(

@@ -13,8 +13,8 @@ from rich.text import Text
 from tribrid.app import Tribrid
 from tribrid.cli.command import EXIT_REFUSED, Session
 from tribrid.cli.differences import run_difference, two_to_compare
-from tribrid.cli.feeding import text_of
 from tribrid.cli.following import follow
+from tribrid.cli.judgedfiles import text_of
 from tribrid.cli.library import library
 from tribrid.cli.reportfiles import ReportFiles
 from tribrid.cli.reports import cost_line, report_view
@@ -144,7 +144,7 @@ def _check(outcome: Mapping[str, Any]) -> None:
         return
     if outcome["problem"]:
         raise from_problem(outcome["problem"])
-    # A job that was cancelled before it ran has no more to say.
+    # Nothing that ends now is without a problem; what was cancelled by an older version may be.
     kind = Cancelled if outcome["status"] == State.CANCELLED else Failed
     raise kind(f"The job ended as {outcome['status']}.", job_id=outcome["job_id"])
 

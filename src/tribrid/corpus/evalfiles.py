@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from tribrid.corpus.formats import MAX_QUERY_BYTES, parse_grade, parse_judged_queries
+from tribrid.corpus.formats import MAX_QUERY_BYTES, judged_queries, parse_grade, parse_judged_queries, parse_qrels
 from tribrid.corpus.jsonlines import Skipped, Stream, json_items
 from tribrid.corpus.lexical import normalise
 from tribrid.corpus.runfiles import run_lines, separator
@@ -47,6 +47,27 @@ def parse_jsonl(stream: Stream) -> list[JudgedQuery]:
         if isinstance(entry, dict) and "_id" in entry:
             entry = {"query_id": entry["_id"], **entry}
         entries.append(entry)
+    return parse_judged_queries({"queries": entries})
+
+
+def parse_labels(body: object) -> list[JudgedQuery]:
+    """The judged queries of one JSON value: `{"queries": [...]}`, or the texts of `queries` (or TREC `topics`) beside
+    `qrels`, which name queries by id alone.
+
+    Raises:
+        InvalidInput: names the query, line and field that is wrong.
+    """
+    if not isinstance(body, dict) or "qrels" not in body:
+        return parse_judged_queries(body)
+    texts, qrels = body.get("queries"), body["qrels"]
+    if isinstance(body.get("topics"), str):
+        texts = parse_topics(body["topics"])
+    if not isinstance(texts, dict) or not isinstance(qrels, str):
+        raise InvalidInput(
+            'With qrels, the body is {"queries": {query_id: text}, "qrels": "1 0 a 1"}.', field="queries"
+        )
+    found = judged_queries(texts, parse_qrels(qrels))
+    entries = [{"query_id": q.query_id, "text": q.text, "judgments": q.judgments} for q in found]
     return parse_judged_queries({"queries": entries})
 
 

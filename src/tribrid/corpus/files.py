@@ -31,6 +31,7 @@ from tribrid.types import Document
 # A title and a text: what a reader makes of a file's bytes. An empty title means "use the name".
 _Reader = Callable[[bytes], tuple[str, str]]
 
+_RECORDS = (".jsonl", ".ndjson")
 BYTES_PER_CHAR = 4
 # Markup and fonts around the text of a page; a larger file is refused before it is read.
 RICH_BYTES_PER_CHAR = 40
@@ -94,7 +95,8 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
 def _read_file(path: Path, name: str, max_document_chars: int) -> Document | Skipped:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        return _skipped(name, f"files of type {path.suffix} are not read")
+        named = "; to index its records, name the file itself" if path.suffix.lower() in _RECORDS else ""
+        return _skipped(name, f"files of type {path.suffix} are not read{named}")
     rich = reader in (_html, _pdf)
     try:
         data = _bytes_of(path, max_document_chars * (RICH_BYTES_PER_CHAR if rich else BYTES_PER_CHAR))

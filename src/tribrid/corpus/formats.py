@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_items, text_fault
 from tribrid.corpus.logs import ImportedFeedback, ImportedImpression, parse_native_logs, parse_ubi
@@ -125,7 +124,7 @@ def judged_queries(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, 
     Raises:
         InvalidInput: some judged queries have no text; says how many and names the first.
     """
-    missing = [query_id for query_id in qrels if query_id not in queries]
+    missing = [query_id for query_id in qrels if queries.get(query_id, "") == ""]
     if missing:
         named = ", ".join(map(repr, missing[:_NAMED_MISSING]))
         raise InvalidInput(f"{len(missing)} judged queries have no text: {named}.", missing=len(missing))
@@ -135,6 +134,8 @@ def judged_queries(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, 
 def parse_queries(stream: Stream) -> dict[str, str]:
     """Query texts by id from NDJSON or an array of {"_id" | "query_id", "text"}.
 
+    One that is blank becomes "": nobody may have judged it, and then it harms nothing.
+
     Raises:
         InvalidInput: a line cannot be read, or an id comes twice; names it.
     """
@@ -143,10 +144,13 @@ def parse_queries(stream: Stream) -> dict[str, str]:
         if isinstance(item, Skipped):
             raise InvalidInput(f"Queries, line {item.line}: {item.reason}.", line=item.line)
         record = item.value if isinstance(item.value, dict) else {}
-        query_id, text = _id_and_text(record, f"Queries, line {item.line}", record.get("query_id", record.get("_id")))
+        where = f"Queries, line {item.line}"
+        query_id = _query_id(record.get("query_id", record.get("_id")), where)
         if query_id in queries:
-            raise InvalidInput(f"Queries, line {item.line}: {query_id!r} comes twice.", line=item.line)
-        queries[query_id] = text
+            raise InvalidInput(f"{where}: {query_id!r} comes twice.", line=item.line)
+        given = record.get("text")
+        blank = isinstance(given, str) and not given.strip()
+        queries[query_id] = "" if blank else _query_text(given, where, query_id)
     return queries
 
 
@@ -189,7 +193,8 @@ def _judged_query(entry: object, number: int) -> JudgedQuery:
     where = f"Query {number}"
     if not isinstance(entry, dict):
         raise InvalidInput(f"{where} is not an object with query_id, text and judgments.")
-    query_id, text = _id_and_text(entry, where, entry.get("query_id"))
+    query_id = _query_id(entry.get("query_id"), where)
+    text = _query_text(entry.get("text"), where, query_id)
     judgments = entry.get("judgments")
     if not isinstance(judgments, dict):
         raise InvalidInput(f"{where}: judgments is not an object of doc_id: grade.", query_id=query_id)
@@ -206,17 +211,21 @@ def _judged_query(entry: object, number: int) -> JudgedQuery:
     return JudgedQuery(query_id, text, dict(judgments))
 
 
-def _id_and_text(record: Mapping[str, Any], where: str, given_id: object) -> tuple[str, str]:
-    query_id, text = id_text(given_id), record.get("text")
+def _query_id(given: object, where: str) -> str:
+    query_id = id_text(given)
     fault = id_fault(query_id, "query_id")
     if fault or not isinstance(query_id, str):
         raise InvalidInput(f"{where}: {fault}.")
+    return query_id
+
+
+def _query_text(text: object, where: str, query_id: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise InvalidInput(f"{where}: text is missing or empty.", query_id=query_id)
     fault = f"is longer than {MAX_QUERY_CHARS:,} characters" if len(text) > MAX_QUERY_CHARS else text_fault(text)
     if fault:
         raise InvalidInput(f"{where}: text {fault}.", query_id=query_id)
-    return query_id, text
+    return text
 
 
 def parse_grade(text: str) -> int | None:

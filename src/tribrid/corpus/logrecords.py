@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -40,6 +41,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_US = 253_402_300_799_999_999  # the end of the year 9999
 # Epoch numbers below these are seconds, milliseconds, microseconds: each unit's year 5138.
 _EPOCH_UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
+# Seconds, milliseconds, microseconds of this century; other lengths are dates, such as 20260102 or 20260102030405.
+_EPOCH_TEXT = re.compile(r"[0-9]{9,10}(?:\.[0-9]{1,9})?|[0-9]{13}|[0-9]{16}")
 _BEST_RATING = 5
 
 # Named tuples, here and in `logs.py`: of millions of records, making a frozen dataclass of each would take longer than
@@ -243,6 +246,8 @@ def time_us(record: Mapping[str, Any], name: str) -> int:
         Rejected: it is missing, no time, or not between 1970 and 9999.
     """
     value = record.get(name)
+    if isinstance(value, str) and _EPOCH_TEXT.fullmatch(value.strip()):
+        value = float(value)  # an exporter that writes all fields as text
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.strip())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tribrid.errors import TribridError
+from tribrid.errors import Cancelled, TribridError
 from tribrid.evaluation.report import FrozenCandidates
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
 from tribrid.scoring.scorer import Scorer, ranked
@@ -105,6 +105,9 @@ def run_arms(
         timed: the arm whose time a query goes into `latency_ms`.
         clock: seconds, from any start.
         report: gets the arm's name, queries done and all, a few times an arm.
+
+    Raises:
+        Cancelled: somebody asked for the end.
     """
     found = Arms()
     step = max(1, len(readings) // 20)
@@ -118,6 +121,8 @@ def run_arms(
                     found.latency_ms.append((clock() - started) * 1000)
                 if number % step == 0:
                     report(name, number, len(readings))
+        except Cancelled:  # the whole comparison ends, not this arm alone
+            raise
         except TribridError as error:
             found.failed[name] = error.detail
             continue

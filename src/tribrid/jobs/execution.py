@@ -6,9 +6,11 @@ A job that ends well or fails on its own says so itself (child.py). Here is deci
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tribrid.errors import EvaluationFailed, Failed, JobNotFound, TrainingFailed
@@ -30,9 +32,10 @@ log = logging.getLogger(__name__)
 class Execution:
     """Runs the jobs of one worker. `run` is called from several threads, each with a job of another corpus."""
 
-    def __init__(self, store: Store, children: Children) -> None:
+    def __init__(self, store: Store, children: Children, data_dir: Path) -> None:
         self._store = store
         self._children = children
+        self._runs = data_dir / "runs"
 
     def run(self, job_id: str) -> None:
         """Return when the job has ended, and every older one of its corpus before it.
@@ -85,6 +88,8 @@ class Execution:
         else:
             told_start(store, job_id, attempt)
             self._in_child(job)
+        # Hundreds of megabytes of a checkpoint that nobody will go on from, where it failed or was cancelled.
+        shutil.rmtree(self._runs / job_id, ignore_errors=True)
 
     def _in_child(self, job: Job) -> None:
         child = self._children.start(job.job_id)

@@ -31,9 +31,10 @@ def cancel(store: Store, job_id: str) -> Job:
         JobNotFound: there is no such job.
         NotRunning: it has ended.
     """
-    job = store.jobs.request_cancel(job_id)
+    problem = cancelled_problem(job_id)
+    job = store.jobs.request_cancel(job_id, problem)
     if job.state is State.CANCELLED:
         # No worker will touch it again, so its last event is told here.
         store.events.append(job_id, "state", {"state": State.CANCELLED})
-        store.events.append(job_id, "error", {"state": State.CANCELLED, "problem": cancelled_problem(job_id)})
+        store.events.append(job_id, "error", {"state": State.CANCELLED, "problem": problem})
     return job

@@ -91,7 +91,7 @@ def work(args: argparse.Namespace, environment: Environment, stopping: StopSigna
 
     database_url = environment.database_url
     store = Store.open(args.data_dir, database_url)
-    execution = Execution(store, children)
+    execution = Execution(store, children, args.data_dir)
     queue = DurableQueue(system_url(args.data_dir, database_url))
     sweeper = Sweeper(store, queue.put)
     sweeper.sweep()

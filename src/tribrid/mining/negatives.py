@@ -102,6 +102,10 @@ class Ranking:
         self._places_of = places_of
         self._passages: dict[str, Passage | None] = {c.doc_id: c.passage for c in candidates}
         self._shingles: dict[str, frozenset[str]] = {}
+        # What holds for all positives of a group, which may be thousands, is worked out once and not for each.
+        self.kinship: dict[tuple[Source, str], str | None] = {}
+        self.siblings: dict[Source, set[str]] = {}
+        self.prepared: set[Source] = set()
 
     def fetch(self, doc_ids: Iterable[str]) -> None:
         """Looks up, in one call, the passages of documents that retrieval did not return."""
@@ -112,9 +116,18 @@ class Ranking:
         wanted = content_words(self.query)
         for doc_id in missing:
             passages = found.get(doc_id, ())
-            self._passages[doc_id] = max(
-                passages, key=lambda p: (len(wanted & content_words(p.text)), -p.ordinal), default=None
+            self._passages[doc_id] = (
+                passages[0]
+                if len(passages) == 1
+                else max(passages, key=lambda p: (len(wanted & content_words(p.text)), -p.ordinal), default=None)
             )
+
+    def prepare(self, group: Group) -> None:
+        """Looks up what choosing the negatives of any of the group's positives needs, once."""
+        if group.source not in self.prepared:
+            self.prepared.add(group.source)
+            self.fetch(positive.doc_id for positive in group.positives)
+            self.locate(group.documents())
 
     def locate(self, doc_ids: Iterable[str]) -> None:
         """Looks up, in one call, where these documents and all candidates belong."""
@@ -169,8 +182,7 @@ def choose_negatives(
     """
     dropped = rules.reviews.dropped(group, positive)
     pair = _Pair(group, positive, ranking, shielded, dropped, rules, rejected)
-    ranking.fetch(other.doc_id for other in group.positives)
-    ranking.locate(group.documents())
+    ranking.prepare(group)
     room = rules.config.negatives_per_pair
     near: list[Known] = []
     far: list[Known] = []
@@ -205,8 +217,9 @@ class _Pair:
         worse = self._fitting([k for k in order if k.kind != "judged_lower"], room - len(lower))
         return worse + lower
 
-    def _fitting(self, known: Iterable[Known], room: int) -> list[Negative]:
+    def _fitting(self, known: Sequence[Known], room: int) -> list[Negative]:
         chosen: list[Negative] = []
+        self.ranking.fetch(found.doc_id for found in known[:room])
         for found in known:
             if len(chosen) >= room:
                 break
@@ -262,25 +275,36 @@ class _Pair:
 
     def _siblings(self, candidates: Sequence[Candidate]) -> set[str]:
         """Of a positive; none where they are most of the candidates."""
-        positives = [other.doc_id for other in self.group.positives]
-        places = self.ranking.places
-        found = {c.doc_id for c in candidates if any(are_siblings(c.doc_id, doc_id, places) for doc_id in positives)}
-        return found if len(found) <= MOST_SIBLINGS * len(candidates) else set()
+        known = self.ranking.siblings
+        if self.group.source not in known and candidates:
+            positives = [other.doc_id for other in self.group.positives]
+            places = self.ranking.places
+            found = {c.doc_id for c in candidates if any(are_siblings(c.doc_id, other, places) for other in positives)}
+            known[self.group.source] = found if len(found) <= MOST_SIBLINGS * len(candidates) else set()
+        return known.get(self.group.source, set())
 
     def _admissible(self, doc_id: str) -> bool:
         if doc_id in self.dropped:
             self.rejected["dropped_in_review"] += 1
         elif doc_id in self.shielded:
             self.rejected["positive_for_similar_query"] += 1
-        elif any(are_parent_and_child(doc_id, p.doc_id, self.ranking.places) for p in self.group.positives):
-            self.rejected["parent_or_sibling"] += 1
-        elif self._repeats_a_positive(doc_id):
-            self.rejected["near_duplicate"] += 1
+        elif kinship := self._kinship(doc_id):
+            self.rejected[kinship] += 1
         elif self.group.source is Source.HEURISTICS and self._says_the_query(doc_id):
             self.rejected["contains_query"] += 1
         else:
             return True
         return False
+
+    def _kinship(self, doc_id: str) -> str | None:
+        """What the document is to one of the positives, if that rules it out."""
+        known, key = self.ranking.kinship, (self.group.source, doc_id)
+        if key not in known:
+            places = self.ranking.places
+            related = any(are_parent_and_child(doc_id, other.doc_id, places) for other in self.group.positives)
+            repeats = not related and self._repeats_a_positive(doc_id)
+            known[key] = "parent_or_sibling" if related else "near_duplicate" if repeats else None
+        return known[key]
 
     def _repeats_a_positive(self, doc_id: str) -> bool:
         own = self.ranking.shingles(doc_id)

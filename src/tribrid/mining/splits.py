@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -30,7 +31,8 @@ _SLACK = 1e-9
 
 def content_words(text: str) -> frozenset[str]:
     """What a query says, as a set: never empty, so that "???" is still equal to itself only."""
-    normal = normalise(text)
+    # The same letters may be written in several ways, such as an accent of its own.
+    normal = normalise(text if text.isascii() else unicodedata.normalize("NFKC", text))
     words = _WORD.findall(normal)
     content = frozenset(_singular(word) for word in words if word not in _FUNCTION_WORDS)
     return content or frozenset(words) or frozenset((normal,))

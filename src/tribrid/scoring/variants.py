@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tribrid.errors import ModelUnavailable, TribridError
+from tribrid.errors import Cancelled, ModelUnavailable, TribridError
 from tribrid.scoring.onnx import FloatArray, runtime_version
 
 FP32, INT8 = "fp32", "int8"
@@ -164,6 +164,8 @@ def measure(forms: Mapping[str, Scores]) -> dict[str, Any]:
             started = time.thread_time()
             try:
                 found = form.score(query, passages)
+            except Cancelled:  # says nothing of the form
+                raise
             except TribridError as error:
                 failed[name] = error.detail
                 continue

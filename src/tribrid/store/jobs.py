@@ -149,16 +149,19 @@ class Jobs:
             )
             return _get(connection, job_id)
 
-    def request_cancel(self, job_id: str) -> Job:
+    def request_cancel(self, job_id: str, problem: Mapping[str, Any] | None = None) -> Job:
         """Cancel a queued job at once; ask a running one to stop (`cancel_requested`), as often as you like.
+
+        Args:
+            problem: what a queued job's row says of its end.
 
         Raises:
             JobNotFound: there is no such job.
             NotRunning: it already ended.
         """
         with self._database.begin() as connection:
-            ended = {"state": State.CANCELLED.value, "finished_us": now_us(), "cancel_requested": True}
-            cancelled = _change(connection, job_id, (State.QUEUED.value,), **ended)
+            ended = {"state": State.CANCELLED.value, "finished_us": now_us(), "problem": problem}
+            cancelled = _change(connection, job_id, (State.QUEUED.value,), **ended, cancel_requested=True)
             asked = cancelled or _change(connection, job_id, (State.RUNNING.value,), cancel_requested=True)
             job = _get(connection, job_id)
         if not asked:

@@ -95,6 +95,13 @@ class Logs(LogImports):
             found: int = connection.execute(counted).scalar_one()
         return found
 
+    def has_feedback(self, corpus_id: str) -> bool:
+        """Whether anybody did anything with a list of the corpus; however long the log, as soon as that is found."""
+        mine = _IMPRESSION.corpus_id == corpus_id
+        any_ = sa.select(_FEEDBACK.feedback_number).select_from(tables.feedback.join(tables.impressions)).where(mine)
+        with self._database.read() as connection:
+            return connection.execute(any_.limit(1)).first() is not None
+
     def stats(self, corpus_id: str) -> dict[str, Any]:
         """Counts: `impressions`, `with_feedback`, `fallbacks`, `feedback` by signal; `first_us` and `last_us` of the
         impressions (None if there are none).

@@ -5,6 +5,7 @@ What people decided of them since stands in reviews.py, and is laid over a set a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import uuid4
@@ -133,6 +134,17 @@ class Triplets:
             every = _select().where(_TRIPLET.set_number == number).order_by(_TRIPLET.position)
             return effective(_stored(row) for row in connection.execute(every))
 
+    def queries(self, triplet_set_id: str) -> list[str]:
+        """The distinct texts of the set's queries, whatever was decided of their triplets.
+
+        Raises:
+            NotFound: there is no such set.
+        """
+        with self._database.read() as connection:
+            number = _find(connection, _SET.triplet_set_id == triplet_set_id, triplet_set_id).set_number
+            these = sa.select(_TRIPLET.query).where(_TRIPLET.set_number == number).distinct()
+            return sorted(connection.execute(these).scalars())
+
     def get(self, triplet_set_id: str) -> TripletSet:
         """The set, without its triplets.
 
@@ -222,8 +234,11 @@ def _latest(connection: sa.Connection, corpus_id: str) -> sa.Row[Any]:
             f"Corpus {corpus_id!r} has no triplets. Mine some with POST /reranker/mine.", corpus_id=corpus_id
         )
     if found.triplet_count == 0:
+        refused = Counter(found.counts.get("rejected") or {}).most_common(1)
+        most = f" Most often refused: {refused[0][0]} ({refused[0][1]:,} times)." if refused else ""
         raise NoTriplets(
-            f"The last mining of corpus {corpus_id!r} found no triplets. Add judgments or feedback, then mine again.",
+            f"The last mining of corpus {corpus_id!r} found no triplets.{most} Add judgments or feedback, then mine "
+            "again.",
             corpus_id=corpus_id,
             counts=found.counts,
         )

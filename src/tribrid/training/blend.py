@@ -176,21 +176,30 @@ def choose(
     lists: Sequence[TrainingList],
     statistics: CorpusStatistics,
     config: TrainingConfig,
-    report: Callable[[int, int], None],
+    report: Callable[[int, int], bool],
 ) -> Choice:
-    """Cross-validate every form with and without memory. `report` gets folds done and all."""
+    """Cross-validate every form with and without memory.
+
+    Args:
+        report: gets folds done and all, and says whether to go on; what was never held out then does not count.
+    """
     variants = [(form, memory) for memory in (False, True) for form in FORMS if form != RETRIEVAL or not memory]
     held_out: dict[tuple[Form, bool], list[Vector]] = {v: [np.zeros(0)] * len(lists) for v in variants}
     folds = [fold_of(item.cluster, config.seed, config.folds) for item in lists]
     described = [item.described(statistics) for item in lists]
+    tried = 0
     for fold in range(config.folds):
         inside = [i for i, own in enumerate(folds) if own != fold]
         outside = [i for i, own in enumerate(folds) if own == fold]
         if outside and any(lists[i].teaches for i in inside):
             _cross(lists, described, inside, outside, config.seed, held_out)
-        report(fold + 1, config.folds)
+        tried = fold + 1
+        if not report(tried, config.folds):
+            break
     # A query counts as much as its surest label: guessed queries must not outvote real ones.
-    sure = np.array([item.weights.max(initial=0.0) for item in lists])
+    sure = np.array(
+        [item.weights.max(initial=0.0) if own < tried else 0.0 for item, own in zip(lists, folds, strict=True)]
+    )
     weights = sure / sure.sum() if sure.sum() > 0 else np.full(len(lists), 1 / len(lists))
     found = {
         variant: np.array([ndcg(s, item) if len(s) else 0.0 for s, item in zip(of, lists, strict=True)])

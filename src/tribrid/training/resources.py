@@ -13,6 +13,8 @@ from tribrid.types import Emit
 MIB = 1024 * 1024
 _CGROUP = Path("/sys/fs/cgroup")
 _FALLBACK_MIB = 2048
+READING_SHARE = 0.4
+"""Of the time budget, what reading the queries' candidates may take; what is not read by then is not learned from."""
 
 
 def free_mib(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int:
@@ -82,6 +84,10 @@ class Pace:
     def allows(self, seconds: float) -> bool:
         """Whether so many seconds more are within the budget, with `reserve_s` left for what comes afterwards."""
         return self._budget_s is None or self.spent_s + seconds + self.reserve_s <= self._budget_s
+
+    def within(self, share: float) -> bool:
+        """Whether at most this share of the budget, 0..1, is spent."""
+        return self._budget_s is None or self.spent_s <= share * self._budget_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class TrainingInputs:
         facts: what the manifest says of where this came from (corpus, triplet set, hashes).
         newest: clusters whose labels are the newest, on which the cross-encoder is measured; where labels have no
             dates there are none, and one fold is held out instead.
+        pace: the training's clock, if it runs already.
     """
 
     lists: Sequence[TrainingList]
@@ -50,6 +51,7 @@ class TrainingInputs:
     snippet_chars: int
     facts: Mapping[str, Any]
     newest: frozenset[str] = frozenset()
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,16 @@ def train(
         TrainingFailed: the cross-encoder diverged or collapsed, and the blend learned nothing either; else the model
             is the blend alone, and the metrics hold the diagnosis.
     """
-    run = Run(folder, emit, cancelled, Pace(config.time_budget_s))
+    run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s))
+    before_s = run.pace.spent_s
     if config.cross_encoder:
         require_torch("Training a cross-encoder (training.cross_encoder)")
     base = trainable_as(inputs.base) if config.cross_encoder else None
     lists = list(inputs.lists)
     teaching = _teaching(lists)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
-    choice = choose(
-        lists, inputs.statistics, config, lambda done, all_: emit("progress", _progress("blend", done, all_))
-    )
+    choice = choose(lists, inputs.statistics, config, lambda done, all_: _told_fold(run, before_s, done, all_))
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
-    run.pace.reserve_s = FIT_SHARE * run.pace.spent_s
     weight, cross_encoder = 0.0, {"trained": False}
     if base is not None:
         weight, cross_encoder = _cross_encoder(inputs, choice, base, config, run)
@@ -95,7 +95,7 @@ def train(
         "queries": len(lists),
         "teaching_queries": teaching,
         "pairs": sum(len(item.candidates) for item in lists),
-        "took_s": round(run.pace.spent_s, 2),
+        "took_s": round(run.pace.spent_s - before_s, 2),
     }
     manifest = {
         **inputs.facts,
@@ -139,6 +139,18 @@ def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def _told_fold(run: Run, before_s: float, done: int, total: int) -> bool:
+    """Tell of a fold of the cross-validation, and whether there is time for another, and for the fit after it."""
+    run.emit("progress", _progress("blend", done, total))
+    fold_s = (run.pace.spent_s - before_s) / done
+    run.pace.reserve_s = FIT_SHARE * total * fold_s
+    if done == total or run.pace.allows(fold_s):
+        return True
+    message = f"training.time_budget_s leaves time for {done} of {total} folds of the cross-validation"
+    run.emit("log", {"level": "warning", "message": message})
+    return False
 
 
 def _progress(stage: str, done: int, total: int) -> dict[str, Any]:

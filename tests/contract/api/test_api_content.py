@@ -44,6 +44,14 @@ def test_a_bad_record_is_named_and_the_rest_goes_in(client: httpx.Client, fresh:
     assert answer["skipped_total"] == 5
 
 
+def test_an_id_that_comes_twice_is_named_and_the_later_record_holds(client: httpx.Client, fresh: str) -> None:
+    records = [{"_id": "a", "text": "soup"}, {"_id": "b", "text": "pasta"}, {"_id": "a", "text": "tea"}]
+    answer = ok(client.post(f"{fresh}/documents", content=ndjson(records)))
+    assert (answer["documents"], answer["duplicates"], answer["duplicates_total"]) == (2, ["a"], 1)
+    assert ok(client.get(f"{fresh}/documents/a"))["text"] == "tea"
+    assert ok(client.post(f"{fresh}/documents", content=ndjson(records[1:])))["duplicates_total"] == 0
+
+
 def test_unchanged_documents_are_not_embedded_again(client: httpx.Client, fresh: str) -> None:
     assert ok(client.post(f"{fresh}/documents", content=ndjson(DOCUMENTS)))["embedded"] == len(DOCUMENTS)
     assert ok(client.post(f"{fresh}/documents", content=ndjson(DOCUMENTS)))["embedded"] == 0

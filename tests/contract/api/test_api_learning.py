@@ -261,7 +261,8 @@ def test_nothing_to_train_on(client: httpx.Client) -> None:
         ("/reranker/train", {"learning_rate": None}, "learning_rate"),
         ("/reranker/train", {"lr": 0.1}, "lr"),
         ("/reranker/evaluate", {"model": "x"}, "model"),
-        ("/reranker/evaluate", {"wait": "perhaps"}, "wait"),
+        ("/reranker/train", {"epochs": "2"}, "epochs"),
+        ("/reranker/evaluate", {"wait": "false"}, "wait"),
     ],
 )
 def test_a_bad_field_is_named_before_anything_starts(

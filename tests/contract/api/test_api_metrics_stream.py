@@ -92,6 +92,13 @@ def test_from_the_first_event_to_the_last(client: httpx.Client, queued: Job, emi
     assert events[0]["at"].endswith("+00:00")
 
 
+def test_a_run_under_way_shows_its_last_numbers(client: httpx.Client, queued: Job, emit: Emit) -> None:
+    assert client.get(f"/reranker/train/run/{queued.job_id}").json()["metrics"] is None
+    emit(1)
+    emit(2)
+    assert client.get(f"/reranker/train/run/{queued.job_id}").json()["metrics"]["step"] == 2
+
+
 def test_an_event_comes_as_it_happens(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
     with client.stream("GET", url(queued)) as response:
         pieces = response.iter_raw()

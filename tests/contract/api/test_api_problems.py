@@ -160,6 +160,8 @@ def test_wrong_method_names_the_right_ones(client: httpx.Client) -> None:
         ({"corpus_id": "a", "query": "x", "topk": 3}, "topk", "top_k"),
         ({"corpus_id": "a", "query": "x", "top_k": 0}, "top_k", "greater than or equal to 1"),
         ({"corpus_id": "a", "query": "x", "top_k": "many"}, "top_k", "integer"),
+        ({"corpus_id": "a", "query": "x", "top_k": "5"}, "top_k", "integer"),
+        ({"corpus_id": "a", "query": "x", "top_k": True}, "top_k", "integer"),
         ({"corpus_id": "a", "query": ""}, "query", "at least 1"),
         ({"corpus_id": "a", "query": 5}, "query", "string"),
         ([], "body", "object"),

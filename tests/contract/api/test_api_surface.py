@@ -184,6 +184,25 @@ def test_no_query_breaks_anything(query: str, operations: dict[str, Any], client
             sound(client.get(f"{path}?{query}"), f"{path}?{query}")
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "name", "says"),
+    [
+        ("GET", "/reranker/triplets?corpus_id=surface&limt=1", "limt", "'limit'"),
+        ("GET", "/reranker/train/run/none/metrics?folow=false", "folow", "'follow'"),
+        ("PUT", "/corpora/surface/judgments?replce=true", "replce", "'replace'"),
+        ("POST", "/corpora/surface/logs?fromat=ubi", "fromat", "'format'"),
+        ("DELETE", "/corpora/surface?really=no", "really", "takes none"),
+    ],
+)
+def test_a_parameter_that_a_route_has_not_is_named(
+    method: str, url: str, name: str, says: str, client: httpx.Client, surface: None
+) -> None:
+    body = refused(client.request(method, url, content=b"{}" if method != "GET" else None), 422, "unknown_setting")
+    assert body["field"] == name
+    assert says in body["detail"]
+    assert ok(client.get("/health?from=a-probe"))
+
+
 def test_every_method_on_every_path(schema: dict[str, Any], client: httpx.Client, surface: None) -> None:
     for path, methods in schema["paths"].items():
         url = re.sub(r"\{[^}]+\}", "none", path)

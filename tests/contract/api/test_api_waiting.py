@@ -125,7 +125,10 @@ def test_a_job_that_fails_says_so(client: httpx.Client, queued: Job, idle_tribri
 
 def test_a_job_that_is_cancelled_says_so(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
     later(0.3, lambda: cancel(idle_tribrid.store, queued.job_id))
-    assert client.post(f"/wait/{queued.job_id}").json()["status"] == "cancelled"
+    answer = client.post(f"/wait/{queued.job_id}").json()
+    assert answer["status"] == "cancelled"
+    assert answer["problem"]["code"] == "cancelled"
+    assert idle_tribrid.job(queued.job_id)["problem"] == answer["problem"]
 
 
 def test_a_job_that_goes_with_its_corpus(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:

@@ -45,6 +45,22 @@ def test_export_and_put_in_each_format(cli: Cli, corpus: str, tmp_path: Path) ->
     assert cli("evalset", "show", f"{corpus}@2", "--json").document["sha256"] == by_text["sha256"]
 
 
+def test_judgments_are_read_from_the_same_files(cli: Cli, corpus: str, tmp_path: Path) -> None:
+    before = cli("judgments", corpus, "--json").document
+    lines, topics, qrels, both = (tmp_path / name for name in ("j.jsonl", "t.trec", "q.txt", "both.json"))
+    lines.write_text(json.dumps({"query_id": "j1", "text": "warm soup", "judgments": {"notes/soup.md": 1}}) + "\n")
+    topics.write_text("<top>\n<num> Number: j2\n<title> cold pasta\n</top>\n")
+    qrels.write_text("j2 0 notes/pasta.md 1\n")
+    both.write_text(json.dumps({"queries": {"j3": "bread"}, "qrels": "j3 0 notes/soup.md 0"}))
+    for words in (["--file", lines], ["--queries", topics, "--qrels", qrels], ["--file", both]):
+        assert cli("judgments", corpus, *map(str, words)).code == 0
+    stored = {query["query_id"] for query in cli("judgments", corpus, "--json").document["queries"]}
+    assert stored == {query["query_id"] for query in before["queries"]} | {"j1", "j2", "j3"}
+    lines.write_text(json.dumps({"queries": before["queries"]}))
+    lines.rename(tmp_path / "before.json")
+    assert cli("judgments", corpus, "--file", str(tmp_path / "before.json"), "--replace").code == 0
+
+
 def test_check_ends_a_build_that_would_decide_on_too_little(cli: Cli, corpus: str) -> None:
     done = cli("evalset", "check", corpus)
     assert done.code == 1

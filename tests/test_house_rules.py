@@ -146,6 +146,12 @@ def test_every_import_is_a_declared_dependency(path: Path) -> None:
     assert not undeclared
 
 
+@product_files
+def test_a_docstring_names_no_file_that_is_gone(path: Path) -> None:
+    named = set(re.findall(r"(?<![\w/.*])[a-z_]+\.py\b", ast.get_docstring(parsed(path)) or ""))
+    assert not named - {known.name for known in PRODUCT}
+
+
 def test_the_serving_core_imports_without_any_extra() -> None:
     """The base install has no torch: the command line, the server and the library must import without it."""
     # A finder that does not see them: libraries that ask whether torch is loaded trip over None in sys.modules.

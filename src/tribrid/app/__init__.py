@@ -7,6 +7,10 @@ layers over it, so all three say the same.
         tribrid.create_corpus("notes")
         tribrid.index_path("notes", "~/notes")
         tribrid.search("notes", "how do I renew the certificate")
+
+facade.py holds the object, and the verbs of search. The others stand by subject: content.py and evalsets.py (what goes
+in), learning.py (mine, train, evaluate), registry.py (models), reports.py, experiments.py, rerank.py, erasure.py,
+access.py (keys), retention.py, doctor.py.
 """
 
 from tribrid.app.facade import Tribrid

@@ -2,7 +2,8 @@
 
 The job's row and its events in the store are what users see; DBOS (durable.py) makes sure that what was submitted is
 run, in order, whatever is killed in between. Each job runs in a process of its own (child.py), started by the one
-worker of a data folder (worker.py), which a supervisor keeps alive (supervisor.py).
+worker of a data folder (worker.py), which a supervisor keeps alive (supervisor.py). The worker also keeps the log no
+longer than it may (pruning.py).
 """
 
 from tribrid.jobs.queue import cancel, submit

@@ -1,4 +1,4 @@
-"""The only file that runs onnxruntime: text in, token vectors or logits out, no torch anywhere.
+"""The only file of a serving process that runs onnxruntime: text in, token vectors or logits out, no torch anywhere.
 
 Texts are sorted by length and batched by tokens, so that padding stays small and memory is bounded by
 `BATCH_TOKENS`, however many texts come in.

@@ -10,12 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from tribrid.cloud import bills, with_services
-from tribrid.config import Config
 from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import (
-    Readings,
     base_scores,
-    freeze,
     given_arm,
     ranks,
     restricted,
@@ -27,15 +24,15 @@ from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
 from tribrid.evaluation.notes import GIVEN
-from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, build_report
+from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.evaluation.standing import looked, seed_values, standing
+from tribrid.freezing import Task, read_task
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
 from tribrid.serving import settle_forms
 from tribrid.store.erasing import OF_CONTENT
-from tribrid.store.evalsets import Bundle
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us
 
@@ -101,41 +98,6 @@ def compare_systems(
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
     ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries, dataset.sha256, erasures)
     return report.summary
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What every system of a comparison is given, frozen before any of them runs."""
-
-    config: Config
-    dataset: EvalDataset
-    readings: Readings
-    legs: dict[str, dict[str, list[ScoredDoc]]]
-    candidates: FrozenCandidates
-
-
-def read_task(ws: Workspace, dataset: EvalDataset, emit: Emit) -> Task:
-    """Retrieve every query's candidates, freeze them, and note with the dataset what it is measured on."""
-    corpus_id = dataset.corpus_id
-    config, version = ws.config(corpus_id), ws.store.corpora.get(corpus_id).version
-    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
-    readings, legs = ws.read_queries(corpus_id, queries, config, emit)
-    frozen = freeze(readings, config.reranking.tribrid_reranker_topn)
-    # By corpus, because everything goes with its corpus, and two corpora may give the same lists.
-    key, payload = f"{corpus_id}/{frozen.sha256}", {"depth": frozen.depth, "doc_ids": frozen.doc_ids}
-    ws.store.candidates.put(key, corpus_id, payload)
-    bundle = Bundle(
-        sha256=dataset.sha256,
-        candidates_sha256=frozen.sha256,
-        corpus_version=version,
-        depth=frozen.depth,
-        settings={
-            "embedding_model": config.indexing.embedding_model,
-            "retrieval": config.retrieval.model_dump(mode="json"),
-        },
-    )
-    before = ws.store.evalsets.freeze(corpus_id, bundle)
-    return Task(config, dataset, readings, legs, replace(frozen, origin=bundle.origin(before)))
 
 
 def _run_systems(

@@ -130,9 +130,9 @@ def _skipped(report: Mapping[str, Any]) -> Iterator[str]:
     if report["skipped_total"] > _SHOWN_SKIPPED:
         yield f"… and {report['skipped_total'] - _SHOWN_SKIPPED:,} more; --json lists them."
     if report["duplicates_total"]:
-        named = ", ".join(map(plain, report["duplicates"][:_SHOWN_REPEATED]))
+        repeated = ", ".join(map(plain, report["duplicates"][:_SHOWN_REPEATED]))
         more = ", …" if report["duplicates_total"] > _SHOWN_REPEATED else ""
-        yield f"{report['duplicates_total']:,} ids came more than once, and the last record holds: {named}{more}"
+        yield f"{report['duplicates_total']:,} ids came more than once, and the last record holds: {repeated}{more}"
 
 
 def corpora(session: Session, corpus_id: str | None, *, delete: bool, yes: bool) -> None:

@@ -41,8 +41,8 @@ class Int8File(NamedTuple):
     """An fp32 file, its int8 form, and how much of that stays fp32.
 
     Attributes:
-        exact: share of the feed-forward blocks, from the first on, that keep their second multiplication exact. Its
-            inputs have outliers that int8 is coarse on, and an error made early goes through every later layer.
+        exact: share of the feed-forward blocks, from the first on, that stay fp32: int8 is coarsest on their outliers,
+            and an error made early goes through every later layer.
     """
 
     name: str
@@ -249,7 +249,7 @@ def add_int8(folder: Path, files: Sequence[Int8File]) -> dict[str, Any]:
             model,
             folder / made,
             op_types_to_quantize=["MatMul", "Gemm"],
-            nodes_to_exclude=_narrowing(model, exact),
+            nodes_to_exclude=_feed_forward(model, exact),
             per_channel=True,
             reduce_range=narrow,
             weight_type=QuantType.QInt8,
@@ -257,13 +257,13 @@ def add_int8(folder: Path, files: Sequence[Int8File]) -> dict[str, Any]:
     return settle_export(folder)
 
 
-def _narrowing(model: onnx.ModelProto, share: float) -> list[str]:
-    """Names of the first of those multiplications whose weights have more rows than columns."""
+def _feed_forward(model: onnx.ModelProto, share: float) -> list[str]:
+    """Names of the first of the multiplications whose weights are not square, in the order of the layers."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     found = [
         node.name
         for node in model.graph.node
-        if node.op_type == "MatMul" and any(len(s) == 2 and s[0] > s[1] for s in map(shapes.get, node.input) if s)
+        if node.op_type == "MatMul" and any(len(s) == 2 and s[0] != s[1] for s in map(shapes.get, node.input) if s)
     ]
     return found[: round(share * len(found))]
 

@@ -92,7 +92,7 @@ class TestWriting:
         with index.writer("f", make.dim) as writer:
             writer.publish(purge=True)
         assert holding() == []
-        assert index.count() == len(index.nearest(make.unit(1), 5)) == others
+        assert index.count() == len(index.nearest(make.unit(1), 100)) == others
         assert index.bm25("Zzyzx", 5) == []
 
     def test_files_are_merged_every_twentieth_commit(self, make, tmp_path):

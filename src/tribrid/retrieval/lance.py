@@ -219,6 +219,17 @@ class PassageTable:
         return int(stats["fragment_stats"]["num_fragments"])
 
     @_writing()
+    def set_apart(self) -> None:
+        """Write one document's rows again, in a file of their own. LanceDB rewrites a file for the sake of a few
+        deleted rows only where there is another to merge it with.
+        """
+        first = self._table.search().select(["doc_id"]).limit(1).to_arrow()["doc_id"].to_pylist()
+        if first:
+            rows = self._table.search().where(_among(first)).to_arrow()
+            self._table.delete(_among(first))
+            self._table.add(rows)
+
+    @_writing()
     def merge(self) -> None:
         """Make one data file of all, without the deleted rows. Drops the indices; removes no old version."""
         for index in self._table.list_indices():

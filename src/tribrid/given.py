@@ -14,7 +14,7 @@ from typing import overload
 import numpy as np
 
 from tribrid.config import Config
-from tribrid.corpus.lexical import expand_identifiers
+from tribrid.corpus.lexical import searchable
 from tribrid.corpus.passages import split
 from tribrid.corpus.terms import spelled, terms
 from tribrid.errors import InvalidInput
@@ -183,7 +183,7 @@ def _read(
     known = _in_index(snapshot, distinct)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
     weights = snapshot.weights if snapshot else _weights(cut)
-    asked = spelled(expand_identifiers(query))
+    asked = spelled(searchable(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
     kept = config.reranking.rerank_cache_passages
@@ -244,7 +244,7 @@ def score_apart(
     """
     distinct, positions = _distinct(documents)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
-    weights, asked = _weights(cut), spelled(expand_identifiers(query))
+    weights, asked = _weights(cut), spelled(searchable(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
     found = scores(scorer, Reading(query, _no_tokens(), [candidate for _, candidate in flat], [], budget))

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tribrid.corpus.lexical import expand_identifiers, identifier_parts, jaccard, near_duplicate, normalise, shingles
+from tribrid.corpus.lexical import (
+    expand_identifiers,
+    identifier_parts,
+    jaccard,
+    near_duplicate,
+    normalise,
+    searchable,
+    shingles,
+)
 
 # A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
 CHARS = 400_000
@@ -36,6 +44,13 @@ def test_the_parts_of_an_identifier_follow_the_text(identifier: str, parts: list
     assert identifier_parts(identifier) == parts
     text = f"call {identifier} now"
     assert expand_identifiers(text) == (f"{text}\n{' '.join(parts)}" if parts else text)
+
+
+def test_scripts_without_spaces_are_searched_by_neighbouring_characters() -> None:
+    assert searchable("向量检索 BM25 read_file") == "向量检索 BM25 read_file\nread file\n向量 量检 检索"
+    assert searchable("ラーメン") == "ラーメン\nラー ーメ メン"
+    for text in ("größe", "поиск", "검색 엔진", "字", "read"):
+        assert searchable(text) == text
 
 
 @given(prose)

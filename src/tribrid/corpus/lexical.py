@@ -7,6 +7,7 @@ megabytes without a space.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 SHINGLE_WORDS = 3
 MIN_PART_CHARS = 2
@@ -17,6 +18,8 @@ _IDENTIFIER = re.compile(r"\b(?=\w*?(?:[a-z0-9][A-Z]|_[^\W_])|\w+\.[^\W\d_])\w+(
 # letters before them: base64Encode -> base64 Encode.
 _PART_BREAK = re.compile(r"[._]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"\w+")
+# Kana and Han.
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
 
 
 def expand_identifiers(text: str) -> str:
@@ -27,6 +30,17 @@ def expand_identifiers(text: str) -> str:
     """
     parts = [part for found in _IDENTIFIER.finditer(text) for part in identifier_parts(found[0])]
     return f"{text}\n{' '.join(parts)}" if parts else text
+
+
+def searchable(text: str) -> str:
+    """What BM25 is given of a text or a query: its identifiers expanded, and after it, for a script that is written
+    without spaces, every two neighbouring characters. As one word a whole sentence would match nothing but itself.
+    """
+    expanded = expand_identifiers(text)
+    if text.isascii():
+        return expanded
+    pairs = [first + second for run in _UNSPACED.findall(text) for first, second in pairwise(run)]
+    return f"{expanded}\n{' '.join(pairs)}" if pairs else expanded
 
 
 def identifier_parts(identifier: str) -> list[str]:

@@ -30,7 +30,7 @@ def spelled(text: str) -> list[tuple[str, str]]:
 
 
 def terms(text: str) -> list[str]:
-    """The terms of a text in order. Its identifiers are not split: `lexical.expand_identifiers` does that before."""
+    """The terms of a text in order. Nothing is expanded in it: `lexical.searchable` does that before."""
     return [term for term, _ in spelled(text)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
-from tribrid.corpus.lexical import expand_identifiers
+from tribrid.corpus.lexical import searchable
 from tribrid.corpus.passages import split
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.rows import Vector
@@ -77,7 +77,7 @@ def index_fingerprint(config: IndexingConfig, embedder: Embedder) -> str:
 
 def lexical_text(passage: Passage) -> str:
     """What BM25 sees of a passage: its title and text, identifiers split."""
-    return expand_identifiers(f"{passage.title}\n{passage.text}")
+    return searchable(f"{passage.title}\n{passage.text}")
 
 
 def sync_index(

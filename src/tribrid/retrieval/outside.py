@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tribrid.corpus.lexical import expand_identifiers
+from tribrid.corpus.lexical import searchable
 from tribrid.corpus.terms import spelled, terms
 from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
 from tribrid.retrieval.index import Snapshot
@@ -56,12 +56,12 @@ def rank_given(
         depth: of the search, documents; a passage that would not have been in a leg is not in it here.
     """
     k = max(config.leg_depth, depth)
-    legs = snapshot.legs(expand_identifiers(query), vector, k) if snapshot else Legs({SPARSE: [], DENSE: []}, {}, {})
+    legs = snapshot.legs(searchable(query), vector, k) if snapshot else Legs({SPARSE: [], DENSE: []}, {}, {})
     # Of equals the one that was given first comes first: names count down, and order is by name descending.
     last = len(given)
     keys = [(f"\0{last - item.document:09}", position) for position, item in enumerate(given)]
     cosines = {key: float(item.vector @ vector) for key, item in zip(keys, given, strict=True)}
-    bm25 = _bm25(legs, spelled(expand_identifiers(query)), given, keys, weights)
+    bm25 = _bm25(legs, spelled(searchable(query)), given, keys, weights)
     merged = {
         SPARSE: _merged(legs.hits[SPARSE], {key: score for key, score in bm25.items() if score > 0}, given, k),
         DENSE: _merged(legs.hits[DENSE], cosines, given, k),

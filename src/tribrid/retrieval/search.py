@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tribrid.corpus.lexical import expand_identifiers
+from tribrid.corpus.lexical import searchable
 from tribrid.observing import timed
 from tribrid.retrieval.fusion import Legs, collapse, documents, fuse
 from tribrid.retrieval.index import Index, Snapshot
@@ -75,7 +75,7 @@ class Retriever:
         return self._index.read(lambda snapshot: self._search(snapshot, query, vector, depth), Retrieved())
 
     def _search(self, snapshot: Snapshot, query: str, vector: Vector, depth: int) -> Retrieved:
-        legs = self._deep_enough(snapshot, expand_identifiers(query), vector, depth)
+        legs = self._deep_enough(snapshot, searchable(query), vector, depth)
         ranked = collapse(fuse(legs.hits, legs.cosines, self._config), legs.hits, depth)
         passages = snapshot.found(legs, [document.key for document in ranked])
         candidates = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tribrid.corpus.lexical import searchable
 from tribrid.retrieval.search import Retriever
 from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, SPARSE
@@ -59,6 +60,14 @@ class TestRetriever:
         )
         retriever = Retriever(index, Fixed(), RetrievalConfig.model_validate({}))
         assert [scored.doc_id for scored in retriever.legs("readFile", 5)[SPARSE]] == ["a"]
+
+    def test_a_script_without_spaces_is_searched_by_neighbouring_characters(self, make, index):
+        texts = {"a": "向量检索是一种搜索方法", "b": "今天的天气很好", "c": "ラーメンを食べる"}
+        passages = [make.passage(doc_id, searchable(text)) for doc_id, text in texts.items()]
+        make.publish(index, passages, [make.unit(0, 1)] * 3)
+        retriever = Retriever(index, Fixed(), RetrievalConfig.model_validate({}))
+        for query, doc_id in (("怎么用向量检索", "a"), ("天气", "b"), ("ラーメン", "c")):
+            assert [scored.doc_id for scored in retriever.legs(query, 5)[SPARSE]] == [doc_id]
 
     @pytest.mark.parametrize("published", [False, True])
     def test_an_empty_index_has_no_candidates(self, make, index, published):

@@ -164,21 +164,15 @@ def judgments(
     session: Session,
     corpus: Corpus,
     *,
-    queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl, or TREC topics.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Their judgments: TREC or BEIR qrels.")] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Or both in one: JSON as the HTTP route takes it, JSONL, Quepid's CSV, or a BEIR folder (its train "
-            "split)."
-        ),
-    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Or both in one JSON file, as the HTTP route takes them.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Forget the judgments given before.")] = False,
 ) -> None:
     """Give relevance judgments to train from, or show what there is."""
-    from tribrid.cli import feeding, reading
+    from tribrid.cli import feeding
 
-    feeding.judgments(session, corpus, reading.Judged(file, queries, qrels), replace=replace)
+    feeding.judgments(session, corpus, feeding.Judged(queries, qrels, file), replace=replace)
 
 
 def mine(

@@ -46,6 +46,6 @@ def evalset(
 
     check ends with exit code 1 if a verdict on the dataset would mislead.
     """
-    from tribrid.cli import evalsets, reading
+    from tribrid.cli import evalsets
 
-    evalsets.evalset(session, words, reading.Judged(file, queries, qrels), evalsets.Asked(form, out, effect))
+    evalsets.evalset(session, words, evalsets.Given(file, queries, qrels), evalsets.Asked(form, out, effect))

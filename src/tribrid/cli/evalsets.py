@@ -14,14 +14,25 @@ from rich.text import Text
 
 from tribrid.app import Tribrid
 from tribrid.cli.command import Session
-from tribrid.cli.feeding import stored_view
+from tribrid.cli.feeding import open_file, stored_view, text_of
 from tribrid.cli.library import library
-from tribrid.cli.reading import Judged, read_judged
 from tribrid.cli.terminal import facts, indented, moment, plain, table
+from tribrid.corpus.evalfiles import parse_jsonl, parse_quepid, parse_topics
+from tribrid.corpus.formats import judged_queries, parse_judged_queries, parse_qrels, parse_queries, read_beir
 from tribrid.errors import InvalidInput
+from tribrid.types import JudgedQuery
 
 _FOLDERS = ("trec", "beir")
+_SPLIT = "test"
 _STYLES = {"error": "red", "warning": "yellow"}
+
+
+class Given(NamedTuple):
+    """Where judged queries come from."""
+
+    file: Path | None
+    queries: Path | None
+    qrels: Path | None
 
 
 class Asked(NamedTuple):
@@ -33,7 +44,7 @@ class Asked(NamedTuple):
     version: str | None = None
 
 
-def evalset(session: Session, words: Sequence[str], given: Judged, asked: Asked) -> None:
+def evalset(session: Session, words: Sequence[str], given: Given, asked: Asked) -> None:
     """See `tribrid evalset --help`.
 
     Raises:
@@ -51,7 +62,7 @@ def evalset(session: Session, words: Sequence[str], given: Judged, asked: Asked)
         raise typer.Exit(code)
 
 
-def _understood(words: Sequence[str], given: Judged) -> tuple[str, str]:
+def _understood(words: Sequence[str], given: Given) -> tuple[str, str]:
     """The action and the corpus. One word is a corpus, whatever it is called."""
     if len(words) == 1:
         return "put" if any(given) else "show", words[0]
@@ -60,14 +71,49 @@ def _understood(words: Sequence[str], given: Judged) -> tuple[str, str]:
     return words[0], words[1]
 
 
-def _put(session: Session, tribrid: Tribrid, corpus_id: str, given: Judged, _asked: Asked) -> int:
-    queries, bundle = read_judged(given, "test")
+def _put(session: Session, tribrid: Tribrid, corpus_id: str, given: Given, _asked: Asked) -> int:
+    queries, bundle = _read(given)
     answer = tribrid.put_eval_dataset(corpus_id, queries, bundle)
     session.terminal.result(answer, *stored_view(answer))
     return 0
 
 
-def _show(session: Session, tribrid: Tribrid, corpus_id: str, _given: Judged, asked: Asked) -> int:
+def _read(given: Given) -> tuple[list[JudgedQuery], dict[str, Any]]:
+    """The judged queries, and what else a bundle holds."""
+    if given.file is not None:
+        if given.queries or given.qrels:
+            raise InvalidInput("Give --file, or --queries with --qrels, not both.")
+        return _read_file(given.file)
+    if given.queries is None or given.qrels is None:
+        raise InvalidInput(
+            "Qrels name queries by id alone: give both --queries and --qrels."
+            if any(given)
+            else "Give --file, or --queries with --qrels."
+        )
+    text = text_of(given.queries)
+    texts = parse_queries([text.encode()]) if text.lstrip()[:1] in ("{", "[") else parse_topics(text)
+    return judged_queries(texts, parse_qrels(text_of(given.qrels))), {}
+
+
+def _read_file(path: Path) -> tuple[list[JudgedQuery], dict[str, Any]]:
+    if path.is_dir():
+        folder = read_beir(path)
+        if _SPLIT not in folder.qrels:
+            raise InvalidInput(f"{path}: no {_SPLIT!r} among its qrels {sorted(folder.qrels)}; give --qrels instead.")
+        return judged_queries(folder.queries, folder.qrels[_SPLIT]), {}
+    if path.suffix.lower() == ".csv":
+        return parse_quepid(text_of(path)), {}
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        with open_file(path) as stream:
+            return parse_jsonl(stream), {}
+    try:
+        body = json.loads(text_of(path))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not valid JSON: {error}.", path=str(path)) from None
+    return parse_judged_queries(body), body
+
+
+def _show(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, asked: Asked) -> int:
     dataset = tribrid.eval_dataset(corpus_id, asked.version)
     bundle = dataset["bundle"]
     session.terminal.result(
@@ -84,7 +130,7 @@ def _measured_on(bundle: Mapping[str, Any]) -> str:
     return f"version {bundle['corpus_version']} of the corpus, {moment(bundle['frozen_at'])}"
 
 
-def _list(session: Session, tribrid: Tribrid, corpus_id: str, _given: Judged, _asked: Asked) -> int:
+def _list(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, _asked: Asked) -> int:
     found = tribrid.eval_datasets(corpus_id)
     columns = ["", ("Version", "right"), "sha256", ("Queries", "right"), ("Judgments", "right"), "Decides on", "Put"]
     rows = [
@@ -104,7 +150,7 @@ def _list(session: Session, tribrid: Tribrid, corpus_id: str, _given: Judged, _a
     return 0
 
 
-def _check(session: Session, tribrid: Tribrid, corpus_id: str, _given: Judged, asked: Asked) -> int:
+def _check(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, asked: Asked) -> int:
     found = tribrid.check_eval_dataset(corpus_id, asked.effect, asked.version)
     session.terminal.result(found, *_checked(found))
     return 0 if found["ok"] else 1
@@ -130,7 +176,7 @@ def _checked(found: Mapping[str, Any]) -> Iterator[RenderableType]:
             yield indented(named + ("…" if problem["count"] > 5 else ""), "dim")
 
 
-def _export(session: Session, tribrid: Tribrid, corpus_id: str, _given: Judged, asked: Asked) -> int:
+def _export(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, asked: Asked) -> int:
     form = asked.form or "json"
     if form in _FOLDERS and asked.out is None and not session.terminal.as_json:
         raise InvalidInput(f"--format {form} is several files: name a folder with --out.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -16,17 +17,25 @@ from tribrid.app import Tribrid
 from tribrid.cli.command import Session
 from tribrid.cli.library import library
 from tribrid.cli.progress import gauge
-from tribrid.cli.reading import Judged, open_file, read_judged
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
 from tribrid.corpus.files import read_folder
+from tribrid.corpus.formats import judged_queries, parse_judged_queries, parse_qrels, parse_queries
 from tribrid.corpus.records import Skipped, parse_records
 from tribrid.errors import CorpusNotFound, InvalidInput
-from tribrid.types import Document, EventType
+from tribrid.types import Document, EventType, JudgedQuery
 
 STDIN = "-"
 RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _SHOWN_SKIPPED = 20
 _BLOCK_BYTES = 1 << 16
+
+
+class Judged(NamedTuple):
+    """Where judged queries come from: texts and qrels, or one file with both; all None: nowhere."""
+
+    queries: Path | None
+    qrels: Path | None
+    file: Path | None
 
 
 def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: bool) -> None:
@@ -105,6 +114,19 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
         return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
     return read_folder(Path(path), max_document_chars=max_chars)
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """The file, to read.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    try:
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(f"The file {str(path)!r} cannot be read: {reason}.", path=str(path)) from None
 
 
 def _indexed(report: Mapping[str, Any], corpus_id: str) -> RenderableType:
@@ -250,8 +272,42 @@ def judgments(session: Session, corpus_id: str, judged: Judged, *, replace: bool
             }
             session.terminal.result(stored, facts(counts))
             return
-        answer = tribrid.put_judgments(corpus_id, read_judged(judged, "train")[0], replace=replace)
+        answer = tribrid.put_judgments(corpus_id, _judged(judged), replace=replace)
     session.terminal.result(answer, *stored_view(answer))
+
+
+def _judged(source: Judged) -> list[JudgedQuery]:
+    if source.file is not None:
+        if source.queries or source.qrels:
+            raise InvalidInput("Give --file, or --queries with --qrels, not both.")
+        return _from_json(source.file)
+    if source.queries is None or source.qrels is None:
+        raise InvalidInput("Qrels name queries by id alone: give both --queries and --qrels.")
+    with open_file(source.queries) as stream:
+        texts = parse_queries(stream)
+    return judged_queries(texts, parse_qrels(text_of(source.qrels)))
+
+
+def _from_json(path: Path) -> list[JudgedQuery]:
+    try:
+        return parse_judged_queries(json.loads(text_of(path)))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not valid JSON: {error}.", path=str(path)) from None
+
+
+def text_of(path: Path) -> str:
+    """The file's text.
+
+    Raises:
+        InvalidInput: it cannot be read, or is no UTF-8.
+    """
+    with open_file(path) as stream:
+        try:
+            return stream.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{path}: not valid UTF-8 (byte {error.start + 1}).", path=str(path)) from None
+        except OSError as error:
+            raise InvalidInput(f"The file {str(path)!r} cannot be read: {error.strerror}.", path=str(path)) from None
 
 
 def stored_view(answer: Mapping[str, Any]) -> Iterator[RenderableType]:

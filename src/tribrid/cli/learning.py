@@ -13,9 +13,9 @@ from rich.text import Text
 from tribrid.app import Tribrid
 from tribrid.cli.command import EXIT_REFUSED, Session
 from tribrid.cli.differences import run_difference, two_to_compare
+from tribrid.cli.feeding import text_of
 from tribrid.cli.following import follow
 from tribrid.cli.library import library
-from tribrid.cli.reading import text_of
 from tribrid.cli.reportfiles import ReportFiles
 from tribrid.cli.reports import cost_line, report_view
 from tribrid.cli.telling import measured, words

@@ -134,17 +134,6 @@ def test_judgments_come_from_trec_files(cli: Cli, corpus: str, tmp_path: Path) -
     assert "certificate" in asked
 
 
-def test_judgments_come_in_every_format_that_eval_datasets_do(cli: Cli, corpus: str, tmp_path: Path) -> None:
-    topics, qrels, csv = tmp_path / "topics.tsv", tmp_path / "qrels.txt", tmp_path / "ratings.csv"
-    topics.write_text("topic\thow to hide a key\n")
-    qrels.write_text("topic 0 notes/key.md 1\n")
-    csv.write_text("query,docid,rating\nwhere is the spare key,notes/key.md,1\n")
-    for given in (["--queries", str(topics), "--qrels", str(qrels)], ["--file", str(csv)]):
-        assert cli("judgments", corpus, *given).code == 0
-    texts = {query["text"] for query in cli("judgments", corpus, "--json").document["queries"]}
-    assert texts >= {"how to hide a key", "where is the spare key"}
-
-
 def test_the_eval_dataset_is_shown(cli: Cli, corpus: str) -> None:
     assert len(cli("evalset", corpus, "--json").document["queries"]) == len(EVALUATION)
     assert re.search(rf"Queries\s+{len(EVALUATION)}\b", cli("evalset", corpus).out)

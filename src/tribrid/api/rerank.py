@@ -123,7 +123,7 @@ def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
             "model_sha": None,
             "model_dtype": "float32",
             "model_type": {"reranker": labels},
-            "max_concurrent_requests": 512,
+            "max_concurrent_requests": settings["serving"]["max_requests"]["value"],
             "max_input_length": _MAX_INPUT_TOKENS,
             "max_batch_tokens": 16384,
             "max_client_batch_size": settings["reranking"]["rerank_max_documents"]["value"],

@@ -116,6 +116,12 @@ def test_tei(client: httpx.Client) -> None:
         assert problem.json()["error_type"] == kind
 
 
+def test_info_tells_the_limits_in_force(client: httpx.Client) -> None:
+    told, settings = ok(client.get("/info")), ok(client.get("/config"))["settings"]
+    assert told["max_concurrent_requests"] == settings["serving"]["max_requests"]["value"]
+    assert told["max_client_batch_size"] == settings["reranking"]["rerank_max_documents"]["value"]
+
+
 # What Open WebUI, Dify and RAGFlow put on the wire, but for the model's name.
 RECORDED: dict[str, dict[str, Any]] = {
     "Open WebUI": {"model": "m", "query": "soup", "documents": TEXTS, "top_n": 4},

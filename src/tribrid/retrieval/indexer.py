@@ -101,7 +101,7 @@ def sync_index(
         embedder: of documents; queries must be embedded alike.
         config: passage length and overlap.
         emit: takes progress, once a batch.
-        purge: leave no file that holds what is not in the corpus any more.
+        purge: leave no file that holds what was deleted.
 
     Raises:
         Failed: unusable vectors, or a full disk. What is written stays, unseen, for the next sync to go on from.
@@ -112,8 +112,7 @@ def sync_index(
         gone = held.keys() - wanted.keys()
         writer.delete_docs(gone)
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
-        embedded, embedded_passages = 0, 0
-        progress = _Progress(len(stale), emit)
+        embedded, embedded_passages, progress = 0, 0, _Progress(len(stale), emit)
         for documents, passages in _batches(_documents(stale, fetch), config):
             _replace(writer, embedder, passages, wanted, held.keys() & set(documents))
             embedded += len(documents)

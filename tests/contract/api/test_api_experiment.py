@@ -110,14 +110,19 @@ def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Clien
     assert promotions[0]["kind"] == "experiment"
     after = search(client)
     assert (after["model_id"], after["experiment"]) == (challenger, None)
+    _rolled_back(client, tribrid)
+
+
+def _rolled_back(client: httpx.Client, tribrid: Tribrid) -> None:
+    """What won and was rolled back stays so, even if a process was killed between its promotion and the note of it."""
     ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))
-    with tribrid.store.database.begin() as connection:  # killed between the promotion and its note
+    with tribrid.store.database.begin() as connection:
         connection.execute(sa.update(experiments).values(promoted=False))
     assert search(client)["experiment"] is None
     state = standing(client)
     assert "compared already" in state["waiting"]
     assert state["promoted"]
-    assert ok(client.get("/reranker/models?corpus_id=notes"))["champion"] is None, "what was rolled back stays so"
+    assert ok(client.get("/reranker/models?corpus_id=notes"))["champion"] is None
 
 
 def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) -> None:

@@ -137,13 +137,10 @@ def rerank(
         choose: who reranks; None for nobody.
 
     Raises:
-        InvalidInput: documents are too long that are to be read whole.
-        Overloaded, Cancelled: as `search`.
+        InvalidInput: documents that are to be read whole are too long. Overloaded, Cancelled: as `search`.
     """
-    started = time.perf_counter()
-    config, budget = ws.config(corpus_id), budget or Budget()
+    started, config, budget = time.perf_counter(), ws.config(corpus_id), budget or Budget()
     given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks, budget)
-    budget.check()
     asked.accept(given.partly)
     calibration: AnyCalibration = first_stage_calibration(config.retrieval)
 

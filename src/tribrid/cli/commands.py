@@ -64,7 +64,7 @@ def serve(
     session: Session,
     *,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on. Beyond loopback only with TRIBRID_API_KEY.")
+        str | None, typer.Option(help="Address to listen on. Beyond loopback only with an API key.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: TRIBRID_PORT, else 8000.")] = None,
     parent_pid: Annotated[int | None, typer.Option("--parent-pid", hidden=True)] = None,

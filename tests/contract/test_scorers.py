@@ -18,7 +18,9 @@ from tribrid.cloud import Clouds
 from tribrid.config import Config, Environment
 from tribrid.corpus.passages import split
 from tribrid.corpus.prices import load_prices
+from tribrid.errors import Cancelled
 from tribrid.given import score_apart
+from tribrid.scoring.budget import Budget
 from tribrid.scoring.cross_encoder import HubCrossEncoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
@@ -195,3 +197,10 @@ def test_a_reranker_of_pairs_reads_no_further_than_the_snippet(name: str, reques
     short = reading_of(4, text="a" * SNIPPET_CHARS)
     long = reading_of(4, text="a" * SNIPPET_CHARS + " and more")
     np.testing.assert_array_equal(scorer.score(short), scorer.score(long))
+
+
+def test_nothing_is_paid_for_who_is_gone(cohere: Scorer) -> None:
+    gone = Budget()
+    gone.leave()
+    with pytest.raises(Cancelled):
+        cohere.score(replace(reading_of(3), budget=gone))

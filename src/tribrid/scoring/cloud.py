@@ -269,6 +269,8 @@ class CloudScorer:
 
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""
+        if reading.budget is not None:
+            reading.budget.check()  # nothing is paid for who is gone
         texts = [passage_text(c.passage.title, c.passage.text[: self._snippet_chars]) for c in reading.candidates]
         return self.client.rerank(reading.query, texts, self.meter, self.timeout_s)
 

@@ -285,11 +285,7 @@ def train(
     }
     inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest, pace)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
-    if ws.store.triplets.erased(triplet_set.triplet_set_id) != erased:
-        raise Erased(
-            "Some of what this model was trained on was erased while it was trained, so it is not kept. Train again.",
-            run_id=run_id,
-        )
+    _refuse_erased(ws, triplet_set.triplet_set_id, erased, run_id)
     return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
 
 
@@ -376,6 +372,15 @@ def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[
         "kept_out": kept_out(ws, corpus_id),
         "code": {"version": __version__, "sha256": source_sha256()},
     }
+
+
+def _refuse_erased(ws: Workspace, triplet_set_id: str, erased: int, run_id: str) -> None:
+    """Let nothing be kept that was trained on what is erased by now."""
+    if ws.store.triplets.erased(triplet_set_id) != erased:
+        raise Erased(
+            "Some of what this model was trained on was erased while it was trained, so it is not kept. Train again.",
+            run_id=run_id,
+        )
 
 
 def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:

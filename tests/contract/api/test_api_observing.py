@@ -183,7 +183,7 @@ def test_tracing_that_is_not_installed_says_what_to_install(monkeypatch: pytest.
 
 def test_a_line_names_its_request(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="tribrid"):
-        client.get(f"/corpora/{MARKER}?{MARKER}=1")
+        client.get(f"/corpora/{MARKER}?{MARKER}=1")  # refused: there is no such parameter
     (line,) = [r for r in caplog.records if r.getMessage().startswith("GET")]
     assert line.getMessage() == "GET /corpora/{corpus_id}"
-    assert line.__dict__["fields"]["status"] == 404
+    assert line.__dict__["fields"]["status"] == 422

@@ -27,6 +27,12 @@ def test_nobody_reading_is_no_error(data_dir: Path, corpus: str) -> None:
     assert done.stderr.strip() == ""
 
 
+def _at_a_terminal() -> None:
+    """Its own process group, and SIGINT heard: where tests run in the background, it is ignored from the start."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "long.txt").write_text("A text that is long enough to be asked about. " * 20)
@@ -34,7 +40,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, tmp_path:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # a generator that never answers: the job cannot end first
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         generator = {"TRIBRID_GENERATION__BASE_URL": address, "TRIBRID_GENERATION__MODEL": "silent"}
-        mining = start(data_dir, "mine", "talk", env={**os.environ, **generator}, start_new_session=True)
+        mining = start(data_dir, "mine", "talk", env={**os.environ, **generator}, preexec_fn=_at_a_terminal)
         silent.settimeout(60)
         asked, _ = silent.accept()
         with asked:

@@ -123,9 +123,9 @@ def main() -> None:
         params = {"seed": args.seeds[0], **dict(pair.split("=", 1) for pair in args.set)}
         started = time.process_time()
         # In this process, not as a job, so that its processor time can be told.
-        pipeline.train(tribrid.workspace, corpus, "trainers", params, lambda kind, data: None, lambda: False)
+        model = pipeline.train(tribrid.workspace, corpus, "trainers", params, lambda kind, data: None, lambda: False)
         took = time.process_time() - started
-        report = tribrid.evaluate(corpus)
+        report = tribrid.evaluate(corpus, model_id=model.model_id)
         store, config = tribrid.workspace.store, tribrid.workspace.config(corpus)
         found = examples(tribrid, corpus, store.triplets.load(mined["triplet_set_id"]))
         retriever = tribrid.workspace.retriever(corpus, config)
@@ -135,8 +135,8 @@ def main() -> None:
     print("| trainer | nDCG@10 | ours minus theirs | training, processor s | times ours |\n|---|---|---|---|---|")
     print(f"| Tribrid | {ours:.4f} | | {took:.0f} | |", flush=True)
     for loss in args.losses:
-        model, seconds = theirs(found, loss, args.seeds[0])
-        value = rerank(model, candidates, queries)
+        encoder, seconds = theirs(found, loss, args.seeds[0])
+        value = rerank(encoder, candidates, queries)
         ratio = seconds / took
         print(f"| {loss} | {value:.4f} | {ours - value:+.4f} | {seconds:.0f} | {ratio:.1f} |", flush=True)
 

@@ -18,6 +18,7 @@ from tribrid.config import Config
 from tribrid.evaluation.arms import base_scores
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.mining.splits import query_clusters
+from tribrid.reading import read_queries
 from tribrid.scoring.features import CorpusStatistics, describe, remember
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.onnx import EncodedText, Encoder, FloatArray
@@ -81,9 +82,9 @@ def blends(
     config: TrainingConfig,
 ) -> tuple[float, float]:
     """nDCG@10 of the blend that training would serve, and of the same without memory."""
-    choice = choose(lists, statistics, config, lambda done, all_: None)
+    choice = choose(lists, config, lambda done, all_: True)
     memory = memory_of(lists)
-    features = [item.described(statistics) | item.remembered(memory) for item in lists]
+    features = [item.features(memory) for item in lists]
     of = {
         query_id: describe(r.tokens, r.candidates, r.passages, statistics) | remember(r.tokens, r.candidates, memory)
         for query_id, r in readings.items()
@@ -97,14 +98,19 @@ def blends(
     return found[0], found[1]
 
 
+def readings(ws: Workspace, corpus: str, queries: Mapping[str, str], config: Config) -> dict[str, Reading]:
+    """query_id → its candidates."""
+    return {f.query_id: f.reading for f in read_queries(ws, corpus, queries, config, lambda kind, data: None)}
+
+
 def compare(ws: Workspace, corpus: str, config: Config, queries: Sequence[JudgedQuery], pairs: str) -> None:
     """Print a row for each way to keep the vectors."""
     snippet = config.reranking.rerank_input_snippet_chars
     labels = labels_by_query(ws.store.triplets.load(pairs))
     clusters = query_clusters([label.query for label in labels])
     texts = {label.query_id: label.query for label in labels}
-    learned, _ = ws.read_queries(corpus, texts, config, lambda kind, data: None)
-    measured, _ = ws.read_queries(corpus, {q.query_id: q.text for q in queries}, config, lambda kind, data: None)
+    learned = readings(ws, corpus, texts, config)
+    measured = readings(ws, corpus, {q.query_id: q.text for q in queries}, config)
     encoder = ws.embedder(config).encoder
     encoded = encode(encoder, [*learned.values(), *measured.values()], ws.embedder(config).max_tokens)
     asked = {text: encoder.encode([text])[0] for text in {*texts.values(), *(q.text for q in queries)}}
@@ -115,16 +121,18 @@ def compare(ws: Workspace, corpus: str, config: Config, queries: Sequence[Judged
         Kept(f"float32, {width} dimensions", encoder.projection, 4 * width, rounded=False),
         Kept(f"int8, {width} dimensions, with a scale (kept)", encoder.projection, width + 2, rounded=True),
     ]
+    statistics = ws.statistics(corpus, config)
     print("| token vectors | bytes a passage | served blend | without memory | MaxSim alone |\n|---|---|---|---|---|")
     for way in ways:
         own = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in measured.items()}
         lists = [
-            TrainingList(label, cluster, kept.candidates, kept.passages, kept.tokens)
+            TrainingList.of(
+                label, cluster, way.reading(found, asked[found.query], encoded, snippet), statistics, snippet
+            )
             for label, cluster in zip(labels, clusters, strict=True)
-            if (reading := learned[label.query_id]).candidates
-            for kept in [way.reading(reading, asked[reading.query], encoded, snippet)]
+            if (found := learned[label.query_id]).candidates
         ]
-        served, without = blends(lists, ws.statistics(corpus, config), own, queries, config.training)
+        served, without = blends(lists, statistics, own, queries, config.training)
         print(
             f"| {way.name} | {way.bytes_a_token * tokens:,.0f} | {served:.4f} | {without:.4f} "
             f"| {ndcg(own, queries, base_scores):.4f} |",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.tokens import WIDTH, PassageTokens, QueryTokens
 from tribrid.training.lists import BAD, GOOD, Labels, TrainingList
@@ -14,6 +15,8 @@ from tribrid.types import DENSE, SPARSE, Candidate, LegScore, Passage
 
 VOCABULARY = 50
 DIM = 32
+STATISTICS = CorpusStatistics(np.ones(VOCABULARY, np.float32), 10.0)
+"""What training lists are described with."""
 
 
 def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -74,4 +77,5 @@ def training_list(
     grades = {name: GOOD if i == good else BAD for i, name in enumerate(names)}
     labels = Labels(f"q{seed}", f"query {seed}", grades, dict.fromkeys(names, weight))
     passages = [passage_tokens(rng, int(length)) for length in rng.integers(3, 20, n)]
-    return TrainingList(labels, cluster or f"c{seed}", found, passages, query_tokens(rng, 4))
+    reading = Reading(labels.query, query_tokens(rng, 4), found, passages)
+    return TrainingList.of(labels, cluster or f"c{seed}", reading, STATISTICS, 10_000)

@@ -8,8 +8,10 @@ from tribrid.config import Config
 from tribrid.evaluation.arms import Readings, freeze
 from tribrid.evaluation.measures import evaluable
 from tribrid.evaluation.report import FrozenCandidates
+from tribrid.reading import read_queries
+from tribrid.scoring.learned import Reading
 from tribrid.store.evalsets import Bundle
-from tribrid.types import Emit, EvalDataset, ScoredDoc
+from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc
 from tribrid.workspace import Workspace
 
 
@@ -29,7 +31,12 @@ def read_task(ws: Workspace, dataset: EvalDataset, emit: Emit) -> Task:
     corpus_id = dataset.corpus_id
     config, version = ws.config(corpus_id), ws.store.corpora.get(corpus_id).version
     queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
-    readings, legs = ws.read_queries(corpus_id, queries, config, emit)
+    readings: dict[str, Reading] = {}
+    legs: dict[str, dict[str, list[ScoredDoc]]] = {leg: {} for leg in LEGS}
+    for found in read_queries(ws, corpus_id, queries, config, emit):
+        readings[found.query_id] = found.reading
+        for leg, run in found.legs.items():
+            legs[leg][found.query_id] = list(run)
     frozen = freeze(readings, config.reranking.tribrid_reranker_topn)
     # By corpus, because everything goes with its corpus, and two corpora may give the same lists.
     key, payload = f"{corpus_id}/{frozen.sha256}", {"depth": frozen.depth, "doc_ids": frozen.doc_ids}

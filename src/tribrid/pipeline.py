@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from tribrid.given import GivenQuery, Reranked, first_stage_calibration, read_gi
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.mining.splits import newest_clusters, query_clusters
+from tribrid.reading import read_queries
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import AnyCalibration
@@ -268,22 +269,20 @@ def train(
     labels = labels_by_query(triplets)
     clusters = query_clusters([label.query for label in labels])
     newest = newest_clusters(clusters, [label.observed_us for label in labels], 1 / config.training.folds)
+    statistics, snippet_chars = ws.statistics(corpus_id, config), config.reranking.rerank_input_snippet_chars
     texts = {label.query_id: label.query for label in labels}
-    readings = _read_in_time(ws, corpus_id, texts, config, emit, lambda: pace.within(READING_SHARE))
-    snippet_chars = config.reranking.rerank_input_snippet_chars
+    known = {label.query_id: (label, cluster) for label, cluster in zip(labels, clusters, strict=True)}
     lists = [
-        TrainingList(
-            label, cluster, reading.candidates, [p.cut(snippet_chars) for p in reading.passages], reading.tokens
-        )
-        for label, cluster in zip(labels, clusters, strict=True)
-        if (reading := readings.get(label.query_id)) and reading.candidates
+        TrainingList.of(*known[query_id], reading, statistics, snippet_chars)
+        for query_id, reading in _read_in_time(ws, corpus_id, texts, config, emit, lambda: pace.within(READING_SHARE))
+        if reading.candidates
     ]
     base = locate(config.training.base_model)
     facts = _lineage(ws, corpus_id, config, base) | {
         "run_id": run_id,
         "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
     }
-    inputs = TrainingInputs(lists, ws.statistics(corpus_id, config), base, snippet_chars, facts, newest, pace)
+    inputs = TrainingInputs(lists, statistics, base, snippet_chars, facts, newest, pace)
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
     _refuse_erased(ws, triplet_set.triplet_set_id, erased, run_id)
     return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
@@ -351,13 +350,14 @@ def _catch_up(ws: Workspace, corpus_id: str, emit: Emit) -> None:
 
 def _read_in_time(
     ws: Workspace, corpus_id: str, texts: Mapping[str, str], config: Config, emit: Emit, in_time: Callable[[], bool]
-) -> dict[str, Reading]:
+) -> Iterator[tuple[str, Reading]]:
     """The queries' candidates, as many as there is time for: at least one."""
-    readings = ws.read_queries(corpus_id, texts, config, emit, in_time)[0]
-    if len(readings) < len(texts):
-        message = f"training.time_budget_s leaves time to read {len(readings):,} of {len(texts):,} queries"
-        emit("log", {"level": "warning", "message": message})
-    return readings
+    for number, found in enumerate(read_queries(ws, corpus_id, texts, config, emit), 1):
+        yield found.query_id, found.reading
+        if number < len(texts) and not in_time():
+            message = f"training.time_budget_s leaves time to read {number:,} of {len(texts):,} queries"
+            emit("log", {"level": "warning", "message": message})
+            return
 
 
 def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[str, Any]:

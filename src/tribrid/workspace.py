@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
 from tribrid.scoring.variants import MANIFEST as EXPORTED
 from tribrid.scoring.variants import Decisions
 from tribrid.store import Store
-from tribrid.types import LEGS, Candidate, Emit, JobKind, JudgedQuery, ScoredDoc, Source
+from tribrid.types import Candidate, JobKind, JudgedQuery, Passage, Source
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
@@ -46,8 +46,6 @@ _MODELS_KEPT = 8
 SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
 """Measured on two cores (docs/benchmarks.md); only for the estimate before a job, its result says what it took."""
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
-KnownTokens = dict[tuple[str, int], PassageTokens]
-"""(doc_id, ordinal) → a passage's tokens."""
 
 
 def now_us() -> int:
@@ -191,59 +189,21 @@ class Workspace:
         return Retriever(index, embedder, config.retrieval)
 
     @timed("read")
-    def read(
-        self,
-        corpus_id: str,
-        query: str,
-        candidates: Sequence[Candidate],
-        config: Config,
-        known: KnownTokens | None = None,
-    ) -> Reading:
-        """What a reranker reads of a search: its candidates with their tokens.
+    def read(self, corpus_id: str, query: str, candidates: Sequence[Candidate], config: Config) -> Reading:
+        """What a reranker reads of a search: its candidates with their tokens."""
+        passages = self.tokens(corpus_id, [c.passage for c in candidates], config)
+        return Reading(query, self.embedder(config).query_tokens(query), candidates, passages)
 
-        Args:
-            known: passages that were read before, for who reads many lists of one corpus; it grows.
+    def tokens(self, corpus_id: str, passages: Sequence[Passage], config: Config) -> list[PassageTokens]:
+        """What the index keeps of these passages. One that a newer version of it no longer holds is encoded from its
+        text, as it was shown.
         """
         embedder = self.embedder(config)
-        known = {} if known is None else known
-        wanted = [c.passage for c in candidates if c.passage.key not in known]
-        blobs = dict(self.index(corpus_id).tokens([p.key for p in wanted]))
-        # A passage that a newer version of the index no longer holds is encoded from its text, as it was shown.
-        gone = [p for p in wanted if p.key not in blobs]
+        blobs = dict(self.index(corpus_id).tokens([p.key for p in passages]))
+        gone = [p for p in passages if p.key not in blobs]
         if gone:
             blobs.update(zip([p.key for p in gone], embedder.embed_passages(gone)[1], strict=True))
-        known.update((key, embedder.codec.unpack(blob)) for key, blob in blobs.items())
-        return Reading(query, embedder.query_tokens(query), candidates, [known[c.passage.key] for c in candidates])
-
-    def read_queries(
-        self,
-        corpus_id: str,
-        queries: Mapping[str, str],
-        config: Config,
-        emit: Emit,
-        go_on: Callable[[], bool] = lambda: True,
-    ) -> tuple[dict[str, Reading], dict[str, dict[str, list[ScoredDoc]]]]:
-        """Every query's candidates as they would be served, with their tokens; and each leg's own ranking.
-
-        Args:
-            go_on: asked after each query; once it says no, the rest is left out.
-        """
-        depth = config.reranking.tribrid_reranker_topn
-        retriever = self.retriever(corpus_id, config)
-        readings: dict[str, Reading] = {}
-        legs: dict[str, dict[str, list[ScoredDoc]]] = {leg: {} for leg in LEGS}
-        known: KnownTokens = {}  # lists share passages: each is held once
-        step = max(1, len(queries) // 20)
-        for number, (query_id, text) in enumerate(queries.items(), 1):
-            found = retriever.search(text, depth)
-            readings[query_id] = self.read(corpus_id, text, found.candidates, config, known)
-            for leg, run in found.leg_runs.items():
-                legs[leg][query_id] = list(run)
-            if number % step == 0:
-                emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
-            if not go_on():
-                break
-        return readings, legs
+        return [embedder.codec.unpack(blobs[p.key]) for p in passages]
 
     def statistics(self, corpus_id: str, config: Config) -> CorpusStatistics:
         """Document frequencies of the corpus as it is now."""

@@ -10,15 +10,14 @@ import pytest
 from synthetic import training_list
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import CorpusStatistics, Features
+from tribrid.scoring.features import Features
 from tribrid.training.blend import FORMS, LINEAR, RETRIEVAL, TREES_FORM, feature_names, fit, stack
 from tribrid.training.lists import memory_of
 from tribrid.types import ScoredDoc, rank_order
 
-STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
 LISTS = [training_list(seed, learnable=True) for seed in range(30)]
 MEMORY = memory_of(LISTS)
-FEATURES: list[Features] = [item.described(STATISTICS) | item.remembered(MEMORY) for item in LISTS]
+FEATURES: list[Features] = [item.features(MEMORY) for item in LISTS]
 NAMES = feature_names(FEATURES[0], use_memory=True)
 
 
@@ -31,7 +30,7 @@ def blend(request: pytest.FixtureRequest) -> Blend:
 def test_the_form_retrieval_ranks_as_the_first_stage(seed: int) -> None:
     fused = fit(stack(LISTS, FEATURES, NAMES), NAMES, RETRIEVAL, seed=1)
     item = training_list(1000 + seed, learnable=False, n=50)
-    scores = fused.score(item.described(STATISTICS) | item.remembered(MEMORY))
+    scores = fused.score(item.features(MEMORY))
     ranked = rank_order(ScoredDoc(c.doc_id, float(s)) for c, s in zip(item.candidates, scores, strict=True))
     assert [doc.doc_id for doc in ranked] == [c.doc_id for c in item.candidates]
 

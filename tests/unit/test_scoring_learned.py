@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthetic import reading_of, training_list
+from synthetic import STATISTICS, reading_of, training_list
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import CorpusStatistics, describe, remember
+from tribrid.scoring.features import describe, remember
 from tribrid.scoring.learned import (
     KNOWLEDGE,
     MANIFEST,
@@ -31,7 +31,6 @@ from tribrid.training.blend import TREES_FORM, feature_names, fit, stack
 from tribrid.training.lists import memory_of
 from tribrid.types import ScoredDoc
 
-STATISTICS = CorpusStatistics(np.linspace(0.5, 4, 50).astype(np.float32), 10.0)
 SNIPPET_CHARS = 60
 
 
@@ -39,7 +38,7 @@ def fitted() -> tuple[Blend, Blend, Memory]:
     """A blend with memory, one without, and the memory."""
     lists = [training_list(seed, learnable=True) for seed in range(25)]
     memory = memory_of(lists)
-    features = [item.described(STATISTICS) | item.remembered(memory) for item in lists]
+    features = [item.features(memory) for item in lists]
     blends = []
     for use_memory in (True, False):
         names = feature_names(features[0], use_memory)

@@ -10,7 +10,6 @@ import pytest
 
 from synthetic import training_list
 from tribrid.config import Config
-from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.sections import TrainingConfig
 from tribrid.training.blend import (
@@ -26,7 +25,6 @@ from tribrid.training.blend import (
 )
 from tribrid.training.lists import TrainingList, memory_of, ndcg
 
-STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
 CONFIG: TrainingConfig = Config().training.model_copy(update={"folds": 3})
 
 
@@ -35,7 +33,7 @@ def silent(_done: int, _all: int) -> bool:
 
 
 def chosen(lists: list[TrainingList], report: Callable[[int, int], bool] = silent) -> Choice:
-    return choose(lists, STATISTICS, CONFIG, report)
+    return choose(lists, CONFIG, report)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +123,7 @@ def test_the_same_lists_give_the_same_choice(learned: tuple[list[TrainingList], 
 def test_memory_is_in_the_columns_only_if_it_is_used(form: str) -> None:
     lists = [training_list(seed, learnable=True) for seed in range(6)]
     memory = memory_of(lists)
-    features = [item.described(STATISTICS) | item.remembered(memory) for item in lists]
+    features = [item.features(memory) for item in lists]
     for use_memory in (False, True):
         names = feature_names(features[0], use_memory)
         assert set(MEMORY_FEATURES) <= set(names) if use_memory else not set(MEMORY_FEATURES) & set(names)
@@ -136,7 +134,7 @@ def test_having_been_good_never_counts_against_a_document() -> None:
     """Each document is good for one query only, so memory of the others points away from the right answer."""
     lists = [training_list(seed, learnable=True) for seed in range(20)]
     memory = memory_of(lists)
-    features = [item.described(STATISTICS) | item.remembered(memory) for item in lists]
+    features = [item.features(memory) for item in lists]
     rng = np.random.default_rng(0)
     for item, found in zip(lists, features, strict=True):
         found["memory_best"] = np.where(item.grades > 0, 0.0, rng.random(len(item.grades))).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthetic import training_list
+from synthetic import passage_tokens, training_list
 from tribrid.config import Config
 from tribrid.errors import Cancelled, NoTriplets, TrainingFailed
 from tribrid.scoring.cross_encoder import JointCrossEncoder
@@ -106,7 +106,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str
 
 
 def reading_of(item: TrainingList) -> Reading:
-    return Reading(item.labels.query, item.tokens, item.candidates, item.passages)
+    rng = np.random.default_rng(0)
+    return Reading(item.labels.query, item.tokens, item.candidates, [passage_tokens(rng, 8) for _ in item.candidates])
 
 
 def test_the_artifact_says_where_it_came_from_and_serves(trained: tuple[Path, Mapping[str, Any]]) -> None:

@@ -39,6 +39,11 @@ class PassageTokens:
     title: int
     ends: IntArray
 
+    @property
+    def nbytes(self) -> int:
+        """Of memory."""
+        return int(self.ids.nbytes + self.vectors.nbytes + self.ends.nbytes)
+
     def cut(self, snippet_chars: int) -> PassageTokens:
         """The tokens of the title and of the first `snippet_chars` characters of the text."""
         if len(self.ends) == 0 or self.ends[-1] <= snippet_chars:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import CorpusStatistics, Features, matrix
+from tribrid.scoring.features import Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.scoring.trees import Trees
 from tribrid.sections import TrainingConfig
@@ -174,7 +174,6 @@ def fold_of(cluster: str, seed: int, folds: int) -> int:
 
 def choose(
     lists: Sequence[TrainingList],
-    statistics: CorpusStatistics,
     config: TrainingConfig,
     report: Callable[[int, int], bool],
 ) -> Choice:
@@ -186,13 +185,12 @@ def choose(
     variants = [(form, memory) for memory in (False, True) for form in FORMS if form != RETRIEVAL or not memory]
     held_out: dict[tuple[Form, bool], list[Vector]] = {v: [np.zeros(0)] * len(lists) for v in variants}
     folds = [fold_of(item.cluster, config.seed, config.folds) for item in lists]
-    described = [item.described(statistics) for item in lists]
     tried = 0
     for fold in range(config.folds):
         inside = [i for i, own in enumerate(folds) if own != fold]
         outside = [i for i, own in enumerate(folds) if own == fold]
         if outside and any(lists[i].teaches for i in inside):
-            _cross(lists, described, inside, outside, config.seed, held_out)
+            _cross(lists, inside, outside, config.seed, held_out)
         tried = fold + 1
         if not report(tried, config.folds):
             break
@@ -228,7 +226,6 @@ def _above(gains: Vector, weights: Vector, errors: float) -> bool:
 
 def _cross(
     lists: Sequence[TrainingList],
-    described: Sequence[Features],
     inside: Sequence[int],
     outside: Sequence[int],
     seed: int,
@@ -237,7 +234,7 @@ def _cross(
     """Fit on `inside` and score `outside` in every variant; the memory is of `inside` alone."""
     learned = [lists[i] for i in inside]
     memory = memory_of(learned)
-    features = [known | item.remembered(memory) for known, item in zip(described, lists, strict=True)]
+    features = [item.features(memory) for item in lists]
     seen = [features[i] for i in inside]
     for (form, use_memory), found in held_out.items():
         names = feature_names(seen[0], use_memory)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
+from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory, PastQueries
-from tribrid.scoring.tokens import PassageTokens, QueryTokens
+from tribrid.scoring.tokens import QueryTokens
 from tribrid.types import FIRST_RANK, RECONSTRUCTED_EVIDENCE, Candidate, Source, Triplet
 
 GOOD, BETWEEN, BAD, UNKNOWN = 2, 1, 0, -1
@@ -97,15 +98,29 @@ class TrainingList:
     Attributes:
         cluster: near-duplicate queries share it; splits never divide one.
         candidates: as the first stage serves them, in fused order, whole.
-        passages: their tokens.
         tokens: the query's.
+        described: the candidates' features that do not depend on past queries: the same whatever is held out. The
+            candidates' own tokens, a hundred times as much, are not kept.
     """
 
     labels: Labels
     cluster: str
     candidates: Sequence[Candidate]
-    passages: Sequence[PassageTokens]
     tokens: QueryTokens
+    described: Features
+
+    @classmethod
+    def of(
+        cls, labels: Labels, cluster: str, reading: Reading, statistics: CorpusStatistics, snippet_chars: int
+    ) -> TrainingList:
+        """From a query's candidates, which must not be none.
+
+        Args:
+            snippet_chars: of a passage's text, what is read; as it will be served.
+        """
+        passages = [tokens.cut(snippet_chars) for tokens in reading.passages]
+        described = describe(reading.tokens, reading.candidates, passages, statistics)
+        return cls(labels, cluster, reading.candidates, reading.tokens, described)
 
     @property
     def grades(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -155,13 +170,9 @@ class TrainingList:
         known = {grade for grade in self.grades.tolist() if grade != UNKNOWN}
         return len(known) > 1
 
-    def described(self, statistics: CorpusStatistics) -> Features:
-        """The features that do not depend on past queries: the same whatever is held out."""
-        return describe(self.tokens, self.candidates, self.passages, statistics)
-
-    def remembered(self, memory: Memory) -> Features:
-        """The memory's features, with what the list's own cluster left there taken out."""
-        return remember(self.tokens, self.candidates, memory, frozenset((self.cluster,)))
+    def features(self, memory: Memory) -> Features:
+        """All features, with what the list's own cluster left in the memory taken out."""
+        return self.described | remember(self.tokens, self.candidates, memory, frozenset((self.cluster,)))
 
 
 def memory_of(lists: Sequence[TrainingList]) -> Memory:

@@ -83,7 +83,7 @@ def train(
     lists = list(inputs.lists)
     teaching = _teaching(lists)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
-    choice = choose(lists, inputs.statistics, config, lambda done, all_: _told_fold(run, before_s, done, all_))
+    choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_))
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, cross_encoder = 0.0, {"trained": False}
     if base is not None:
@@ -168,7 +168,7 @@ def _write(
 ) -> None:
     """Fit what was chosen on all lists, and the same without memory for the report's ablation."""
     memory = memory_of(lists)
-    features = [item.described(inputs.statistics) | item.remembered(memory) for item in lists]
+    features = [item.features(memory) for item in lists]
     kinds = {"blend": choice.use_memory, **({"blend_without_memory": False} if choice.use_memory else {})}
     blends = {}
     for name, use_memory in kinds.items():

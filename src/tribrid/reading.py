@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tribrid.config import Config
-from tribrid.scoring.kept import KeptTokens
 from tribrid.scoring.learned import Reading
 from tribrid.types import Emit, ScoredDoc
 from tribrid.workspace import Workspace
@@ -30,12 +29,11 @@ def read_queries(
     that memory does not grow with the queries.
     """
     retriever = ws.retriever(corpus_id, config)
-    kept = KeptTokens(lambda passages: ws.tokens(corpus_id, passages, config))
+    kept = ws.kept_tokens(corpus_id, config)
     step = max(1, len(queries) // 20)
     for number, (query_id, text) in enumerate(queries.items(), 1):
         found = retriever.search(text, config.reranking.tribrid_reranker_topn)
-        passages = kept.of([c.passage for c in found.candidates])
-        tokens = ws.embedder(config).query_tokens(text)
-        yield Retrieved(query_id, Reading(text, tokens, found.candidates, passages), found.leg_runs)
+        reading = ws.read(corpus_id, text, found.candidates, config, kept)
+        yield Retrieved(query_id, reading, found.leg_runs)
         if number % step == 0:
             emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})

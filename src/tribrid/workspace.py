@@ -29,6 +29,7 @@ from tribrid.scoring.embedded import EmbeddedTexts
 from tribrid.scoring.engine import Engine, Runtime, cores
 from tribrid.scoring.fallbacks import Fallbacks
 from tribrid.scoring.features import CorpusStatistics
+from tribrid.scoring.kept import KeptTokens
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
 from tribrid.scoring.loading import LoadOnce
 from tribrid.scoring.models import ensure_export, public_name
@@ -188,13 +189,30 @@ class Workspace:
             )
         return Retriever(index, embedder, config.retrieval)
 
-    @timed("read")
-    def read(self, corpus_id: str, query: str, candidates: Sequence[Candidate], config: Config) -> Reading:
-        """What a reranker reads of a search: its candidates with their tokens."""
-        passages = self.tokens(corpus_id, [c.passage for c in candidates], config)
+    def read(
+        self,
+        corpus_id: str,
+        query: str,
+        candidates: Sequence[Candidate],
+        config: Config,
+        kept: KeptTokens | None = None,
+    ) -> Reading:
+        """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the
+        reranker asks for them; those that read the text alone never do.
+
+        Args:
+            kept: for who reads many lists.
+        """
+        kept = kept or self.kept_tokens(corpus_id, config)
+        passages = kept.of([c.passage for c in candidates])
         return Reading(query, self.embedder(config).query_tokens(query), candidates, passages)
 
-    def tokens(self, corpus_id: str, passages: Sequence[Passage], config: Config) -> list[PassageTokens]:
+    def kept_tokens(self, corpus_id: str, config: Config) -> KeptTokens:
+        """The tokens of the corpus's passages, to be read."""
+        return KeptTokens(lambda passages: self._tokens(corpus_id, passages, config))
+
+    @timed("read")
+    def _tokens(self, corpus_id: str, passages: Sequence[Passage], config: Config) -> list[PassageTokens]:
         """What the index keeps of these passages. One that a newer version of it no longer holds is encoded from its
         text, as it was shown.
         """

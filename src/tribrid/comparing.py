@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tribrid.cloud import bills, with_services
+from tribrid.costs import estimate, local_cost
 from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import (
     base_scores,
@@ -122,7 +123,7 @@ def _run_systems(
         "progress", {"stage": name, "done": done, "total": total}
     ))  # fmt: skip
     pairs = sum(len(reading.candidates) for reading in readings.values())
-    cost = with_services(ws.local_cost("RERANK", "tribrid", pairs, round(time.monotonic() - started, 3)), bills(named))
+    cost = with_services(local_cost(ws, "RERANK", "tribrid", pairs, round(time.monotonic() - started, 3)), bills(named))
     training = ws.store.models.get(challenger_id).manifest if challenger_id else {}
     texts = _training_queries(ws, training)
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
@@ -137,7 +138,7 @@ def _run_systems(
         after=after,
         config=config.evaluation,
         latency_ms=found.latency_ms,
-        cost=cost | {"estimated": ws.estimate(JobKind.EVALUATE, corpus_id, {"arms": arms})},
+        cost=cost | {"estimated": estimate(ws, JobKind.EVALUATE, corpus_id, {"arms": arms})},
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
         failed={**found.failed, **added.failed},
         context=_context(corpus_id, champion_id, challenger_id, training)

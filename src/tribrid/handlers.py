@@ -9,6 +9,7 @@ from typing import Any
 
 from tribrid.asking import with_generation
 from tribrid.config import read_environment
+from tribrid.costs import estimate, local_cost
 from tribrid.errors import Cancelled
 from tribrid.pipeline import evaluate, mine, train
 from tribrid.types import Emit, EventType, Job, JobKind, State
@@ -34,19 +35,19 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
 
 
 def _mine_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    estimated, started = ws.estimate(job.kind, job.corpus_id, job.params), time.monotonic()
+    estimated, started = estimate(ws, job.kind, job.corpus_id, job.params), time.monotonic()
     triplet_set_id, mined = mine(ws, job.corpus_id, job.params, emit)
     model, took_s = ws.config(job.corpus_id).indexing.embedding_model, round(time.monotonic() - started, 3)
-    cost = ws.local_cost("EMB", model, mined.counts["queries_retrieved"], took_s, "query")
+    cost = local_cost(ws, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
     cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
     return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
 
 
 def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    estimated, started = ws.estimate(job.kind, job.corpus_id), time.monotonic()
+    estimated, started = estimate(ws, job.kind, job.corpus_id), time.monotonic()
     model = train(ws, job.corpus_id, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
-    cost = ws.local_cost("RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
+    cost = local_cost(ws, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
     return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
 
 

@@ -47,8 +47,6 @@ from tribrid.types import (
 from tribrid.version import __version__, source_sha256
 from tribrid.workspace import Workspace, now_us
 
-Cancelled = Callable[[], bool]
-
 
 def index(ws: Workspace, corpus_id: str, emit: Emit, *, purge: bool = False) -> IndexReport:
     """Bring the corpus's index in line with its stored documents; embeds only what changed.
@@ -241,7 +239,7 @@ def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -
 
 
 def train(
-    ws: Workspace, corpus_id: str, run_id: str, params: Mapping[str, Any], emit: Emit, cancelled: Cancelled
+    ws: Workspace, corpus_id: str, run_id: str, params: Mapping[str, Any], emit: Emit, cancelled: Callable[[], bool]
 ) -> ModelVersion:
     """Train on the newest triplets; the artifact is committed under the hash of its content.
 

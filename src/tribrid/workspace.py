@@ -7,17 +7,14 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
 
-from tribrid import asking
-from tribrid.cloud import Arm, Clouds, with_services
+from tribrid.cloud import Arm, Clouds
 from tribrid.config import Config, Environment, Origin, resolve
-from tribrid.corpus.prices import Kind, Prices, load_prices
+from tribrid.corpus.prices import Prices, load_prices
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
@@ -39,14 +36,11 @@ from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
 from tribrid.scoring.variants import MANIFEST as EXPORTED
 from tribrid.scoring.variants import Decisions
 from tribrid.store import Store
-from tribrid.types import Candidate, JobKind, JudgedQuery, Passage, Source
+from tribrid.types import Candidate, Passage
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
 _MODELS_KEPT = 8
-SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
-"""Measured on two cores (docs/benchmarks.md); only for the estimate before a job, its result says what it took."""
-NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 
 def now_us() -> int:
@@ -284,19 +278,6 @@ class Workspace:
         """
         return self.clouds.rival(corpus_id, config.reranking, self.config().reranking, arm)
 
-    def check_services(self, corpus_id: str, params: Mapping[str, Any]) -> None:
-        """Whether an evaluation with these parameters can ask and pay for its rerank services.
-
-        Raises:
-            ModelUnavailable: mode cloud serves and cannot be asked.
-            BudgetSpent: they would cost more than is left.
-        """
-        config = self.config(corpus_id)
-        if config.reranking.reranker_mode == "cloud":
-            self.rival(corpus_id, config)
-        estimated = self.estimate(JobKind.EVALUATE, corpus_id, params)
-        self.clouds.check_budget(corpus_id, config.reranking, self.config().reranking, estimated)
-
     def local(self, name: str, config: Config) -> LocalScorer:
         """A Hugging Face cross-encoder as it is: by its id, its folder, or the folder of its export.
 
@@ -341,35 +322,3 @@ class Workspace:
             return
         if self.decisions.in_force(cross_encoder.export, cross_encoder.shipped) is None:
             self.decisions.put(cross_encoder.export, try_forms(folder))
-
-    def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
-        """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
-        config = self.config(corpus_id)
-        asked: Sequence[JudgedQuery] = ()
-        if kind is JobKind.EVALUATE and self.store.evalsets.versions(corpus_id):
-            asked = self.store.evalsets.current(corpus_id).queries
-            queries = len(asked)
-        else:
-            queries = params.get("max_pairs", config.mining.max_pairs)
-        seconds = round(SECONDS_PER_QUERY[kind] * queries, 1)
-        if kind is JobKind.MINE:
-            local = self.local_cost("EMB", config.indexing.embedding_model, queries, seconds, "query")
-            asks = Source.HEURISTICS in (params.get("sources") or tuple(Source))
-            return asking.with_generation(local, asking.estimate(config, self.prices, queries) if asks else None)
-        local = self.local_cost("RERANK", "tribrid", queries * config.reranking.tribrid_reranker_topn, seconds)
-        if kind is JobKind.EVALUATE:
-            chars = min(config.indexing.passage_chars, config.reranking.rerank_input_snippet_chars)
-            query_chars = [len(query.text) for query in asked if query.has_positive]
-            arms = [arm for arm in params.get("arms", ()) if arm["kind"] == "cloud"]
-            return with_services(local, self.clouds.estimate(config.reranking, arms, query_chars, chars))
-        return local
-
-    def local_cost(
-        self, kind: Kind, model: str, units: int, compute_s: float, unit: Literal["pair", "query"] = "pair"
-    ) -> dict[str, Any]:
-        """The cost entry of work done on this machine: 0 dollars, its seconds, and how much was done.
-
-        Args:
-            units: pairs of query and passage read, or queries retrieved.
-        """
-        return {**self.prices.estimate(kind, model, units, provider="local", compute_s=compute_s), "unit": unit}

@@ -12,12 +12,13 @@ from tribrid.app.views import job_view
 from tribrid.asking import check as check_generation
 from tribrid.comparing import eval_queries_of, refuse_leakage
 from tribrid.config import with_params
+from tribrid.costs import NO_PARAMS, check_services, estimate
 from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
-from tribrid.workspace import NO_PARAMS, Workspace
+from tribrid.workspace import Workspace
 
 Watch = Callable[[Event], None]
 MAX_CORPORA = 20
@@ -111,7 +112,7 @@ class Learning:
             params["corpus_ids"] = others
         if arms:
             params["arms"] = prepared(self.workspace, corpus_id, arms)
-        self.workspace.check_services(corpus_id, params)
+        check_services(self.workspace, corpus_id, params)
         return self._submit(JobKind.EVALUATE, corpus_id, params)
 
     def mine(
@@ -178,7 +179,7 @@ class Learning:
 
     def estimate(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
-        return {**self.workspace.estimate(kind, corpus_id, params), "estimate": True}
+        return {**estimate(self.workspace, kind, corpus_id, params), "estimate": True}
 
     def _submit(self, kind: JobKind, corpus_id: str, params: dict[str, Any]) -> Job:
         self.supervisor.ensure_worker()

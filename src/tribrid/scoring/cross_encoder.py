@@ -8,7 +8,8 @@ Either has two forms, fp32 and int8; which one serves is decided in variants.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -139,6 +140,19 @@ def _open(folder: Path, variant: str, names: Sequence[str]) -> list[Any]:
     return [load_pair_session(folder / _FILES[variant][name]) for name in names]
 
 
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Around the reading of a description that anybody may have edited.
+
+    Raises:
+        ModelUnavailable: it does not hold what it should.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelUnavailable(f"The cross-encoder's {name} cannot be read: {error!r}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Served:
     """One form, and its lane: they change together."""
@@ -165,13 +179,11 @@ class JointCrossEncoder:
         Raises:
             ModelUnavailable: a file is missing or broken.
         """
-        try:
+        with _readable("config.json"):
             config = describe(folder)
             limits = PairLimits(**config["limits"])
             self.shipped: dict[str, Any] | None = config.get("variants")
             self.export = str((self.shipped or {}).get("export", folder.parent.name))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelUnavailable(f"The cross-encoder's config.json cannot be read: {error!r}") from error
         self._folder, self._runtime = folder, runtime or Runtime()
         self._pairs = PairEncoder(folder, limits)
         self.use((self.shipped or {}).get("served", FP32))
@@ -250,13 +262,11 @@ class HubCrossEncoder:
         """
         if not (folder / MANIFEST).is_file():
             raise ModelUnavailable(f"{folder.name} is not an exported cross-encoder (no {MANIFEST}).")
-        try:
+        with _readable(MANIFEST):
             self.manifest: dict[str, Any] = describe(folder)
             max_tokens, self._pad = int(self.manifest["max_tokens"]), int(self.manifest.get("pad", 0))
             self.shipped: dict[str, Any] | None = self.manifest.get("variants")
             self.export = str((self.shipped or {}).get("export", folder.name))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelUnavailable(f"The cross-encoder's {MANIFEST} cannot be read: {error!r}") from error
         self._folder, self._runtime, self._snippet_chars = folder, runtime or Runtime(), snippet_chars
         self._pairs = WholePairEncoder(folder, max_tokens, snippet_chars)
         self.use((self.shipped or {}).get("served", FP32))

@@ -5,8 +5,9 @@
 
 Simulated users search for the training queries and click by a position-based model: the result at rank k is looked at
 with probability 1 / k^eta, and clicked, once looked at, with the probability of its relevance: 1 - noise for the
-highest grade, noise for none. Beside it stand what judgments of the same queries teach, and what a naive reading of the
-same clicks does: clicked = relevant, first and not clicked = not relevant.
+highest grade, noise for none. Beside it stand what judgments of the same queries teach; what an oracle makes of the
+same clicks, who knows which were right; and what a naive reading of them does: clicked = relevant, first and not
+clicked = not relevant.
 
 References: Joachims et al., Unbiased learning-to-rank with biased feedback, WSDM 2017 (the simulation).
 """
@@ -15,11 +16,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tribrid.app import Tribrid
 from tribrid.types import JudgedQuery
 from workbench import halves, indexed, judged, parser, table, train_and_evaluate
 
+CLICKS, NAIVE, ORACLE, JUDGMENTS = "clicks", "naive reading of the clicks", "an oracle's reading", "judgments"
 Session = tuple[str, list[str], list[str]]
 """A query's text, what was shown, what was clicked."""
 
@@ -56,6 +59,24 @@ def naive(sessions: Sequence[Session]) -> list[JudgedQuery]:
     return [JudgedQuery(f"n{number}", text, known) for number, (text, known) in enumerate(labels.items()) if known]
 
 
+def oracle(sessions: Sequence[Session], queries: Sequence[JudgedQuery]) -> list[JudgedQuery]:
+    """What was clicked and is relevant: nobody can learn more of these clicks without knowing more than they say."""
+    clicked: dict[str, set[str]] = {}
+    for text, _, used in sessions:
+        clicked.setdefault(text, set()).update(used)
+    right = [
+        replace(q, judgments={d: g for d, g in q.judgments.items() if d in clicked.get(q.text, ())}) for q in queries
+    ]
+    return [query for query in right if query.has_positive]
+
+
+def labels(name: str, sessions: Sequence[Session], queries: list[JudgedQuery]) -> list[JudgedQuery]:
+    """What is learned from in place of the clicks themselves."""
+    if name == NAIVE:
+        return naive(sessions)
+    return oracle(sessions, queries) if name == ORACLE else queries
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--train", default="qrels_train.tsv")
@@ -63,7 +84,7 @@ def main() -> None:
     arguments.add_argument("--sessions", type=int, default=2000)
     arguments.add_argument("--eta", type=float, default=1.0)
     arguments.add_argument("--noise", type=float, default=0.1)
-    arguments.add_argument("--click-pairs", type=int, default=500, help="most pairs to mine from the clicks")
+    arguments.add_argument("--click-pairs", type=int, default=1000, help="most pairs to mine from clicks")
     args = arguments.parse_args()
     corpus = args.folder.name
     evaluation = judged(args.folder, "qrels.tsv")
@@ -71,15 +92,15 @@ def main() -> None:
     training = [query for query in training if query.has_positive]
     gains = {}
     sessions: list[Session] = []
-    for name in ("clicks", "naive reading of the clicks", "judgments"):
+    for name in (CLICKS, NAIVE, ORACLE, JUDGMENTS):
         with indexed(args.folder, args.cache) as tribrid:
-            if name == "clicks":
+            if name == CLICKS:
                 sessions = simulate(tribrid, corpus, training, args.sessions, args.eta, args.noise)
             else:
-                tribrid.put_judgments(corpus, naive(sessions) if "naive" in name else training)
+                tribrid.put_judgments(corpus, labels(name, sessions, training))
             tribrid.put_eval_dataset(corpus, evaluation)
-            pairs = args.click_pairs if name == "clicks" else 500
-            mined = tribrid.mine(corpus, max_pairs=pairs, sources=["logs" if name == "clicks" else "judgments"])
+            pairs = 500 if name == JUDGMENTS else args.click_pairs
+            mined = tribrid.mine(corpus, max_pairs=pairs, sources=["logs" if name == CLICKS else "judgments"])
             reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
         clicks = sum(len(clicked) for _, _, clicked in sessions)
         print(f"## {corpus}, {name}: {mined['pairs']} pairs ({len(sessions)} sessions, {clicks} clicks)\n")
@@ -87,8 +108,9 @@ def main() -> None:
         # What is served counts: a challenger that the gate keeps out gains nothing and costs nothing.
         after = [report["after" if report["promoted"] else "before"]["ndcg@10"] for report in reports]
         gains[name] = sum(after) / len(after) - reports[0]["before"]["ndcg@10"]
-    for name in gains:
-        print(f"{name}: {gains[name]:+.4f} served, {gains[name] / gains['judgments']:.0%} of the judgments' gain")
+    for name, gain in gains.items():
+        share = f", {gain / gains[JUDGMENTS]:.0%} of the judgments' gain" if gains[JUDGMENTS] > 0 else ""
+        print(f"{name}: {gain:+.4f} served{share}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal
 
 from tribrid import asking
 from tribrid.cloud import with_services
 from tribrid.corpus.prices import Kind
+from tribrid.errors import NoTriplets
 from tribrid.types import JobKind, JudgedQuery, Source
 from tribrid.workspace import Workspace
 
@@ -21,11 +23,13 @@ def estimate(ws: Workspace, kind: JobKind, corpus_id: str, params: Mapping[str, 
     """What a job with these parameters will cost."""
     config = ws.config(corpus_id)
     asked: Sequence[JudgedQuery] = ()
+    queries = params.get("max_pairs", config.mining.max_pairs)
     if kind is JobKind.EVALUATE and ws.store.evalsets.versions(corpus_id):
         asked = ws.store.evalsets.current(corpus_id).queries
         queries = len(asked)
-    else:
-        queries = params.get("max_pairs", config.mining.max_pairs)
+    elif kind is JobKind.TRAIN:
+        with suppress(NoTriplets):  # mined meanwhile: the setting is the best guess
+            queries = ws.store.triplets.latest(corpus_id).counts.get("queries", queries)
     seconds = round(SECONDS_PER_QUERY[kind] * queries, 1)
     if kind is JobKind.MINE:
         local = local_cost(ws, "EMB", config.indexing.embedding_model, queries, seconds, "query")

@@ -169,7 +169,7 @@ class RetrievalConfig(Section):
 
 
 class MiningConfig(Section):
-    max_pairs: int = Field(500, ge=1, le=1_000_000, description="Most (query, positive) pairs to mine.")
+    max_pairs: int = Field(1000, ge=1, le=1_000_000, description="Most (query, positive) pairs to mine.")
     negatives_per_pair: int = Field(50, ge=1, le=500, description="Most negatives drawn for a pair.")
     negative_depth: int = Field(50, ge=2, le=500, description="Deployed top ranks from which negatives come.")
     near_duplicate_threshold: float = Field(

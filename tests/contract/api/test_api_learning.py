@@ -42,6 +42,8 @@ def test_training_answers_at_once(loop: dict[str, Any]) -> None:
     assert first["status_url"] == f"/reranker/train/run/{first['run_id']}" == loop["first"].headers["location"]
     assert first["metrics_url"] == f"/reranker/train/run/{first['run_id']}/metrics"
     assert first["cost_estimate"]["usd"] == 0
+    candidates = 50
+    assert first["cost_estimate"]["units"] == ok(loop["mined"])["queries"] * candidates, "as many queries as were mined"
 
 
 def test_the_report_is_of_what_the_last_queued_training_made(loop: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ _MEASURES = {
 }
 _EVENTS = {
     "state": "`state`: queued, running, succeeded, failed or cancelled. `attempt`: the how-manieth start, from 1. "
-    "`interrupted`: the worker stopped in good order; the next one goes on.",
+    "`interrupted`: the worker stopped in good order; the next one goes on, and starts are counted from 1 again.",
     "progress": "`stage`, `done`, `total`; `eta_s` (seconds) where it is known.",
     "metrics": "Per step: `step`, `epoch`, `loss`. Per measurement: `step`, `dev_ndcg@10`. Per stage: what it chose, "
     "such as `stage: blend` with `held_out_ndcg@10` by form.",

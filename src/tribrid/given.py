@@ -20,7 +20,7 @@ from tribrid.corpus.terms import spelled, terms
 from tribrid.errors import InvalidInput
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
-from tribrid.retrieval.outside import GivenPassage, rank_given
+from tribrid.retrieval.outside import GivenPassage, has_words, rank_given
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import Proportion
@@ -32,6 +32,8 @@ from tribrid.serving import Ranking, scores, start_clock, time_note
 from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
 from tribrid.workspace import Workspace
 
+WORDLESS_LOGIT = -20.0
+"""Raw score of a document without text where texts alone are read: a probability of nothing."""
 Placed = tuple[int, float]
 """A document's position in the request, and its raw score."""
 
@@ -124,11 +126,15 @@ class GivenList:
         return Ranking(order, scorer.model_id, None, read, time_note(config, budget))
 
     def reranked(self, scorer: Scorer, depth: int, budget: Budget | None = None) -> list[ScoredDoc]:
-        """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search.
+        """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search. Those
+        without text are not read: they are last in fused order, and stay so.
 
         Raises:
             Failed, Overloaded, Cancelled: as the scorer.
         """
+        depth = min(depth, sum(has_words(c.passage) for c in self.reading.candidates))
+        if not depth:
+            return self.first_stage()
         best = self.reading.candidates[:depth]
         head = replace(self.reading, candidates=best, passages=self.reading.passages[:depth], budget=budget)
         found = scores(scorer, head)
@@ -247,10 +253,14 @@ def score_apart(
     weights, asked = _weights(cut), spelled(searchable(query))
     chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
-    found = scores(scorer, Reading(query, _no_tokens(), [candidate for _, candidate in flat], [], budget))
+    read = [(i, candidate) for i, candidate in flat if has_words(candidate.passage)]
+    candidates = [candidate for _, candidate in read]
+    found = scores(scorer, Reading(query, _no_tokens(), candidates, [], budget)).tolist() if read else []
     best: dict[int, float] = {}
-    for (i, _), score in zip(flat, found.tolist(), strict=True):
+    for (i, _), score in zip(read, found, strict=True):
         best[i] = max(score, best.get(i, score))
+    nothing = min([WORDLESS_LOGIT, *best.values()])
+    best |= {i: nothing for i in chosen if i not in best}
     placed = [(at, score) for i, score in best.items() for at in positions[i]]
     return sorted(placed, key=lambda p: (-p[1], p[0])), _partly(distinct, cut, chosen, positions)
 

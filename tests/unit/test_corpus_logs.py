@@ -132,6 +132,7 @@ def test_actions_become_signals(action: str, attributes: dict[str, Any], signal:
         ),
         (ubi_event("dwell", "a"), "invalid", "the value of a dwell is not a number from 0 to 1000000000"),
         ([1], "invalid", "not a JSON object"),
+        ({}, "invalid", "user_query is not a string"),
     ],
 )
 def test_what_does_not_fit_is_handed_back_with_its_kind(event: Any, kind: str, reason: str) -> None:

@@ -98,7 +98,7 @@ def ubi_record(line: int, source: str, record: Mapping[str, Any]) -> Served | Ac
     Raises:
         Rejected: the record is broken, or says nothing that could be imported.
     """
-    if not record.keys() - {"index", "create"}:
+    if record and not record.keys() - {"index", "create"}:
         return None
     if "action_name" in record:
         return _ubi_event(line, source, record)

@@ -21,6 +21,8 @@ from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
 
 _TINY = 1e-9
+WORDLESS = -1.0
+"""Score of a document without text, below any other: an encoder finds a vector even for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def rank_given(
     depth: int,
 ) -> list[tuple[int, Candidate]]:
     """Every document of `given` once, by its best passage, best first: the position of that passage in `given`, and
-    the candidate that a search of the corpus would have made of it.
+    the candidate that a search of the corpus would have made of it. Those without text come last.
 
     Args:
         depth: of the search, documents; a passage that would not have been in a leg is not in it here.
@@ -60,7 +62,9 @@ def rank_given(
     # Of equals the one that was given first comes first: names count down, and order is by name descending.
     last = len(given)
     keys = [(f"\0{last - item.document:09}", position) for position, item in enumerate(given)]
-    cosines = {key: float(item.vector @ vector) for key, item in zip(keys, given, strict=True)}
+    cosines = {
+        key: float(item.vector @ vector) for key, item in zip(keys, given, strict=True) if has_words(item.passage)
+    }
     bm25 = _bm25(legs, spelled(searchable(query)), given, keys, weights)
     merged = {
         SPARSE: _merged(legs.hits[SPARSE], {key: score for key, score in bm25.items() if score > 0}, given, k),
@@ -68,11 +72,16 @@ def rank_given(
     }
     fused = {hit.key: hit for hit in fuse(merged, {**legs.cosines, **cosines}, config)}
     outside = config.dense_weight if config.fusion == "weighted" else 0.0
-    own = best_first(fused.get(key) or Hit(key, outside * cosines[key]) for key in keys)
+    own = best_first(fused.get(key) or Hit(key, outside * cosines[key] if key in cosines else WORDLESS) for key in keys)
     return [
         (document.key[1], Candidate(given[document.key[1]].passage, rank, document.score, document.legs))
         for rank, document in enumerate(collapse(own, merged, len(given)), FIRST_RANK)
     ]
+
+
+def has_words(passage: Passage) -> bool:
+    """Whether there is anything to read."""
+    return bool(passage.title.strip() or passage.text.strip())
 
 
 def _bm25(

@@ -215,6 +215,17 @@ def test_any_document_is_ranked(client: httpx.Client, corpus: str) -> None:
         assert "not read whole" in found["meta"]["warnings"][-1]
 
 
+@pytest.mark.parametrize("empty", ["", " \n\t "])
+def test_a_document_without_text_is_last(empty: str, client: httpx.Client, corpus: str) -> None:
+    for model in ({"model": corpus}, {}):
+        body = {"query": "zebra crossing", "documents": [empty, "The kitchen serves soup.", empty, "Proxies."], **model}
+        found = ok(client.post("/v1/rerank", json=body))["results"]
+        assert [row["index"] for row in found][2:] == [0, 2]
+        assert [row["relevance_score"] for row in found][2:] == pytest.approx([0, 0], abs=0.01)
+        alone = ok(client.post("/v1/rerank", json={**body, "documents": [empty]}))["results"]
+        assert [row["index"] for row in alone] == [0]
+
+
 def test_a_thousand_documents(client: httpx.Client, corpus: str) -> None:
     body = {"model": corpus, "query": "soup 7", "documents": [f"soup number {n}" for n in range(1000)]}
     found = ok(client.post("/rerank", json=body, timeout=60))

@@ -228,7 +228,10 @@ class GenerationConfig(Section):
 
 class TrainingConfig(Section):
     base_model: str = Field(
-        DEFAULT_BASE_MODEL, max_length=1000, description="Encoder or cross-encoder to start from: id or folder."
+        DEFAULT_BASE_MODEL,
+        min_length=1,
+        max_length=1000,
+        description="Encoder or cross-encoder to start from: id or folder.",
     )
     epochs: int = Field(2, ge=1, le=50, description="Passes over the training queries.")
     batch_size: int = Field(16, ge=1, le=1024, description="Queries (each with its list of candidates) per step.")

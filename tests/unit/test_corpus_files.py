@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -208,8 +207,7 @@ def test_without_pypdf_a_pdf_is_skipped_with_the_command_to_install_it(
 @pytest.mark.parametrize(
     "unit", ["<div>", "<x></y>", "<p>", "<a b=", "<!--", "<script>", "<table><tr><td>", "&", "<pre>"]
 )
+@pytest.mark.timeout(20, func_only=True)
 def test_broken_html_does_not_hang(tmp_path: Path, unit: str) -> None:
     path = write(tmp_path / "a.html", "<p>x</p>" + unit * (500_000 // len(unit)))
-    started = time.perf_counter()
     read(path, max_document_chars=1_000_000)
-    assert time.perf_counter() - started < 10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +18,6 @@ from tribrid.corpus.lexical import (
 
 # A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
 CHARS = 400_000
-LIMIT_S = 10
 
 words = st.from_regex(r"[a-z]{1,12}|[A-Z][a-z]{0,11}|[A-Z]{2,6}|[0-9]{1,4}", fullmatch=True)
 prose = st.lists(words, max_size=40).map(", ".join) | st.lists(words, max_size=40).map(" ".join)
@@ -108,10 +105,9 @@ def test_short_and_wordless_texts_compare_whole() -> None:
 
 
 @pytest.mark.parametrize("unit", ["a", "_", "aB", "a.", "a_", "Aa", ".", "1A", "é", " "])
+@pytest.mark.timeout(20, func_only=True)
 def test_the_time_is_linear_without_a_space(unit: str) -> None:
     text = unit * (CHARS // len(unit))
-    started = time.perf_counter()
     expand_identifiers(text)
     normalise(text)
     shingles(text)
-    assert time.perf_counter() - started < LIMIT_S

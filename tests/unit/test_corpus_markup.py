@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,6 @@ from tribrid.corpus.markup import markdown_title, rst_text
 
 # A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
 CHARS = 400_000
-LIMIT_S = 10
 
 
 @pytest.mark.parametrize(
@@ -76,9 +73,8 @@ def test_any_text_is_read(source: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["`", "`" + " " * 400, ":x:`", "..\n", "=\n", ".. x::\n", "# ", "\n", ":"])
+@pytest.mark.timeout(20, func_only=True)
 def test_the_time_is_linear(unit: str) -> None:
     source = unit * (CHARS // len(unit))
-    started = time.perf_counter()
     rst_text(source)
     markdown_title(source)
-    assert time.perf_counter() - started < LIMIT_S

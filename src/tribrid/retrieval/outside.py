@@ -21,8 +21,9 @@ from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
 
 _TINY = 1e-9
-WORDLESS = -1.0
-"""Score of a document without text, below any other: an encoder finds a vector even for nothing."""
+WORDLESS = -20.0
+"""Score of a document without text, for which an encoder finds a vector too: below any cosine, and as a logit beside a
+cross-encoder's a probability of nothing."""
 
 
 @dataclass(frozen=True, slots=True)

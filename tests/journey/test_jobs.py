@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tribrid.jobs.execution import MAX_ATTEMPTS
 from tribrid.jobs.story import told_start
 from tribrid.store import Store
 from tribrid.types import Event, Job, JobKind, State
+from waiting import until
 
 HANDLERS = "jobs_handlers:HANDLERS"
 TIMEOUT_S = 30
@@ -92,17 +93,9 @@ def logged(store: Store, job_id: str) -> list[dict[str, Any]]:
     return [dict(e.data) for e in store.events.read(job_id) if e.type == "log" and "pid" in e.data]
 
 
-def until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return value
-
-
 def started(store: Store, job_id: str, times: int = 1) -> dict[str, Any]:
     """Wait for the job's `times`-th start; what it said."""
-    log: list[dict[str, Any]] = until(lambda: len(found := logged(store, job_id)) >= times and found)
+    log = until(lambda: found if len(found := logged(store, job_id)) >= times else [])
     return log[-1]
 
 
@@ -239,7 +232,7 @@ time.sleep(60)
         job_id, queued = do(store, "hold"), do(store, "note")
         first = started(store, job_id)
         server.kill()
-    until(lambda: not alive(first["pid"]) and not alive(first["worker"]), timeout_s=5)
+    until(lambda: not alive(first["pid"]) and not alive(first["worker"]))
     assert store.jobs.get(job_id).state is State.RUNNING
     (tmp_path / "release").touch()
     with worker_for(tmp_path, environment(), handlers=HANDLERS):
@@ -335,7 +328,7 @@ def test_progress_is_a_gauge(store: Store) -> None:
     reporter = Reporter(store, job_id)
     for done in range(100):
         reporter.emit("progress", {"done": done})
-    until(lambda: store.jobs.get(job_id).progress == {"done": 99}, timeout_s=5)
+    until(lambda: store.jobs.get(job_id).progress == {"done": 99})
     assert sum(event.type == "progress" for event in store.events.read(job_id)) <= 3
     with pytest.raises(InvalidInput):
         reporter.emit("complete", {})

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 
 from http_examples import DOCUMENTS, TRAINING, ndjson
 from tribrid.jobs.processes import WorkerLock
+from waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 START_S = 60
@@ -30,13 +31,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as any_free:
         port: int = any_free.getsockname()[1]
         return port
-
-
-def until(condition: Callable[[], bool], timeout_s: float = START_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @contextmanager

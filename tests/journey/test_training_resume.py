@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import learnable
 from tribrid.app import Tribrid
 from tribrid.errors import Cancelled, NotRunning
 from tribrid.types import Event, Job, State
+from waiting import until
 
 pytestmark = pytest.mark.timeout(240)
 TIMEOUT_S = 120
@@ -53,14 +53,6 @@ def steps(tribrid: Tribrid, run_id: str) -> list[int]:
 
 def losses(tribrid: Tribrid, run_id: str) -> dict[int, float]:
     return {e.data["step"]: e.data["loss"] for e in events(tribrid, run_id) if e.type == "metrics" and "loss" in e.data}
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return value
 
 
 def ended(tribrid: Tribrid, run_id: str) -> Job:

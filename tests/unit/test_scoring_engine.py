@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +15,7 @@ from tribrid.scoring.budget import Budget
 from tribrid.scoring.cache import ScoreCache, score_key
 from tribrid.scoring.engine import LIKE, Engine, Lane, Runtime
 from tribrid.scoring.onnx import FloatArray
+from waiting import until
 
 DEADLINE_S = 30
 
@@ -37,13 +37,6 @@ class Model:
         if "bug" in rows:
             raise ZeroDivisionError("a bug")
         return np.array(rows, np.float32)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 @pytest.fixture

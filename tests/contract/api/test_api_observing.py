@@ -25,6 +25,7 @@ from tribrid.api.telemetry import Telemetry
 from tribrid.api.tracing import Tracing, tracing
 from tribrid.app import Tribrid
 from tribrid.errors import MissingExtra
+from waiting import until
 
 MARKER = "zebrafinch"
 START_S = 150
@@ -160,6 +161,7 @@ def test_a_span_a_request_and_a_stage_and_no_query_in_any(serve: Serve, tmp_path
         ok(client.post("/corpora", json={"corpus_id": "a"}), 201)
         ok(client.post("/search", json={"corpus_id": "a", "query": MARKER}, headers={"traceparent": parent}))
         client.get(f"/{MARKER}?{MARKER}")
+        until(lambda: any(span.name == "GET" for span in memory.get_finished_spans()))  # after the answer is sent
     spans: dict[str, Any] = {span.name: span for span in memory.get_finished_spans()}
     assert {"POST /search", "search.retrieve", "search.log", "GET"} <= spans.keys()
     search, stage = spans["POST /search"], spans["search.retrieve"]
@@ -184,6 +186,7 @@ def test_tracing_that_is_not_installed_says_what_to_install(monkeypatch: pytest.
 def test_a_line_names_its_request(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="tribrid"):
         client.get(f"/corpora/{MARKER}?{MARKER}=1")  # refused: there is no such parameter
-    (line,) = [r for r in caplog.records if r.getMessage().startswith("GET")]
+        # The server writes the line once the answer is sent: the client may be here first.
+        (line,) = until(lambda: [r for r in caplog.records if r.getMessage().startswith("GET")])
     assert line.getMessage() == "GET /corpora/{corpus_id}"
     assert line.__dict__["fields"]["status"] == 422

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -19,6 +18,7 @@ from tribrid.app import Tribrid
 from tribrid.config import read_environment
 from tribrid.errors import InvalidInput, KeyNotFound
 from tribrid.types import Scope
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,6 @@ def client(serve_all: Serve, tribrid: Tribrid, keys: dict[str, str]) -> httpx.Cl
 
 def bearing(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_no_route_is_without_a_scope(tribrid: Tribrid) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from tribrid.api.readiness import Readiness
 from tribrid.app import Tribrid
 from tribrid.errors import MissingExtra, Unavailable
 from tribrid.sections import TrainingConfig
+from waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -252,13 +251,6 @@ def test_a_long_request_does_not_hold_up_the_others(client: httpx.Client, surfac
 
 
 # ------------------------------------------------------------------------------------------ readiness
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_ready_once_the_models_are_loaded() -> None:

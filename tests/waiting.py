@@ -1,0 +1,19 @@
+"""Waiting for what happens elsewhere: in another thread, in another process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE_S = 120.0  # far more than anything needs, so that a busy machine fails no test
+
+
+def until(condition: Callable[[], T]) -> T:
+    """Wait for the condition's first true value and return it; an error if none comes."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+    return value

@@ -18,6 +18,7 @@ import pytest
 
 from tribrid.demo.examples import choose, relevant_rank
 from tribrid.demo.memory import recall
+from waiting import until
 
 SMALL = """
 import sys
@@ -27,7 +28,7 @@ loop.TRAIN = {**loop.TRAIN, "epochs": 1, "cross_encoder": False}
 from tribrid.cli import main
 main(["--json", "demo", *sys.argv[1:]])
 """
-RUN_S = 200
+RUN_S = 600
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -80,10 +81,7 @@ def test_the_demo_ends_although_it_was_killed_and_is_shown_again(tmp_path: Path)
         time.sleep(0.1)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    deadline = time.monotonic() + 20
-    while living(folder):
-        assert time.monotonic() < deadline, living(folder)
-        time.sleep(0.1)
+    until(lambda: not living(folder))
 
     with taken(8000):
         shown = finish(start(tmp_path))
@@ -99,20 +97,20 @@ def test_the_demo_ends_although_it_was_killed_and_is_shown_again(tmp_path: Path)
     assert report["verdict"]["decision"] in page
     assert not living(folder)
 
-    started = time.monotonic()
     again = finish(start(tmp_path))
     assert again["report"] == report
-    assert time.monotonic() - started < 60
+    assert recall(folder) == after, "nothing is done again: no job is new, and no stage took a second more"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * RUN_S)
 def test_the_demo_leaves_a_corpus_of_its_name_alone(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("my own notes")
     data = ["--data-dir", str(tmp_path / "data")]
     index = [sys.executable, "-m", "tribrid.cli", *data, "index", "tribrid", str(tmp_path / "a.md")]
-    subprocess.run(index, check=True, capture_output=True, timeout=100)
+    subprocess.run(index, check=True, capture_output=True, timeout=RUN_S)
     demo = start(tmp_path, *data)
-    out, _ = demo.communicate(timeout=100)
+    out, _ = demo.communicate(timeout=RUN_S)
     assert demo.returncode == 4
     assert json.loads(out)["code"] == "conflict"
 

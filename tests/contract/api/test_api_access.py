@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from serving import Serve
+from serving import Running, Serve
 from tribrid.api import auth, create_app, serve
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.server import listen
@@ -33,9 +33,14 @@ def keyed(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def open_client(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def open_server(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with Tribrid(tmp_path_factory.mktemp("open")) as tribrid:
-        yield serve_all(create_app(tribrid)).client()
+        yield serve_all(create_app(tribrid))
+
+
+@pytest.fixture(scope="module")
+def open_client(open_server: Running) -> httpx.Client:
+    return open_server.client()
 
 
 def bearer(key: str, scheme: str = "Bearer") -> dict[bytes, bytes]:
@@ -127,10 +132,17 @@ def test_an_address_of_another_machine() -> None:
         listen("192.0.2.1", 0)
 
 
-def test_an_answer_does_not_wait_for_an_acknowledgement(open_client: httpx.Client) -> None:
-    """Nagle's algorithm on one side and delayed acknowledgements on the other would make every answer take 40 ms."""
-    took = sorted(open_client.get("/health").elapsed.total_seconds() for _ in range(21))
-    assert took[10] < 0.03
+def test_an_answer_does_not_wait_for_an_acknowledgement(open_server: Running, open_client: httpx.Client) -> None:
+    """Nagle's algorithm on one side and delayed acknowledgements on the other would make every answer take 40 ms.
+
+    On a busy machine every answer does, so the sockets themselves are asked whether it is off.
+    """
+    assert open_client.get("/health").status_code == 200
+    connections = list(open_server.server.server_state.connections)
+    assert connections, "the client's is kept alive"
+    for connection in connections:
+        answering = connection.transport.get_extra_info("socket")
+        assert answering.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_last_rules_hold_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

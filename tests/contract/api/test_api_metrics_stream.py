@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +13,6 @@ from fastapi import FastAPI
 
 from serving import Running, Serve
 from tribrid.api import metrics_stream, runs
-from tribrid.api.metrics_stream import HEARTBEAT_S
 from tribrid.api.problems import handle_problems
 from tribrid.app import Tribrid
 from tribrid.jobs import cancel
@@ -77,15 +75,17 @@ def sse_events(raw: bytes) -> Iterator[dict[str, Any]]:
             yield {"id": int(event["id"]), "event": event["event"], "data": json.loads(event["data"])}
 
 
-def test_from_the_first_event_to_the_last(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
+@pytest.mark.timeout(60, func_only=True)
+def test_from_the_first_event_to_the_last(
+    client: httpx.Client, queued: Job, emit: Emit, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_stream, "_LAST_EVENT_GRACE_S", 300.0)  # the last event ends the stream, not this
     emit(1)
     later(0.5, lambda: emit(2))
     later(1.0, end)
-    began = time.monotonic()
     with client.stream("GET", url(queued)) as response:
         assert response.headers["content-type"] == "application/x-ndjson"
         events = lines(response)
-    assert 0.9 < time.monotonic() - began < 3
     assert [event["seq"] for event in events] == [1, 2, 3, 4]
     assert [event["type"] for event in events] == ["metrics", "metrics", "state", "complete"]
     assert events[0]["data"] == {"step": 1, "note": "ü\n\r\u2028x"}
@@ -99,14 +99,13 @@ def test_a_run_under_way_shows_its_last_numbers(client: httpx.Client, queued: Jo
     assert client.get(f"/reranker/train/run/{queued.job_id}").json()["metrics"]["step"] == 2
 
 
+@pytest.mark.timeout(60, func_only=True)  # heartbeats would come for ever
 def test_an_event_comes_as_it_happens(client: httpx.Client, queued: Job, emit: Emit, end: End) -> None:
     with client.stream("GET", url(queued)) as response:
         pieces = response.iter_raw()
         for step in range(3):
             emit(step)
-            began = time.monotonic()
             assert json.loads(next(piece for piece in pieces if piece.strip()))["data"]["step"] == step
-            assert time.monotonic() - began < 1
         end()
         assert b"complete" in b"".join(pieces)
 
@@ -122,11 +121,12 @@ def test_a_late_reader_misses_nothing(
     assert [event["seq"] for event in lines(client.get(url(queued)))] == list(range(1, 9))
 
 
+@pytest.mark.timeout(60, func_only=True)  # nobody works on the run: it would be followed for ever
 def test_no_further_than_what_there_is(client: httpx.Client, queued: Job, emit: Emit) -> None:
     emit(1)
-    began = time.monotonic()
-    assert len(lines(client.get(url(queued, "?follow=false")))) == 1
-    assert time.monotonic() - began < 1
+    response = client.get(url(queued, "?follow=false"))
+    assert len(lines(response)) == 1
+    assert response.content.count(b"\n") == 1, "nor is there a heartbeat"
 
 
 def test_from_where_the_reader_was(client: httpx.Client, queued: Job, emit: Emit) -> None:
@@ -173,9 +173,11 @@ def test_an_event_id_that_is_none(given: str, client: httpx.Client, queued: Job)
 def test_a_quiet_run_is_heard_of(
     headers: dict[str, str], beat: bytes, client: httpx.Client, queued: Job, end: End
 ) -> None:
-    later(HEARTBEAT_S + 0.8, end)
-    with client.stream("GET", url(queued), headers=headers, timeout=HEARTBEAT_S + 0.7) as response:
-        assert response.read().startswith(beat)
+    with client.stream("GET", url(queued), headers=headers) as response:
+        heard = response.iter_raw()
+        assert next(heard).startswith(beat), "before anything happens"
+        end()
+        assert b"complete" in b"".join(heard)
 
 
 def test_a_run_that_nobody_started(client: httpx.Client) -> None:
@@ -189,11 +191,10 @@ def test_a_run_cancelled_in_the_queue(client: httpx.Client, queued: Job, idle_tr
     assert [event["type"] for event in lines(client.get(url(queued)))] == ["state", "error"]
 
 
+@pytest.mark.timeout(60, func_only=True)  # a last word would be waited for for ever
 def test_a_run_that_ended_without_a_last_word(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
     idle_tribrid.store.jobs.finish(queued.job_id, State.FAILED, problem={})
-    began = time.monotonic()
     assert lines(client.get(url(queued))) == []
-    assert time.monotonic() - began < 4
 
 
 def test_a_run_that_goes_with_its_corpus(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
@@ -201,10 +202,10 @@ def test_a_run_that_goes_with_its_corpus(client: httpx.Client, queued: Job, idle
     assert lines(client.get(url(queued))) == []
 
 
+@pytest.mark.timeout(60, func_only=True)
 def test_a_server_that_stops_does_not_wait_for_readers(server: Running, queued: Job) -> None:
-    with httpx.stream("GET", server.url + url(queued), timeout=5) as response:
-        began = time.monotonic()
-        later(0.2, server.begin_stop)
+    server.server.config.timeout_graceful_shutdown = 300  # what waiting for them would take
+    with httpx.stream("GET", server.url + url(queued), timeout=30) as response:
+        server.begin_stop()
         response.read()
     server.stop()
-    assert time.monotonic() - began < 3

@@ -14,9 +14,11 @@ References: Joachims et al., Unbiased learning-to-rank with biased feedback, WSD
 
 from __future__ import annotations
 
+import argparse
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import mean
 
 from tribrid.app import Tribrid
 from tribrid.types import JudgedQuery
@@ -28,20 +30,20 @@ Session = tuple[str, list[str], list[str]]
 
 
 def simulate(
-    tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQuery], sessions: int, eta: float, noise: float
+    tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQuery], seed: int, args: argparse.Namespace
 ) -> list[Session]:
     """Searches and clicks as users would, logged by the product itself."""
-    rng = random.Random(7)
+    rng = random.Random(seed)
     best = max(grade for query in queries for grade in query.judgments.values())
     made = []
-    for _ in range(sessions):
+    for _ in range(args.sessions):
         query = rng.choice(queries)
         answer = tribrid.search(corpus, query.text)
         shown = [found["doc_id"] for found in answer["results"]]
         clicked = []
         for rank, doc_id in enumerate(shown, 1):
             relevance = max(query.judgments.get(doc_id, 0), 0) / best
-            if rng.random() < rank**-eta * (noise + (1 - 2 * noise) * relevance):
+            if rng.random() < rank**-args.eta * (args.noise + (1 - 2 * args.noise) * relevance):
                 tribrid.feedback(answer["query_id"], "click", doc_id)
                 clicked.append(doc_id)
         made.append((query.text, shown, clicked))
@@ -77,10 +79,22 @@ def labels(name: str, sessions: Sequence[Session], queries: list[JudgedQuery]) -
     return oracle(sessions, queries) if name == ORACLE else queries
 
 
+def learned(tribrid: Tribrid, name: str, args: argparse.Namespace) -> float:
+    """What learning from these labels gains as served; a challenger that the gate keeps out gains nothing."""
+    corpus = args.folder.name
+    pairs, source = 500 if name == JUDGMENTS else args.click_pairs, "logs" if name == CLICKS else "judgments"
+    mined = tribrid.mine(corpus, max_pairs=pairs, sources=[source])
+    reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
+    print(f"## {corpus}, {name}: {mined['pairs']} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
+    after = [report["after" if report["promoted"] else "before"]["ndcg@10"] for report in reports]
+    return mean(after) - float(reports[0]["before"]["ndcg@10"])
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--train", default="qrels_train.tsv")
     arguments.add_argument("--halve", action="store_true", help="train on half of the eval file's queries instead")
+    arguments.add_argument("--simulations", type=int, nargs="+", default=[7, 1, 2, 3], help="one set of users each")
     arguments.add_argument("--sessions", type=int, default=2000)
     arguments.add_argument("--eta", type=float, default=1.0)
     arguments.add_argument("--noise", type=float, default=0.1)
@@ -90,27 +104,24 @@ def main() -> None:
     evaluation = judged(args.folder, "qrels.tsv")
     training, evaluation = halves(evaluation) if args.halve else (judged(args.folder, args.train), evaluation)
     training = [query for query in training if query.has_positive]
-    gains = {}
-    sessions: list[Session] = []
-    for name in (CLICKS, NAIVE, ORACLE, JUDGMENTS):
-        with indexed(args.folder, args.cache) as tribrid:
-            if name == CLICKS:
-                sessions = simulate(tribrid, corpus, training, args.sessions, args.eta, args.noise)
-            else:
-                tribrid.put_judgments(corpus, labels(name, sessions, training))
-            tribrid.put_eval_dataset(corpus, evaluation)
-            pairs = 500 if name == JUDGMENTS else args.click_pairs
-            mined = tribrid.mine(corpus, max_pairs=pairs, sources=["logs" if name == CLICKS else "judgments"])
-            reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
+    gains: dict[str, list[float]] = {}
+    for seed in args.simulations:
+        sessions: list[Session] = []
+        for name in (CLICKS, NAIVE, ORACLE, *([] if JUDGMENTS in gains else [JUDGMENTS])):
+            with indexed(args.folder, args.cache) as tribrid:
+                if name == CLICKS:
+                    sessions = simulate(tribrid, corpus, training, seed, args)
+                else:
+                    tribrid.put_judgments(corpus, labels(name, sessions, training))
+                tribrid.put_eval_dataset(corpus, evaluation)
+                gains.setdefault(name, []).append(learned(tribrid, name, args))
         clicks = sum(len(clicked) for _, _, clicked in sessions)
-        print(f"## {corpus}, {name}: {mined['pairs']} pairs ({len(sessions)} sessions, {clicks} clicks)\n")
-        print(table(reports, args.seeds, "ndcg@10"), "\n", flush=True)
-        # What is served counts: a challenger that the gate keeps out gains nothing and costs nothing.
-        after = [report["after" if report["promoted"] else "before"]["ndcg@10"] for report in reports]
-        gains[name] = sum(after) / len(after) - reports[0]["before"]["ndcg@10"]
-    for name, gain in gains.items():
-        share = f", {gain / gains[JUDGMENTS]:.0%} of the judgments' gain" if gains[JUDGMENTS] > 0 else ""
-        print(f"{name}: {gain:+.4f} served{share}")
+        print(f"simulation {seed}: {len(sessions)} sessions, {clicks} clicks\n", flush=True)
+    share = mean(gains[JUDGMENTS])
+    for name, found in gains.items():
+        each = ", ".join(f"{gain:+.4f}" for gain in found)
+        told = f", {mean(found) / share:.0%} of the judgments' gain" if share > 0 else ""
+        print(f"{name}: {mean(found):+.4f} served ({each}){told}")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ def learned(tribrid: Tribrid, name: str, args: argparse.Namespace) -> float:
     """What learning from these labels gains as served; a challenger that the gate keeps out gains nothing."""
     corpus = args.folder.name
     pairs, source = 500 if name == JUDGMENTS else args.click_pairs, "logs" if name == CLICKS else "judgments"
+    tribrid.patch_config({"mining": {"max_remembered": 0}}, corpus)  # so many pairs and no others
     mined = tribrid.mine(corpus, max_pairs=pairs, sources=[source])
     reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
     print(f"## {corpus}, {name}: {mined['pairs']} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)

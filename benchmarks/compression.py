@@ -148,6 +148,7 @@ def main() -> None:
     with indexed(args.folder, args.cache) as tribrid:
         tribrid.put_judgments(corpus, judged(args.folder, args.train))
         tribrid.put_eval_dataset(corpus, queries)
+        tribrid.patch_config({"mining": {"max_remembered": 0}}, corpus)
         mined = tribrid.mine(corpus, max_pairs=500)
         ws = tribrid.workspace
         compare(ws, corpus, ws.config(corpus), queries, mined["triplet_set_id"])

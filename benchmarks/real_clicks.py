@@ -59,7 +59,8 @@ def main() -> None:
         tribrid.put_eval_dataset(corpus, evaluation)
         mined = tribrid.mine(corpus, max_pairs=args.max_pairs, sources=["logs"])
         reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
-    print(f"## {corpus}: {cut} clicks to learn from, {len(evaluation)} later queries, {mined['pairs']} pairs\n")
+    kept = f"{mined['pairs']} pairs, {mined['remembered']} remembered"
+    print(f"## {corpus}: {cut} clicks to learn from, {len(evaluation)} later queries, {kept}\n")
     print(f"imported: {imported['impressions']} impressions; rejected in mining: {mined['rejected']}\n")
     for measure in ("mrr@10", "ndcg@10"):
         print(table(reports, args.seeds, measure), "\n")

@@ -119,6 +119,7 @@ def main() -> None:
     with indexed(args.folder, args.cache) as tribrid:
         tribrid.put_judgments(corpus, judged(args.folder, args.train))
         tribrid.put_eval_dataset(corpus, queries)
+        tribrid.patch_config({"mining": {"max_remembered": 0}}, corpus)  # both learn from the same
         mined = tribrid.mine(corpus, max_pairs=500)
         params = {"seed": args.seeds[0], **dict(pair.split("=", 1) for pair in args.set)}
         started = time.process_time()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,12 +25,9 @@ from tribrid.experiment import interleave
 from tribrid.given import GivenQuery, Reranked, first_stage_calibration, read_given, score_apart, shown_of
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
-from tribrid.mining.splits import newest_clusters, query_clusters
-from tribrid.reading import read_queries
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import AnyCalibration
-from tribrid.scoring.learned import Reading
 from tribrid.scoring.models import fingerprint, locate
 from tribrid.scoring.scorer import LocalScorer, Scorer, calibration_for
 from tribrid.serving import Candidates, Ranking, served
@@ -250,8 +247,9 @@ def train(
         Erased: some of the triplets were erased meanwhile.
     """
     # Imported here: serving must not load what only training needs.
-    from tribrid.training.lists import TrainingList, labels_by_query, triplets_sha256
-    from tribrid.training.resources import READING_SHARE, Pace
+    from tribrid.teaching import read_triplets
+    from tribrid.training.lists import triplets_sha256
+    from tribrid.training.resources import Pace
     from tribrid.training.train import TrainingInputs
     from tribrid.training.train import train as train_model
 
@@ -264,23 +262,22 @@ def train(
     erased = ws.store.triplets.erased(triplet_set.triplet_set_id)
     triplets = ws.store.triplets.load(triplet_set.triplet_set_id)
     refuse_leakage(ws, corpus_id, triplets)
-    labels = labels_by_query(triplets)
-    clusters = query_clusters([label.query for label in labels])
-    newest = newest_clusters(clusters, [label.observed_us for label in labels], 1 / config.training.folds)
-    statistics, snippet_chars = ws.statistics(corpus_id, config), config.reranking.rerank_input_snippet_chars
-    texts = {label.query_id: label.query for label in labels}
-    known = {label.query_id: (label, cluster) for label, cluster in zip(labels, clusters, strict=True)}
-    lists = [
-        TrainingList.of(*known[query_id], reading, statistics, snippet_chars)
-        for query_id, reading in _read_in_time(ws, corpus_id, texts, config, emit, lambda: pace.within(READING_SHARE))
-        if reading.candidates
-    ]
+    taught = read_triplets(ws, corpus_id, triplets, config, pace, emit)
     base = locate(config.training.base_model)
     facts = _lineage(ws, corpus_id, config, base) | {
         "run_id": run_id,
         "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
     }
-    inputs = TrainingInputs(lists, statistics, base, snippet_chars, facts, newest, pace)
+    inputs = TrainingInputs(
+        lists=taught.lists,
+        statistics=taught.statistics,
+        base=base,
+        snippet_chars=config.reranking.rerank_input_snippet_chars,
+        facts=facts,
+        newest=taught.newest,
+        pace=pace,
+        past=taught.past,
+    )
     trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
     _refuse_erased(ws, triplet_set.triplet_set_id, erased, run_id)
     return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
@@ -344,18 +341,6 @@ def _catch_up(ws: Workspace, corpus_id: str, emit: Emit) -> None:
     """Index what was stored without being indexed: documents that came with a rerank."""
     if ws.index(corpus_id).doc_hashes() != ws.store.documents.hashes(corpus_id):
         index(ws, corpus_id, emit)
-
-
-def _read_in_time(
-    ws: Workspace, corpus_id: str, texts: Mapping[str, str], config: Config, emit: Emit, in_time: Callable[[], bool]
-) -> Iterator[tuple[str, Reading]]:
-    """The queries' candidates, as many as there is time for: at least one."""
-    for number, found in enumerate(read_queries(ws, corpus_id, texts, config, emit), 1):
-        yield found.query_id, found.reading
-        if number < len(texts) and not in_time():
-            message = f"training.time_budget_s leaves time to read {number:,} of {len(texts):,} queries"
-            emit("log", {"level": "warning", "message": message})
-            return
 
 
 def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[str, Any]:

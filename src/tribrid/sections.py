@@ -170,6 +170,7 @@ class RetrievalConfig(Section):
 
 class MiningConfig(Section):
     max_pairs: int = Field(1000, ge=1, le=1_000_000, description="Most (query, positive) pairs to mine.")
+    max_remembered: int = Field(4000, ge=0, le=100_000, description="Most labelled pairs past those to remember.")
     negatives_per_pair: int = Field(50, ge=1, le=500, description="Most negatives drawn for a pair.")
     negative_depth: int = Field(50, ge=2, le=500, description="Deployed top ranks from which negatives come.")
     near_duplicate_threshold: float = Field(
@@ -239,9 +240,7 @@ class TrainingConfig(Section):
     warmup_ratio: float = Field(0.1, ge=0, le=0.9, description="Share of steps in which the rate rises linearly.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, le=100, description="Gradient norm above which gradients are scaled.")
-    folds: int = Field(
-        5, ge=2, le=20, description="Parts of the query clusters; each is held out once to choose a form."
-    )
+    folds: int = Field(5, ge=2, le=20, description="Parts of the query clusters, each held out once to choose a form.")
     negatives_per_list: int = Field(4, ge=1, le=100, description="Negatives a cross-encoder step sees per positive.")
     query_tokens: int = Field(64, ge=8, le=256, description="Tokens of a query that the cross-encoder reads.")
     passage_tokens: int = Field(160, ge=16, le=448, description="Tokens of a passage that the cross-encoder reads.")

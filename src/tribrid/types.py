@@ -267,9 +267,9 @@ class LoggedList(NamedTuple):
 class Triplet:
     """`positive` should rank above `negative` for `query`, as sure as `weight` (0 < weight <= 1) says.
 
-    `query_id` groups the triplets of one query; `evidence` names the impression or judgment behind it.
-    `observed_us` is when users last did what the label rests on; None for labels that nobody dated. `held_back`:
-    the negative may be relevant itself, so it is not trained on unless somebody accepts it.
+    `query_id` groups one query's triplets; `evidence` names the impression or judgment behind it; `observed_us` is when
+    users last did what the label rests on, if anybody dated it. `held_back`: the negative may be relevant itself, so it
+    is not trained on unless somebody accepts it. `remembered`: past the budget; only that its positive is good counts.
     """
 
     query_id: str
@@ -282,6 +282,7 @@ class Triplet:
     evidence: str = ""
     observed_us: int | None = None
     held_back: bool = False
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

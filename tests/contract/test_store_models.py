@@ -37,7 +37,8 @@ def model(model_id: str, corpus_id: str = "c", created_us: int = 1) -> ModelVers
 
 
 def triplet(n: int, source: Source = Source.LOGS) -> Triplet:
-    return Triplet(f"q{n}", f"query {n}", ("p", n), ("n", 0), source, 0.1 + 0.2, "clicked, not skipped", "i1", n)
+    words = "clicked, not skipped"
+    return Triplet(f"q{n}", f"query {n}", ("p", n), ("n", 0), source, 0.3, words, "i1", n, remembered=n % 5 == 4)
 
 
 # ------------------------------------------------------------------------------------------ triplets

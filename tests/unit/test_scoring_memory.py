@@ -41,6 +41,16 @@ def test_what_was_good_for_a_like_query_is_remembered() -> None:
     np.testing.assert_allclose(found["memory_mean"], [1, 2 / 3, 0], rtol=1e-6)
 
 
+def test_words_in_common_are_found_whatever_order_they_are_kept_in() -> None:
+    kept = PastQueries.of(np.eye(4, dtype=np.float32), [np.array(own) for own in ([7, 3, 7], [3], [], [9, 7, 1])])
+    assert kept.words.tolist() == sorted(kept.words.tolist())
+    turned = PastQueries.by_word(kept.embeddings, kept.words[::-1], kept.owners[::-1])
+    for queries in (kept, turned):
+        np.testing.assert_allclose(queries.overlaps(np.array([7, 3, 3])), [1, 1 / 2, 0, 1 / 4])
+        assert queries.overlaps(np.array([], np.int64)).tolist() == [0, 0, 0, 0]
+        assert queries.overlaps(np.array([2, 8])).tolist() == [0, 0, 0, 0]
+
+
 def test_a_query_does_not_remember_its_own_cluster() -> None:
     found = memory().features(axis(0), IDS, ["a", "b"], frozenset({"x"}))
     assert found["memory_best"].tolist() == [0, 0]

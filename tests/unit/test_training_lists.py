@@ -15,6 +15,7 @@ from tribrid.training.lists import (
     GOOD,
     UNKNOWN,
     Labels,
+    PastQuery,
     TrainingList,
     labels_by_query,
     memory_of,
@@ -33,6 +34,14 @@ def test_grades_follow_from_who_is_better_than_whom() -> None:
     assert labels.grades == {"a": GOOD, "b": BETWEEN, "c": BAD, "d": GOOD}
     assert sorted(labels.good) == ["a", "b", "d"]
     assert labels.query == "text of q"
+
+
+def test_of_what_is_remembered_only_the_positive_counts() -> None:
+    past = replace(triplet("q", "second", "other", 0.4), remembered=True)
+    (labels,) = labels_by_query([triplet("q", "a", "b"), past])
+    assert labels.grades == {"a": GOOD, "b": BAD, "second": GOOD}
+    assert labels.weights == {"a": 1.0, "b": 1.0, "second": 0.4}
+    assert triplets_sha256([past]) != triplets_sha256([replace(past, remembered=False)])
 
 
 def test_labels_are_as_new_as_their_newest_triplet() -> None:
@@ -102,6 +111,8 @@ def test_memory_holds_what_the_first_stage_missed() -> None:
     item = training_list(0, learnable=True)
     missed = replace(item, labels=Labels("q", "q", {"elsewhere": GOOD}, {"elsewhere": 1.0}))
     assert memory_of([missed]).good == {"elsewhere": (0,)}
+    past = PastQuery("c", item.tokens, ["elsewhere", "d"])
+    assert memory_of([missed, past]).good == {"elsewhere": (0, 1), "d": (1,)}
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -24,7 +24,7 @@ from tribrid.scoring.pairs import PairLimits
 from tribrid.scoring.variants import FP32
 from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson
-from tribrid.training.lists import TrainingList
+from tribrid.training.lists import PastQuery, TrainingList
 from tribrid.training.resources import Pace, Run
 from tribrid.training.torch_joint import FUSED_SCALE, JointModel
 from tribrid.training.torch_loop import CHECKPOINT, NO_GAIN, OUT_OF_TIME, Loop
@@ -239,6 +239,17 @@ def test_a_training_that_is_late_already_makes_the_best_of_it(tmp_path: Path) ->
     done = train(replace(inputs_of(LISTS), pace=pace), CONFIG, tmp_path, told, never)
     assert "the time budget was spent" in done.manifest["metrics"]["cross_encoder"]["reason"]
     assert LearnedReranker(done.folder).score(reading_of(LISTS[0])).shape == (len(LISTS[0].candidates),)
+
+
+def test_past_queries_are_in_the_memory_and_not_among_the_lists(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"cross_encoder": False})
+    past = [PastQuery(f"past {n}", LISTS[n].tokens, [f"only-past-{n}"]) for n in range(3)]
+    done = train(replace(inputs_of(LISTS), past=past), config, tmp_path, Told(), never)
+    metrics = done.manifest["metrics"]
+    assert (metrics["queries"], metrics["remembered_queries"]) == (len(LISTS), len(LISTS) + 3)
+    served = json.loads((done.folder / "manifest.json").read_text())["served"]["memory"]
+    assert served["good"]["only-past-2"] == [len(LISTS) + 2]
+    assert served["clusters"][-1] == "past 2"
 
 
 def test_no_time_at_all_is_no_model(tmp_path: Path) -> None:

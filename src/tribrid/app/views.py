@@ -114,5 +114,6 @@ def triplet_view(row: StoredTriplet, passages: Mapping[tuple[str, int], Passage]
         "weight": triplet.weight,
         "reason": triplet.reason,
         "evidence": triplet.evidence,
+        "remembered": triplet.remembered,
         "observed_at": iso(triplet.observed_us),
     }

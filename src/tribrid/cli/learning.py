@@ -171,6 +171,8 @@ def _mined(result: Mapping[str, Any]) -> list[RenderableType]:
         ],
     )
     total = {"Mined": f"{result['pairs']:,} pairs, {result['triplets']:,} triplets of {result['queries']:,} queries"}
+    if result.get("remembered"):
+        total["Remembered"] = f"{result['remembered']:,} pairs more, past max_pairs: not learned from"
     if result.get("held_back"):
         total["Held back"] = f"{result['held_back']:,} triplets, for review: tribrid triplets CORPUS --status review"
     if made := result.get("generated"):

@@ -33,14 +33,14 @@ from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.judgments import judged_groups
 from tribrid.mining.labels import Group, Positive
 from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
-from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, says
+from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
+from tribrid.mining.remembered import remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
 from tribrid.mining.tallies import LogLabels, log_groups
 from tribrid.sections import MiningConfig
 from tribrid.types import (
-    FIRST_RANK,
     Candidate,
     Document,
     Emit,
@@ -137,6 +137,7 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         run.shield = Shield([*known_good, *run.written, *asked])
         run.take(Source.HEURISTICS, asked)
         run.fill_with_trivial()
+    run.remember([group for source, groups in labelled.items() if source in inputs.sources for group in groups])
     return run.mined(logs)
 
 
@@ -303,7 +304,7 @@ class _Mining:
                 self.only_held_back.add(key)
                 self.triplets += pair.triplets(self._query_id(group))
             return "no_negative"
-        if group.source is Source.HEURISTICS and _trivial(group.query, passage, ranking):
+        if group.source is Source.HEURISTICS and trivial(group.query, passage, ranking):
             self.spare.append(pair)
         else:
             self._write(pair)
@@ -327,6 +328,17 @@ class _Mining:
             self._write(replace(pair, positive=positive))
         self.reject("trivial", len(rest))
 
+    def remember(self, groups: Sequence[Group]) -> None:
+        """Keeps the labels for which there was no room as what was good for a query."""
+        left: dict[tuple[str, str], tuple[Group, Positive]] = {}
+        for group, positive in _by_turns(groups) if self.config.max_remembered else ():
+            key = (normalise(group.query), positive.doc_id)
+            if not (key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive)):
+                left.setdefault(key, (group, positive))
+            if len(left) == self.config.max_remembered:
+                break
+        self.triplets += remember(list(left.values()), groups, self.shield, self._query_id)
+
     def _query_id(self, group: Group) -> str:
         """One id for a text, from whichever source came first; an id that names another text already is told apart."""
         text = normalise(group.query)
@@ -338,7 +350,8 @@ class _Mining:
         return self.id_of[text]
 
     def mined(self, logs: LogLabels) -> Mined:
-        active = [triplet for triplet in self.triplets if not triplet.held_back]
+        active = [triplet for triplet in self.triplets if not (triplet.held_back or triplet.remembered)]
+        remembered = sum(triplet.remembered for triplet in self.triplets)
         by_source = {
             str(source): {
                 "pairs": sum(found is source for found in self.pairs.values()),
@@ -351,7 +364,8 @@ class _Mining:
         counts = {
             "pairs": len(self.pairs),
             "triplets": len(active),
-            "held_back": len(self.triplets) - len(active),
+            "held_back": len(self.triplets) - len(active) - remembered,
+            "remembered": remembered,
             "margin": self.margin.facts(),
             "queries": len({text for text, _ in self.pairs}),
             "by_source": by_source,
@@ -375,18 +389,3 @@ def _by_turns(groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
             yield group, group.positives[turn]
         turn += 1
         waiting = [group for group in waiting if len(group.positives) > turn]
-
-
-def _trivial(query: str, passage: Passage, ranking: Ranking) -> bool:
-    """Whether retrieval needs no help: every leg has the document first, and its passage says the query verbatim.
-
-    All legs first is the widest margin that any fusion knows, whatever scale its scores have.
-    """
-    first = ranking.candidates[0] if ranking.candidates else None
-    legs = {leg for candidate in ranking.candidates for leg in candidate.legs}
-    return (
-        first is not None
-        and first.doc_id == passage.doc_id
-        and all(leg in first.legs and first.legs[leg].rank == FIRST_RANK for leg in legs)
-        and says(passage, query)
-    )

@@ -30,7 +30,7 @@ from tribrid.mining.margin import Margin
 from tribrid.mining.reviews import REVIEWED, Reviews
 from tribrid.mining.splits import content_words
 from tribrid.sections import MiningConfig
-from tribrid.types import Candidate, Passage, Place, Source
+from tribrid.types import FIRST_RANK, Candidate, Passage, Place, Source
 
 _T = TypeVar("_T")
 
@@ -318,6 +318,21 @@ class _Pair:
         """By the heuristic's own reasoning such a document answers the query as well."""
         passage = self.ranking.passage(doc_id)
         return passage is not None and says(passage, self.group.query)
+
+
+def trivial(query: str, passage: Passage, ranking: Ranking) -> bool:
+    """Whether retrieval needs no help: every leg has the document first, and its passage says the query verbatim.
+
+    All legs first is the widest margin that any fusion knows, whatever scale its scores have.
+    """
+    first = ranking.candidates[0] if ranking.candidates else None
+    legs = {leg for candidate in ranking.candidates for leg in candidate.legs}
+    return (
+        first is not None
+        and first.doc_id == passage.doc_id
+        and all(leg in first.legs and first.legs[leg].rank == FIRST_RANK for leg in legs)
+        and says(passage, query)
+    )
 
 
 def says(passage: Passage, query: str) -> bool:

@@ -97,7 +97,7 @@ class LearnedReranker:
             served = self.manifest["served"]
             self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]))
             self._memory = Memory(
-                PastQueries(arrays["memory"], arrays["memory_words"], arrays["memory_owners"]),
+                PastQueries.by_word(arrays["memory"], arrays["memory_words"], arrays["memory_owners"]),
                 tuple(served["memory"]["clusters"]),
                 {doc_id: tuple(at) for doc_id, at in served["memory"]["good"].items()},
             )

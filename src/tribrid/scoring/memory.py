@@ -38,20 +38,28 @@ class PastQueries:
 
     Attributes:
         embeddings: float32 (queries, dim), L2-normalised.
-        words: int64 (words,), every query's distinct vocabulary ids, one query's after the other's.
-        owners: int64 (words,), the number of the query that each id belongs to; rising.
+        words: int64 (words,), every query's distinct vocabulary ids, rising.
+        owners: int64 (words,), the number of the query that each id belongs to.
+        sizes: int64 (queries,), how many distinct ids each query has.
     """
 
     embeddings: FloatArray
     words: IntArray
     owners: IntArray
+    sizes: IntArray
 
     @classmethod
     def of(cls, embeddings: FloatArray, ids: Sequence[IntArray]) -> PastQueries:
         """From parallel lists: a query's embedding and its vocabulary ids."""
         distinct = [np.unique(own) for own in ids]
         owners = np.repeat(np.arange(len(distinct)), [len(own) for own in distinct])
-        return cls(embeddings, np.concatenate([*distinct, np.zeros(0, np.int64)]).astype(np.int64), owners)
+        return cls.by_word(embeddings, np.concatenate([*distinct, np.zeros(0, np.int64)]).astype(np.int64), owners)
+
+    @classmethod
+    def by_word(cls, embeddings: FloatArray, words: IntArray, owners: IntArray) -> PastQueries:
+        """From words and owners in any order: by word, a query's few words are found among those of thousands."""
+        order = np.argsort(words, kind="stable")
+        return cls(embeddings, words[order], owners[order], np.bincount(owners, minlength=len(embeddings)))
 
     def cosines(self, embedding: FloatArray) -> FloatArray:
         """float32 (queries,)."""
@@ -61,9 +69,10 @@ class PastQueries:
     def overlaps(self, ids: IntArray) -> FloatArray:
         """float32 (queries,): Jaccard similarity of the sets of vocabulary ids."""
         own = np.unique(ids)
-        sizes = np.bincount(self.owners, minlength=len(self.embeddings))
-        shared = np.bincount(self.owners[np.isin(self.words, own)], minlength=len(self.embeddings))
-        found: FloatArray = (shared / np.maximum(sizes + len(own) - shared, 1)).astype(np.float32)
+        ends = zip(np.searchsorted(self.words, own), np.searchsorted(self.words, own, "right"), strict=True)
+        asked = np.concatenate([np.zeros(0, np.int64), *(self.owners[start:end] for start, end in ends)])
+        shared = np.bincount(asked.astype(np.int64), minlength=len(self.embeddings))
+        found: FloatArray = (shared / np.maximum(self.sizes + len(own) - shared, 1)).astype(np.float32)
         return found
 
 
@@ -114,7 +123,9 @@ class Memory:
 
     def _shares(self, likeness: FloatArray, unlike: frozenset[str]) -> FloatArray:
         """How the past queries share the say: softmax of likeness, summing to 1 over those that may speak."""
-        speaks = np.array([cluster not in unlike for cluster in self.clusters], bool)
+        speaks = np.ones(len(self.clusters), bool)
+        if unlike:
+            speaks = np.array([cluster not in unlike for cluster in self.clusters], bool)
         if not speaks.any():
             return np.zeros(len(likeness), np.float32)
         exponent = np.where(speaks, np.exp((likeness - likeness[speaks].max()) / SHARPNESS), 0)

@@ -185,6 +185,7 @@ triplets = sa.Table(
     sa.Column("triplet_id", ID, nullable=False, index=True),
     sa.Column("held_back", sa.Boolean, nullable=False),
     sa.Column("observed_us", MICROSECONDS),
+    sa.Column("remembered", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 reviews = sa.Table(

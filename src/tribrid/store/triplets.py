@@ -42,6 +42,7 @@ def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> di
         "triplet_id": triplet_id(corpus_id, triplet.query, triplet.positive[0], triplet.negative[0]),
         "held_back": triplet.held_back,
         "observed_us": triplet.observed_us,
+        "remembered": triplet.remembered,
     }
 
 
@@ -57,6 +58,7 @@ def _stored(row: sa.Row[Any]) -> StoredTriplet:
         evidence=row.evidence,
         observed_us=row.observed_us,
         held_back=row.held_back,
+        remembered=row.remembered,
     )
     return StoredTriplet(row.triplet_id, triplet, TripletStatus(row.status))
 

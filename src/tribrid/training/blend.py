@@ -20,7 +20,7 @@ from tribrid.scoring.features import Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.scoring.trees import Trees
 from tribrid.sections import TrainingConfig
-from tribrid.training.lists import UNKNOWN, TrainingList, memory_of, ndcg
+from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
 
 FUSED_SCALE = 30.0
 """Where the linear model starts: this many times the fused score and nothing else, i.e. the ranking as it is."""
@@ -176,10 +176,12 @@ def choose(
     lists: Sequence[TrainingList],
     config: TrainingConfig,
     report: Callable[[int, int], bool],
+    past: Sequence[PastQuery] = (),
 ) -> Choice:
     """Cross-validate every form with and without memory.
 
     Args:
+        past: what the memory holds besides the lists, whichever are held out.
         report: gets folds done and all, and says whether to go on; what was never held out then does not count.
     """
     variants = [(form, memory) for memory in (False, True) for form in FORMS if form != RETRIEVAL or not memory]
@@ -190,7 +192,7 @@ def choose(
         inside = [i for i, own in enumerate(folds) if own != fold]
         outside = [i for i, own in enumerate(folds) if own == fold]
         if outside and any(lists[i].teaches for i in inside):
-            _cross(lists, inside, outside, config.seed, held_out)
+            _cross(lists, inside, outside, config.seed, held_out, past)
         tried = fold + 1
         if not report(tried, config.folds):
             break
@@ -230,10 +232,11 @@ def _cross(
     outside: Sequence[int],
     seed: int,
     held_out: dict[tuple[Form, bool], list[Vector]],
+    past: Sequence[PastQuery],
 ) -> None:
-    """Fit on `inside` and score `outside` in every variant; the memory is of `inside` alone."""
+    """Fit on `inside` and score `outside` in every variant; of the lists, the memory holds `inside` alone."""
     learned = [lists[i] for i in inside]
-    memory = memory_of(learned)
+    memory = memory_of([*learned, *past])
     features = [item.features(memory) for item in lists]
     seen = [features[i] for i in inside]
     for (form, use_memory), found in held_out.items():

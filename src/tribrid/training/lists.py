@@ -43,7 +43,7 @@ class Labels:
     clicked: bool = False
 
     @property
-    def good(self) -> list[str]:
+    def good(self) -> Sequence[str]:
         return [doc_id for doc_id, grade in self.grades.items() if grade > BAD]
 
 
@@ -60,13 +60,15 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
             stated.add(triplet.query_id)
         if triplet.observed_us is not None:
             observed[triplet.query_id] = max(triplet.observed_us, observed.get(triplet.query_id, triplet.observed_us))
-        good, bad = triplet.positive[0], triplet.negative[0]
+        good, bad = triplet.positive[0], None if triplet.remembered else triplet.negative[0]
         texts.setdefault(triplet.query_id, triplet.query)
         better.setdefault(triplet.query_id, set()).add(good)
-        worse.setdefault(triplet.query_id, set()).add(bad)
+        lost = worse.setdefault(triplet.query_id, set())
         known = weights.setdefault(triplet.query_id, {})
-        for doc_id in (good, bad):
-            known[doc_id] = max(known.get(doc_id, 0.0), triplet.weight)
+        known[good] = max(known.get(good, 0.0), triplet.weight)
+        if bad is not None:
+            lost.add(bad)
+            known[bad] = max(known.get(bad, 0.0), triplet.weight)
     return [
         Labels(
             query_id,
@@ -88,6 +90,7 @@ def triplets_sha256(triplets: Sequence[Triplet]) -> str:
     digest = hashlib.sha256()
     for t in triplets:
         digest.update(f"{t.query}\x1f{t.positive}\x1f{t.negative}\x1f{t.weight}\x1e".encode("utf-8", "surrogatepass"))
+        digest.update(b"remembered" * t.remembered)
     return digest.hexdigest()
 
 
@@ -121,6 +124,11 @@ class TrainingList:
         passages = [tokens.cut(snippet_chars) for tokens in reading.passages]
         described = describe(reading.tokens, reading.candidates, passages, statistics)
         return cls(labels, cluster, reading.candidates, reading.tokens, described)
+
+    @property
+    def good(self) -> Sequence[str]:
+        """doc_ids of what was good for the query, including documents that the first stage missed."""
+        return self.labels.good
 
     @property
     def grades(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -175,11 +183,24 @@ class TrainingList:
         return self.described | remember(self.tokens, self.candidates, memory, frozenset((self.cluster,)))
 
 
-def memory_of(lists: Sequence[TrainingList]) -> Memory:
-    """What these lists' queries were answered well by, including documents the first stage missed."""
-    embeddings = np.stack([item.tokens.embedding for item in lists])
-    queries = PastQueries.of(embeddings, [item.tokens.ids for item in lists])
-    return Memory.of(queries, [item.cluster for item in lists], [item.labels.good for item in lists])
+@dataclass(frozen=True, slots=True)
+class PastQuery:
+    """A query of which it is only known what was good for it.
+
+    Attributes:
+        cluster, tokens, good: as a TrainingList's.
+    """
+
+    cluster: str
+    tokens: QueryTokens
+    good: Sequence[str]
+
+
+def memory_of(queries: Sequence[TrainingList | PastQuery]) -> Memory:
+    """What these queries were answered well by."""
+    embeddings = np.stack([item.tokens.embedding for item in queries])
+    past = PastQueries.of(embeddings, [item.tokens.ids for item in queries])
+    return Memory.of(past, [item.cluster for item in queries], [item.good for item in queries])
 
 
 def ndcg(scores: np.ndarray[Any, Any], item: TrainingList, k: int = 10) -> float:

@@ -19,7 +19,7 @@ from tribrid.sections import TrainingConfig
 from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
-from tribrid.training.lists import TrainingList, memory_of
+from tribrid.training.lists import PastQuery, TrainingList, memory_of
 from tribrid.training.resources import Pace, Run
 from tribrid.types import Emit
 from tribrid.version import __version__
@@ -43,6 +43,7 @@ class TrainingInputs:
         newest: clusters whose labels are the newest, on which the cross-encoder is measured; where labels have no
             dates there are none, and one fold is held out instead.
         pace: the training's clock, if it runs already.
+        past: queries beside those of the lists, of which it is remembered what was good for them.
     """
 
     lists: Sequence[TrainingList]
@@ -52,6 +53,7 @@ class TrainingInputs:
     facts: Mapping[str, Any]
     newest: frozenset[str] = frozenset()
     pace: Pace | None = None
+    past: Sequence[PastQuery] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def train(
     lists = list(inputs.lists)
     teaching = _teaching(lists)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
-    choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_))
+    choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, cross_encoder = 0.0, {"trained": False}
     if base is not None:
@@ -94,6 +96,7 @@ def train(
         "cross_encoder": cross_encoder,
         "queries": len(lists),
         "teaching_queries": teaching,
+        "remembered_queries": len(lists) + len(inputs.past),
         "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(run.pace.spent_s - before_s, 2),
     }
@@ -167,7 +170,7 @@ def _write(
     manifest: Mapping[str, Any],
 ) -> None:
     """Fit what was chosen on all lists, and the same without memory for the report's ablation."""
-    memory = memory_of(lists)
+    memory = memory_of([*lists, *inputs.past])
     features = [item.features(memory) for item in lists]
     kinds = {"blend": choice.use_memory, **({"blend_without_memory": False} if choice.use_memory else {})}
     blends = {}

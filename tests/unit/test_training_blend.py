@@ -13,6 +13,7 @@ from tribrid.config import Config
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.sections import TrainingConfig
 from tribrid.training.blend import (
+    ALLOWANCE,
     LINEAR,
     RETRIEVAL,
     TREES_FORM,
@@ -59,6 +60,16 @@ def test_held_out_scores_measure_what_is_reported(learned: tuple[list[TrainingLi
 def test_nothing_is_learned_from_noise(seed: int) -> None:
     """Labels that have nothing to do with any feature leave the fused ranking as it is."""
     assert chosen([training_list(seed + i, learnable=False) for i in range(30)]).form == RETRIEVAL
+
+
+def test_memory_that_clicks_cannot_measure_is_kept_and_judgments_are_believed() -> None:
+    """Here it neither helps nor harms: judgments say so, and clicks could not say otherwise."""
+    judged = [training_list(seed, learnable=True) for seed in range(30)]
+    clicked = [replace(item, labels=replace(item.labels, clicked=True)) for item in judged]
+    of_judgments, of_clicks = chosen(judged), chosen(clicked)
+    assert (of_judgments.use_memory, of_clicks.use_memory) == (False, True)
+    ahead = of_clicks.scores[of_clicks.form] - of_clicks.scores[f"{of_clicks.form}+memory"]
+    assert ahead <= ALLOWANCE
 
 
 def test_one_query_is_not_enough_to_learn_from() -> None:

@@ -37,7 +37,8 @@ flatter it: SciFact's eval queries gained 0.02 where held-out clicks showed 0.00
 ALLOWANCE = 0.005
 """Held-out nDCG@10 that trees may be behind and still be preferred: those that are compared were grown on part of the
 lists and in one bag, those that are served on all and in three. Linear with trees ranked as well or better on every
-collection tried (docs/benchmarks.md)."""
+collection tried (docs/benchmarks.md). Where most labels are clicks, memory may be so much behind too: it finds what
+stood too low to be clicked, which held-out clicks cannot show (docs/decisions/0005)."""
 TREES, LEAVES, SHRINKAGE, BAGS = 100, 7, 0.03, 3
 _TREE_PARAMS = {
     "objective": "lambdarank",
@@ -209,12 +210,15 @@ def choose(
     # The fused ranking unless what was learned is better beyond chance; of the equally good the simplest.
     unlearned = variants[0]
     clicked = np.array([item.labels.clicked for item in lists], np.float64)
-    needed = SURE_OF_CLICKS if float(clicked @ weights) > 1 / 2 else SURE
+    by_clicks = float(clicked @ weights) > 1 / 2
+    needed = SURE_OF_CLICKS if by_clicks else SURE
     better = [v for v in variants if _above(found[v] - found[unlearned], weights, needed)]
-    best = max(
-        [unlearned, *better],
-        key=lambda v: (round(scores[v] + ALLOWANCE * (v[0] == TREES_FORM), 4), -variants.index(v)),
-    )
+
+    def worth(variant: tuple[Form, bool]) -> float:
+        form, memory = variant
+        return round(scores[variant] + ALLOWANCE * ((form == TREES_FORM) + (memory and by_clicks)), 4)
+
+    best = max([unlearned, *better], key=lambda v: (worth(v), -variants.index(v)))
     named = {f"{form}{'+memory' if memory else ''}": value for (form, memory), value in scores.items()}
     return Choice(best[0], best[1], named, held_out[best])
 

@@ -24,7 +24,7 @@ from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
-from tribrid.evaluation.notes import GIVEN
+from tribrid.evaluation.notes import GIVEN, LEARNED_NOTHING, ranks_as_retrieval
 from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.evaluation.standing import looked, seed_values, standing
@@ -93,7 +93,7 @@ def compare_systems(
             },
         )
     )
-    report.summary["notes"][:0] = _made_nothing(ws, corpus_id, params)
+    report.summary["notes"][:0] = [*_made_nothing(ws, corpus_id, params), *_learned_nothing(report.summary)]
     champion_id = report.summary["champion_id"]
     won = report.summary["verdict"]["decision"] == "promote"
     report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
@@ -337,6 +337,11 @@ def _made_nothing(ws: Workspace, corpus_id: str, params: Mapping[str, Any]) -> l
         return []
     why = (newest[0].problem or {}).get("detail", "")
     return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]
+
+
+def _learned_nothing(summary: Mapping[str, Any]) -> list[str]:
+    """A note where the challenger is the retrieval order under another name."""
+    return [LEARNED_NOTHING] if ranks_as_retrieval(summary.get("training") or {}) else []
 
 
 def kept_out(ws: Workspace, corpus_id: str) -> str | None:

@@ -172,7 +172,7 @@ class Environment(BaseModel):
     database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
-    api_key: str | None = Field(None, repr=False)
+    api_key: str | None = Field(None, repr=False, pattern=r"\S")
     overrides: dict[str, dict[str, Any]] = {}
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None

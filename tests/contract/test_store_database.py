@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.store import Store, tables
-from tribrid.store.database import Database
+from tribrid.store.database import Database, is_damaged
 from tribrid.types import Document, JobKind
 
 HEAD = max(path.stem for path in (Path(tables.__file__).parent / "migrations" / "versions").glob("0*.py"))
@@ -143,6 +143,27 @@ def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> Non
         with pytest.raises(Unavailable) as caught:
             Database(url).migrate()
         assert "secret" not in caught.value.detail
+
+
+def test_a_damaged_file_is_said_to_be_one(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store.corpora.create("c", "c")
+    store.close()
+    file = tmp_path / "tribrid.db"
+    for content in (b"garbage", file.read_bytes()[:6000] + b"\xff" * 60_000):
+        file.write_bytes(content)
+        with pytest.raises(Unavailable, match="restore a backup"):
+            Store.open(tmp_path).corpora.list()
+        assert is_damaged(file)
+    assert not is_damaged(tmp_path / "nowhere.db")
+
+
+def test_a_data_folder_that_is_made_here_is_its_owners_alone(tmp_path: Path) -> None:
+    Store.open(tmp_path / "mine").close()
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "shared").mkdir(mode=0o750)
+    Store.open(tmp_path / "shared").close()
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o750
 
 
 @pytest.mark.parametrize("url", ["u:secret@host", "mysql://u:secret@host/x", "sqlite://", "sqlite:///:memory:"])

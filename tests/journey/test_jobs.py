@@ -316,6 +316,14 @@ def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
         assert "file is not a database" in supervisor.health().detail
 
 
+def test_a_damaged_queue_is_made_again_from_the_open_jobs(tmp_path: Path, store: Store) -> None:
+    job_id = do(store, "note", "kept")
+    (tmp_path / "jobs.db").write_bytes(b"not a database" * 100)
+    with worker_for(tmp_path, environment(), handlers=HANDLERS):
+        assert ended(store, job_id).state is State.SUCCEEDED
+    assert len(list(tmp_path.glob("jobs.damaged-*.db"))) == 1
+
+
 @pytest.mark.timeout(30, func_only=True)  # nobody works on the job: without its own end it waits for ever
 def test_waiting_ends_in_time(store: Store) -> None:
     job_id = do(store, "note")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,23 @@ from tribrid.workspace import Workspace
 pytestmark = pytest.mark.timeout(240)
 QUICK = {"training": {"cross_encoder": False, "folds": 3}, "evaluation": {"resamples": 500}}
 QUERY = " ".join(learnable.documents()[7].text.split()[:3])
+
+
+def test_two_folders_mirrored_at_once_are_mirrored_one_after_the_other(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+        for number in range(30):
+            (folder / f"{folder.name}-{number}.md").write_text(f"{folder.name} number {number}")
+    with Tribrid(tmp_path / "data") as opened:
+        opened.create_corpus("c")
+        with ThreadPoolExecutor(4) as pool:
+            reports = list(pool.map(lambda folder: opened.index_path("c", folder), folders * 2))
+        assert all(report["documents"] == 30 for report in reports)
+        assert all(report["unchanged"] >= 0 for report in reports)
+        names = {doc_id.partition("-")[0] for doc_id in opened.store.documents.hashes("c")}
+        assert len(names) == 1
+        assert opened.corpus("c")["documents"] == opened.corpus("c")["passages"] == 30
 
 
 def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:

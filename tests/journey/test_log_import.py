@@ -75,6 +75,11 @@ REFUSED: dict[str, tuple[str, list[dict[str, Any]], str]] = {
         [event("q", IDS[0]), event("p", IDS[1])],
         r"events and no query records .*query_id like 'q'",
     ),
+    "query records that are none": (
+        "ubi",
+        [query("q", IDS[:2]) | {"user_query": "x" * 20_000}, event("q", IDS[0])],
+        r"no query record \(with user_query\) could be taken: 1 records were refused, 1 of them because",
+    ),
     "other query_ids": (
         "native",
         [

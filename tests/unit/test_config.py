@@ -142,6 +142,7 @@ def test_the_environment_is_read() -> None:
     ("variable", "value"),
     [
         ("TRIBRID_PORT", "http"),
+        ("TRIBRID_API_KEY", " "),
         ("TRIBRID_PORT", "65536"),
         ("TRIBRID_TRAINING__EPOCHS", "none"),
         ("TRIBRID_TRAINING__EPOKS", "1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from itertools import chain
@@ -76,9 +77,20 @@ def test_a_quote_that_is_never_closed_costs_only_some_lines() -> None:
     assert sum(isinstance(item, Click) for item in found) > 10_000
 
 
-@pytest.mark.parametrize("text", ["query,doc_id\na,1\n", "nonsense", "a,1,2011-01-01\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query,doc_id\na,1\n",
+        "nonsense",
+        "a,1,2011-01-01\n",
+        "query,doc_id,time\ra,1,2011-01-01\r",
+        gzip.compress(b"query,doc_id,time\na,1,2011-01-01\n", mtime=0).decode("latin-1"),
+        "x" * 200_000,
+    ],
+    ids=["columns", "nonsense", "header", "carriage returns", "gzip", "long"],
+)
 def test_a_file_without_the_columns_is_refused_with_their_names(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"sku.*click_time"):
+    with pytest.raises(InvalidInput, match=r"line feed.*sku.*click_time"):
         clicks(text)
 
 

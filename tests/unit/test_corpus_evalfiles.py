@@ -74,9 +74,16 @@ def test_quepids_own_exports() -> None:
     assert [(q.query_id, dict(q.judgments)) for q in long] == [(short[0].query_id, {"d1": 3})]
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_they_do_anywhere(end: str) -> None:
+    (found,) = parse_quepid(end.join(["query,docid,rating", "tea,d1,3", "tea,d2,0", ""]))
+    assert (found.text, dict(found.judgments)) == ("tea", {"d1": 3, "d2": 0})
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (f"query,docid,rating\ntea,{'d' * 140_000},1\n", "line 2: field larger than field limit"),
         ("query,doc\ntea,d", "no column 'docid'"),
         ("query,docid,rating\ntea,d1,good\n", "line 2: 'good' is no whole number"),
         ("query,docid,rating\ntea,d1,1\ntea,d1,2\n", "line 3 rates a document again"),

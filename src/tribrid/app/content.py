@@ -19,6 +19,7 @@ from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.evaluation.gate import guard_measures
 from tribrid.evaluation.measures import primary_name, reported
 from tribrid.mining.splits import QueryMatcher
+from tribrid.retrieval.publication import writer_lock
 from tribrid.sections import GateConfig
 from tribrid.types import Document, Emit, JobKind, JudgedQuery
 from tribrid.workspace import Workspace
@@ -175,7 +176,11 @@ class Content:
             with source.open("rb") as stream:
                 return self.index(corpus_id, parse_records(stream, max_document_chars=limit), emit=emit)
         found = read_folder(source, max_document_chars=limit)
-        return self.index(corpus_id, found, emit=emit, mirror=source.is_dir())
+        if not source.is_dir():
+            return self.index(corpus_id, found, emit=emit)
+        # One after the other: each of two mirrors at once would delete what the other has just put in.
+        with writer_lock(self.workspace.data_dir / "locks" / corpus_id):
+            return self.index(corpus_id, found, emit=emit, mirror=True)
 
     def document(self, corpus_id: str, doc_id: str) -> dict[str, Any]:
         """One document as it was given.

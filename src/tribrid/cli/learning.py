@@ -21,6 +21,7 @@ from tribrid.cli.reports import cost_line, report_view
 from tribrid.cli.telling import measured, words
 from tribrid.cli.terminal import facts, moment, one_line, table
 from tribrid.errors import Cancelled, Failed, InvalidInput, RunNotFound, TribridError, from_problem
+from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
 from tribrid.types import Job, State
 
 CANCEL_TIMEOUT_S = 20.0
@@ -193,7 +194,8 @@ def _counted(rejected: Mapping[str, Any]) -> list[tuple[str, int]]:
 def _trained(session: Session, result: Mapping[str, Any], corpus_id: str) -> list[RenderableType]:
     cost = cost_line(result.get("cost") or {})
     shown = {"Run": result["run_id"], "Model": result["model_id"], **words(result.get("metrics") or {}), "Cost": cost}
-    return [facts(shown), Text(f"Measure it: {session.typed(f'evaluate {corpus_id}')}", style="dim")]
+    told = [Text(LEARNED_NOTHING)] if ranks_as_retrieval(result.get("metrics") or {}) else []
+    return [facts(shown), *told, Text(f"Measure it: {session.typed(f'evaluate {corpus_id}')}", style="dim")]
 
 
 def promote(session: Session, corpus_id: str, model_id: str | None, *, reason: str, force: bool) -> None:

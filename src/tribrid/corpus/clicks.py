@@ -142,7 +142,8 @@ def _rows(start: bytes, stream: Iterator[bytes]) -> Iterator[Item | Skipped]:
     if found is None:
         known = "; ".join(f"{name}: {', '.join(names)}" for name, names in FIELDS.items())
         raise InvalidInput(
-            "A click log is NDJSON, or CSV whose first line names its columns. It needs query, document and time. "
+            "A click log is NDJSON, or CSV whose first line, ended by a line feed, names its columns; neither is "
+            "compressed. It needs query, document and time. "
             f"Names it may use: {known}."
         )
     columns, delimiter = found

@@ -98,16 +98,19 @@ def parse_quepid(text: str) -> list[JudgedQuery]:
     of its text.
 
     Raises:
-        InvalidInput: the header lacks one of the three, a rating is no whole number, or a pair is rated twice and
-            differently; names the line.
+        InvalidInput: it is no CSV, the header lacks one of the three, a rating is no whole number, or a pair is rated
+            twice and differently; names the line.
     """
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    places = _places(next(rows, []))
+    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=None))
     texts: dict[str, str] = {}
     ratings: dict[str, dict[str, int]] = {}
-    for row in rows:
-        if any(cell.strip() for cell in row):
-            _rate(rows.line_num, [row[at].strip() if at < len(row) else "" for at in places], texts, ratings)
+    try:
+        places = _places(next(rows, []))
+        for row in rows:
+            if any(cell.strip() for cell in row):
+                _rate(rows.line_num, [row[at].strip() if at < len(row) else "" for at in places], texts, ratings)
+    except csv.Error as error:
+        raise InvalidInput(f"The CSV cannot be read: line {rows.line_num}: {error}.") from error
     entries = [{"query_id": name, "text": texts[name], "judgments": ratings[name]} for name in texts]
     return parse_judged_queries({"queries": entries})
 

@@ -141,6 +141,13 @@ def _rejection(evidence: Evidence) -> str:
 
 def _no_impression(evidence: Evidence) -> str:
     fields = ("shown", "query") if evidence.form == "native" else ("query_response_hit_ids", "user_query")
+    if evidence.queries == 0 and evidence.reasons:
+        reason, count = evidence.reasons.most_common(1)[0]
+        refused = sum(evidence.reasons.values())
+        return (
+            f"There are events, and no query record (with {fields[1]}) could be taken: {refused:,} records were "
+            f"refused, {count:,} of them because {reason}."
+        )
     if evidence.queries == 0:
         return (
             f"There are events and no query records (with {fields[1]}), and no search of this corpus had a query_id "

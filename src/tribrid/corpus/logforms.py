@@ -32,7 +32,10 @@ def csv_header(start: bytes) -> tuple[list[str], str] | None:
     """Columns and delimiter of a click log as CSV, from how the file begins; None if it is no such thing."""
     first = start.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode("utf-8", "replace").strip("\r")
     for delimiter in _DELIMITERS:
-        columns = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        try:
+            columns = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        except csv.Error:  # a carriage return alone, a field without end: bytes that are no text, mostly
+            return None
         if all(field in field_names(columns) for field in REQUIRED):
             return columns, delimiter
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tribrid.evaluation.comparison import Delta
 from tribrid.types import LEGS
@@ -45,6 +46,18 @@ class Findings:
     recall_ceiling: float
     depth: int
     drifted: Sequence[str] | None = None
+
+
+LEARNED_NOTHING = (
+    "This model ranks as the retrieval does: nothing that was tried ranked held-out queries better beyond chance. More "
+    "labels are what helps."
+)
+
+
+def ranks_as_retrieval(training: Mapping[str, Any]) -> bool:
+    """Whether a training, by its metrics, found nothing to add to the fused order."""
+    form = (training.get("blend") or {}).get("form")
+    return form == RETRIEVAL and not (training.get("cross_encoder") or {}).get("served")
 
 
 def notes(findings: Findings) -> list[str]:

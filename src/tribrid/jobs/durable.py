@@ -7,11 +7,13 @@ itself is stored there: the tables can be deleted while no worker runs, and are 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
+from tribrid.store.database import is_damaged
 from tribrid.types import Job
 
 APPLICATION = "tribrid"
@@ -28,6 +30,22 @@ def system_url(data_dir: Path, database_url: str | None) -> str:
     if database_url is None or database_url.startswith("sqlite"):
         return f"sqlite:///{data_dir / 'jobs.db'}"
     return database_url
+
+
+def put_damaged_aside(data_dir: Path) -> Path | None:
+    """Move a `jobs.db` that is no database any more out of the way: it is made again from the open jobs of the store.
+
+    Returns:
+        Where it is now; None if there is nothing wrong with it.
+    """
+    path = data_dir / "jobs.db"
+    if not is_damaged(path):
+        return None
+    aside = path.with_name(f"jobs.damaged-{time.time_ns()}.db")
+    path.rename(aside)
+    for leftover in ("jobs.db-wal", "jobs.db-shm"):
+        (data_dir / leftover).unlink(missing_ok=True)
+    return aside
 
 
 class DurableQueue:

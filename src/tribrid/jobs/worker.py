@@ -87,11 +87,13 @@ def work(args: argparse.Namespace, environment: Environment, stopping: StopSigna
     children = Children(args.data_dir, args.handlers)
     children.warm()
     # Importing DBOS takes half a second, in which the first child gets ready.
-    from tribrid.jobs.durable import DurableQueue, system_url
+    from tribrid.jobs.durable import DurableQueue, put_damaged_aside, system_url
 
     database_url = environment.database_url
     store = Store.open(args.data_dir, database_url)
     execution = Execution(store, children, args.data_dir)
+    if aside := put_damaged_aside(args.data_dir):
+        log.error("jobs.db was damaged. It is %s now, and is made again from the open jobs.", aside.name)
     queue = DurableQueue(system_url(args.data_dir, database_url))
     sweeper = Sweeper(store, queue.put)
     sweeper.sweep()

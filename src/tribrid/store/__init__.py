@@ -29,6 +29,8 @@ from tribrid.store.triplets import Triplets
 
 # Longer than any training takes from its first file to its last.
 STALE_STAGING_S = 7 * 24 * 3600
+_ONLY_OWN = 0o700
+"""Mode of a data folder that is made here: it holds what people searched for."""
 
 
 class Store:
@@ -69,6 +71,8 @@ class Store:
             InvalidInput, MissingExtra: as Database.
             Unavailable: the database cannot be reached, or a newer Tribrid has written it.
         """
+        if not data_dir.exists():
+            data_dir.mkdir(mode=_ONLY_OWN, parents=True, exist_ok=True)
         artifacts = Artifacts(data_dir / "artifacts")
         database = Database(database_url or f"sqlite:///{data_dir / 'tribrid.db'}")
         database.migrate()

@@ -20,7 +20,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tribrid.errors import InvalidInput, MissingExtra, Unavailable
+from tribrid.errors import InvalidInput, MissingExtra, TribridError, Unavailable
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
@@ -86,12 +86,37 @@ def _mapped_errors() -> Iterator[None]:
         raise InvalidInput(f"The database cannot hold this value: {type(error).__name__}.") from error
     except sa.exc.DataError as error:
         raise InvalidInput(f"The database cannot hold this value: {_first_line(error)}") from error
-    except sa.exc.DBAPIError:
-        raise
     except sa.exc.StatementError as error:
-        if isinstance(error.orig, InvalidInput):  # from to_json, wrapped on its way on SQLite only
-            raise error.orig from error
-        raise
+        ours = _ours(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _ours(error: sa.exc.StatementError) -> TribridError | None:
+    """What it means; None where it is for the caller to understand."""
+    if type(error) is sa.exc.DatabaseError:  # SQLite: malformed, or no database; its kinds are other types
+        return Unavailable(
+            f"The database cannot be read: {_first_line(error)}. If its file is damaged, restore a backup of the data "
+            "folder."
+        )
+    # From to_json, wrapped on its way on SQLite only.
+    return error.orig if isinstance(error.orig, InvalidInput) else None
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether this SQLite file is there and cannot be read as one; one that is locked is not."""
+    if not path.exists():
+        return False
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT count(*) FROM sqlite_master"))
+    except sa.exc.DatabaseError as error:
+        return type(error) is sa.exc.DatabaseError
+    finally:
+        engine.dispose()
+    return False
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

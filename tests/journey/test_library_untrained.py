@@ -46,6 +46,27 @@ def test_two_folders_mirrored_at_once_are_mirrored_one_after_the_other(tmp_path:
         assert opened.corpus("c")["documents"] == opened.corpus("c")["passages"] == 30
 
 
+def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
+    (check,) = [check for check in tribrid.doctor() if check["check"] == "corpora"]
+    return check["ok"], check["detail"]
+
+
+def test_doctor_names_the_corpus_whose_index_or_reranker_is_gone(tmp_path: Path) -> None:
+    with Tribrid(tmp_path / "data") as opened:
+        for corpus_id in ("whole", "broken"):
+            opened.create_corpus(corpus_id)
+            opened.index(corpus_id, learnable.documents()[:5])
+        assert doctors_word(opened)[0]
+        opened.patch_config({"reranking": {"reranker_mode": "local", "reranker_local_model": "/nowhere"}}, "broken")
+        ok, told = doctors_word(opened)
+        assert (ok, "1 of 2" in told, "broken: " in told, "whole" in told) == (False, True, True, False)
+        opened.patch_config({"reranking": None}, "broken")
+    shutil.rmtree(tmp_path / "data" / "indexes" / "broken")
+    with Tribrid(tmp_path / "data") as opened:
+        ok, told = doctors_word(opened)
+        assert (ok, "no index" in told) == (False, True)
+
+
 def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:
     with Tribrid(tmp_path) as opened:
         with pytest.raises(CorpusNotFound):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,9 +179,16 @@ class Content:
         found = read_folder(source, max_document_chars=limit)
         if not source.is_dir():
             return self.index(corpus_id, found, emit=emit)
-        # One after the other: each of two mirrors at once would delete what the other has just put in.
-        with writer_lock(self.workspace.data_dir / "locks" / corpus_id):
+        with self.bringing_in(corpus_id):
             return self.index(corpus_id, found, emit=emit, mirror=True)
+
+    @contextmanager
+    def bringing_in(self, corpus_id: str) -> Iterator[None]:
+        """Hold the corpus while a folder is brought in and what is gone from it is deleted; waits while another thread
+        or process does so. Of two at once, each would delete what the other has just put in.
+        """
+        with writer_lock(self.workspace.data_dir / "locks" / corpus_id):
+            yield
 
     def document(self, corpus_id: str, doc_id: str) -> dict[str, Any]:
         """One document as it was given.

@@ -43,6 +43,7 @@ def diagnose(workspace: Workspace, supervisor: Supervisor) -> list[dict[str, Any
         ("database", True, _database),
         ("encoder", True, _encoder),
         ("index and search", True, _search),
+        ("corpora", True, _corpora),
         ("worker", True, _worker),
         ("training packages", False, _training),
         ("rerank service", False, _cloud),
@@ -98,6 +99,23 @@ def _search(machine: _Machine) -> str:
     if best != "renew":
         raise OSError(f"the search returned {best!r} first instead of 'renew'")
     return f"right answer in {impression.took_ms:.0f} ms"
+
+
+def _corpora(machine: _Machine) -> str:
+    """Whether each corpus has its index, and whoever reranks it here loads."""
+    ws, trouble = machine.workspace, []
+    corpora = ws.store.corpora.list()
+    for row in corpora:
+        config = ws.config(row.corpus_id)
+        try:
+            ws.retriever(row.corpus_id, config)
+            if config.reranking.reranker_mode != "cloud":  # a service has its own check
+                ws.scorer(row.corpus_id, config)
+        except TribridError as error:
+            trouble.append(f"{row.corpus_id}: {error.detail}")
+    if trouble:
+        raise OSError(f"{len(trouble)} of {len(corpora)} cannot be served as they are meant to. {' '.join(trouble)}")
+    return f"{len(corpora)} can be searched, and what reranks them loads"
 
 
 def _worker(machine: _Machine) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -20,7 +20,7 @@ from tribrid.cli.progress import gauge
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.records import Skipped, parse_records
-from tribrid.errors import CorpusNotFound, InvalidInput
+from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.types import Document, EventType
 
 STDIN = "-"
@@ -39,6 +39,9 @@ def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: boo
         limit = _max_document_chars(tribrid, corpus_id)
         sources = [_records(path, limit, opened) for path in paths]
         _ensure(tribrid, corpus_id)
+        folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
+        if folders or mirror:
+            opened.enter_context(tribrid.bringing_in(corpus_id))
         seen: set[str] = set()
         with gauge(session.terminal.err, "Indexing") as shown:
 
@@ -48,7 +51,6 @@ def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: boo
 
             records = _noted(chain.from_iterable(sources), seen)
             report = tribrid.index(corpus_id, records, emit=emit, mirror=mirror)
-        folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
         gone = [] if mirror else _gone(tribrid, corpus_id, folders, seen)
         if gone:
             tribrid.delete_documents(corpus_id, gone)
@@ -91,7 +93,8 @@ def _ensure(tribrid: Tribrid, corpus_id: str) -> None:
     try:
         tribrid.corpus(corpus_id)
     except CorpusNotFound:
-        tribrid.create_corpus(corpus_id)
+        with suppress(CorpusExists):  # another command made it meanwhile
+            tribrid.create_corpus(corpus_id)
 
 
 def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document | Skipped]:

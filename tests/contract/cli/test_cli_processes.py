@@ -54,6 +54,19 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, tmp_path:
     assert cli("runs", found[1], "--cancel", "--json").document["state"] == "cancelled"
 
 
+def test_a_folder_and_a_folder_in_it_at_once_lose_nothing(data_dir: Path, tmp_path: Path, cli: Cli) -> None:
+    for name in ("bees", "bike"):
+        (tmp_path / name).mkdir()
+        for number in range(15):
+            (tmp_path / name / f"{number}.md").write_text(f"About {name}, part {number}.")
+    both = [start(data_dir, "index", "twice", str(folder)) for folder in (tmp_path, tmp_path / "bees")]
+    for process in both:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err.decode()
+    found = cli("corpora", "twice", "--json").document
+    assert (found["documents"], found["passages"]) == (30, 30)
+
+
 @pytest.fixture
 def server(data_dir: Path, corpus: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = 18_000 + os.getpid() % 1000

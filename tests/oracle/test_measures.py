@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import ir_measures
 import pytest
 from hypothesis import given, settings
@@ -88,6 +90,10 @@ def test_any_other_measure_is_trec_evals_too(case) -> None:
         measure = ir_measures.parse_measure(name)
         for metric in ir_measures.pytrec_eval.iter_calc([measure], qrels, trec_run):
             assert ours[report_key(name)][metric.query_id] == pytest.approx(metric.value, abs=1e-9), name
+    # Whatever order sets have in this process, no measure is counted by another's gains.
+    for order in itertools.permutations(["nDCG@3", "nDCG(gains={1:5})@10", "nDCG(dcg='exp-log2')@3"]):
+        together = per_query(run, queries, order)
+        assert together == {key: own for name in order for key, own in per_query(run, queries, [name]).items()}
     # Several cutoffs of one measure at once, which are handed lists of one length.
     for name in ("Judged@3", "RR@3", "Judged@10"):
         assert ours[report_key(name)] == per_query(run, queries, [name])[report_key(name)], name

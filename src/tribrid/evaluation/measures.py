@@ -213,7 +213,11 @@ def per_query(run: Run, queries: Iterable[JudgedQuery], measures: Sequence[str] 
     max_grade = max(max(grades.values()) for grades in qrels.values())
     shallow = {key: of for key, of in wanted.items() if of.NAME in _SHALLOW and "cutoff" in of.params}
     deep = {key: _calculable(of, max_grade) for key, of in wanted.items() if key not in shallow}
-    _fill(values, deep, qrels, ranked)
+    # Apart: handed both, ir_measures (0.4.3) lets pytrec_eval count a measure without gains by another's gains,
+    # whenever its set of them happens to begin with that other.
+    own_gains = {key: of for key, of in deep.items() if "gains" in of.params}
+    _fill(values, own_gains, qrels, ranked)
+    _fill(values, {key: of for key, of in deep.items() if key not in own_gains}, qrels, ranked)
     cutoff = max((of["cutoff"] for of in shallow.values()), default=0)
     _fill(values, shallow, qrels, {query_id: dict(islice(of.items(), cutoff)) for query_id, of in ranked.items()})
     return values

@@ -50,7 +50,7 @@ class Findings:
 
 LEARNED_NOTHING = (
     "This model ranks as the retrieval does: nothing that was tried ranked held-out queries better beyond chance. More "
-    "labels are what helps."
+    "labels may show a gain, if there is one."
 )
 
 

@@ -34,7 +34,7 @@ from tribrid.mining.judgments import judged_groups
 from tribrid.mining.labels import Group, Positive
 from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
 from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
-from tribrid.mining.remembered import remember
+from tribrid.mining.remembered import LEAST_WEIGHT, remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
@@ -57,7 +57,6 @@ Retrieve = Callable[[str], Sequence[Candidate]]
 UNKNOWN_NAMED = 20
 """Unknown documents named in the counts; the rest is only counted."""
 PROGRESS_STEPS = 100
-LEAST_WEIGHT = 0.0001
 HEURISTIC_TRIES = 2
 """Pseudo-queries tried for each pair wanted: each costs a retrieval, and most are trivial."""
 TRIVIAL_WEIGHT = 0.5

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tribrid.evaluation.plots import signed
+from tribrid.report.plots import signed
 
 Json = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from tribrid.evaluation.plots import Axis, axis_around, number
+from tribrid.report.plots import Axis, axis_around, number
 
 _TOP, _BOTTOM = 8, 22
 """Room above the highest value and below the lowest, px; below stand the ticks of x."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tribrid.evaluation.curves import Point, Series, curve_plot
-from tribrid.evaluation.html_words import kind_of, prose, told_change
-from tribrid.evaluation.plots import Axis, axis_around, dot, number, scale
+from tribrid.report.curves import Point, Series, curve_plot
+from tribrid.report.plots import Axis, axis_around, dot, number, scale
+from tribrid.report.words import kind_of, prose, told_change
 
 Json = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tribrid.evaluation.plots import number, query_deltas, signed
-from tribrid.evaluation.quoting import quoted
+from tribrid.report.plots import number, query_deltas, signed
+from tribrid.report.quoting import quoted
 from tribrid.types import Document
 
 Json = Mapping[str, Any]

@@ -12,8 +12,9 @@ from html import escape
 from types import MappingProxyType
 from typing import Any
 
-from tribrid.evaluation.html_queries import Documents, changes_section, examples_section
-from tribrid.evaluation.html_sections import (
+from tribrid.report.plots import Axis, axis_around, bars, dot, number, scale
+from tribrid.report.queries import Documents, changes_section, examples_section
+from tribrid.report.sections import (
     calibration_section,
     corpora_section,
     guards_section,
@@ -21,7 +22,8 @@ from tribrid.evaluation.html_sections import (
     looks,
     slices_section,
 )
-from tribrid.evaluation.html_words import (
+from tribrid.report.stylesheet import STYLESHEET
+from tribrid.report.words import (
     definition_list,
     flat,
     kind_of,
@@ -32,8 +34,6 @@ from tribrid.evaluation.html_words import (
     shortened,
     told_change,
 )
-from tribrid.evaluation.plots import Axis, axis_around, bars, dot, number, scale
-from tribrid.evaluation.stylesheet import STYLESHEET
 
 Json = Mapping[str, Any]
 NO_DOCUMENTS: Documents = MappingProxyType({})

@@ -24,8 +24,8 @@ from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss, L
 
 from tribrid import pipeline
 from tribrid.app import Tribrid
+from tribrid.encoders.models import locate
 from tribrid.evaluation.measures import evaluable, means, per_query
-from tribrid.scoring.models import locate
 from tribrid.types import Candidate, JudgedQuery, ScoredDoc, Triplet, rank_order
 from workbench import indexed, judged, parser
 

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from tribrid.cloud.generator import Answer, Generator, Message, key_for, on_this_machine
+from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.config import Config, Environment
-from tribrid.corpus.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.errors import GenerationFailed, GeneratorUnavailable, InvalidInput
 from tribrid.mining.generated import (
     Generated,
@@ -21,7 +22,6 @@ from tribrid.mining.generated import (
     passages_wanted,
 )
 from tribrid.mining.negatives import PassagesOf
-from tribrid.scoring.generator import Answer, Generator, Message, key_for, on_this_machine
 from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Emit, Passage
 

@@ -9,7 +9,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from tribrid.cloud import bills, with_services
+from tribrid.cloud.purse import bills, with_services
 from tribrid.costs import estimate, local_cost
 from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import (

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from tribrid import asking
-from tribrid.cloud import with_services
-from tribrid.corpus.prices import Kind
+from tribrid.cloud.prices import Kind
+from tribrid.cloud.purse import with_services
 from tribrid.errors import NoTriplets
 from tribrid.types import JobKind, JudgedQuery, Source
 from tribrid.workspace import Workspace

@@ -19,6 +19,8 @@ import numpy as np
 from tribrid.asking import asker
 from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
 from tribrid.config import Config, with_params
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.experiment import interleave
@@ -26,10 +28,8 @@ from tribrid.given import GivenQuery, Reranked, first_stage_calibration, read_gi
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.retrieval.indexer import IndexReport, sync_index
-from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import AnyCalibration
-from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import LocalScorer, Scorer, calibration_for
+from tribrid.scoring.scorer import LocalScorer, Scorer
 from tribrid.serving import Candidates, Ranking, served
 from tribrid.types import (
     Candidate,
@@ -143,7 +143,7 @@ def rerank(
     def by(scorer: Scorer) -> Ranking:
         nonlocal calibration
         ranking = given.ranked(scorer, config, budget)
-        calibration = calibration_for(scorer)
+        calibration = scorer.calibration
         return ranking
 
     ranking = served(ws, corpus_id, given.first_stage(), lambda: choose(config), by)
@@ -188,7 +188,7 @@ def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budge
         given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks, budget)
         placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
     asked.accept(partly)
-    probabilities = calibration_for(scorer).probabilities(np.array([score for _, score in placed])).tolist()
+    probabilities = scorer.calibration.probabilities(np.array([score for _, score in placed])).tolist()
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     return Reranked(None, placed, probabilities, scorer.model_id, None, partly, took_ms)
 

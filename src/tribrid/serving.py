@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from tribrid.config import Config
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.cross_encoder import CrossEncoder
+from tribrid.encoders.variants import FP32, INT8, MOST_NDCG_LOSS
 from tribrid.errors import Cancelled, ModelUnavailable, Overloaded, ScorerFailed, TribridError
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.observing import note
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cross_encoder import CrossEncoder
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, above, ranked
-from tribrid.scoring.variants import FP32, INT8, MOST_NDCG_LOSS
 from tribrid.types import Candidate, Emit, EvalDataset, ScoredDoc, Trial
 from tribrid.workspace import Workspace, now_us
 

@@ -16,12 +16,12 @@ import pytest
 import tiny
 from tribrid import pipeline
 from tribrid.app import Tribrid
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.cross_encoder import MODEL_INT8, HubCrossEncoder
+from tribrid.encoders.models import ensure_export
+from tribrid.encoders.variants import FP32, INT8, describe, machine
 from tribrid.errors import Cancelled, ModelUnavailable
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cross_encoder import MODEL_INT8, HubCrossEncoder
-from tribrid.scoring.models import ensure_export
 from tribrid.scoring.scorer import LocalScorer
-from tribrid.scoring.variants import FP32, INT8, describe, machine
 from tribrid.serving import served, settle_forms
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 

@@ -16,7 +16,7 @@ import tiny
 from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.app.content import quiet
-from tribrid.scoring.cross_encoder import load_cross_encoder
+from tribrid.encoders.cross_encoder import load_cross_encoder
 
 pytestmark = pytest.mark.timeout(240)
 TRAINING = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.variants import FP32, INT8, Decisions, compare, decide, machine, measure, multiplies_int8, probes
 from tribrid.errors import ModelUnavailable, ScorerFailed
-from tribrid.scoring.onnx import FloatArray
-from tribrid.scoring.variants import FP32, INT8, Decisions, compare, decide, machine, measure, multiplies_int8, probes
 
 GOOD = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
 EXACT = {"pairs_per_s": 50.0}

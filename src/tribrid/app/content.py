@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tribrid import pipeline
-from tribrid.app.outbound import check_outbound
 from tribrid.app.views import iso
+from tribrid.cloud.allowed import check_outbound
 from tribrid.config import Config, check_overrides
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped

@@ -26,9 +26,9 @@ from tribrid.app.running import fallbacks_view, form_view, runtime_view
 from tribrid.app.views import iso, search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.corpus.jsonlines import id_fault
+from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
-from tribrid.scoring.budget import Budget
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
 

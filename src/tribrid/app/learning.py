@@ -13,10 +13,10 @@ from tribrid.asking import check as check_generation
 from tribrid.comparing import eval_queries_of, refuse_leakage
 from tribrid.config import with_params
 from tribrid.costs import NO_PARAMS, check_services, estimate
+from tribrid.encoders.models import locate, require_torch
 from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
 from tribrid.mining.splits import QueryMatcher
-from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace import Workspace
 

@@ -14,9 +14,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from tribrid.encoders.onnx import FloatArray
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.features import matrix
-from tribrid.scoring.onnx import FloatArray
 from tribrid.scoring.trees import Trees
 
 

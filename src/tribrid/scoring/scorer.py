@@ -8,12 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from tribrid.encoders.cross_encoder import CrossEncoder
 from tribrid.errors import OutOfTime
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
-from tribrid.scoring.cloud import CloudScorer
-from tribrid.scoring.cross_encoder import CrossEncoder
-from tribrid.scoring.dialects import ANSWERS_RAW
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
 from tribrid.types import DENSE, ScoredDoc, rank_order
 
@@ -25,6 +23,10 @@ class Scorer(Protocol):
     """Scores the candidates of one search. `model_id` says who answered."""
 
     model_id: str
+
+    @property
+    def calibration(self) -> AnyCalibration:
+        """What makes a probability of its scores."""
 
     def score(self, reading: Reading) -> Scores:
         """float64 (n,), one a candidate, higher is better. NaN for the last candidates where the reading's budget
@@ -45,6 +47,11 @@ class LearnedScorer:
         self.reranker = reranker
 
     @property
+    def calibration(self) -> AnyCalibration:
+        """See Scorer: fitted when it was trained."""
+        return calibration_of(self.reranker.manifest)
+
+    @property
     def cross_encoder(self) -> CrossEncoder | None:
         """The cross-encoder that serves in it, if one does."""
         return self.reranker.cross_encoder
@@ -57,6 +64,8 @@ class LearnedScorer:
 
 class LocalScorer:
     """Mode local: a Hugging Face cross-encoder as it is."""
+
+    calibration: AnyCalibration = SIGMOID
 
     def __init__(self, model_id: str, cross_encoder: CrossEncoder) -> None:
         self.model_id = model_id
@@ -87,6 +96,8 @@ class InteractionScorer:
         Khattab, Zaharia: ColBERT: efficient and effective passage search via contextualized late interaction, 2020.
     """
 
+    calibration: AnyCalibration = Proportion()
+
     def __init__(self, model_id: str) -> None:
         self.model_id = model_id
 
@@ -101,15 +112,6 @@ class InteractionScorer:
         ]
         mean: Scores = (np.array(cosines) + np.array(best)) / 2
         return mean
-
-
-def calibration_for(scorer: Scorer) -> AnyCalibration:
-    """What makes a probability of this scorer's scores."""
-    if isinstance(scorer, LearnedScorer):
-        return calibration_of(scorer.reranker.manifest)
-    if isinstance(scorer, CloudScorer):
-        return SIGMOID if scorer.client.service.provider in ANSWERS_RAW else Proportion()
-    return SIGMOID if isinstance(scorer, LocalScorer) else Proportion()
 
 
 def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDoc]:

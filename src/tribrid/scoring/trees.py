@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.encoders.onnx import FloatArray
 from tribrid.errors import ModelUnavailable
-from tribrid.scoring.onnx import FloatArray
 
 MOST_LEAVES = 63
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2

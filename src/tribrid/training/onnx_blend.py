@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tribrid.encoders.onnx import load_session
 from tribrid.errors import Failed
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.onnx import load_session
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 9
 PARITY = 1e-5

@@ -129,7 +129,7 @@ def pad(rows: Sequence[Sequence[int]], value: int = 0) -> IntArray:
 
 
 class Encoder:
-    """A sentence encoder exported by `tribrid.scoring.models.ensure_export`. Safe to call from several threads."""
+    """A sentence encoder exported by `tribrid.encoders.models.ensure_export`. Safe to call from several threads."""
 
     def __init__(self, folder: Path) -> None:
         """Load the export.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tribrid.scoring.onnx import FloatArray
+from tribrid.encoders.onnx import FloatArray
 
 
 def score_key(*parts: str) -> bytes:

@@ -7,9 +7,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.onnx import FloatArray
-from tribrid.scoring.tokens import PassageEmbedder, passage_text
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.tokens import PassageEmbedder, passage_text
 from tribrid.types import Passage
 
 EMBED_PASSAGES = 64

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tribrid.encoders import variants
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.engine import Lane, Runtime
+from tribrid.encoders.onnx import PAIR_BATCH_TOKENS, FloatArray, IntArray, load_pair_session, pad
+from tribrid.encoders.pairs import PairEncoder, PairLimits, WholePairEncoder
+from tribrid.encoders.score_cache import score_key
+from tribrid.encoders.variants import FP32, INT8, MANIFEST, describe
 from tribrid.errors import ModelUnavailable, ScorerFailed
-from tribrid.scoring import variants
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cache import score_key
-from tribrid.scoring.engine import Lane, Runtime
-from tribrid.scoring.onnx import PAIR_BATCH_TOKENS, FloatArray, IntArray, load_pair_session, pad
-from tribrid.scoring.pairs import PairEncoder, PairLimits, WholePairEncoder
-from tribrid.scoring.variants import FP32, INT8, MANIFEST, describe
 
 MODEL, LOWER, JOINT = "model.onnx", "lower.onnx", "joint.onnx"
 MODEL_INT8, LOWER_INT8, JOINT_INT8 = "model-int8.onnx", "lower-int8.onnx", "joint-int8.onnx"
@@ -255,7 +255,7 @@ class HubCrossEncoder:
     """A Hugging Face cross-encoder's logit for (query, passage). Safe for threads."""
 
     def __init__(self, folder: Path, snippet_chars: int, runtime: Runtime | None = None) -> None:
-        """Load an export made by `tribrid.scoring.models.ensure_export`.
+        """Load an export made by `tribrid.encoders.models.ensure_export`.
 
         Raises:
             ModelUnavailable: the folder is not a finished export.

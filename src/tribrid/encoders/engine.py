@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.onnx import FloatArray, token_batches
+from tribrid.encoders.score_cache import ScoreCache
 from tribrid.errors import Overloaded, ScorerFailed, TribridError
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cache import ScoreCache
-from tribrid.scoring.onnx import FloatArray, token_batches
 
 LIKE = 0.75
 """Pairs share a batch if the shorter has at least this share of the longer's tokens."""

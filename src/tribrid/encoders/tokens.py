@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from tribrid.encoders.onnx import EncodedText, Encoder, FloatArray, IntArray
 from tribrid.errors import StaleIndex
-from tribrid.scoring.onnx import EncodedText, Encoder, FloatArray, IntArray
 from tribrid.types import Passage
 
 WIDTH = 64

@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from tribrid.cloud.dialects import ANSWERS_RAW, DOCUMENTS_PER_REQUEST, Answered, Billed, Provider, answer, question
+from tribrid.cloud.line import REDIRECTS, Later, Line, Refused, Unusable
+from tribrid.encoders.tokens import passage_text
 from tribrid.errors import ScorerFailed
-from tribrid.scoring.dialects import DOCUMENTS_PER_REQUEST, Answered, Billed, Provider, answer, question
+from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion
 from tribrid.scoring.learned import Reading, Scores
-from tribrid.scoring.outbound import REDIRECTS, Later, Line, Refused, Unusable
-from tribrid.scoring.tokens import passage_text
 
 FIRST_WAIT_S = 0.25
 """Before the second attempt, where the service does not say; doubled for each further one, and shortened at random."""
@@ -266,6 +267,8 @@ class CloudScorer:
         self.model_id = client.service.name
         self.client, self.meter = client, meter
         self.timeout_s, self._snippet_chars = timeout_s, snippet_chars
+        raw = client.service.provider in ANSWERS_RAW
+        self.calibration: AnyCalibration = SIGMOID if raw else Proportion()
 
     def score(self, reading: Reading) -> Scores:
         """See Scorer."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from tribrid.cloud.line import REDIRECTS, Later, Line, Refused, Unusable, address_of, is_loopback
 from tribrid.errors import GenerationFailed, GeneratorUnavailable
-from tribrid.scoring.outbound import REDIRECTS, Later, Line, Refused, Unusable, address_of, is_loopback
 from tribrid.sections import GenerationConfig
 
 Message = Mapping[str, str]

@@ -214,7 +214,7 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         return target
     require_torch(f"Exporting the model {model} for serving")
     models_dir.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tribrid.scoring.torch_export", str(source), str(target), role, model]
+    command = [sys.executable, "-m", "tribrid.encoders.torch_export", str(source), str(target), role, model]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_EXPORT_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:

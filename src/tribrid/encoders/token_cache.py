@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
-from tribrid.scoring.tokens import PassageTokens
+from tribrid.encoders.tokens import PassageTokens
 from tribrid.types import Passage
 
 MOST_BYTES = 1 << 30

@@ -1,5 +1,5 @@
 """Exports a model to ONNX and checks the export against torch. Run as a process of its own, so that torch's
-memory goes with it: `python -m tribrid.scoring.torch_export SOURCE TARGET encoder|cross-encoder MODEL_ID`.
+memory goes with it: `python -m tribrid.encoders.torch_export SOURCE TARGET encoder|cross-encoder MODEL_ID`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
+from tribrid.encoders.cross_encoder import MODEL, MODEL_INT8, settle_export
+from tribrid.encoders.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad, token_batches
+from tribrid.encoders.tokens import WIDTH
+from tribrid.encoders.variants import multiplies_int8, processor_flags
 from tribrid.errors import ModelUnavailable, TribridError
-from tribrid.scoring.cross_encoder import MODEL, MODEL_INT8, settle_export
-from tribrid.scoring.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad, token_batches
-from tribrid.scoring.tokens import WIDTH
-from tribrid.scoring.variants import multiplies_int8, processor_flags
 
 TOLERANCE = 1e-4
 _PROJECTION_CHARS = 100_000

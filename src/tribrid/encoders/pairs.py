@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tribrid.encoders.onnx import CHARS_PER_TOKEN_BOUND, load_tokenizer
+from tribrid.encoders.tokens import passage_text
 from tribrid.errors import ScorerFailed
-from tribrid.scoring.onnx import CHARS_PER_TOKEN_BOUND, load_tokenizer
-from tribrid.scoring.tokens import passage_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tribrid.encoders.onnx import FloatArray, runtime_version
 from tribrid.errors import Cancelled, ModelUnavailable, TribridError
-from tribrid.scoring.onnx import FloatArray, runtime_version
 
 FP32, INT8 = "fp32", "int8"
 MANIFEST, CONFIG = "manifest.json", "config.json"

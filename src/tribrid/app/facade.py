@@ -18,7 +18,6 @@ from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.experiments import Experiments
 from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
-from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
 from tribrid.app.reports import Reports
 from tribrid.app.rerank import UNLOGGED, Reranking
@@ -29,6 +28,7 @@ from tribrid.corpus.jsonlines import id_fault
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
+from tribrid.logs.importing import import_logs
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
 

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 from tribrid.corpus.jsonlines import Item, Skipped, Stream, json_items, peek, text_lines
 from tribrid.corpus.lexical import normalise
-from tribrid.corpus.logcauses import Evidence
-from tribrid.corpus.logforms import FIELDS, csv_header, field_names
-from tribrid.corpus.logrecords import Rejected, checked_id, client, query_text, time_us
-from tribrid.corpus.sorting import RUN_BYTES, SortedLines
 from tribrid.errors import InvalidInput
+from tribrid.logs.causes import Evidence
+from tribrid.logs.forms import FIELDS, csv_header, field_names
+from tribrid.logs.records import Rejected, checked_id, client, query_text, time_us
+from tribrid.logs.sorting import RUN_BYTES, SortedLines
 
 MAX_RECORD_BYTES = 1 << 20
 TOLD_EVERY = 10_000
@@ -51,15 +51,6 @@ class Click(NamedTuple):
         Those of one query begin alike, which keeps them together in an index.
         """
         return self.key + _digest(_PACK([corpus_id, self.doc_id, self.at_us, self.client_id]))
-
-
-def parse_clicks(stream: Stream) -> Iterator[Click | Skipped]:
-    """Every click of a stream, in its order.
-
-    Raises:
-        InvalidInput: it is CSV without a header that names query, document and time.
-    """
-    yield from map(_click, _items(stream))
 
 
 def _items(stream: Stream) -> Iterator[Item | Skipped]:
@@ -94,7 +85,7 @@ class ClickLog:
             tell: is told how many were read, now and then.
 
         Raises:
-            InvalidInput: as `parse_clicks`.
+            InvalidInput: it is CSV without a header that names query, document and time.
         """
         for number, item in enumerate(_items(stream), 1):
             if isinstance(item, Item) and isinstance(item.value, dict):

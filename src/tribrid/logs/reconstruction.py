@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tribrid.app.logtally import Tally
-from tribrid.corpus.clicks import Click, ClickLog
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.corpus.logrecords import UNKNOWN_DOCUMENT
 from tribrid.errors import NoDocuments
 from tribrid.evaluation.notes import RETRIEVAL
+from tribrid.logs.clicks import Click, ClickLog
+from tribrid.logs.records import UNKNOWN_DOCUMENT
+from tribrid.logs.tally import Tally
 from tribrid.store.logimport import NewList
 from tribrid.types import Candidate, Emit, Feedback, Signal
 from tribrid.workspace import Workspace

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.corpus.logcauses import MAX_REASONS, Evidence, likely_cause
-from tribrid.corpus.logrecords import UNKNOWN_DOCUMENT
 from tribrid.errors import InvalidInput
+from tribrid.logs.causes import MAX_REASONS, Evidence, likely_cause
+from tribrid.logs.records import UNKNOWN_DOCUMENT
 from tribrid.store.logimport import ListsImport
 
 SKIPPED_NAMED = 20

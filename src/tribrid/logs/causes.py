@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tribrid.corpus.logforms import LogForm, csv_header, form_of
-from tribrid.corpus.logrecords import (
+from tribrid.logs.forms import LogForm, csv_header, form_of
+from tribrid.logs.records import (
     NO_IMPRESSION,
     NO_QUERY,
     NOT_SHOWN,

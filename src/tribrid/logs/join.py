@@ -5,6 +5,16 @@ Events may come before their query, so every record is sorted by query_id first,
 memory does not grow with the log, and the time per record hardly. Feedback that fits no impression is handed back as
 `Skipped` of kind `unjoined`, so that a wrong field shows as a low join rate and not as silence.
 
+`ubi`: a record with an `action_name` is an event, else it is a query; documents as a search answer wraps them
+(`_source`) are unwrapped. What was shown is `query_response_hit_ids`, or, where that is empty or names none of the
+documents that `impression` events do, those events by `position.ordinal`. Of records that share a query_id the one
+with most hits stands for it. `UBI_ACTIONS` tells which actions are feedback; all others come back as `ignored`.
+
+`native`: an impression is {"query_id", "query", "timestamp", "shown": [doc_id | {"doc_id", "rank"?, "score"?}],
+"client_id"?}, ranks by position unless given. Feedback is {"query_id", "signal", "doc_id"?, "value"?, "timestamp"?};
+without a timestamp it has its impression's. A timestamp is ISO 8601 (UTC unless it says otherwise) or a number of
+seconds, milliseconds or microseconds since 1970.
+
 References: o19s/ubi, schema 1.3.0 (query.request and event).
 """
 
@@ -12,15 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tribrid.corpus.jsonlines import Item, Skipped, Stream, json_items, peek, stream_name
 from tribrid.corpus.lexical import normalise
-from tribrid.corpus.logcauses import Evidence
-from tribrid.corpus.logpacking import MAX_GROUP_BYTES, Group, PackedRecords
-from tribrid.corpus.logrecords import (
+from tribrid.logs.causes import Evidence
+from tribrid.logs.packing import MAX_GROUP_BYTES, Group, PackedRecords
+from tribrid.logs.records import (
     NO_IMPRESSION,
     NO_QUERY,
     NOT_SHOWN,
@@ -34,7 +43,7 @@ from tribrid.corpus.logrecords import (
     native_record,
     ubi_record,
 )
-from tribrid.corpus.sorting import RUN_BYTES
+from tribrid.logs.sorting import RUN_BYTES
 from tribrid.types import FIRST_RANK, Feedback, Impression, ShownDoc, Signal
 
 Form = Literal["native", "ubi"]
@@ -98,9 +107,6 @@ class ImportedFeedback(NamedTuple):
         return Feedback(self.query_id, self.signal, self.doc_id, self.value, self.created_us)
 
 
-Imported = ImportedImpression | ImportedFeedback | Skipped
-
-
 @dataclass(frozen=True, slots=True)
 class Joined:
     """All that one query_id gave, from how many `records`.
@@ -114,36 +120,6 @@ class Joined:
     stored: Impression | None = None
     feedback: list[ImportedFeedback] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-
-
-def parse_ubi(*streams: Stream) -> Iterator[Imported]:
-    """UBI query and event records, joined: each impression followed by the feedback on it, by query_id.
-
-    A record with an `action_name` is an event, else it is a query; documents as a search answer wraps them
-    (`_source`) are unwrapped. What was shown is `query_response_hit_ids`, or, where that is empty or names none
-    of the documents that `impression` events do, those events by `position.ordinal`. Of records that share a
-    query_id the one with most hits stands for it. `UBI_ACTIONS` tells which actions are feedback; all others
-    are handed back as `ignored`.
-    """
-    return _parsed("ubi", streams)
-
-
-def parse_native_logs(*streams: Stream) -> Iterator[Imported]:
-    """Tribrid's own records, joined: each impression followed by the feedback on it, by query_id.
-
-    An impression is {"query_id", "query", "timestamp", "shown": [doc_id | {"doc_id", "rank"?, "score"?}],
-    "client_id"?}, ranks by position unless given. Feedback is {"query_id", "signal", "doc_id"?, "value"?,
-    "timestamp"?}; without a timestamp it has its impression's. A timestamp is ISO 8601 (UTC unless it says otherwise)
-    or a number of seconds, milliseconds or microseconds since 1970.
-    """
-    return _parsed("native", streams)
-
-
-def _parsed(form: Form, streams: tuple[Stream, ...]) -> Iterator[Imported]:
-    with LogJoin(form) as log:
-        yield from log.read(*streams)
-        for joined in log.joined():
-            yield from chain([joined.impression] if joined.impression else [], joined.skipped, joined.feedback)
 
 
 class LogJoin:

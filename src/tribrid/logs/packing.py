@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tribrid.corpus.logrecords import Acted, Served
-from tribrid.corpus.sorting import RUN_BYTES, SortedLines
+from tribrid.logs.records import Acted, Served
+from tribrid.logs.sorting import RUN_BYTES, SortedLines
 from tribrid.types import FIRST_RANK, Signal
 
 # Of one query_id, packed: some 25,000 events. A log whose every query_id is "undefined" must not fill the memory.

@@ -11,12 +11,12 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tribrid.app.clicklogs import import_clicks
-from tribrid.app.logtally import Tally
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.corpus.logrecords import NOT_SHOWN
-from tribrid.corpus.logs import IMPORTED_MODEL_ID, Form, Joined, LogJoin
 from tribrid.errors import InvalidInput
+from tribrid.logs.join import IMPORTED_MODEL_ID, Form, Joined, LogJoin
+from tribrid.logs.reconstruction import import_clicks
+from tribrid.logs.records import NOT_SHOWN
+from tribrid.logs.tally import Tally
 from tribrid.store.logimport import FeedbackImport, NewList
 from tribrid.types import Emit
 from tribrid.workspace import Workspace

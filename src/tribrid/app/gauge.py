@@ -13,8 +13,8 @@ from tribrid.comparing import eval_queries_of
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import TribridError
 from tribrid.evaluation.readiness import Known, Labels, assess, labels_view
+from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.heuristics import heuristic_groups
-from tribrid.mining.logs import evidence
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Feedback, LoggedList
 from tribrid.workspace import Workspace

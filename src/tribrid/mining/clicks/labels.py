@@ -14,12 +14,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tribrid.mining.clickmodel import ClickModel
+from tribrid.mining.clicks.counts import LogCounts
+from tribrid.mining.clicks.evidence import evidence
+from tribrid.mining.clicks.model import ClickModel
+from tribrid.mining.clicks.reformulations import Reformulations
+from tribrid.mining.clicks.verdicts import Verdicts
 from tribrid.mining.labels import Group
-from tribrid.mining.logcounts import LogCounts
-from tribrid.mining.logs import evidence
-from tribrid.mining.reformulations import Reformulations
-from tribrid.mining.verdicts import Verdicts
 from tribrid.types import LoggedList
 
 

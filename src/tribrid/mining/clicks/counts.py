@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.corpus.lexical import normalise
-from tribrid.mining.logs import ACTS, Evidence
+from tribrid.mining.clicks.evidence import ACTS, Evidence
 from tribrid.types import LoggedList
 
 Longs = NDArray[np.int64]

@@ -22,10 +22,10 @@ from datasets import Dataset
 from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss, LambdaLoss, ListNetLoss
 
-from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.encoders.models import locate
 from tribrid.evaluation.measures import evaluable, means, per_query
+from tribrid.loop import pipeline
 from tribrid.types import Candidate, JudgedQuery, ScoredDoc, Triplet, rank_order
 from workbench import indexed, judged, parser
 

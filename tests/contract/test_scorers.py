@@ -22,7 +22,7 @@ from tribrid.encoders.budget import Budget
 from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.models import ensure_export
 from tribrid.errors import Cancelled
-from tribrid.given import score_apart
+from tribrid.loop.given_documents import score_apart
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked

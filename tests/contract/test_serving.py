@@ -14,15 +14,15 @@ import onnx
 import pytest
 
 import tiny
-from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.cross_encoder import MODEL_INT8, HubCrossEncoder
 from tribrid.encoders.models import ensure_export
 from tribrid.encoders.variants import FP32, INT8, describe, machine
 from tribrid.errors import Cancelled, ModelUnavailable
+from tribrid.loop import pipeline
+from tribrid.loop.serving import served, settle_forms
 from tribrid.scoring.scorer import LocalScorer
-from tribrid.serving import served, settle_forms
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 
 SNIPPET_CHARS = 2000

@@ -13,10 +13,10 @@ from sentence_transformers.cross_encoder import CrossEncoder
 
 import learnable
 import tiny
-from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.app.content import quiet
 from tribrid.encoders.cross_encoder import load_cross_encoder
+from tribrid.loop import pipeline
 
 pytestmark = pytest.mark.timeout(240)
 TRAINING = {

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 import learnable
-from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.app.content import quiet
 from tribrid.errors import Erased, InvalidInput, ModelNotFound, NoModel, NoTriplets, QueryNotFound
+from tribrid.loop import pipeline
 from tribrid.store import tables
 
 pytestmark = pytest.mark.timeout(240)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthetic import reading_of
-from tribrid.given import GivenList
+from tribrid.loop.given_documents import GivenList
 from tribrid.retrieval.outside import WORDLESS
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration
 from tribrid.scoring.learned import Reading, Scores

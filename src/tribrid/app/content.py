@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tribrid import pipeline
 from tribrid.app.views import iso
 from tribrid.cloud.allowed import check_outbound
 from tribrid.config import Config, check_overrides
@@ -19,6 +18,7 @@ from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.evaluation.gate import guard_measures
 from tribrid.evaluation.measures import primary_name, reported
+from tribrid.loop import pipeline
 from tribrid.mining.splits import QueryMatcher
 from tribrid.retrieval.publication import writer_lock
 from tribrid.sections import GateConfig

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tribrid import pipeline
 from tribrid.app.content import quiet
 from tribrid.errors import TribridError
 from tribrid.jobs import Supervisor
+from tribrid.loop import pipeline
 from tribrid.types import Document
 from tribrid.workspace import Workspace
 

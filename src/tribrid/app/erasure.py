@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tribrid import pipeline
 from tribrid.app.views import iso
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import DocumentNotFound, InvalidInput, NotFound, QueryNotFound
+from tribrid.loop import pipeline
 from tribrid.store.erasures import Erasure
 from tribrid.types import Emit
 from tribrid.workspace import Workspace

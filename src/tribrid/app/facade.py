@@ -9,14 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tribrid import __version__, pipeline
+from tribrid import __version__
 from tribrid.app import access, retention
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
 from tribrid.app.erasure import erase, erasure_view
 from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.experiments import Experiments
-from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
 from tribrid.app.registry import Registry
 from tribrid.app.reports import Reports
@@ -29,6 +28,8 @@ from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
 from tribrid.logs.importing import import_logs
+from tribrid.loop import pipeline
+from tribrid.loop.readiness import readiness
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
 

@@ -8,12 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tribrid import pipeline
 from tribrid.app.export import export_model
 from tribrid.app.lineage import promotion_view, record, training_queries
 from tribrid.app.views import iso, job_view, model_view, triplet_view
 from tribrid.errors import InvalidInput, JobNotFound, MissingExtra, RunNotFound
 from tribrid.evaluation.measures import report_key
+from tribrid.loop import pipeline
 from tribrid.store.reviews import StoredTriplet
 from tribrid.types import Event, Job, JobKind, Mark, Passage, Source, TripletStatus
 from tribrid.workspace import Workspace

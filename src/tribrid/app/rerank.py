@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
-from tribrid import pipeline
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document, storable
 from tribrid.corpus.jsonlines import id_fault
@@ -20,7 +19,8 @@ from tribrid.encoders.budget import Budget
 from tribrid.encoders.models import local_rerankers, public_name
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.given import GivenQuery, Reranked
+from tribrid.loop import pipeline
+from tribrid.loop.given_documents import GivenQuery, Reranked
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.documents import content_sha
 from tribrid.types import Document

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from tribrid.cloud.purse import bills, with_services
-from tribrid.costs import estimate, local_cost
 from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
 from tribrid.evaluation.arms import (
     base_scores,
@@ -28,11 +27,12 @@ from tribrid.evaluation.notes import GIVEN, LEARNED_NOTHING, ranks_as_retrieval
 from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.evaluation.standing import looked, seed_values, standing
-from tribrid.freezing import Task, read_task
+from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.frozen import Task, read_task
+from tribrid.loop.serving import settle_forms
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
-from tribrid.serving import settle_forms
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
 from tribrid.workspace import Workspace, now_us

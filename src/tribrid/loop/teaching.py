@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tribrid.config import Config
+from tribrid.loop.reading import read_queries
 from tribrid.mining.splits import newest_clusters, query_clusters
-from tribrid.reading import read_queries
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query

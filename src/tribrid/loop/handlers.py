@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tribrid.asking import with_generation
 from tribrid.config import read_environment
-from tribrid.costs import estimate, local_cost
 from tribrid.errors import Cancelled
-from tribrid.pipeline import evaluate, mine, train
+from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.generation import with_generation
+from tribrid.loop.pipeline import evaluate, mine, train
 from tribrid.types import Emit, EventType, Job, JobKind, State
 from tribrid.workspace import Workspace
 

@@ -15,8 +15,8 @@ from tribrid.errors import Cancelled, Conflict, Failed, ModelNotFound, NoChallen
 from tribrid.evaluation.interleaving import credit, team_draft
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.evaluation.sequential import in_words, verdict
+from tribrid.loop.serving import Ranking
 from tribrid.scoring.scorer import Scorer
-from tribrid.serving import Ranking
 from tribrid.store.experiments import Experiment, Outcome, Tally, Terms
 from tribrid.types import ScoredDoc, Trial, Verdict
 from tribrid.workspace import Workspace, now_us

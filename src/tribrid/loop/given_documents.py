@@ -20,6 +20,7 @@ from tribrid.corpus.terms import spelled, terms
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
 from tribrid.errors import InvalidInput
+from tribrid.loop.serving import Ranking, scores, start_clock, time_note
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
@@ -28,7 +29,6 @@ from tribrid.scoring.calibration import Proportion
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
 from tribrid.sections import RetrievalConfig
-from tribrid.serving import Ranking, scores, start_clock, time_note
 from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
 from tribrid.workspace import Workspace
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tribrid.comparing import run_key
 from tribrid.corpus.runfiles import RunFile, parse_run
 from tribrid.errors import InvalidInput, ModelNotFound
 from tribrid.evaluation.notes import GIVEN
 from tribrid.evaluation.report import NAMED
+from tribrid.loop.evaluate import run_key
 from tribrid.types import LEGS
 from tribrid.workspace import Workspace
 

@@ -8,7 +8,7 @@ from tribrid.config import Config
 from tribrid.evaluation.arms import Readings, freeze
 from tribrid.evaluation.measures import evaluable
 from tribrid.evaluation.report import FrozenCandidates
-from tribrid.reading import read_queries
+from tribrid.loop.reading import read_queries
 from tribrid.scoring.learned import Reading
 from tribrid.store.evalsets import Bundle
 from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc

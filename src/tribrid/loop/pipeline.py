@@ -16,21 +16,28 @@ from uuid import uuid4
 
 import numpy as np
 
-from tribrid.asking import asker
-from tribrid.comparing import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
 from tribrid.config import Config, with_params
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased, EvaluationNotFound, ModelNotFound, NoModel
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.experiment import interleave
-from tribrid.given import GivenQuery, Reranked, first_stage_calibration, read_given, score_apart, shown_of
+from tribrid.loop.evaluate import compare_systems, eval_queries_of, kept_out, newest_model, prove, refuse_leakage
+from tribrid.loop.experiment import interleave
+from tribrid.loop.generation import asker
+from tribrid.loop.given_documents import (
+    GivenQuery,
+    Reranked,
+    first_stage_calibration,
+    read_given,
+    score_apart,
+    shown_of,
+)
+from tribrid.loop.serving import Candidates, Ranking, served
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.calibration import AnyCalibration
 from tribrid.scoring.scorer import LocalScorer, Scorer
-from tribrid.serving import Candidates, Ranking, served
 from tribrid.types import (
     Candidate,
     Emit,
@@ -247,7 +254,7 @@ def train(
         Erased: some of the triplets were erased meanwhile.
     """
     # Imported here: serving must not load what only training needs.
-    from tribrid.teaching import read_triplets
+    from tribrid.loop.teaching import read_triplets
     from tribrid.training.lists import triplets_sha256
     from tribrid.training.resources import Pace
     from tribrid.training.train import TrainingInputs

@@ -7,10 +7,10 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal
 
-from tribrid import asking
 from tribrid.cloud.prices import Kind
 from tribrid.cloud.purse import with_services
 from tribrid.errors import NoTriplets
+from tribrid.loop import generation as asking
 from tribrid.types import JobKind, JudgedQuery, Source
 from tribrid.workspace import Workspace
 

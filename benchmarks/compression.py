@@ -19,7 +19,7 @@ from tribrid.encoders.onnx import EncodedText, Encoder, FloatArray
 from tribrid.encoders.tokens import PassageTokens, TokenCodec, passage_text
 from tribrid.evaluation.arms import base_scores
 from tribrid.evaluation.measures import evaluable, means, per_query
-from tribrid.loop.reading import read_queries
+from tribrid.loop.frozen import read_queries
 from tribrid.mining.splits import query_clusters
 from tribrid.scoring.features import CorpusStatistics, describe, remember
 from tribrid.scoring.learned import Reading, Scores

@@ -28,7 +28,7 @@ from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
 from tribrid.logs.importing import import_logs
-from tribrid.loop import pipeline
+from tribrid.loop import search
 from tribrid.loop.readiness import readiness
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
@@ -100,7 +100,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
-        found = pipeline.search(self.workspace, corpus_id, query, top_k, client_id, budget)
+        found = search.search(self.workspace, corpus_id, query, top_k, client_id, budget)
         documents = self.workspace.store.documents.get_many(corpus_id, [c.doc_id for c in found.shown])
         return search_view(found, documents)
 
@@ -134,7 +134,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
             )
         if index is not None:
             doc_id = self._given(query_id, index, doc_id)
-        done = pipeline.log(self.workspace, query_id, Signal(signal), doc_id, value)
+        done = search.log(self.workspace, query_id, Signal(signal), doc_id, value)
         return {"ok": True, "query_id": done.query_id, "doc_id": done.doc_id, "signal": done.signal}
 
     def _given(self, query_id: str, index: int, doc_id: str | None) -> str:

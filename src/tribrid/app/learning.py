@@ -14,7 +14,7 @@ from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTripl
 from tribrid.jobs import Supervisor
 from tribrid.loop.arms import prepared, require_model
 from tribrid.loop.costs import NO_PARAMS, check_services, estimate
-from tribrid.loop.evaluate import eval_queries_of, refuse_leakage
+from tribrid.loop.eval_queries import eval_queries_of, refuse_leakage
 from tribrid.loop.generation import check as check_generation
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Event, Job, JobKind, Source, State

@@ -48,7 +48,7 @@ def experiment(
         if action == "start":
             found = tribrid.start_experiment(corpus, model, again=again)
         else:
-            found = tribrid.stop_experiment(corpus) if action == "stop" else tribrid.loop.experiment(corpus)
+            found = tribrid.stop_experiment(corpus) if action == "stop" else tribrid.experiment(corpus)
     session.terminal.result({"corpus_id": corpus, "experiment": found}, *_told(session, corpus, found))
 
 

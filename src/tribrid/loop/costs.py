@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tribrid.cloud.prices import Kind
 from tribrid.cloud.purse import with_services
 from tribrid.errors import NoTriplets
-from tribrid.loop import generation as asking
+from tribrid.loop import generation
 from tribrid.types import JobKind, JudgedQuery, Source
 from tribrid.workspace import Workspace
 
@@ -34,7 +34,7 @@ def estimate(ws: Workspace, kind: JobKind, corpus_id: str, params: Mapping[str, 
     if kind is JobKind.MINE:
         local = local_cost(ws, "EMB", config.indexing.embedding_model, queries, seconds, "query")
         asks = Source.HEURISTICS in (params.get("sources") or tuple(Source))
-        return asking.with_generation(local, asking.estimate(config, ws.prices, queries) if asks else None)
+        return generation.with_generation(local, generation.estimate(config, ws.prices, queries) if asks else None)
     local = local_cost(ws, "RERANK", "tribrid", queries * config.reranking.tribrid_reranker_topn, seconds)
     if kind is JobKind.EVALUATE:
         chars = min(config.indexing.passage_chars, config.reranking.rerank_input_snippet_chars)

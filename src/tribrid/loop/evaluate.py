@@ -1,21 +1,18 @@
-"""The steps of `evaluate`: which model is the challenger, every system on the same frozen candidates, the report."""
+"""evaluate: every system on the same frozen candidates, the report, and the promotion of a challenger that won."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
-from types import MappingProxyType
 from typing import Any
 
 from tribrid.cloud.purse import bills, with_services
-from tribrid.errors import Cancelled, EvaluationFailed, Leakage, NotProven, TribridError
+from tribrid.errors import EvaluationNotFound
 from tribrid.evaluation.arms import (
     base_scores,
-    given_arm,
     ranks,
-    restricted,
     retrieval_arm,
     run_arms,
 )
@@ -23,45 +20,54 @@ from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
-from tribrid.evaluation.notes import GIVEN, LEARNED_NOTHING, ranks_as_retrieval
+from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
 from tribrid.evaluation.report import EvaluationInputs, build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
-from tribrid.evaluation.standing import looked, seed_values, standing
+from tribrid.evaluation.standing import looked, seed_values
+from tribrid.loop.arms import added_arms
 from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.forms import settle_forms
 from tribrid.loop.frozen import Task, read_task
-from tribrid.loop.serving import settle_forms
-from tribrid.mining.contamination import contaminated_rows
+from tribrid.loop.index import catch_up
+from tribrid.loop.promote import newest_model
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
 from tribrid.store.erasing import OF_CONTENT
-from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
+from tribrid.types import (
+    Emit,
+    EvalDataset,
+    JobKind,
+    Look,
+    State,
+)
 from tribrid.workspace import Workspace, now_us
 
-NAMED = 20
-"""Rows that an error names; the rest is counted."""
-WORDS_COUNTED_IN, CHARACTERS_READ = 5000, 20_000
-"""Documents in which it is counted how common a query's words are, and of each the start."""
 
-
-def refuse_leakage(ws: Workspace, corpus_id: str, triplets: Sequence[Triplet]) -> None:
-    """Check the training queries against the eval dataset.
+def evaluate(
+    ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
+) -> Mapping[str, Any]:
+    """Compare before with after on the eval dataset's frozen candidates; the challenger is promoted if it won.
 
     Raises:
-        Leakage: naming the rows of both sides.
+        NoEvalDataset: the corpus has none.
+        EvaluationFailed: a needed system could not be run, or the training that it waited for made no model.
     """
-    rows = contaminated_rows(eval_queries_of(ws, corpus_id), triplets)
-    overlapping = list(dict.fromkeys(row["eval_query_id"] for row in rows))
-    if rows:
-        first = rows[0]
-        raise Leakage(
-            f"{len(overlapping)} queries of the eval dataset, or near-duplicates, are among the training queries: "
-            f"eval query {first['eval_query_id']!r} is training query {first['training_query']!r}, for one. Mine "
-            "again: mining leaves out what the current eval dataset asks.",
-            overlapping=overlapping[:NAMED],
-            overlapping_total=len(overlapping),
-            rows=rows[:NAMED],
-            rows_total=len(rows),
-        )
+    try:
+        summary = ws.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
+    except EvaluationNotFound:
+        if ws.index(corpus_id).count() == 0:
+            catch_up(ws, corpus_id, emit)
+        summary = compare_systems(ws, corpus_id, evaluation_id, params, emit)
+    if summary["promoted"]:
+        ws.learned(summary["model_id"], ws.config(corpus_id))  # loads, or is not promoted
+        reasons = " ".join(summary["verdict"]["reasons"])
+        over = summary["champion_id"]
+        ws.store.models.promote(corpus_id, summary["model_id"], reasons, evaluation_id, "gate", over)
+    return summary
+
+
+WORDS_COUNTED_IN, CHARACTERS_READ = 5000, 20_000
+"""Documents in which it is counted how common a query's words are, and of each the start."""
 
 
 def compare_systems(
@@ -70,7 +76,7 @@ def compare_systems(
     """The report, stored; `promoted` says whether the challenger won its place.
 
     Args:
-        params: `model_id` or `run_id`: the challenger; `arms`: what else takes part (see `_added`); `corpus_ids`: the
+        params: `model_id` or `run_id`: the challenger; `arms`: what else takes part (loop/arms.py); `corpus_ids`: the
             other corpora on which the change is looked at too.
     """
     erasures, dataset = ws.store.erasures.count(corpus_id, OF_CONTENT), ws.store.evalsets.current(corpus_id)
@@ -114,7 +120,7 @@ def _run_systems(
     cloud = ws.rival(corpus_id, config) if mode == "cloud" else None
     settle_forms(ws, config, task.dataset, readings, [challenger, champion, local], emit)
     after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
-    added = _added(ws, task, arms)
+    added = added_arms(ws, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
     named += [("cloud", cloud), *added.scorers]
     runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
@@ -150,77 +156,6 @@ def _run_systems(
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
     )
-
-
-@dataclass
-class _Added:
-    """Arms that the caller added: rerankers to run, runs that were made elsewhere, and what is known of each. `given`:
-    queries of which the log knows the order in which another engine gave their documents to be reranked.
-    """
-
-    scorers: list[tuple[str, Scorer | None]] = field(default_factory=list)
-    runs: dict[str, Mapping[str, Sequence[ScoredDoc]]] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    given: list[str] = field(default_factory=list)
-
-
-def _added(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> _Added:
-    """The arms of an evaluate call, by their `kind`: `run` is a stored TREC run (see `app.arms`), any other a reranker
-    that orders the frozen candidates. One that cannot be loaded is a failed arm, not the end of the evaluation.
-    """
-    added, asked = _Added(), {reading.query for reading in task.readings.values()}
-    orders = ws.store.logs.given(task.dataset.corpus_id, asked)
-    run, added.given = given_arm(orders, task.readings, task.candidates)
-    if added.given:
-        found = len(added.given)
-        added.runs[GIVEN] = run
-        added.facts[GIVEN] = {"kind": GIVEN, "queries_found": found, "queries_missing": len(run) - found}
-    for arm in arms:
-        name = arm["name"]
-        added.facts[name] = {key: value for key, value in arm.items() if key != "name"}
-        if arm["kind"] == "run":
-            _add_run(ws, task, arm, added)
-            continue
-        try:
-            added.scorers.append((name, SCORERS[arm["kind"]](ws, task, arm)))
-        except Cancelled:
-            raise
-        except TribridError as error:
-            added.failed[name] = error.detail
-    return added
-
-
-def _add_run(ws: Workspace, task: Task, arm: Mapping[str, Any], added: _Added) -> None:
-    name, stored = arm["name"], ws.store.candidates.get(run_key(task.dataset.corpus_id, arm["sha256"]))
-    if stored is None:
-        added.failed[name] = f"The run {arm['sha256'][:12]} is not stored any more."
-        return
-    lists = {
-        query_id: [ScoredDoc(doc_id, score) for doc_id, score in stored["lists"].get(query_id, ())]
-        for query_id in task.readings
-    }
-    added.runs[name] = restricted(lists, task.candidates) if arm["restrict"] else lists
-    found = sum(bool(docs) for docs in lists.values())
-    added.facts[name] |= {
-        "own_candidates": not arm["restrict"],
-        "queries_found": found,
-        "queries_missing": len(lists) - found,
-    }
-
-
-def run_key(corpus_id: str, sha256: str) -> str:
-    """Where a run that came with an evaluation is stored."""
-    return f"{corpus_id}/run/{sha256}"
-
-
-SCORERS: Mapping[str, Callable[[Workspace, Task, Mapping[str, Any]], Scorer]] = MappingProxyType(
-    {
-        "model": lambda ws, task, arm: ws.learned(arm["model_id"], task.config),
-        "cloud": lambda ws, task, arm: ws.rival(task.dataset.corpus_id, task.config, arm),
-    }
-)
-"""Kind of an added arm → what makes its reranker of the arm's parameters. It may raise a TribridError."""
 
 
 def _elsewhere(
@@ -309,27 +244,6 @@ def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:
     return sorted({t.query for t in ws.store.triplets.load(set_id)}) if set_id else []
 
 
-def newest_model(ws: Workspace, corpus_id: str, run_id: str | None) -> str | None:
-    """The model of this run, or of the latest one that succeeded.
-
-    Raises:
-        EvaluationFailed: this run made no model; an older one is not taken in its place.
-    """
-    if run_id is not None:
-        run = ws.store.jobs.get(run_id)
-        if run.state is not State.SUCCEEDED:
-            raise EvaluationFailed(
-                f"The training {run_id} whose model was to be evaluated {run.state}: "
-                f"{(run.problem or {}).get('detail', 'it made no model.')}",
-                run_id=run_id,
-                state=run.state,
-            )
-        return str((run.result or {})["model_id"])
-    for job in ws.store.jobs.list(corpus_id, JobKind.TRAIN, [State.SUCCEEDED], 1):
-        return str((job.result or {})["model_id"])
-    return None
-
-
 def _made_nothing(ws: Workspace, corpus_id: str, params: Mapping[str, Any]) -> list[str]:
     """A note where the newest training made no model, so that none, or an older one, is measured."""
     newest = ws.store.jobs.list(corpus_id, JobKind.TRAIN, None, 1)
@@ -342,37 +256,3 @@ def _made_nothing(ws: Workspace, corpus_id: str, params: Mapping[str, Any]) -> l
 def _learned_nothing(summary: Mapping[str, Any]) -> list[str]:
     """A note where the challenger is the retrieval order under another name."""
     return [LEARNED_NOTHING] if ranks_as_retrieval(summary.get("training") or {}) else []
-
-
-def kept_out(ws: Workspace, corpus_id: str) -> str | None:
-    """Hash of the eval dataset whose queries a training leaves out; None where there is none."""
-    return next((version.sha256 for version in ws.store.evalsets.versions(corpus_id) if version.current), None)
-
-
-def eval_queries_of(ws: Workspace, corpus_id: str) -> tuple[JudgedQuery, ...]:
-    """The queries of the eval dataset in force; none where there is no eval dataset."""
-    if not ws.store.evalsets.versions(corpus_id):
-        return ()
-    return ws.store.evalsets.current(corpus_id).queries
-
-
-def prove(ws: Workspace, corpus_id: str, model_id: str, champion_id: str | None) -> tuple[str, tuple[str, ...]]:
-    """The evaluation, and its reasons, by which the model is better than what serves now.
-
-    Raises:
-        NotProven: there is none; says what the newest one came to, and what to do.
-    """
-    versions = ws.store.evalsets.versions(corpus_id)
-    looks = ws.store.evaluations.looks(corpus_id, ws.store.evalsets.current(corpus_id).sha256) if versions else []
-    found = standing(looks, model_id, champion_id)
-    if found.proven and found.evaluation_id is not None:
-        return found.evaluation_id, found.reasons
-    reasons = found.reasons if versions else ("There is no eval dataset to show it on.",)
-    raise NotProven(
-        f"Model {model_id} has not been shown to be better than what serves now. {' '.join(reasons)} Evaluate it, or "
-        "promote it with force and a written reason.",
-        model_id=model_id,
-        champion=champion_id,
-        evaluation_id=found.evaluation_id,
-        reasons=list(reasons),
-    )

@@ -1,5 +1,4 @@
-"""The steps of `rerank`: documents that come with a request become the candidates that a search would have made of
-them, and are put in order.
+"""Documents that come with a request become the candidates that a search would have made of them, and are put in order.
 
 A document is cut to passages as for the index, and stands where its best passage stands. What the corpus's index holds
 with the same text is read from there; any other passage is embedded, or remembered.
@@ -19,69 +18,18 @@ from tribrid.corpus.passages import split
 from tribrid.corpus.terms import spelled, terms
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
-from tribrid.errors import InvalidInput
 from tribrid.loop.serving import Ranking, scores, start_clock, time_note
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
 from tribrid.retrieval.weights import TermWeights
-from tribrid.scoring.calibration import Proportion
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
-from tribrid.sections import RetrievalConfig
-from tribrid.types import FIRST_RANK, Candidate, Document, LegScore, Passage, ScoredDoc, ShownDoc
+from tribrid.types import Candidate, Document, Passage, ScoredDoc
 from tribrid.workspace import Workspace
 
 Placed = tuple[int, float]
 """A document's position in the request, and its raw score."""
-
-
-@dataclass(frozen=True, slots=True)
-class GivenQuery:
-    """What is asked of a rerank.
-
-    Attributes:
-        documents: in the order of the first stage, each with its doc_id.
-        chunks: passages read of a document that the index does not hold.
-        top_n: documents that are answered, and so shown.
-        client_id: whose search it is; None where nobody said.
-        whole: documents that are not read whole are refused.
-    """
-
-    text: str
-    documents: Sequence[Document]
-    chunks: int
-    top_n: int
-    client_id: str | None = None
-    whole: bool = False
-
-    def accept(self, partly: int) -> None:
-        """Pass if so many documents may be read in part.
-
-        Raises:
-            InvalidInput: they may not; nothing was logged yet.
-        """
-        if partly and self.whole:
-            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
-
-
-@dataclass(frozen=True, slots=True)
-class Reranked:
-    """What a rerank answers. `placed`: every document, best first; `probabilities`: of each of them, 0..1.
-
-    `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole. `note`: what was
-    left undone for want of time, in words. `fallback_code`: of the error behind `fallback_reason`.
-    """
-
-    query_id: str | None
-    placed: list[Placed]
-    probabilities: list[float]
-    model_id: str
-    fallback_reason: str | None
-    partly: int
-    took_ms: float
-    note: str | None = None
-    fallback_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,22 +275,3 @@ def _partly(
 def _no_tokens() -> QueryTokens:
     nothing = np.zeros((0, 0), np.float32)
     return QueryTokens(np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())
-
-
-def shown_of(asked: GivenQuery, given: GivenList, placed: Sequence[Placed]) -> tuple[ShownDoc, ...]:
-    """What the log keeps of the answered list. A doc_id that was given more than once is kept where it stands highest.
-
-    The leg `given` holds the place in the request, as a rank from 1; the first stage's own scores are not known here.
-    """
-    pairs = zip(given.positions, given.reading.candidates, strict=True)
-    behind = {at: candidate for positions, candidate in pairs for at in positions}
-    shown: dict[str, ShownDoc] = {}
-    for rank, (at, score) in enumerate(placed[: asked.top_n], FIRST_RANK):
-        passage, legs = behind[at].passage, {**behind[at].legs, "given": LegScore(at + FIRST_RANK, 0.0)}
-        shown.setdefault(passage.doc_id, ShownDoc(passage.doc_id, rank, score, passage.start, passage.end, legs))
-    return tuple(shown.values())
-
-
-def first_stage_calibration(config: RetrievalConfig) -> Proportion:
-    """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
-    return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))

@@ -10,8 +10,10 @@ from typing import Any
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled
 from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.evaluate import evaluate
 from tribrid.loop.generation import with_generation
-from tribrid.loop.pipeline import evaluate, mine, train
+from tribrid.loop.mine import mine
+from tribrid.loop.train import train
 from tribrid.types import Emit, EventType, Job, JobKind, State
 from tribrid.workspace import Workspace
 

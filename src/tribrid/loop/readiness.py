@@ -12,7 +12,7 @@ from typing import Any
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import TribridError
 from tribrid.evaluation.readiness import Known, Labels, assess, labels_view
-from tribrid.loop.evaluate import eval_queries_of
+from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.splits import QueryMatcher

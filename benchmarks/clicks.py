@@ -38,7 +38,7 @@ def simulate(
     made = []
     for _ in range(args.sessions):
         query = rng.choice(queries)
-        answer = tribrid.search(corpus, query.text)
+        answer = tribrid.corpus(corpus).search(query.text)
         shown = [found["doc_id"] for found in answer["results"]]
         clicked = []
         for rank, doc_id in enumerate(shown, 1):
@@ -83,8 +83,8 @@ def learned(tribrid: Tribrid, name: str, args: argparse.Namespace) -> float:
     """What learning from these labels gains as served; a challenger that the gate keeps out gains nothing."""
     corpus = args.folder.name
     pairs, source = 500 if name == JUDGMENTS else args.click_pairs, "logs" if name == CLICKS else "judgments"
-    tribrid.patch_config({"mining": {"max_remembered": 0}}, corpus)  # so many pairs and no others
-    mined = tribrid.mine(corpus, max_pairs=pairs, sources=[source])
+    tribrid.corpus(corpus).patch_settings({"mining": {"max_remembered": 0}})  # so many pairs and no others
+    mined = tribrid.corpus(corpus).mine(max_pairs=pairs, sources=[source])
     reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
     print(f"## {corpus}, {name}: {mined['pairs']} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
     after = [report["after" if report["promoted"] else "before"]["ndcg@10"] for report in reports]
@@ -113,8 +113,8 @@ def main() -> None:
                 if name == CLICKS:
                     sessions = simulate(tribrid, corpus, training, seed, args)
                 else:
-                    tribrid.put_judgments(corpus, labels(name, sessions, training))
-                tribrid.put_eval_dataset(corpus, evaluation)
+                    tribrid.corpus(corpus).judgments.put(labels(name, sessions, training))
+                tribrid.corpus(corpus).eval_dataset.put(evaluation)
                 gains.setdefault(name, []).append(learned(tribrid, name, args))
         clicks = sum(len(clicked) for _, _, clicked in sessions)
         print(f"simulation {seed}: {len(sessions)} sessions, {clicks} clicks\n", flush=True)

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from tribrid.config import Config
 from tribrid.encoders.onnx import EncodedText, Encoder, FloatArray
 from tribrid.encoders.tokens import PassageTokens, TokenCodec, passage_text
 from tribrid.evaluation.arms import base_scores
@@ -28,7 +27,7 @@ from tribrid.sections import TrainingConfig
 from tribrid.training.blend import choose, feature_names, fit, stack
 from tribrid.training.lists import TrainingList, labels_by_query, memory_of
 from tribrid.types import JudgedQuery, Passage
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from workbench import indexed, judged, parser
 
 BATCH = 64
@@ -98,21 +97,22 @@ def blends(
     return found[0], found[1]
 
 
-def readings(ws: Workspace, corpus: str, queries: Mapping[str, str], config: Config) -> dict[str, Reading]:
+def readings(corpus: OpenCorpus, queries: Mapping[str, str]) -> dict[str, Reading]:
     """query_id → its candidates."""
-    return {f.query_id: f.reading for f in read_queries(ws, corpus, queries, config, lambda kind, data: None)}
+    return {f.query_id: f.reading for f in read_queries(corpus, queries, lambda kind, data: None)}
 
 
-def compare(ws: Workspace, corpus: str, config: Config, queries: Sequence[JudgedQuery], pairs: str) -> None:
+def compare(corpus: OpenCorpus, queries: Sequence[JudgedQuery], pairs: str) -> None:
     """Print a row for each way to keep the vectors."""
+    config = corpus.config
     snippet = config.reranking.rerank_input_snippet_chars
-    labels = labels_by_query(ws.store.triplets.load(pairs))
+    labels = labels_by_query(corpus.store.triplets.load(pairs))
     clusters = query_clusters([label.query for label in labels])
     texts = {label.query_id: label.query for label in labels}
-    learned = readings(ws, corpus, texts, config)
-    measured = readings(ws, corpus, {q.query_id: q.text for q in queries}, config)
-    encoder = ws.embedder(config).encoder
-    encoded = encode(encoder, [*learned.values(), *measured.values()], ws.embedder(config).max_tokens)
+    learned = readings(corpus, texts)
+    measured = readings(corpus, {q.query_id: q.text for q in queries})
+    encoder = corpus.embedder.encoder
+    encoded = encode(encoder, [*learned.values(), *measured.values()], corpus.embedder.max_tokens)
     asked = {text: encoder.encode([text])[0] for text in {*texts.values(), *(q.text for q in queries)}}
     tokens = float(np.mean([len(text.ids) for text in encoded.values()]))
     whole, width = np.eye(encoder.dim, dtype=np.float32), encoder.projection.shape[1]
@@ -121,7 +121,7 @@ def compare(ws: Workspace, corpus: str, config: Config, queries: Sequence[Judged
         Kept(f"float32, {width} dimensions", encoder.projection, 4 * width, rounded=False),
         Kept(f"int8, {width} dimensions, with a scale (kept)", encoder.projection, width + 2, rounded=True),
     ]
-    statistics = ws.statistics(corpus, config)
+    statistics = corpus.statistics()
     print("| token vectors | bytes a passage | served blend | without memory | MaxSim alone |\n|---|---|---|---|---|")
     for way in ways:
         own = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in measured.items()}
@@ -146,12 +146,11 @@ def main() -> None:
     args = arguments.parse_args()
     corpus, queries = args.folder.name, evaluable(judged(args.folder, "qrels.tsv"))
     with indexed(args.folder, args.cache) as tribrid:
-        tribrid.put_judgments(corpus, judged(args.folder, args.train))
-        tribrid.put_eval_dataset(corpus, queries)
-        tribrid.patch_config({"mining": {"max_remembered": 0}}, corpus)
-        mined = tribrid.mine(corpus, max_pairs=500)
-        ws = tribrid.workspace
-        compare(ws, corpus, ws.config(corpus), queries, mined["triplet_set_id"])
+        tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
+        tribrid.corpus(corpus).eval_dataset.put(queries)
+        tribrid.corpus(corpus).patch_settings({"mining": {"max_remembered": 0}})
+        mined = tribrid.corpus(corpus).mine(max_pairs=500)
+        compare(open_corpus(tribrid.folder, corpus), queries, mined["triplet_set_id"])
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ def main() -> None:
             folder = Path(name)
             queries = judged(folder)
             tribrid.create_corpus(folder.name)
-            tribrid.index_path(folder.name, folder / "corpus.jsonl")
-            workspace = tribrid.workspace
+            tribrid.corpus(folder.name).documents.add_path(folder / "corpus.jsonl")
+            workspace = tribrid.folder
             index, embedder = workspace.index(folder.name), workspace.embedder(workspace.config())
             runs: dict[str, dict[str, list[ScoredDoc]]] = {column: {} for column in columns}
             for variant, config in variants.items():

@@ -71,7 +71,7 @@ def swap(base_url: str, corpus: str, models: list[str], changes: int) -> list[fl
 
 
 def measure(tribrid: Tribrid, corpus: str, queries: list[str], models: list[str], args: Any) -> None:
-    tribrid.promote(corpus, models[0], "where it starts", force=True)
+    tribrid.corpus(corpus).promote(models[0], "where it starts", force=True)
     tribrid.warm()
     listener = listen("127.0.0.1", 0)
     server = Server(create_app(tribrid))
@@ -105,7 +105,7 @@ def measure(tribrid: Tribrid, corpus: str, queries: list[str], models: list[str]
         f"searches: {len(watch.took_ms)}, median {statistics.median(watch.took_ms):.0f} ms; queries by model {by_model}"
     )
     print(f"failed: {len(watch.failed)}; rankings that are no model's own: {mixed}; unknown models: {len(strange)}")
-    names = tribrid.models(corpus)
+    names = tribrid.corpus(corpus).models()
     print(
         f"champion {names['champion']}, as its history says: {names['champion'] == names['promotions'][0]['model_id']}"
     )
@@ -122,9 +122,9 @@ def main() -> None:
     corpus = args.folder.name
     queries = [query.text for query in evaluable(judged(args.folder, "qrels.tsv"))[:QUERIES]]
     with indexed(args.folder, args.cache) as tribrid:
-        tribrid.put_judgments(corpus, judged(args.folder, args.train))
-        tribrid.mine(corpus, max_pairs=200)
-        models = [tribrid.train(corpus, seed=seed, cross_encoder=False)["model_id"] for seed in args.seeds[:2]]
+        tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
+        tribrid.corpus(corpus).mine(max_pairs=200)
+        models = [tribrid.corpus(corpus).train(seed=seed, cross_encoder=False)["model_id"] for seed in args.seeds[:2]]
         measure(tribrid, corpus, queries, models, args)
 
 

@@ -34,10 +34,10 @@ def main() -> None:
             tribrid.warm()
             tribrid.create_corpus("short")
             started = time.monotonic()
-            tribrid.index("short", documents(size))
+            tribrid.corpus("short").documents.add(documents(size))
             took = time.monotonic() - started
             started = time.monotonic()
-            again = tribrid.index("short", documents(size))
+            again = tribrid.corpus("short").documents.add(documents(size))
             unchanged = time.monotonic() - started
             if again["embedded"]:
                 raise SystemExit(f"{again['embedded']} unchanged documents were embedded again")

@@ -20,6 +20,7 @@ from sentence_transformers.cross_encoder import CrossEncoder
 
 from tribrid.encoders.models import locate
 from tribrid.evaluation.measures import evaluable
+from tribrid.workspace.corpus import open_corpus
 from workbench import indexed, judged, parser, train_and_evaluate
 
 QUERIES, WARM = 60, 5
@@ -40,29 +41,28 @@ def main() -> None:
     theirs = CrossEncoder(str(locate("all-MiniLM-L6-v2")), num_labels=1, max_length=256)
     times: dict[str, list[float]] = {"read and score": [], "score": [], "CrossEncoder.predict": [], "search": []}
     with indexed(args.folder, args.cache) as tribrid:
-        tribrid.put_judgments(corpus, judged(args.folder, args.train))
-        tribrid.put_eval_dataset(corpus, queries)
-        tribrid.mine(corpus, max_pairs=500)
+        tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
+        tribrid.corpus(corpus).eval_dataset.put(queries)
+        tribrid.corpus(corpus).mine(max_pairs=500)
         settings = ["cross_encoder=false", *args.set]
         report = train_and_evaluate(tribrid, corpus, args.seeds[:1], settings)[0]
-        ws = tribrid.workspace
-        config = ws.config(corpus)
-        scorer, retriever = ws.learned(report["model_id"], config), ws.retriever(corpus, config)
+        opened = open_corpus(tribrid.folder, corpus)
+        scorer, retriever = opened.learned(report["model_id"]), opened.retriever
         for number, query in enumerate(queries[: QUERIES + WARM]):
             candidates = retriever.retrieve(query.text, 50)
-            later = ws.read(corpus, query.text, candidates, config)
+            later = opened.read(query.text, candidates)
             reading = replace(later, passages=list(later.passages))  # read before the clock runs
             pairs = [(query.text, f"{c.passage.title}\n{c.passage.text}") for c in candidates]
             row = {
-                "read and score": timed(lambda c=candidates, q=query: scorer.score(ws.read(corpus, q.text, c, config))),
+                "read and score": timed(lambda c=candidates, q=query: scorer.score(opened.read(q.text, c))),
                 "score": timed(lambda r=reading: scorer.score(r)),
                 "CrossEncoder.predict": timed(lambda p=pairs: theirs.predict(p, show_progress_bar=False)),
-                "search": timed(lambda q=query: tribrid.search(corpus, q.text)),
+                "search": timed(lambda q=query: tribrid.corpus(corpus).search(q.text)),
             }
             if number >= WARM:
                 for name, value in row.items():
                     times[name].append(value)
-        index = ws.index(corpus)
+        index = opened.index
         snapshot = index.snapshot()
         keys = snapshot.keys() if snapshot else []
         sizes = [len(blob) for blob in index.tokens(keys[:2000]).values()]

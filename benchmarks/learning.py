@@ -26,9 +26,9 @@ def main() -> None:
     corpus = args.folder.name
     with indexed(args.folder, args.cache) as tribrid:
         if training:
-            tribrid.put_judgments(corpus, training)
-        tribrid.put_eval_dataset(corpus, evaluation)
-        mined = tribrid.mine(corpus, max_pairs=args.max_pairs)
+            tribrid.corpus(corpus).judgments.put(training)
+        tribrid.corpus(corpus).eval_dataset.put(evaluation)
+        mined = tribrid.corpus(corpus).mine(max_pairs=args.max_pairs)
         reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
     print(f"## {corpus}: {mined['pairs']} pairs of {mined['by_source']}, {mined['remembered']} remembered\n")
     for measure in ("ndcg@10", "mrr@10"):

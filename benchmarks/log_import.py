@@ -74,12 +74,12 @@ def one(path: Path) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         started, worked = time.monotonic(), time.process_time()
         with path.open("rb") as stream:
-            done = tribrid.import_logs("shop", stream, "ubi")
+            done = tribrid.corpus("shop").logs.add(stream, "ubi")
         took, worked = time.monotonic() - started, time.process_time() - worked
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         started = time.monotonic()
         with path.open("rb") as stream:
-            again = tribrid.import_logs("shop", stream, "ubi")
+            again = tribrid.corpus("shop").logs.add(stream, "ubi")
         repeated = time.monotonic() - started
         if again["feedback"] or again["impressions"] or again["known_feedback"] != done["feedback"]:
             raise SystemExit(f"the second import added something: {again}")

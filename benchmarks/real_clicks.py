@@ -55,9 +55,9 @@ def main() -> None:
         for time, query, doc_id, user in clicks[:cut]
     )
     with indexed(args.folder, args.cache) as tribrid:
-        imported = tribrid.import_logs(corpus, [log.encode()], "clicks")
-        tribrid.put_eval_dataset(corpus, evaluation)
-        mined = tribrid.mine(corpus, max_pairs=args.max_pairs, sources=["logs"])
+        imported = tribrid.corpus(corpus).logs.add([log.encode()], "clicks")
+        tribrid.corpus(corpus).eval_dataset.put(evaluation)
+        mined = tribrid.corpus(corpus).mine(max_pairs=args.max_pairs, sources=["logs"])
         reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
     kept = f"{mined['pairs']} pairs, {mined['remembered']} remembered"
     print(f"## {corpus}: {cut} clicks to learn from, {len(evaluation)} later queries, {kept}\n")

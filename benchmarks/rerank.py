@@ -18,7 +18,7 @@ from typing import Any
 from tribrid.app import Tribrid
 from tribrid.evaluation.measures import evaluable
 from tribrid.types import JudgedQuery
-from tribrid.workspace import Workspace
+from tribrid.workspace.data_folder import DataFolder
 from workbench import indexed, judged, parser
 
 QUERIES, DEPTH, TOP = 150, 50, 10
@@ -33,7 +33,7 @@ def ndcg(order: Sequence[str], query: JudgedQuery) -> float:
     return sum(grade / math.log2(rank + 2) for rank, grade in enumerate(gains)) / best
 
 
-def given(ws: Workspace, corpus: str, doc_ids: Sequence[str], ending: str) -> list[dict[str, str]]:
+def given(ws: DataFolder, corpus: str, doc_ids: Sequence[str], ending: str) -> list[dict[str, str]]:
     """The documents as another engine would send them."""
     found = ws.store.documents.get_many(corpus, doc_ids)
     return [{"id": i, "title": found[i].title, "text": found[i].text + ending} for i in doc_ids]
@@ -42,13 +42,13 @@ def given(ws: Workspace, corpus: str, doc_ids: Sequence[str], ending: str) -> li
 def measure(tribrid: Tribrid, corpus: str, query: JudgedQuery) -> tuple[dict[str, Any], list[tuple[float, bool]]]:
     """(order, seconds) by way, and (score, is it relevant) of every reranked document."""
     started = time.perf_counter()
-    shown = tribrid.search(corpus, query.text, DEPTH)["results"]
+    shown = tribrid.corpus(corpus).search(query.text, DEPTH)["results"]
     rows: dict[str, Any] = {"search": ([row["doc_id"] for row in shown], time.perf_counter() - started)}
     first = [row["doc_id"] for row in sorted(shown, key=lambda row: row["first_stage"]["rank"])]
     rows["first stage"] = (first, 0.0)
     scores = []
     for name, ending in (("rerank, indexed", ""), ("rerank, unknown", " ."), ("rerank, unknown, again", " .")):
-        documents = given(tribrid.workspace, corpus, first, ending)
+        documents = given(tribrid.folder, corpus, first, ending)
         started = time.perf_counter()
         found = tribrid.rerank(query.text, documents, corpus_id=corpus)["results"]
         rows[name] = ([row["doc_id"] for row in found], time.perf_counter() - started)
@@ -63,11 +63,11 @@ def main() -> None:
     args = arguments.parse_args()
     corpus, queries = args.folder.name, evaluable(judged(args.folder, "qrels.tsv"))
     with indexed(args.folder, args.cache) as tribrid:
-        tribrid.put_judgments(corpus, judged(args.folder, args.train))
-        tribrid.put_eval_dataset(corpus, queries)
-        tribrid.mine(corpus, max_pairs=500)
-        model_id = tribrid.train(corpus, cross_encoder=False, seed=args.seeds[0])["model_id"]
-        tribrid.promote(corpus, model_id, "to be measured", force=True)
+        tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
+        tribrid.corpus(corpus).eval_dataset.put(queries)
+        tribrid.corpus(corpus).mine(max_pairs=500)
+        model_id = tribrid.corpus(corpus).train(cross_encoder=False, seed=args.seeds[0])["model_id"]
+        tribrid.corpus(corpus).promote(model_id, "to be measured", force=True)
         measured = [measure(tribrid, corpus, query) for query in queries[:QUERIES]]
     print("| order | nDCG@10 | top 10 as the search's | p50, ms |\n|---|---|---|---|")
     for name in measured[0][0]:

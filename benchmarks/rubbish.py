@@ -142,7 +142,7 @@ def main() -> None:
     corpus = args.folder.name
     with indexed(args.folder, args.cache) as tribrid, tempfile.TemporaryDirectory() as work:
         texts = [query.text for query in judged(args.folder, "qrels.tsv")]
-        data_dir = tribrid.workspace.data_dir
+        data_dir = tribrid.folder.data_dir
         tribrid.close()
         with server(data_dir, Path(work) / "server.log") as (url, _, _):
             print("| call | status | answer |\n| --- | --- | --- |")

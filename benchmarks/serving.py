@@ -34,6 +34,7 @@ from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import ranked
 from tribrid.types import JudgedQuery
+from tribrid.workspace.corpus import open_corpus
 from workbench import indexed, judged, parser, train_and_evaluate
 
 WARM, PASSAGES, MAX_TOKENS, BATCH = 3, 50, 512, 32
@@ -51,8 +52,7 @@ def make_cross_encoder(tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQu
     source = locate("all-MiniLM-L6-v2")
     model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1)
     tokenizer = AutoTokenizer.from_pretrained(source)
-    ws = tribrid.workspace
-    retriever = ws.retriever(corpus, ws.config(corpus))
+    retriever = open_corpus(tribrid.folder, corpus).retriever
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     rng = np.random.default_rng(13)
     order, pool = rng.permutation(len(queries)), [""]
@@ -119,14 +119,14 @@ def main() -> None:
     teaching = judged(args.folder, args.train)
     work = args.cache or Path()
     with indexed(args.folder, args.cache) as tribrid:
-        tribrid.put_judgments(corpus, teaching)
-        tribrid.put_eval_dataset(corpus, queries)
-        tribrid.mine(corpus, max_pairs=args.max_pairs)
+        tribrid.corpus(corpus).judgments.put(teaching)
+        tribrid.corpus(corpus).eval_dataset.put(queries)
+        tribrid.corpus(corpus).mine(max_pairs=args.max_pairs)
         report = train_and_evaluate(tribrid, corpus, args.seeds[:1], ["cross_encoder=false", *args.set])[0]
         source = make_cross_encoder(tribrid, corpus, teaching, work / f"cross-encoder-{corpus}", args.steps)
         local = {"reranker_mode": "local", "reranker_local_model": str(source)}
-        tribrid.patch_config({"reranking": local}, corpus)
-        export = ensure_export(tribrid.workspace.models_dir, str(source), "cross-encoder")
+        tribrid.corpus(corpus).patch_settings({"reranking": local})
+        export = ensure_export(tribrid.folder.models_dir, str(source), "cross-encoder")
         times, runs, form = measure(tribrid, corpus, queries[: args.queries + WARM], report["model_id"], source,
                                     FlashRank(export, work))  # fmt: skip
     show(times, runs, queries, form)
@@ -136,24 +136,23 @@ def measure(
     tribrid: Tribrid, corpus: str, queries: Sequence[JudgedQuery], model_id: str, source: Path, flash: FlashRank
 ) -> tuple[dict[str, list[float]], dict[str, dict[str, Any]], Any]:
     """Milliseconds and rankings by system and query, and the form in which the cross-encoder serves."""
-    ws = tribrid.workspace
-    config = ws.config(corpus)
-    blend, ours = ws.learned(model_id, config), ws.scorer(corpus, config)
+    opened = open_corpus(tribrid.folder, corpus)
+    blend, ours = opened.learned(model_id), opened.scorer
     if ours is None:
         raise SystemExit("mode local has no reranker")
     theirs = CrossEncoder(str(source), max_length=MAX_TOKENS)
-    retriever = ws.retriever(corpus, config)
+    retriever = opened.retriever
     times: dict[str, list[float]] = {name: [] for name in (BLEND, OURS, TORCH, FLASH)}
     runs: dict[str, dict[str, Any]] = {name: {} for name in times}
 
     def read(query: str, candidates: Any) -> Reading:
-        later = ws.read(corpus, query, candidates, config)
+        later = opened.read(query, candidates)
         return replace(later, passages=list(later.passages))  # read before the clock runs
 
     for number, query in enumerate(queries):
         candidates = retriever.retrieve(query.text, PASSAGES)
         reading = read(query.text, candidates)
-        chars = config.reranking.rerank_input_snippet_chars
+        chars = opened.config.reranking.rerank_input_snippet_chars
         texts = [(c.passage.title, c.passage.text[:chars]) for c in candidates]
         pairs = [(query.text, f"{title}\n{text}" if title else text) for title, text in texts]
         row = {

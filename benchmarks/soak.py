@@ -179,18 +179,18 @@ def main() -> None:
         with server(data_dir, log) as (url, pid, _):
             for text in texts:  # by the blend; afterwards what searches read of the index is in memory
                 httpx.post(f"{url}/search", json={"corpus_id": corpus, "query": text}, timeout=60).raise_for_status()
-            tribrid.patch_config({"reranking": reranking}, corpus)
+            tribrid.corpus(corpus).patch_settings({"reranking": reranking})
             under_load(url, pid, corpus, texts, args)
 
 
 def prepare(tribrid: Tribrid, args: Any) -> None:
     """A trained champion, and triplets for the training that will run."""
     corpus = args.folder.name
-    tribrid.put_judgments(corpus, judged(args.folder, args.train))
-    tribrid.put_eval_dataset(corpus, judged(args.folder, "qrels.tsv"))
-    tribrid.mine(corpus, max_pairs=args.max_pairs)
+    tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
+    tribrid.corpus(corpus).eval_dataset.put(judged(args.folder, "qrels.tsv"))
+    tribrid.corpus(corpus).mine(max_pairs=args.max_pairs)
     report = train_and_evaluate(tribrid, corpus, args.seeds[:1], ["cross_encoder=false", *args.set])[0]
-    tribrid.promote(corpus, report["model_id"], "the soak serves it", force=True)
+    tribrid.corpus(corpus).promote(report["model_id"], "the soak serves it", force=True)
     tribrid.supervisor.stop()  # the server's own worker trains
 
 

@@ -27,6 +27,7 @@ from tribrid.encoders.models import locate
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.loop import train
 from tribrid.types import Candidate, JudgedQuery, ScoredDoc, Triplet, rank_order
+from tribrid.workspace.corpus import open_corpus
 from workbench import indexed, judged, parser
 
 NEGATIVES = 4
@@ -49,7 +50,7 @@ def examples(tribrid: Tribrid, corpus: str, triplets: Iterable[Triplet]) -> list
     for triplet in triplets:
         pairs.setdefault((triplet.query, triplet.positive), []).append(triplet.negative)
     keys = {key for (_, positive), negatives in pairs.items() for key in (positive, *negatives)}
-    passages = tribrid.workspace.index(corpus).passages_of(sorted({doc_id for doc_id, _ in keys}))
+    passages = tribrid.folder.index(corpus).passages_of(sorted({doc_id for doc_id, _ in keys}))
     text = {p.key: f"{p.title}\n{p.text}" for found in passages.values() for p in found}
     rng = random.Random(13)
     return [
@@ -117,20 +118,22 @@ def main() -> None:
     args = arguments.parse_args()
     corpus, queries = args.folder.name, evaluable(judged(args.folder, args.eval))[: args.queries]
     with indexed(args.folder, args.cache) as tribrid:
-        tribrid.put_judgments(corpus, judged(args.folder, args.train))
-        tribrid.put_eval_dataset(corpus, queries)
-        tribrid.patch_config({"mining": {"max_remembered": 0}}, corpus)  # both learn from the same
-        mined = tribrid.mine(corpus, max_pairs=500)
+        tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
+        tribrid.corpus(corpus).eval_dataset.put(queries)
+        tribrid.corpus(corpus).patch_settings({"mining": {"max_remembered": 0}})  # both learn from the same
+        mined = tribrid.corpus(corpus).mine(max_pairs=500)
         params = {"seed": args.seeds[0], **dict(pair.split("=", 1) for pair in args.set)}
         started = time.process_time()
         # In this process, not as a job, so that its processor time can be told.
-        model = train.train(tribrid.workspace, corpus, "trainers", params, lambda kind, data: None, lambda: False)
+        model = train.train(
+            open_corpus(tribrid.folder, corpus), "trainers", params, lambda kind, data: None, lambda: False
+        )
         took = time.process_time() - started
-        report = tribrid.evaluate(corpus, model_id=model.model_id)
-        store, config = tribrid.workspace.store, tribrid.workspace.config(corpus)
-        found = examples(tribrid, corpus, store.triplets.load(mined["triplet_set_id"]))
-        retriever = tribrid.workspace.retriever(corpus, config)
-        candidates = {q.query_id: retriever.retrieve(q.text, config.reranking.tribrid_reranker_topn) for q in queries}
+        report = tribrid.corpus(corpus).evaluate(model_id=model.model_id)
+        opened = open_corpus(tribrid.folder, corpus)
+        found = examples(tribrid, corpus, opened.store.triplets.load(mined["triplet_set_id"]))
+        retriever, depth = opened.retriever, opened.config.reranking.tribrid_reranker_topn
+        candidates = {q.query_id: retriever.retrieve(q.text, depth) for q in queries}
     ours = report["after"]["ndcg@10"]
     print(f"## {corpus}: {len(found)} pairs, {len(queries)} queries; before {report['before']['ndcg@10']:.4f}\n")
     print("| trainer | nDCG@10 | ours minus theirs | training, processor s | times ours |\n|---|---|---|---|---|")

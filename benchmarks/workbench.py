@@ -52,7 +52,7 @@ def indexed(folder: Path, cache: Path | None) -> Iterator[Tribrid]:
         if not (home / "indexed").is_file():
             with Tribrid(home) as tribrid:
                 tribrid.create_corpus(folder.name)
-                tribrid.index_path(folder.name, folder / "corpus.jsonl")
+                tribrid.corpus(folder.name).documents.add_path(folder / "corpus.jsonl")
             (home / "indexed").touch()
         copy = Path(temporary) / "data"
         shutil.copytree(home, copy)
@@ -64,11 +64,11 @@ def train_and_evaluate(tribrid: Tribrid, corpus: str, seeds: Sequence[int], sett
     """A report for each seed, every one against the first stage; what was promoted is taken back."""
     reports = []
     for seed in seeds:
-        tribrid.train(corpus, seed=seed, **dict(pair.split("=", 1) for pair in settings))
-        report = tribrid.evaluate(corpus)
+        tribrid.corpus(corpus).train(seed=seed, **dict(pair.split("=", 1) for pair in settings))
+        report = tribrid.corpus(corpus).evaluate()
         reports.append(report)
         if report["promoted"]:
-            tribrid.rollback(corpus, "the next seed starts from the first stage too")
+            tribrid.corpus(corpus).rollback("the next seed starts from the first stage too")
         sys.stderr.write(f"{corpus} seed {seed}: {report['after']}\n")
     return reports
 

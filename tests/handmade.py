@@ -11,23 +11,24 @@ from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import write_artifact
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.types import ModelVersion
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import open_corpus
+from tribrid.workspace.data_folder import DataFolder
 
 
-def model(ws: Workspace, corpus_id: str, weight: float) -> str:
+def model(ws: DataFolder, corpus_id: str, weight: float) -> str:
     """A model that ranks by `weight` times the fused score: 1 keeps the retrieval order, -1 turns it over."""
-    config = ws.config(corpus_id)
+    corpus = open_corpus(ws, corpus_id)
     staged = ws.store.artifacts.stage()
     staged.mkdir(parents=True, exist_ok=True)
     one = np.ones(1)
-    encoder = ws.embedder(config)
+    encoder = corpus.embedder
     write_artifact(
         staged,
         manifest={"corpus_id": corpus_id, "encoder": encoder.fingerprint, "weight": weight},
         blends={"blend": Blend(("fused",), np.zeros(1), one, one * weight)},
         statistics=CorpusStatistics(np.ones(encoder.vocabulary, np.float32), 10.0),
         memory=Memory(PastQueries.of(np.zeros((0, 32), np.float32), []), (), {}),
-        snippet_chars=config.reranking.rerank_input_snippet_chars,
+        snippet_chars=corpus.config.reranking.rerank_input_snippet_chars,
         cross_encoder_weight=0.0,
         cross_encoder_depth=5,
     )

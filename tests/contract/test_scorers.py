@@ -22,7 +22,7 @@ from tribrid.encoders.budget import Budget
 from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.models import ensure_export
 from tribrid.errors import Cancelled
-from tribrid.loop.given_documents import score_apart
+from tribrid.loop.given_documents import GivenQuery, score_apart
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked
@@ -177,7 +177,7 @@ def test_documents_without_a_corpus_stand_by_their_best_passage(local: Scorer) -
     config = Config()
     texts = ["certificate. " * 400, "proxy", "certificate", "proxy", ""]
     documents = [Document(f"d{number}", text) for number, text in enumerate(texts)]
-    placed, partly = score_apart(local, "renew the certificate", documents, config, chunks=2)
+    placed, partly = score_apart(local, GivenQuery("renew the certificate", documents, 2, 5), config)
     assert sorted(at for at, _ in placed) == [0, 1, 2, 3, 4]
     scores = dict(placed)
     assert scores[1] == scores[3]

@@ -25,6 +25,7 @@ from tribrid.loop.forms import settle_forms
 from tribrid.loop.serving import served
 from tribrid.scoring.scorer import LocalScorer
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
+from tribrid.workspace.corpus import open_corpus
 
 SNIPPET_CHARS = 2000
 QUERY = "how do I renew the certificate"
@@ -51,9 +52,9 @@ def opened(data_dir: Path, reranker: Path) -> Tribrid:
     """A library whose corpus "c" is reranked by the tiny cross-encoder."""
     tribrid = Tribrid(data_dir)
     tribrid.create_corpus("c")
-    tribrid.index("c", [Document(f"d{i}", text, "") for i, text in enumerate(TEXTS)])
+    tribrid.corpus("c").documents.add([Document(f"d{i}", text, "") for i, text in enumerate(TEXTS)])
     local = {"reranker_mode": "local", "reranker_local_model": str(reranker)}
-    tribrid.patch_config({"reranking": local}, "c")
+    tribrid.corpus("c").patch_settings({"reranking": local})
     return tribrid
 
 
@@ -119,22 +120,22 @@ def test_a_form_that_is_not_there_is_not_served(export: Path, tmp_path: Path) ->
 
 
 def test_a_search_says_how_far_it_was_reranked(tribrid: Tribrid) -> None:
-    found = tribrid.search("c", QUERY)
+    found = tribrid.corpus("c").search(QUERY)
     assert (found["reranked"], found["reranked_candidates"], found["note"]) == (True, len(TEXTS), None)
-    assert tribrid.search("c", QUERY)["results"] == found["results"]
+    assert tribrid.corpus("c").search(QUERY)["results"] == found["results"]
     runtime = tribrid.info()["runtime"]
     assert runtime["cache"]["hits"] == len(TEXTS)
     assert runtime["engine"]["pairs"] == len(TEXTS)
     form = runtime["cross_encoders"][0]
-    assert form["serves"] == form["decision"]["served"] == tribrid.status("c")["form"]["serves"]
+    assert form["serves"] == form["decision"]["served"] == tribrid.corpus("c").status()["form"]["serves"]
 
 
 def test_a_time_budget_shortens_the_list_and_loses_nothing(tribrid: Tribrid) -> None:
-    ws, config = tribrid.workspace, tribrid.workspace.config("c")
-    scorer = ws.scorer("c", config)
+    corpus = open_corpus(tribrid.folder, "c")
+    scorer = corpus.scorer
     assert isinstance(scorer, LocalScorer)
-    retrieved = ws.retriever("c", config).retrieve(QUERY, 10)
-    whole = ws.read("c", QUERY, retrieved, config)
+    retrieved = corpus.retriever.retrieve(QUERY, 10)
+    whole = corpus.read(QUERY, retrieved)
     known = scorer.score(replace(whole, candidates=retrieved[:2], passages=whole.passages[:2], budget=Budget()))
     # Two are known from before; for the rest there is no time at all.
     budget = Budget(timeout_ms=0)
@@ -143,9 +144,9 @@ def test_a_time_budget_shortens_the_list_and_loses_nothing(tribrid: Tribrid) -> 
     assert np.isnan(scores[2:]).all()
     assert budget.read == (2, len(TEXTS))
 
-    tribrid.patch_config({"reranking": {"reranker_timeout_ms": 10}}, "c")
+    tribrid.corpus("c").patch_settings({"reranking": {"reranker_timeout_ms": 10}})
     for query in (QUERY, *(f"{QUERY} {i} " + "certificate " * 60 for i in range(5))):
-        found = tribrid.search("c", query)
+        found = tribrid.corpus("c").search(query)
         assert sorted(row["doc_id"] for row in found["results"]) == [f"d{i}" for i in range(len(TEXTS))]
         ranks = [row["score"] for row in found["results"]]
         assert ranks == sorted(ranks, reverse=True)
@@ -158,8 +159,8 @@ def test_a_search_that_nobody_waits_for_is_not_logged(tribrid: Tribrid) -> None:
     gone = Budget()
     gone.leave()
     with pytest.raises(Cancelled):
-        tribrid.search("c", QUERY, budget=gone)
-    assert tribrid.log_stats("c")["impressions"] == 0
+        tribrid.corpus("c").search(QUERY, budget=gone)
+    assert tribrid.corpus("c").logs.stats()["impressions"] == 0
 
 
 def test_a_rerank_is_held_to_the_same(tribrid: Tribrid) -> None:
@@ -176,39 +177,39 @@ def test_a_rerank_is_held_to_the_same(tribrid: Tribrid) -> None:
     apart = tribrid.rerank(QUERY, documents, model=local_model(tribrid), budget=Budget(timeout_ms=0))
     assert len(apart["results"]) == len(TEXTS)
 
-    before, logged = tribrid.status("c")["fallbacks"]["total"], tribrid.log_stats("c")["impressions"]
-    tribrid.patch_config({"reranking": {"reranker_local_model": "nobody/has-this"}}, "c")
+    before, logged = tribrid.corpus("c").status()["fallbacks"]["total"], tribrid.corpus("c").logs.stats()["impressions"]
+    tribrid.corpus("c").patch_settings({"reranking": {"reranker_local_model": "nobody/has-this"}})
     assert tribrid.rerank(QUERY, documents, corpus_id="c")["fallback_reason"]
-    assert tribrid.status("c")["fallbacks"]["total"] == before + 1
+    assert tribrid.corpus("c").status()["fallbacks"]["total"] == before + 1
     gone = Budget()
     gone.leave()
     with pytest.raises(Cancelled):
         tribrid.rerank(QUERY, documents, corpus_id="c", budget=gone)
-    assert tribrid.log_stats("c")["impressions"] == logged + 1
+    assert tribrid.corpus("c").logs.stats()["impressions"] == logged + 1
 
 
 def local_model(tribrid: Tribrid) -> str:
     """The corpus's cross-encoder as a model without a corpus."""
-    name = tribrid.workspace.config("c").reranking.reranker_local_model
+    name = open_corpus(tribrid.folder, "c").config.reranking.reranker_local_model
     assert name is not None
-    tribrid.patch_config({"reranking": {"reranker_local_model": name}})
+    tribrid.patch_settings({"reranking": {"reranker_local_model": name}})
     return Path(name).name
 
 
 def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tribrid) -> None:
-    reranked = tribrid.search("c", QUERY)
-    tribrid.patch_config({"reranking": {"reranker_local_model": "nobody/has-this"}}, "c")
-    found = tribrid.search("c", "proxy")
+    reranked = tribrid.corpus("c").search(QUERY)
+    tribrid.corpus("c").patch_settings({"reranking": {"reranker_local_model": "nobody/has-this"}})
+    found = tribrid.corpus("c").search("proxy")
     assert (found["reranked"], found["reranked_candidates"], found["fallback_code"]) == (False, 0, "model_unavailable")
     assert "nobody/has-this" in found["fallback_reason"]
     assert len(found["results"]) == len(TEXTS)
     for answer in (found, reranked):
         tribrid.feedback(answer["query_id"], "click", answer["results"][-1]["doc_id"])
-    fallbacks = tribrid.status("c")["fallbacks"]
+    fallbacks = tribrid.corpus("c").status()["fallbacks"]
     assert (fallbacks["total"], fallbacks["by_code"]) == (1, {"model_unavailable": 1})
     assert fallbacks["last"]["reason"] == found["fallback_reason"]
     assert tribrid.status()["fallbacks"]["total"] == 1
-    _, mined = mine.mine(tribrid.workspace, "c", {"sources": ["logs"]}, nothing)
+    _, mined = mine.mine(open_corpus(tribrid.folder, "c"), {"sources": ["logs"]}, nothing)
     assert mined.counts["rejected"]["served_by_fallback"] == 1
     assert mined.counts["impressions"] == 1
 
@@ -219,18 +220,18 @@ def test_int8_that_ranks_worse_on_the_eval_dataset_is_not_served(
     copied = shutil.copytree(export.parent, tmp_path / "models") / export.name
     monkeypatch.setenv("TRIBRID_MODELS_DIR", str(copied.parent))
     with opened(tmp_path / "data", reranker) as tribrid:
-        ws, config = tribrid.workspace, tribrid.workspace.config("c")
-        scorer = ws.scorer("c", config)
+        ws, corpus = tribrid.folder, open_corpus(tribrid.folder, "c")
+        scorer = corpus.scorer
         assert isinstance(scorer, LocalScorer)
         name = scorer.cross_encoder.export
-        reading = ws.read("c", QUERY, ws.retriever("c", config).retrieve(QUERY, 10), config)
+        reading = corpus.read(QUERY, corpus.retriever.retrieve(QUERY, 10))
         scorer.cross_encoder.use(FP32)
         best = reading.candidates[int(np.argmax(scorer.score(reading)))].doc_id
         dataset = EvalDataset("sha", 1, "c", (JudgedQuery("q", QUERY, {best: 1}),), "nDCG@10", 0)
 
         def settled() -> dict[str, Any]:
             ws.decisions.put(name, {"served": INT8})
-            settle_forms(ws, config, dataset, {"q": reading}, [ws.scorer("c", config)], nothing)
+            settle_forms(corpus, dataset, {"q": reading}, [open_corpus(ws, "c").scorer], nothing)
             found = ws.decisions.find(name)
             assert found is not None
             return found
@@ -240,7 +241,7 @@ def test_int8_that_ranks_worse_on_the_eval_dataset_is_not_served(
 
         ws.decisions.put(name, {"served": INT8})
         with pytest.raises(Cancelled):
-            settle_forms(ws, config, dataset, {"q": reading}, [ws.scorer("c", config)], ends)
+            settle_forms(corpus, dataset, {"q": reading}, [open_corpus(ws, "c").scorer], ends)
         assert ws.decisions.find(name) == {"served": INT8}, "an interruption says nothing of the form"
 
         first = settled()
@@ -253,7 +254,7 @@ def test_int8_that_ranks_worse_on_the_eval_dataset_is_not_served(
         assert (second["served"], second["eval_datasets"][0]["accepted"]) == (FP32, False)
         assert scorer.cross_encoder.variant == FP32
         with Tribrid(ws.data_dir) as server:  # another process learns of it from the data folder
-            assert server.status("c")["form"]["serves"] == FP32
+            assert server.corpus("c").status()["form"]["serves"] == FP32
 
 
 def turn_around(path: Path) -> None:
@@ -270,8 +271,8 @@ def turn_around(path: Path) -> None:
 
 
 def test_whatever_keeps_a_reranker_from_loading_the_fused_order_is_served(tribrid: Tribrid) -> None:
-    tribrid.patch_config({"reranking": {"reranker_local_model": "no such/mo del"}}, "c")
-    found = tribrid.search("c", QUERY)
+    tribrid.corpus("c").patch_settings({"reranking": {"reranker_local_model": "no such/mo del"}})
+    found = tribrid.corpus("c").search(QUERY)
     assert (found["reranked"], len(found["results"])) == (False, len(TEXTS))
     assert found["fallback_code"] == "invalid_input"
 
@@ -279,21 +280,21 @@ def test_whatever_keeps_a_reranker_from_loading_the_fused_order_is_served(tribri
         raise OSError(28, "No space left on device")
 
     fused = [ScoredDoc("d0", 1.0)]
-    ranking = served(tribrid.workspace, "c", fused, broken, lambda _: pytest.fail("nobody was chosen"))
+    ranking = served(open_corpus(tribrid.folder, "c"), fused, broken, lambda _: pytest.fail("nobody was chosen"))
     assert ranking.order == fused
     assert ranking.fallback is not None
     assert ranking.fallback.code == "model_unavailable"
-    assert tribrid.status("c")["fallbacks"]["total"] == 2
+    assert tribrid.corpus("c").status()["fallbacks"]["total"] == 2
 
 
 def test_a_server_is_warm_for_reranks_without_a_corpus_too(export: Path, reranker: Path, tmp_path: Path) -> None:
     with Tribrid(tmp_path / "data") as tribrid:
-        tribrid.patch_config({"reranking": {"reranker_local_model": str(reranker)}})
+        tribrid.patch_settings({"reranking": {"reranker_local_model": str(reranker)}})
         tribrid.warm()
-        (loaded,) = tribrid.workspace.loaded_scorers()
+        (loaded,) = tribrid.folder.loaded_scorers()
         assert loaded.model_id == reranker.name, "without the machine's folders"
         found = tribrid.rerank(QUERY, TEXTS)
         assert found["model_id"] == found["model"] == reranker.name
         # A model that is not there keeps nobody from searching.
-        tribrid.patch_config({"reranking": {"reranker_local_model": "nobody/has-this"}})
+        tribrid.patch_settings({"reranking": {"reranker_local_model": "nobody/has-this"}})
         tribrid.warm()

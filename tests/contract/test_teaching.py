@@ -12,6 +12,7 @@ from tribrid.app import Tribrid
 from tribrid.loop.train import Taught, read_triplets
 from tribrid.training.resources import Pace
 from tribrid.types import Document, JudgedQuery, TripletStatus
+from tribrid.workspace.corpus import open_corpus
 
 _AS_STORED: list[dict[str, Any]] = sorted(TRAINING, key=lambda one: str(one["query_id"]))
 JUDGED = [JudgedQuery(one["query_id"], one["text"], one["judgments"]) for one in _AS_STORED]
@@ -35,17 +36,19 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
     """Ten judged queries, of which six are mined and four remembered."""
     with Tribrid(tmp_path_factory.mktemp("data")) as made:
         made.create_corpus("c")
-        made.index("c", [Document(f"notes/{word}.md", f"How to read and write a {word}.", word) for word in WORDS])
-        made.put_judgments("c", JUDGED)
-        mined = made.mine("c", max_pairs=TAUGHT, sources=["judgments"])
+        made.corpus("c").documents.add(
+            [Document(f"notes/{word}.md", f"How to read and write a {word}.", word) for word in WORDS]
+        )
+        made.corpus("c").judgments.put(JUDGED)
+        mined = made.corpus("c").mine(max_pairs=TAUGHT, sources=["judgments"])
         assert (mined["pairs"], mined["remembered"]) == (TAUGHT, len(JUDGED) - TAUGHT)
         yield made
 
 
 def taught(tribrid: Tribrid, pace: Pace, told: Told) -> Taught:
-    ws = tribrid.workspace
-    triplets = ws.store.triplets.load(ws.store.triplets.latest("c").triplet_set_id)
-    return read_triplets(ws, "c", triplets, ws.config("c"), pace, told)
+    corpus = open_corpus(tribrid.folder, "c")
+    triplets = corpus.store.triplets.load(corpus.store.triplets.latest("c").triplet_set_id)
+    return read_triplets(corpus, triplets, pace, told)
 
 
 def test_what_is_past_the_budget_is_not_read_and_is_remembered(tribrid: Tribrid) -> None:
@@ -70,12 +73,12 @@ def test_where_time_is_short_less_is_remembered(tribrid: Tribrid) -> None:
 
 
 def test_a_model_knows_what_it_was_not_taught(tribrid: Tribrid) -> None:
-    metrics = tribrid.train("c", cross_encoder=False)["metrics"]
+    metrics = tribrid.corpus("c").train(cross_encoder=False)["metrics"]
     assert (metrics["queries"], metrics["remembered_queries"]) == (TAUGHT, len(JUDGED))
 
 
 def test_what_is_remembered_is_listed_and_says_so(tribrid: Tribrid) -> None:
-    listed = tribrid.triplets("c", status=TripletStatus.ACTIVE, limit=500)["triplets"]
+    listed = tribrid.corpus("c").triplets(status=TripletStatus.ACTIVE, limit=500)["triplets"]
     remembered = [row for row in listed if row["remembered"]]
     assert {row["query"] for row in remembered} == {own.text for own in JUDGED[TAUGHT:]}
     assert all(row["positive"]["text"] and row["negative"]["text"] for row in remembered)

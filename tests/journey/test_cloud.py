@@ -47,9 +47,9 @@ def opened(folder: Path, url: str, **settings: Any) -> Iterator[Tribrid]:
     }
     with Tribrid(folder, environment=read_environment({**os.environ, **variables})) as tribrid:
         tribrid.create_corpus("c")
-        tribrid.index("c", DOCUMENTS)
+        tribrid.corpus("c").documents.add(DOCUMENTS)
         if settings:
-            tribrid.patch_config({"reranking": {f"reranker_cloud_{name}": v for name, v in settings.items()}})
+            tribrid.patch_settings({"reranking": {f"reranker_cloud_{name}": v for name, v in settings.items()}})
         yield tribrid
 
 
@@ -66,7 +66,7 @@ class Mood:
 def test_a_search_is_ranked_by_the_service_and_by_nobody_else(tmp_path: Path) -> None:
     mood = Mood()
     with rerank_server(mood) as server, opened(tmp_path, server.url, retries=0) as tribrid:
-        found = tribrid.search("c", QUERY)
+        found = tribrid.corpus("c").search(QUERY)
         served = server.url.removeprefix("http://")
         assert (found["reranked"], found["model_id"], found["fallback_reason"]) == (True, f"cohere/{served}", None)
         scores = [result["score"] for result in found["results"]]
@@ -77,31 +77,31 @@ def test_a_search_is_ranked_by_the_service_and_by_nobody_else(tmp_path: Path) ->
         assert {seen.headers["authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
 
         mood.failing = True
-        fused = tribrid.search("c", QUERY)
+        fused = tribrid.corpus("c").search(QUERY)
         assert (fused["reranked"], fused["model_id"]) == (False, "retrieval")
         assert fused["fallback_reason"] == f"The rerank service {served} failed: status 500, 1 times asked."
         assert [r["first_stage"]["rank"] for r in fused["results"]] == list(range(1, 11))
-        status = tribrid.status("c")
+        status = tribrid.corpus("c").status()
         assert (status["model_id"], status["loaded"], status["reason"]) == (f"cohere/{served}", True, None)
         assert status["cloud"]["last_failure"]["detail"] == fused["fallback_reason"]
 
         mood.failing = False
-        assert tribrid.search("c", QUERY)["reranked"] is True
+        assert tribrid.corpus("c").search(QUERY)["reranked"] is True
 
 
 def test_a_spent_budget_serves_the_fused_order_and_says_so(tmp_path: Path) -> None:
     says = speaks("cohere", {"billed_units": {"search_units": 1}})
     with rerank_server(says) as server, opened(tmp_path, server.url, model=MODEL, budget_usd=1.5 * USD) as tribrid:
-        assert [tribrid.search("c", QUERY)["reranked"] for _ in range(3)] == [True, False, False]
-        found = tribrid.search("c", QUERY)
+        assert [tribrid.corpus("c").search(QUERY)["reranked"] for _ in range(3)] == [True, False, False]
+        found = tribrid.corpus("c").search(QUERY)
         assert "reranking.reranker_cloud_budget_usd" in found["fallback_reason"]
         assert len(server.seen) == 1
-        (budget,) = tribrid.status("c")["cloud"]["budgets"]
+        (budget,) = tribrid.corpus("c").status()["cloud"]["budgets"]
         assert (budget["period"], budget["spent_usd"]) == ("month", pytest.approx(USD))
-        tribrid.patch_config({"reranking": {"reranker_cloud_budget_usd": 1.0}})
-        assert tribrid.search("c", QUERY)["reranked"] is True
-        tribrid.patch_config({"reranking": {"reranker_cloud_budget_usd": USD}})
-        assert "is spent" in tribrid.status("c")["reason"]
+        tribrid.patch_settings({"reranking": {"reranker_cloud_budget_usd": 1.0}})
+        assert tribrid.corpus("c").search(QUERY)["reranked"] is True
+        tribrid.patch_settings({"reranking": {"reranker_cloud_budget_usd": USD}})
+        assert "is spent" in tribrid.corpus("c").status()["reason"]
 
 
 def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
@@ -112,16 +112,18 @@ def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
     with rerank_server(cohere) as server, rerank_server(speaks("tei")) as other:
         monkeypatch.setenv("TRIBRID_CLOUD_URLS", other.url)
         with opened(tmp_path, server.url, model=MODEL, budget_usd=1.0) as tribrid:
-            tribrid.put_eval_dataset("c", learnable.queries("eval", 12, seed=3))
+            tribrid.corpus("c").eval_dataset.put(learnable.queries("eval", 12, seed=3))
             with pytest.raises(InvalidInput, match="not among the addresses"):
-                tribrid.submit_evaluate("c", arms=[{**rival, "url": "http://169.254.169.254"}])
-            report = tribrid.evaluate("c", arms=[{**rival, "url": other.url}])
+                tribrid.corpus("c").submit_evaluate(arms=[{**rival, "url": "http://169.254.169.254"}])
+            report = tribrid.corpus("c").evaluate(arms=[{**rival, "url": other.url}])
             check_report(report, server, other)
             assert tribrid.store.spending.usd(ALL_TIME) == pytest.approx(12 * 2 * USD)
-            tribrid.patch_config({"reranking": {"reranker_cloud_budget_usd": 0.05}})
+            tribrid.patch_settings({"reranking": {"reranker_cloud_budget_usd": 0.05}})
             with pytest.raises(BudgetSpent, match="is left"):
-                tribrid.submit_evaluate("c")
-            shown = json.dumps([report, tribrid.config("c"), tribrid.info(), tribrid.status("c"), tribrid.doctor()])
+                tribrid.corpus("c").submit_evaluate()
+            shown = json.dumps(
+                [report, tribrid.corpus("c").settings(), tribrid.info(), tribrid.corpus("c").status(), tribrid.doctor()]
+            )
     assert KEY not in shown
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
@@ -144,13 +146,13 @@ def check_report(report: dict[str, Any], server: RerankServer, other: RerankServ
 
 def test_what_is_not_set_up_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     with rerank_server(speaks("cohere")) as server, opened(tmp_path, server.url) as tribrid:
-        tribrid.patch_config({"reranking": {"reranker_cloud_provider": "voyage", "reranker_cloud_budget_usd": 1.0}})
-        tribrid.patch_config({"reranking": {"reranker_cloud_url": "http://10.255.255.1"}})
-        assert "budget_usd cannot be kept" in tribrid.search("c", QUERY)["fallback_reason"]
-        assert tribrid.status("c")["problem"] == "model_unavailable"
-        tribrid.put_eval_dataset("c", learnable.queries("eval", 3, seed=3))
+        tribrid.patch_settings({"reranking": {"reranker_cloud_provider": "voyage", "reranker_cloud_budget_usd": 1.0}})
+        tribrid.patch_settings({"reranking": {"reranker_cloud_url": "http://10.255.255.1"}})
+        assert "budget_usd cannot be kept" in tribrid.corpus("c").search(QUERY)["fallback_reason"]
+        assert tribrid.corpus("c").status()["problem"] == "model_unavailable"
+        tribrid.corpus("c").eval_dataset.put(learnable.queries("eval", 3, seed=3))
         with pytest.raises(ModelUnavailable, match="budget_usd"):
-            tribrid.submit_evaluate("c")
+            tribrid.corpus("c").submit_evaluate()
         assert server.seen == []
 
 

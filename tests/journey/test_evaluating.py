@@ -31,26 +31,26 @@ PERFECT = "".join(
 def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
     """Two corpora with eval datasets; only "c" has a model."""
     with Tribrid(tmp_path_factory.mktemp("data")) as opened:
-        opened.patch_config(QUICK)
+        opened.patch_settings(QUICK)
         for corpus_id in ("c", "d"):
             opened.create_corpus(corpus_id)
-            opened.index(corpus_id, learnable.documents())
-            opened.put_eval_dataset(corpus_id, EVAL)
-        opened.put_judgments("c", learnable.queries("train", 60, seed=2))
-        opened.mine("c", sources=["judgments"])
-        opened.train("c")
+            opened.corpus(corpus_id).documents.add(learnable.documents())
+            opened.corpus(corpus_id).eval_dataset.put(EVAL)
+        opened.corpus("c").judgments.put(learnable.queries("train", 60, seed=2))
+        opened.corpus("c").mine(sources=["judgments"])
+        opened.corpus("c").train()
         yield opened
 
 
 @pytest.fixture(scope="module")
 def report(tribrid: Tribrid) -> dict[str, Any]:
-    model_id = tribrid.models("c")["models"][0]["model_id"]
+    model_id = tribrid.corpus("c").models()["models"][0]["model_id"]
     arms: list[dict[str, Any]] = [
         {"name": "solr", "run": PERFECT},
         {"name": "solr-order", "run": PERFECT, "restrict": True},
         {"name": "same", "model_id": model_id},
     ]
-    return tribrid.evaluate("c", corpus_ids=["d", "c"], arms=arms)
+    return tribrid.corpus("c").evaluate(corpus_ids=["d", "c"], arms=arms)
 
 
 def test_other_engines_and_versions_are_rows_of_the_report(report: dict[str, Any]) -> None:
@@ -73,11 +73,11 @@ def test_the_measures_asked_for_are_reported_everywhere(tribrid: Tribrid, report
     assert {"precision@5", "success@1", "ndcg@10", "judged@10"} <= report["before"].keys()
     assert report["delta"].keys() == report["measures"].keys()
     assert all(entry["p_holm"] >= entry["p_value"] for entry in report["delta"].values())
-    rows = tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.precision@5")["queries"]
+    rows = tribrid.evaluations.queries(report["evaluation_id"], sort="-delta.precision@5")["queries"]
     assert rows[0]["delta"]["precision@5"] >= rows[-1]["delta"]["precision@5"]
-    assert tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.P@5")["queries"] == rows
+    assert tribrid.evaluations.queries(report["evaluation_id"], sort="-delta.P@5")["queries"] == rows
     with pytest.raises(InvalidInput, match="can be named"):
-        tribrid.evaluation_queries(report["evaluation_id"], sort="-delta.nonsense")
+        tribrid.evaluations.queries(report["evaluation_id"], sort="-delta.nonsense")
 
 
 def test_slices_cover_the_queries(report: dict[str, Any]) -> None:
@@ -99,20 +99,20 @@ def test_the_same_change_is_looked_at_on_the_other_corpus(report: dict[str, Any]
 def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, report: dict[str, Any]) -> None:
     candidates = report["candidates"]
     assert (candidates["same_as_before"], candidates["changed"]) == (None, [])
-    bundle = tribrid.eval_dataset("c")["bundle"]
+    bundle = tribrid.corpus("c").eval_dataset.get()["bundle"]
     assert bundle["sha256"] == candidates["bundle_sha256"]
     assert bundle["candidates_sha256"] == candidates["sha256"]
-    run = tribrid.export_eval_dataset("c", "run")["candidates.run"]
+    run = tribrid.corpus("c").eval_dataset.export("run")["candidates.run"]
     assert len(run.splitlines()) == 30 * 50
-    checked = tribrid.check_eval_dataset("c", effect=0.2)
+    checked = tribrid.corpus("c").eval_dataset.check(effect=0.2)
     assert checked["recall_ceiling"] == candidates["recall_ceiling"]
     assert report["evaluation_id"][:12] in checked["power"]["basis"]
 
-    again = tribrid.evaluate("c")["candidates"]
+    again = tribrid.corpus("c").evaluate()["candidates"]
     assert (again["same_as_before"], again["changed"]) == (True, [])
     assert again["bundle_sha256"] == candidates["bundle_sha256"]
-    tribrid.index("c", [Document("new", "quite another text")])
-    changed = tribrid.evaluate("c")["candidates"]
+    tribrid.corpus("c").documents.add([Document("new", "quite another text")])
+    changed = tribrid.corpus("c").evaluate()["candidates"]
     assert changed["changed"] == ["corpus_version"]
     assert changed["bundle_sha256"] != candidates["bundle_sha256"]
 
@@ -121,14 +121,14 @@ def test_a_run_that_is_gone_is_a_failed_arm_and_keeps(tribrid: Tribrid) -> None:
     """Erased between the call and the job, for instance: the report says so, and nothing is promoted."""
     lost = {"name": "lost", "kind": "run", "sha256": "0" * 64, "restrict": False}
     tribrid.supervisor.ensure_worker()
-    job = tribrid.wait(jobs.submit(tribrid.store, JobKind.EVALUATE, "c", {"arms": [lost]}).job_id)
-    found = tribrid.outcome(job)
+    job = tribrid.jobs.wait(jobs.submit(tribrid.store, JobKind.EVALUATE, "c", {"arms": [lost]}).job_id)
+    found = tribrid.jobs.outcome(job)
     assert found["failed"] == {"lost": "The run 000000000000 is not stored any more."}
     assert found["verdict"]["decision"] == "keep"
 
 
 def test_a_training_that_made_nothing_is_told(tribrid: Tribrid) -> None:
     job = jobs.submit(tribrid.store, JobKind.TRAIN, "d", {})
-    assert tribrid.wait(job.job_id).problem is not None
-    note = tribrid.evaluate("d")["notes"][0]
+    assert tribrid.jobs.wait(job.job_id).problem is not None
+    note = tribrid.corpus("d").evaluate()["notes"][0]
     assert note.startswith(f"The newest training, {job.job_id}, failed and made no model. Corpus 'd' has no triplets")

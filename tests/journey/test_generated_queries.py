@@ -28,7 +28,7 @@ def opened(folder: Path, url: str, **variables: str) -> Tribrid:
     generation = {"TRIBRID_GENERATION__BASE_URL": url, "TRIBRID_GENERATION_API_KEY": KEY, **variables}
     tribrid = Tribrid(folder, environment=read_environment({**os.environ, **generation}))
     tribrid.create_corpus("c")
-    tribrid.index("c", DOCUMENTS)
+    tribrid.corpus("c").documents.add(DOCUMENTS)
     return tribrid
 
 
@@ -45,9 +45,9 @@ def test_mining_asks_and_keeps_what_finds_its_own_passage(tmp_path: Path) -> Non
 
     with chat_server(says) as server:
         with opened(tmp_path, server.url, TRIBRID_GENERATION__MODEL=PRICED) as tribrid:
-            mined = tribrid.mine("c", max_pairs=20, sources=["heuristics"])
-            triplets = tribrid.triplets("c")["triplets"]
-            shown = json.dumps(tribrid.config("c"))
+            mined = tribrid.corpus("c").mine(max_pairs=20, sources=["heuristics"])
+            triplets = tribrid.corpus("c").triplets()["triplets"]
+            shown = json.dumps(tribrid.corpus("c").settings())
         assert {seen.headers["authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
         assert len(server.seen) == 20
     generated, cost = mined["generated"], mined["cost"]
@@ -68,7 +68,7 @@ def test_mining_asks_and_keeps_what_finds_its_own_passage(tmp_path: Path) -> Non
 def test_an_endpoint_that_refuses_fails_the_mining(tmp_path: Path, says: Says, detail: str) -> None:
     with chat_server(says) as server, opened(tmp_path, server.url, TRIBRID_GENERATION__MODEL="m") as tribrid:
         with pytest.raises(Failed, match=detail) as caught:
-            tribrid.mine("c", max_pairs=5)
+            tribrid.corpus("c").mine(max_pairs=5)
         assert caught.value.facts["problem"] == "generator_unavailable"
         assert KEY not in repr(caught.value.problem()) + written(tmp_path)
 
@@ -76,18 +76,18 @@ def test_an_endpoint_that_refuses_fails_the_mining(tmp_path: Path, says: Says, d
 def test_settings_that_cannot_work_are_refused_before_a_job_is_queued(tmp_path: Path) -> None:
     with chat_server(own_words) as server, opened(tmp_path, server.url) as tribrid:
         with pytest.raises(InvalidInput, match=r"generation\.model"):
-            tribrid.submit_mine("c")
-        tribrid.patch_config({"generation": {"model": "m", "budget_usd": 1, "provider": "somebody"}})
+            tribrid.corpus("c").submit_mine()
+        tribrid.patch_settings({"generation": {"model": "m", "budget_usd": 1, "provider": "somebody"}})
         with pytest.raises(InvalidInput, match=r"generation\.budget_usd"):
-            tribrid.submit_mine("c")
+            tribrid.corpus("c").submit_mine()
         assert tribrid.store.jobs.list("c") == []
         assert server.seen == []
 
 
 def test_an_address_set_by_the_api_gets_no_key(tmp_path: Path) -> None:
     with chat_server() as named, chat_server() as other, opened(tmp_path, named.url) as tribrid:
-        tribrid.patch_config({"generation": {"model": "m", "base_url": other.url, "max_passages": 3}})
-        tribrid.mine("c", max_pairs=5)
+        tribrid.patch_settings({"generation": {"model": "m", "base_url": other.url, "max_passages": 3}})
+        tribrid.corpus("c").mine(max_pairs=5)
         assert named.seen == []
         assert len(other.seen) == 3
         assert not [seen for seen in other.seen if "authorization" in seen.headers]

@@ -34,92 +34,94 @@ QUERY = " ".join(learnable.documents()[7].text.split()[:3])
 def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
     """A library user whose corpus "c" has been through the whole loop once."""
     with Tribrid(tmp_path_factory.mktemp("data")) as opened:
-        opened.patch_config(QUICK)
+        opened.patch_settings(QUICK)
         opened.create_corpus("c", "Corpus")
-        opened.index("c", learnable.documents())
+        opened.corpus("c").documents.add(learnable.documents())
         yield opened
 
 
 def test_the_loop(tribrid: Tribrid) -> None:
     """One story; each step stands on the one before it."""
-    before = tribrid.search("c", QUERY)
+    before = tribrid.corpus("c").search(QUERY)
     assert (before["reranked"], before["model_id"], before["fallback_reason"]) == (False, "retrieval", None)
     tribrid.feedback(before["query_id"], "click", before["results"][0]["doc_id"])
-    put = tribrid.put_judgments("c", learnable.queries("train", 60, seed=2))
+    put = tribrid.corpus("c").judgments.put(learnable.queries("train", 60, seed=2))
     assert (put["queries"], put["unknown_documents_total"]) == (60, 0)
-    tribrid.put_eval_dataset("c", learnable.queries("eval", 30, seed=3))
+    tribrid.corpus("c").eval_dataset.put(learnable.queries("eval", 30, seed=3))
 
-    mined = tribrid.mine("c", sources=["logs", "judgments"])
+    mined = tribrid.corpus("c").mine(sources=["logs", "judgments"])
     assert mined["triplets"] > 100
     assert mined["by_source"]["judgments"]["pairs"] > 40
     assert mined["cost"]["unit"] == "query"
     assert mined["cost"]["units"] == mined["queries_retrieved"] > 40
     assert mined["cost"]["estimated"]["compute_s"] > 0
 
-    trained = tribrid.train("c")
+    trained = tribrid.corpus("c").train()
     assert trained["metrics"]["blend"]["form"] != "retrieval"
     assert trained["cost"]["units"] == trained["metrics"]["pairs"] > 1000
-    assert tribrid.search("c", QUERY)["reranked"] is False  # trained is not promoted
+    assert tribrid.corpus("c").search(QUERY)["reranked"] is False  # trained is not promoted
 
-    report = tribrid.evaluate("c")
+    report = tribrid.corpus("c").evaluate()
     assert (report["model_id"], report["champion_id"]) == (trained["model_id"], None)
     assert report["compared"] == {"before": "retrieval", "after": "challenger"}
     assert report["after"]["ndcg@10"] > report["before"]["ndcg@10"]
     assert (report["verdict"]["decision"], report["promoted"]) == ("promote", True)
     assert report["cost"]["units"] == 30 * 50
     assert report["leakage"]["overlapping"] == []
-    assert tribrid.evaluation(report["evaluation_id"]) == {k: v for k, v in report.items() if k != "job_id"}
+    assert tribrid.evaluations.get(report["evaluation_id"]) == {k: v for k, v in report.items() if k != "job_id"}
 
-    after = tribrid.search("c", QUERY, top_k=70)
+    after = tribrid.corpus("c").search(QUERY, top_k=70)
     assert (after["reranked"], after["model_id"]) == (True, trained["model_id"])
     scores = [result["score"] for result in after["results"]]
     assert scores == sorted(scores, reverse=True)  # past the reranked depth as well
     assert [result["rank"] for result in after["results"]] == list(range(1, len(scores) + 1))
     assert len({result["doc_id"] for result in after["results"]}) == len(scores) > 50
-    assert tribrid.status("c") | {"model_id": trained["model_id"], "loaded": True} == tribrid.status("c")
+    assert (
+        tribrid.corpus("c").status() | {"model_id": trained["model_id"], "loaded": True} == tribrid.corpus("c").status()
+    )
 
 
 def test_the_same_model_again_is_kept_and_changes_nothing(tribrid: Tribrid) -> None:
-    champion = tribrid.models("c")["champion"]
-    report = tribrid.evaluate("c", model_id=champion)
+    champion = tribrid.corpus("c").models()["champion"]
+    report = tribrid.corpus("c").evaluate(model_id=champion)
     assert report["promoted"] is False
     assert report["systems"]["champion"]["ndcg@10"] == report["systems"]["challenger"]["ndcg@10"]
-    assert tribrid.models("c")["previous"] is None
+    assert tribrid.corpus("c").models()["previous"] is None
 
 
 def test_what_is_served_is_what_was_measured(tribrid: Tribrid) -> None:
     """The report's ranking of a query is the one that a search gets."""
-    evaluation_id = tribrid.evaluations("c")[0]["evaluation_id"]
-    for row in tribrid.evaluation_queries(evaluation_id, limit=5)["queries"]:
-        served = tribrid.search("c", row["text"])["results"]
+    evaluation_id = tribrid.corpus("c").evaluations()[0]["evaluation_id"]
+    for row in tribrid.evaluations.queries(evaluation_id, limit=5)["queries"]:
+        served = tribrid.corpus("c").search(row["text"])["results"]
         assert [(r["doc_id"], r["score"]) for r in served] == [
             (top["doc_id"], pytest.approx(top["score"], abs=1e-6)) for top in row["top_after"]
         ]
 
 
 def test_another_process_serves_the_same(tribrid: Tribrid) -> None:
-    champion = tribrid.models("c")["champion"]
-    here = tribrid.search("c", QUERY)
+    champion = tribrid.corpus("c").models()["champion"]
+    here = tribrid.corpus("c").search(QUERY)
     with Tribrid(tribrid.environment.data_dir) as other:
-        there = other.search("c", QUERY)
+        there = other.corpus("c").search(QUERY)
     assert there["model_id"] == champion
     assert [r["doc_id"] for r in there["results"]] == [r["doc_id"] for r in here["results"]]
 
 
 def test_promotion_by_hand_and_rollback_are_served_at_once(tribrid: Tribrid) -> None:
-    first = tribrid.models("c")["champion"]
-    second = tribrid.train("c", seed=99)["model_id"]
+    first = tribrid.corpus("c").models()["champion"]
+    second = tribrid.corpus("c").train(seed=99)["model_id"]
     assert second != first
     with pytest.raises(NotProven, match="never evaluated") as refused:
-        tribrid.promote("c", second, "it should be good")
+        tribrid.corpus("c").promote(second, "it should be good")
     assert (refused.value.status, refused.value.facts["champion"]) == (409, first)
     with pytest.raises(InvalidInput, match="reason"):
-        tribrid.promote("c", second, " ", force=True)
-    assert tribrid.promote("c", second, "a try", force=True)["champion"] == second
-    assert tribrid.search("c", QUERY)["model_id"] == second
-    assert tribrid.rollback("c")["champion"] == first
-    assert tribrid.search("c", QUERY)["model_id"] == first
-    told = tribrid.models("c")
+        tribrid.corpus("c").promote(second, " ", force=True)
+    assert tribrid.corpus("c").promote(second, "a try", force=True)["champion"] == second
+    assert tribrid.corpus("c").search(QUERY)["model_id"] == second
+    assert tribrid.corpus("c").rollback()["champion"] == first
+    assert tribrid.corpus("c").search(QUERY)["model_id"] == first
+    told = tribrid.corpus("c").models()
     assert [(p["model_id"], p["kind"]) for p in told["promotions"]] == [
         (first, "rollback"),
         (second, "force"),
@@ -131,19 +133,19 @@ def test_promotion_by_hand_and_rollback_are_served_at_once(tribrid: Tribrid) -> 
 
 
 def test_an_evaluation_waits_for_the_training_before_it(tribrid: Tribrid) -> None:
-    run = tribrid.submit_train("c", {"seed": 7})
-    job = tribrid.wait(tribrid.submit_evaluate("c").job_id)
+    run = tribrid.corpus("c").submit_train({"seed": 7})
+    job = tribrid.jobs.wait(tribrid.corpus("c").submit_evaluate().job_id)
     trained = tribrid.store.jobs.get(run.job_id)
     assert (trained.state, job.state) == (State.SUCCEEDED, State.SUCCEEDED)
     assert job.params["run_id"] == run.job_id
-    assert tribrid.outcome(job)["model_id"] == trained.result["model_id"]
+    assert tribrid.jobs.outcome(job)["model_id"] == (trained.result or {})["model_id"]
 
 
 def test_an_evaluation_does_not_take_an_older_model_for_one_that_failed(tribrid: Tribrid) -> None:
-    run = tribrid.submit_train("c", {"seed": 8})
-    evaluation = tribrid.submit_evaluate("c")
-    tribrid.cancel(run.job_id)
-    job = tribrid.wait(evaluation.job_id)
+    run = tribrid.corpus("c").submit_train({"seed": 8})
+    evaluation = tribrid.corpus("c").submit_evaluate()
+    tribrid.jobs.cancel(run.job_id)
+    job = tribrid.jobs.wait(evaluation.job_id)
     assert job.state is State.FAILED
     assert job.problem is not None
     assert job.problem["code"] == EvaluationFailed.code
@@ -153,37 +155,37 @@ def test_an_evaluation_does_not_take_an_older_model_for_one_that_failed(tribrid:
 
 def test_a_model_of_another_corpus_is_refused(tribrid: Tribrid) -> None:
     tribrid.create_corpus("other")
-    tribrid.index("other", learnable.documents()[:3])
-    tribrid.put_eval_dataset("other", learnable.queries("eval", 2, seed=3))
-    champion = tribrid.models("c")["champion"]
+    tribrid.corpus("other").documents.add(learnable.documents()[:3])
+    tribrid.corpus("other").eval_dataset.put(learnable.queries("eval", 2, seed=3))
+    champion = tribrid.corpus("c").models()["champion"]
     with pytest.raises(ModelNotFound):
-        tribrid.submit_evaluate("other", model_id=champion)
+        tribrid.corpus("other").submit_evaluate(model_id=champion)
     with pytest.raises(ModelNotFound):
-        tribrid.promote("other", champion, "a mistake")
-    tribrid.delete_corpus("other")
+        tribrid.corpus("other").promote(champion, "a mistake")
+    tribrid.corpus("other").delete()
 
 
 def test_what_cannot_work_is_refused_before_it_is_queued(tribrid: Tribrid) -> None:
     jobs = len(tribrid.store.jobs.list("c"))
     with pytest.raises(UnknownSetting, match="epoks"):
-        tribrid.train("c", epoks=1)
+        tribrid.corpus("c").train(epoks=1)
     with pytest.raises(InvalidInput, match="learning_rate"):
-        tribrid.train("c", learning_rate=float("nan"))
+        tribrid.corpus("c").train(learning_rate=float("nan"))
     with pytest.raises(ModelUnavailable, match="no-such"):
-        tribrid.train("c", base_model="/no-such/folder")
+        tribrid.corpus("c").train(base_model="/no-such/folder")
     with pytest.raises(InvalidInput, match="max_pairs"):
-        tribrid.mine("c", max_pairs=0)
+        tribrid.corpus("c").mine(max_pairs=0)
     with pytest.raises(InvalidInput, match="rumours"):
-        tribrid.mine("c", sources=["rumours"])
+        tribrid.corpus("c").mine(sources=["rumours"])
     assert len(tribrid.store.jobs.list("c")) == jobs
 
 
 def test_training_on_what_the_evaluation_asks_is_refused(tribrid: Tribrid) -> None:
     kept = tribrid.store.evalsets.current("c").queries
-    tribrid.put_eval_dataset("c", learnable.queries("train", 3, seed=2))
+    tribrid.corpus("c").eval_dataset.put(learnable.queries("train", 3, seed=2))
     with pytest.raises(Leakage):
-        tribrid.submit_train("c")
-    tribrid.put_eval_dataset("c", kept)
+        tribrid.corpus("c").submit_train()
+    tribrid.corpus("c").eval_dataset.put(kept)
 
 
 @pytest.mark.parametrize(
@@ -191,49 +193,49 @@ def test_training_on_what_the_evaluation_asks_is_refused(tribrid: Tribrid) -> No
 )
 def test_a_search_that_makes_no_sense_is_refused(tribrid: Tribrid, query: str, top_k: int) -> None:
     with pytest.raises(InvalidInput):
-        tribrid.search("c", query, top_k)
+        tribrid.corpus("c").search(query, top_k)
 
 
 @pytest.mark.parametrize("query", ["?!", "字" * 500, "a" * 50_000, "🙂", "to AND (be OR"])
 def test_any_text_can_be_searched_for(tribrid: Tribrid, query: str) -> None:
-    assert tribrid.search("c", query)["fallback_reason"] is None
+    assert tribrid.corpus("c").search(query)["fallback_reason"] is None
 
 
 def test_what_no_encoding_can_write_is_refused(tribrid: Tribrid) -> None:
     with pytest.raises(InvalidInput, match="surrogate"):
-        tribrid.search("c", "\ud800")
+        tribrid.corpus("c").search("\ud800")
     with pytest.raises(InvalidInput, match="surrogate"):
-        tribrid.put_judgments("c", [JudgedQuery("q", "\ud800", {"d000": 1})])
+        tribrid.corpus("c").judgments.put([JudgedQuery("q", "\ud800", {"d000": 1})])
 
 
 def test_a_model_trained_on_other_vectors_is_not_served(tribrid: Tribrid, tmp_path: Path) -> None:
     import tiny
 
     tiny.build_encoder(tmp_path / "another", ["zebra"])
-    tribrid.patch_config({"indexing": {"embedding_model": str(tmp_path / "another")}}, "c")
+    tribrid.corpus("c").patch_settings({"indexing": {"embedding_model": str(tmp_path / "another")}})
     try:
         with pytest.raises(StaleIndex, match="index"):
-            tribrid.search("c", QUERY)
-        tribrid.index("c", [])
-        found = tribrid.search("c", QUERY)
+            tribrid.corpus("c").search(QUERY)
+        tribrid.corpus("c").documents.add([])
+        found = tribrid.corpus("c").search(QUERY)
         assert (found["reranked"], bool(found["results"])) == (False, True)
         assert "Train again" in found["fallback_reason"]
     finally:
-        tribrid.patch_config({"indexing": {"embedding_model": None}}, "c")
-        tribrid.index("c", [])
-    assert tribrid.search("c", QUERY)["reranked"]
+        tribrid.corpus("c").patch_settings({"indexing": {"embedding_model": None}})
+        tribrid.corpus("c").documents.add([])
+    assert tribrid.corpus("c").search(QUERY)["reranked"]
 
 
 def test_lost_files_of_a_champion_mean_the_fused_order_and_say_why(tribrid: Tribrid) -> None:
-    champion = tribrid.models("c")["champion"]
+    champion = tribrid.corpus("c").models()["champion"]
     folder = tribrid.store.artifacts.path(tribrid.store.models.get(champion).artifact)
     folder.rename(folder.with_suffix(".away"))
     try:
         with Tribrid(tribrid.environment.data_dir) as other:
-            found = other.search("c", QUERY)
+            found = other.corpus("c").search(QUERY)
             assert (found["reranked"], found["model_id"], bool(found["results"])) == (False, "retrieval", True)
             assert "artifact" in found["fallback_reason"]
-            assert other.status("c")["loaded"] is False
+            assert other.corpus("c").status()["loaded"] is False
     finally:
         folder.with_suffix(".away").rename(folder)
 
@@ -241,23 +243,25 @@ def test_lost_files_of_a_champion_mean_the_fused_order_and_say_why(tribrid: Trib
 def test_a_failed_job_raises_where_it_was_waited_for(tribrid: Tribrid) -> None:
     """A corpus whose only labels are of documents that retrieval never brings teaches no order."""
     tribrid.create_corpus("poor")
-    tribrid.index("poor", learnable.documents()[:2])
-    tribrid.put_judgments("poor", learnable.queries("p", 1, seed=2))
-    mined = tribrid.mine("poor", sources=["judgments"])
+    tribrid.corpus("poor").documents.add(learnable.documents()[:2])
+    tribrid.corpus("poor").judgments.put(learnable.queries("p", 1, seed=2))
+    mined = tribrid.corpus("poor").mine(sources=["judgments"])
     if mined["triplets"]:
         with pytest.raises(Failed):
-            tribrid.train("poor", base_model=tribrid.environment.overrides["training"]["base_model"], folds=2)
+            tribrid.corpus("poor").train(base_model=tribrid.environment.overrides["training"]["base_model"], folds=2)
     else:
         with pytest.raises(NoTriplets):
-            tribrid.train("poor")
-    tribrid.delete_corpus("poor")
+            tribrid.corpus("poor").train()
+    tribrid.corpus("poor").delete()
 
 
 def test_searches_go_on_from_many_threads(tribrid: Tribrid) -> None:
-    expected = [r["doc_id"] for r in tribrid.search("c", QUERY)["results"]]
+    expected = [r["doc_id"] for r in tribrid.corpus("c").search(QUERY)["results"]]
     found: list[list[str]] = []
     threads = [
-        threading.Thread(target=lambda: found.append([r["doc_id"] for r in tribrid.search("c", QUERY)["results"]]))
+        threading.Thread(
+            target=lambda: found.append([r["doc_id"] for r in tribrid.corpus("c").search(QUERY)["results"]])
+        )
         for _ in range(6)
     ]
     for thread in threads:
@@ -269,15 +273,15 @@ def test_searches_go_on_from_many_threads(tribrid: Tribrid) -> None:
 
 def test_a_deleted_corpus_leaves_nothing_behind(tribrid: Tribrid) -> None:
     folder = tribrid.environment.data_dir
-    artifacts = [model["artifact"] for model in tribrid.models("c")["models"]]
+    artifacts = [model["artifact"] for model in tribrid.corpus("c").models()["models"]]
     assert all((folder / "artifacts" / artifact).is_dir() for artifact in artifacts)
-    tribrid.delete_corpus("c")
+    tribrid.corpus("c").delete()
     assert tribrid.corpora() == []
     assert not (folder / "indexes" / "c").exists()
     assert not any((folder / "artifacts" / artifact).exists() for artifact in artifacts)
     with pytest.raises(CorpusNotFound):
-        tribrid.search("c", QUERY)
+        tribrid.corpus("c").search(QUERY)
     tribrid.create_corpus("c")
-    assert tribrid.search("c", QUERY)["results"] == []
-    assert tribrid.models("c")["models"] == []
+    assert tribrid.corpus("c").search(QUERY)["results"] == []
+    assert tribrid.corpus("c").models()["models"] == []
     assert tribrid.store.jobs.list("c", JobKind.TRAIN) == []

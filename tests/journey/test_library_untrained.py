@@ -22,7 +22,7 @@ from tribrid.errors import (
     StaleIndex,
 )
 from tribrid.types import Document
-from tribrid.workspace import Workspace
+from tribrid.workspace.data_folder import DataFolder
 
 pytestmark = pytest.mark.timeout(240)
 QUICK = {"training": {"cross_encoder": False, "folds": 3}, "evaluation": {"resamples": 500}}
@@ -38,12 +38,12 @@ def test_two_folders_mirrored_at_once_are_mirrored_one_after_the_other(tmp_path:
     with Tribrid(tmp_path / "data") as opened:
         opened.create_corpus("c")
         with ThreadPoolExecutor(4) as pool:
-            reports = list(pool.map(lambda folder: opened.index_path("c", folder), folders * 2))
+            reports = list(pool.map(lambda folder: opened.corpus("c").documents.add_path(folder), folders * 2))
         assert all(report["documents"] == 30 for report in reports)
         assert all(report["unchanged"] >= 0 for report in reports)
         names = {doc_id.partition("-")[0] for doc_id in opened.store.documents.hashes("c")}
         assert len(names) == 1
-        assert opened.corpus("c")["documents"] == opened.corpus("c")["passages"] == 30
+        assert opened.corpus("c").describe()["documents"] == opened.corpus("c").describe()["passages"] == 30
 
 
 def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
@@ -55,12 +55,14 @@ def test_doctor_names_the_corpus_whose_index_or_reranker_is_gone(tmp_path: Path)
     with Tribrid(tmp_path / "data") as opened:
         for corpus_id in ("whole", "broken"):
             opened.create_corpus(corpus_id)
-            opened.index(corpus_id, learnable.documents()[:5])
+            opened.corpus(corpus_id).documents.add(learnable.documents()[:5])
         assert doctors_word(opened)[0]
-        opened.patch_config({"reranking": {"reranker_mode": "local", "reranker_local_model": "/nowhere"}}, "broken")
+        opened.corpus("broken").patch_settings(
+            {"reranking": {"reranker_mode": "local", "reranker_local_model": "/nowhere"}}
+        )
         ok, told = doctors_word(opened)
         assert (ok, "1 of 2" in told, "broken: " in told, "whole" in told) == (False, True, True, False)
-        opened.patch_config({"reranking": None}, "broken")
+        opened.corpus("broken").patch_settings({"reranking": None})
     shutil.rmtree(tmp_path / "data" / "indexes" / "broken")
     with Tribrid(tmp_path / "data") as opened:
         ok, told = doctors_word(opened)
@@ -70,37 +72,37 @@ def test_doctor_names_the_corpus_whose_index_or_reranker_is_gone(tmp_path: Path)
 def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:
     with Tribrid(tmp_path) as opened:
         with pytest.raises(CorpusNotFound):
-            opened.search("c", "anything")
+            opened.corpus("c").search("anything")
         opened.create_corpus("c")
-        found = opened.search("c", "anything", client_id="me")
+        found = opened.corpus("c").search("anything", client_id="me")
         assert found["results"] == []
         assert opened.store.logs.impression(found["query_id"]).client_id == "me"
         with pytest.raises(NoDocuments):
-            opened.submit_mine("c")
+            opened.corpus("c").submit_mine()
         with pytest.raises(NoTriplets):
-            opened.submit_train("c", {"cross_encoder": False})
+            opened.corpus("c").submit_train({"cross_encoder": False})
         with pytest.raises(NoDocuments):
-            opened.submit_evaluate("c")
+            opened.corpus("c").submit_evaluate()
         with pytest.raises(NoModel):
-            opened.promote("c", reason="because")
+            opened.corpus("c").promote(reason="because")
         with pytest.raises(NoModel):
-            opened.rollback("c")
-        opened.index("c", learnable.documents()[:3])
+            opened.corpus("c").rollback()
+        opened.corpus("c").documents.add(learnable.documents()[:3])
         with pytest.raises(NoEvalDataset):
-            opened.submit_evaluate("c")
+            opened.corpus("c").submit_evaluate()
         assert opened.store.jobs.list("c") == []
 
 
 def test_a_lost_index_is_told_and_rebuilt(tmp_path: Path) -> None:
     with Tribrid(tmp_path) as tribrid:
         tribrid.create_corpus("c")
-        tribrid.index("c", learnable.documents()[:5])
+        tribrid.corpus("c").documents.add(learnable.documents()[:5])
     shutil.rmtree(tmp_path / "indexes")
     with Tribrid(tmp_path) as tribrid:
         with pytest.raises(StaleIndex, match="5 documents and no index"):
-            tribrid.search("c", QUERY)
-        assert tribrid.index("c", learnable.documents()[:1])["embedded"] == 5
-        assert tribrid.search("c", QUERY)["results"]
+            tribrid.corpus("c").search(QUERY)
+        assert tribrid.corpus("c").documents.add(learnable.documents()[:1])["embedded"] == 5
+        assert tribrid.corpus("c").search(QUERY)["results"]
 
 
 def test_an_upload_to_a_corpus_that_is_deleted_meanwhile_is_no_success(tmp_path: Path) -> None:
@@ -112,16 +114,16 @@ def test_an_upload_to_a_corpus_that_is_deleted_meanwhile_is_no_success(tmp_path:
 
         def deleted(type_: str, data: Mapping[str, Any]) -> None:
             if data.get("stage") == "reading":
-                tribrid.delete_corpus("c")
+                tribrid.corpus("c").delete()
 
         with pytest.raises(CorpusNotFound):
-            tribrid.index("c", upload(), emit=deleted)
+            tribrid.corpus("c").documents.add(upload(), emit=deleted)
         assert not (tmp_path / "indexes" / "c").exists()
 
 
 def test_a_workspace_may_be_opened_twice(tmp_path: Path) -> None:
     environment = read_environment().model_copy(update={"data_dir": tmp_path})
-    one, other = Workspace(environment), Workspace(environment)
+    one, other = DataFolder(environment), DataFolder(environment)
     one.store.corpora.create("c", "")
     assert other.store.corpora.get("c").corpus_id == "c"
     one.close()

@@ -16,7 +16,7 @@ from http_examples import DOCUMENTS, WORDS
 from tribrid.app import Tribrid
 from tribrid.corpus.records import parse_records
 from tribrid.errors import InvalidInput, NoDocuments
-from tribrid.types import EventType, LoggedList
+from tribrid.types import Document, EventType, LoggedList
 
 pytestmark = pytest.mark.timeout(240)
 T0 = "2026-01-02T03:04:05Z"
@@ -50,9 +50,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 def corpus(library: Tribrid) -> Iterator[str]:
     """A corpus with the example documents, gone after the test."""
     library.create_corpus("c")
-    library.index("c", parse_records(ndjson(DOCUMENTS), max_document_chars=1000))
+    library.corpus("c").documents.add(parse_records(ndjson(DOCUMENTS), max_document_chars=1000))
     yield "c"
-    library.delete_corpus("c")
+    library.corpus("c").delete()
 
 
 def lists(library: Tribrid) -> list[LoggedList]:
@@ -123,18 +123,18 @@ REFUSED: dict[str, tuple[str, list[dict[str, Any]], str]] = {
 def test_what_joins_nothing_is_refused_with_the_likely_cause(library: Tribrid, corpus: str) -> None:
     for name, (form, records, cause) in REFUSED.items():
         with pytest.raises(InvalidInput, match=cause) as refused:
-            library.import_logs(corpus, ndjson(records), form)
+            library.corpus(corpus).logs.add(ndjson(records), form)
         assert refused.value.status == 422, name
-        assert library.log_stats(corpus)["impressions"] == 0, name
+        assert library.corpus(corpus).logs.stats()["impressions"] == 0, name
     with pytest.raises(InvalidInput, match="looks like a log of clicks alone"):
-        library.import_logs(corpus, io.BytesIO(b"query,sku,click_time\nsoup,1,2026-01-02\n"), "ubi")
+        library.corpus(corpus).logs.add(io.BytesIO(b"query,sku,click_time\nsoup,1,2026-01-02\n"), "ubi")
     with pytest.raises(InvalidInput, match="not one of native, ubi, clicks"):
-        library.import_logs(corpus, ndjson([]), "csv")
-    assert library.log_stats(corpus)["impressions"] == 0
+        library.corpus(corpus).logs.add(ndjson([]), "csv")
+    assert library.corpus(corpus).logs.stats()["impressions"] == 0
 
 
 def test_a_log_without_events_is_taken(library: Tribrid, corpus: str) -> None:
-    counts = library.import_logs(corpus, ndjson([query("q", ["not here"])]), "ubi")
+    counts = library.corpus(corpus).logs.add(ndjson([query("q", ["not here"])]), "ubi")
     assert (counts["impressions"], counts["join_rate"]) == (1, None)
 
 
@@ -147,7 +147,7 @@ def test_part_of_a_log_that_joins_comes_with_reasons(library: Tribrid, corpus: s
         event("another", IDS[1]),
         {**event("q", IDS[1]), "action_name": "stare"},
     ]
-    counts = library.import_logs(corpus, ndjson(records), "ubi")
+    counts = library.corpus(corpus).logs.add(ndjson(records), "ubi")
     assert (counts["impressions"], counts["feedback"], counts["unjoined"], counts["join_rate"]) == (1, 2, 2, 0.5)
     assert (counts["unknown_document"], counts["unknown_documents"]) == (1, ["gone"])
     reason = {"reason": "no impression has this query_id", "kind": "unjoined", "count": 2}
@@ -157,16 +157,16 @@ def test_part_of_a_log_that_joins_comes_with_reasons(library: Tribrid, corpus: s
 
 
 def test_events_join_what_was_searched_or_imported_before(library: Tribrid, corpus: str) -> None:
-    library.import_logs(corpus, ndjson([query("q", IDS[:2])]), "ubi")
-    searched = library.search(corpus, "soup")["query_id"]
-    counts = library.import_logs(corpus, ndjson([event("q", IDS[1]), event(searched, "notes/soup.md")]), "ubi")
+    library.corpus(corpus).logs.add(ndjson([query("q", IDS[:2])]), "ubi")
+    searched = library.corpus(corpus).search("soup")["query_id"]
+    counts = library.corpus(corpus).logs.add(ndjson([event("q", IDS[1]), event(searched, "notes/soup.md")]), "ubi")
     assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (0, 2, 0)
-    assert library.log_stats(corpus)["with_feedback"] == 2
+    assert library.corpus(corpus).logs.stats()["with_feedback"] == 2
 
 
 def test_a_stored_list_is_not_replaced_by_another_with_its_query_id(library: Tribrid, corpus: str) -> None:
-    library.import_logs(corpus, ndjson([query("q", IDS[:2]), event("q", IDS[0])]), "ubi")
-    counts = library.import_logs(corpus, ndjson([query("q", IDS[2:4]), event("q", IDS[2])]), "ubi")
+    library.corpus(corpus).logs.add(ndjson([query("q", IDS[:2]), event("q", IDS[0])]), "ubi")
+    counts = library.corpus(corpus).logs.add(ndjson([query("q", IDS[2:4]), event("q", IDS[2])]), "ubi")
     assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (0, 0, 1)
     assert counts["reasons"][0]["reason"] == "the document was not shown in the list stored before"
 
@@ -195,16 +195,16 @@ def stop_at(stage: str, times: int) -> Any:
 
 def test_an_import_that_broke_off_is_taken_up_again(library: Tribrid, corpus: str) -> None:
     with pytest.raises(Stopped):
-        library.import_logs(corpus, log_of(4500), "ubi", emit=stop_at("storing", 2))
-    there = library.log_stats(corpus)
+        library.corpus(corpus).logs.add(log_of(4500), "ubi", emit=stop_at("storing", 2))
+    there = library.corpus(corpus).logs.stats()
     assert 0 < there["impressions"] < 4500
     assert there["feedback"]["click"] == there["impressions"]  # a list never comes without its feedback
-    counts = library.import_logs(corpus, log_of(4500), "ubi")
+    counts = library.corpus(corpus).logs.add(log_of(4500), "ubi")
     assert (counts["impressions"], counts["feedback"]) == (4500 - there["impressions"], 4500 - there["impressions"])
     assert counts["known_feedback"] == there["impressions"]
-    again = library.import_logs(corpus, log_of(4500), "ubi")
+    again = library.corpus(corpus).logs.add(log_of(4500), "ubi")
     assert (again["impressions"], again["feedback"], again["known_feedback"]) == (0, 0, 4500)
-    assert library.log_stats(corpus)["feedback"]["click"] == 4500
+    assert library.corpus(corpus).logs.stats()["feedback"]["click"] == 4500
 
 
 def test_impressions_of_clicks_are_reconstructed_and_marked(library: Tribrid, corpus: str) -> None:
@@ -215,7 +215,7 @@ def test_impressions_of_clicks_are_reconstructed_and_marked(library: Tribrid, co
         "u3,gone,soup,2026-01-01",
         "u3,notes/soup.md,soup,",
     ]
-    counts = library.import_logs(corpus, io.BytesIO("\n".join(rows).encode()), "clicks")
+    counts = library.corpus(corpus).logs.add(io.BytesIO("\n".join(rows).encode()), "clicks")
     assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (2, 2, 1)
     assert (counts["queries"], counts["retrieved"]) == (1, 1)
     assert (counts["unknown_document"], counts["unknown_documents"]) == (1, ["gone"])
@@ -226,7 +226,7 @@ def test_impressions_of_clicks_are_reconstructed_and_marked(library: Tribrid, co
     older, newer = lists(library)
     assert (older.source, older.client_id, older.query) == ("reconstructed", "u2", "soup")
     assert (newer.client_id, newer.created_us) == ("u1", 1_767_323_045_000_000)
-    retrieved = [result["doc_id"] for result in library.search(corpus, "soup", top_k=len(DOCUMENTS))["results"]]
+    retrieved = [result["doc_id"] for result in library.corpus(corpus).search("soup", top_k=len(DOCUMENTS))["results"]]
     for found, clicked in ((older, "notes/pasta.md"), (newer, "notes/soup.md")):
         assert [done.doc_id for done in found.feedback] == [clicked]
         assert list(found.doc_ids[:10]) == retrieved[:10]
@@ -236,11 +236,11 @@ def test_impressions_of_clicks_are_reconstructed_and_marked(library: Tribrid, co
 def test_a_clicked_document_that_retrieval_does_not_find_stands_after_all_it_does(
     library: Tribrid, corpus: str
 ) -> None:
-    library.patch_config({"reranking": {"tribrid_reranker_topn": 10}}, corpus)
+    library.corpus(corpus).patch_settings({"reranking": {"tribrid_reranker_topn": 10}})
     try:
-        library.import_logs(corpus, ndjson([click("soup", name) for name in IDS]), "clicks")
+        library.corpus(corpus).logs.add(ndjson([click("soup", name) for name in IDS]), "clicks")
     finally:
-        library.patch_config({"reranking": {"tribrid_reranker_topn": None}}, corpus)
+        library.corpus(corpus).patch_settings({"reranking": {"tribrid_reranker_topn": None}})
     for found in lists(library):
         [done] = found.feedback
         assert len(found.doc_ids) in (10, 11)
@@ -253,31 +253,31 @@ def test_a_click_log_can_be_repeated_and_taken_up_again(library: Tribrid, corpus
     records = [click(WORDS[number % 8], IDS[number % 7], at=1_700_000_000 + number) for number in range(1500)]
     told: list[Mapping[str, Any]] = []
     with pytest.raises(Stopped):
-        library.import_logs(corpus, ndjson(records), "clicks", emit=stop_at("reconstructing", 1))
-    stored = library.log_stats(corpus)["impressions"]
+        library.corpus(corpus).logs.add(ndjson(records), "clicks", emit=stop_at("reconstructing", 1))
+    stored = library.corpus(corpus).logs.stats()["impressions"]
     assert 0 < stored < 1500
-    again = library.import_logs(corpus, ndjson(reversed(records)), "clicks", emit=lambda _, data: told.append(data))
+    again = library.corpus(corpus).logs.add(ndjson(reversed(records)), "clicks", emit=lambda _, data: told.append(data))
     assert (again["feedback"], again["known_feedback"]) == (1500 - stored, stored)
     assert (told[-1]["done"], told[-1]["total"]) == (1500, 1500)
-    last = library.import_logs(corpus, ndjson(records), "clicks")
+    last = library.corpus(corpus).logs.add(ndjson(records), "clicks")
     assert (last["impressions"], last["known_feedback"], last["retrieved"]) == (0, 1500, 0)
-    assert library.log_stats(corpus)["feedback"] == {"click": 1500}
+    assert library.corpus(corpus).logs.stats()["feedback"] == {"click": 1500}
 
 
 def test_clicks_need_documents(library: Tribrid, tmp_path: Path) -> None:
     library.create_corpus("empty")
     with pytest.raises(NoDocuments):
-        library.import_logs("empty", ndjson([click("soup", "a")]), "clicks")
-    library.delete_corpus("empty")
+        library.corpus("empty").logs.add(ndjson([click("soup", "a")]), "clicks")
+    library.corpus("empty").delete()
 
 
 def test_real_clicks(library: Tribrid, corpus: str, shared_data: Path) -> None:
     folder = shared_data / "bestbuy-xbox"
     with (folder / "corpus.jsonl").open("rb") as documents:
-        library.index(corpus, parse_records(documents, max_document_chars=100_000))
+        library.corpus(corpus).documents.add(parse_records(documents, max_document_chars=100_000))
     with (folder / "raw" / "train.csv").open("rb") as log:
         rows = list(itertools.islice(log, 2001))
-    counts = library.import_logs(corpus, rows, "clicks")
+    counts = library.corpus(corpus).logs.add(rows, "clicks")
     known = {row["sku"] for row in csv.DictReader(line.decode() for line in rows)} - set(counts["unknown_documents"])
     assert counts["records"] == 2000
     assert counts["join_rate"] > 0.98
@@ -289,11 +289,12 @@ def test_real_ubi_logs(library: Tribrid, corpus: str, shared_data: Path) -> None
     raw = shared_data / "esci-us-small" / "raw"
     body = (raw / "dashboards_ubi_queries.json").read_bytes() + (raw / "dashboards_ubi_events.json").read_bytes()
     with pytest.raises(InvalidInput, match="this corpus has ids like 'notes/"):
-        library.import_logs(corpus, io.BytesIO(body), "ubi")
+        library.corpus(corpus).logs.add(io.BytesIO(body), "ubi")
     with (shared_data / "esci-us-small" / "corpus.jsonl").open("rb") as documents:
-        some = list(parse_records(documents, max_document_chars=100_000))
+        read = list(parse_records(documents, max_document_chars=100_000))
+    some = [document for document in read if isinstance(document, Document)]
     library.store.documents.upsert(corpus, some)
-    counts = library.import_logs(corpus, io.BytesIO(body), "ubi")
+    counts = library.corpus(corpus).logs.add(io.BytesIO(body), "ubi")
     assert (counts["impressions"], counts["feedback"]) == (279, 512)
     assert counts["join_rate"] > 0.8
     assert 0 < counts["unknown_document"] < 512

@@ -14,9 +14,10 @@ from sentence_transformers.cross_encoder import CrossEncoder
 import learnable
 import tiny
 from tribrid.app import Tribrid
-from tribrid.app.content import quiet
+from tribrid.app.parts import quiet
 from tribrid.encoders.cross_encoder import load_cross_encoder
 from tribrid.loop import mine, train
+from tribrid.workspace.corpus import open_corpus
 
 pytestmark = pytest.mark.timeout(240)
 TRAINING = {
@@ -34,17 +35,17 @@ PAIRS = [("Note 3", "read and write a file"), ("", "sort a list"), ("Note 1", "o
 def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
     """A mined corpus; trainings run in this process."""
     with Tribrid(tmp_path_factory.mktemp("data")) as opened:
-        opened.patch_config({"training": TRAINING, "mining": {"negatives_per_pair": 10}})
+        opened.patch_settings({"training": TRAINING, "mining": {"negatives_per_pair": 10}})
         opened.create_corpus("c")
-        opened.index("c", learnable.documents())
-        opened.put_judgments("c", learnable.queries("train", 16, seed=2))
-        mine.mine(opened.workspace, "c", {"sources": ["judgments"]}, quiet)
+        opened.corpus("c").documents.add(learnable.documents())
+        opened.corpus("c").judgments.put(learnable.queries("train", 16, seed=2))
+        mine.mine(open_corpus(opened.folder, "c"), {"sources": ["judgments"]}, quiet)
         yield opened
 
 
 def exported(tribrid: Tribrid, run_id: str, folder: Path, **training: Any) -> dict[str, Any]:
-    model = train.train(tribrid.workspace, "c", run_id, training, quiet, lambda: False)
-    return tribrid.export_model(model.model_id, folder)
+    model = train.train(open_corpus(tribrid.folder, "c"), run_id, training, quiet, lambda: False)
+    return tribrid.models.export(model.model_id, folder)
 
 
 def served(folder: Path) -> list[float]:

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 import learnable
 from tribrid.app import Tribrid
-from tribrid.app.content import quiet
+from tribrid.app.parts import quiet
 from tribrid.errors import Erased, InvalidInput, ModelNotFound, NoModel, NoTriplets, QueryNotFound
 from tribrid.loop import evaluate, mine, train
 from tribrid.store import tables
+from tribrid.workspace.corpus import open_corpus
 
 pytestmark = pytest.mark.timeout(240)
 QUICK = {"training": {"cross_encoder": False, "folds": 3}, "evaluation": {"resamples": 500}}
@@ -26,42 +27,41 @@ QUERY = " ".join(learnable.documents()[7].text.split()[:3])
 def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
     """Mined from clicks and judgments, trained, evaluated, promoted; all in this process."""
     with Tribrid(tmp_path_factory.mktemp("data")) as opened:
-        opened.patch_config(QUICK)
+        opened.patch_settings(QUICK)
         opened.create_corpus("c", "Corpus")
-        opened.index("c", learnable.documents())
-        found = opened.search("c", QUERY)
+        opened.corpus("c").documents.add(learnable.documents())
+        found = opened.corpus("c").search(QUERY)
         opened.feedback(found["query_id"], "click", found["results"][0]["doc_id"])
-        opened.put_judgments("c", learnable.queries("train", 60, seed=2))
-        opened.put_eval_dataset("c", learnable.queries("eval", 30, seed=3))
-        ws = opened.workspace
-        mine.mine(ws, "c", {"sources": ["logs", "judgments"]}, quiet)
-        model = train.train(ws, "c", "first", {}, quiet, lambda: False)
-        assert opened.models("c")["challenger"] == model.model_id
+        opened.corpus("c").judgments.put(learnable.queries("train", 60, seed=2))
+        opened.corpus("c").eval_dataset.put(learnable.queries("eval", 30, seed=3))
+        mine.mine(open_corpus(opened.folder, "c"), {"sources": ["logs", "judgments"]}, quiet)
+        model = train.train(open_corpus(opened.folder, "c"), "first", {}, quiet, lambda: False)
+        assert opened.corpus("c").models()["challenger"] == model.model_id
         for evaluation_id in ("e1", "e2"):
-            evaluate.evaluate(ws, "c", evaluation_id, {"model_id": model.model_id}, quiet)
-        names = opened.models("c")
+            evaluate.evaluate(open_corpus(opened.folder, "c"), evaluation_id, {"model_id": model.model_id}, quiet)
+        names = opened.corpus("c").models()
         assert (names["champion"], names["challenger"]) == (model.model_id, None)
         yield opened
 
 
 def test_going_back_goes_back_in_history_and_a_proven_model_needs_no_force(tribrid: Tribrid) -> None:
-    champion = tribrid.models("c")["champion"]
-    assert tribrid.promote("c", champion)["champion"] == champion  # it serves already: nothing to prove
-    back = tribrid.rollback("c", "was search better without?")
+    champion = tribrid.corpus("c").models()["champion"]
+    assert tribrid.corpus("c").promote(champion)["champion"] == champion  # it serves already: nothing to prove
+    back = tribrid.corpus("c").rollback("was search better without?")
     assert (back["champion"], back["can_roll_back"]) == (None, False)
-    assert tribrid.search("c", QUERY)["model_id"] == "retrieval"
+    assert tribrid.corpus("c").search(QUERY)["model_id"] == "retrieval"
     with pytest.raises(NoModel, match="nothing to go back to"):
-        tribrid.rollback("c")
-    again = tribrid.promote("c", champion)
+        tribrid.corpus("c").rollback()
+    again = tribrid.corpus("c").promote(champion)
     assert (again["champion"], again["previous"], again["can_roll_back"]) == (champion, None, True)
-    newest = tribrid.models("c")["promotions"][0]
+    newest = tribrid.corpus("c").models()["promotions"][0]
     assert (newest["kind"], newest["forced"]) == ("hand", False)
     assert "rises from" in newest["reason"], "the reasons of the evaluation that it won"
-    assert tribrid.evaluation(newest["evaluation_id"])["model_id"] == champion
+    assert tribrid.evaluations.get(newest["evaluation_id"])["model_id"] == champion
 
 
 def test_a_model_reaches_the_searches_it_was_trained_on(tribrid: Tribrid) -> None:
-    record = tribrid.model(tribrid.models("c")["champion"])
+    record = tribrid.models.get(tribrid.corpus("c").models()["champion"])
     assert record["aliases"] == ["champion"]
     lineage = record["lineage"]
     assert lineage["triplet_set"]["by_source"]["judgments"]["queries"] > 40
@@ -69,7 +69,7 @@ def test_a_model_reaches_the_searches_it_was_trained_on(tribrid: Tribrid) -> Non
     assert lineage["corpus"] == {"corpus_id": "c", "version": tribrid.store.corpora.get("c").version}
     assert len(lineage["code"]["sha256"]) == 64
     assert [row["decision"] for row in record["evaluations"]][-1] == "promote"
-    page = tribrid.training_queries(record["model_id"], limit=1000)
+    page = tribrid.models.training_queries(record["model_id"], limit=1000)
     assert (
         page["total"]
         == len(page["queries"])
@@ -88,7 +88,9 @@ def test_a_model_reaches_the_searches_it_was_trained_on(tribrid: Tribrid) -> Non
 
 
 def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid: Tribrid) -> None:
-    first, second = (tribrid.evaluation(row["evaluation_id"]) for row in reversed(tribrid.evaluations("c")))
+    first, second = (
+        tribrid.evaluations.get(row["evaluation_id"]) for row in reversed(tribrid.corpus("c").evaluations())
+    )
     assert (first["looks"]["count"], second["looks"]["count"]) == (1, 2)
     assert first["looks"]["models"] == second["looks"]["models"] == 1, "the same model twice"
     passed = {guard["name"]: guard["passed"] for guard in first["gate"]["guards"]}
@@ -98,17 +100,17 @@ def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid:
 
 def test_a_report_says_promoted_only_of_a_model_that_was(tribrid: Tribrid) -> None:
     """The job may die, or the model not load, after the report was stored."""
-    first = tribrid.evaluation("e1")
+    first = tribrid.evaluations.get("e1")
     assert first["promoted"]
     tribrid.store.evaluations.put("died", "c", {**first, "evaluation_id": "died"}, [])
-    assert tribrid.evaluation("died")["promoted"] is False
+    assert tribrid.evaluations.get("died")["promoted"] is False
     with tribrid.store.database.begin() as connection:
         connection.execute(sa.delete(tables.evaluations).where(tables.evaluations.c.evaluation_id == "died"))
 
 
 def test_a_model_is_exported_with_its_card(tribrid: Tribrid, tmp_path: Path) -> None:
-    champion = tribrid.models("c")["champion"]
-    done = tribrid.export_model(champion, tmp_path / "out")
+    champion = tribrid.corpus("c").models()["champion"]
+    done = tribrid.models.export(champion, tmp_path / "out")
     assert {"README.md", "record.json", "blend.onnx", "tribrid/manifest.json"} <= set(done["files"])
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     for told in (champion, "triplet set", "No cross-encoder", "nDCG@10", "Decision: promote", "vocabulary ids"):
@@ -117,62 +119,64 @@ def test_a_model_is_exported_with_its_card(tribrid: Tribrid, tmp_path: Path) -> 
     (features,) = session.get_inputs()
     assert session.get_modelmeta().custom_metadata_map["features"].count("\n") + 1 == features.shape[1]
     with pytest.raises(InvalidInput, match="there already"):
-        tribrid.export_model(champion, tmp_path / "out")
+        tribrid.models.export(champion, tmp_path / "out")
     with pytest.raises(ModelNotFound):
-        tribrid.export_model("none", tmp_path / "other")
+        tribrid.models.export("none", tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
     """A click is mined, then its search erased: the stored triplets are without it, and those of a later mining."""
     tribrid.create_corpus("log")
-    tribrid.index("log", learnable.documents())
-    searches = [tribrid.search("log", query.text, client_id="ann") for query in learnable.queries("q", 8, seed=4)]
+    tribrid.corpus("log").documents.add(learnable.documents())
+    searches = [
+        tribrid.corpus("log").search(query.text, client_id="ann") for query in learnable.queries("q", 8, seed=4)
+    ]
     for found in searches:
         tribrid.feedback(found["query_id"], "click", found["results"][1]["doc_id"])
-    mine.mine(tribrid.workspace, "log", {"sources": ["logs"]}, quiet)
-    mined = {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]}
+    mine.mine(open_corpus(tribrid.folder, "log"), {"sources": ["logs"]}, quiet)
+    mined = {row["query"] for row in tribrid.corpus("log").triplets(limit=1000)["triplets"]}
     erased = searches[0]["query_id"], tribrid.store.logs.impression(searches[0]["query_id"]).query
     assert erased[1] in mined
-    done = tribrid.erase("log", query_id=erased[0])
+    done = tribrid.corpus("log").erase(query_id=erased[0])
     assert done["erased"]["impressions"] == 1
     assert done["erased"]["triplets"] > 0
     with pytest.raises(QueryNotFound):
-        tribrid.erase("log", query_id=erased[0])
-    assert {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]} == mined - {erased[1]}
-    mine.mine(tribrid.workspace, "log", {"sources": ["logs"]}, quiet)
-    assert erased[1] not in {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]}
-    assert [row["kind"] for row in tribrid.erasures("log")] == ["list"]
+        tribrid.corpus("log").erase(query_id=erased[0])
+    assert {row["query"] for row in tribrid.corpus("log").triplets(limit=1000)["triplets"]} == mined - {erased[1]}
+    mine.mine(open_corpus(tribrid.folder, "log"), {"sources": ["logs"]}, quiet)
+    assert erased[1] not in {row["query"] for row in tribrid.corpus("log").triplets(limit=1000)["triplets"]}
+    assert [row["kind"] for row in tribrid.corpus("log").erasures()] == ["list"]
 
     shown = searches[1]["results"][1]["doc_id"]
     (words,) = [document.text.encode() for document in learnable.documents() if document.doc_id == shown]
-    gone = tribrid.erase("log", doc_id=shown)
+    gone = tribrid.corpus("log").erase(doc_id=shown)
     assert gone["erased"]["documents"] == 1
-    files = [path for path in tribrid.workspace.index_dir("log").rglob("*") if path.is_file()]
+    files = [path for path in tribrid.folder.index_dir("log").rglob("*") if path.is_file()]
     assert not any(words in path.read_bytes() for path in files)
     text = tribrid.store.logs.impression(searches[1]["query_id"]).query
-    assert shown not in {r["doc_id"] for r in tribrid.search("log", text, top_k=50)["results"]}
-    tribrid.erase("log", client_id="ann")
+    assert shown not in {r["doc_id"] for r in tribrid.corpus("log").search(text, top_k=50)["results"]}
+    tribrid.corpus("log").erase(client_id="ann")
     with pytest.raises(NoTriplets):
-        tribrid.submit_train("log", {"cross_encoder": False})
+        tribrid.corpus("log").submit_train({"cross_encoder": False})
     for wrong in ({}, {"query": "a", "doc_id": "b"}, {"query": " "}):
         with pytest.raises(InvalidInput, match="exactly one"):
-            tribrid.erase("log", **wrong)
-    tribrid.delete_corpus("log")
+            tribrid.corpus("log").erase(**wrong)
+    tribrid.corpus("log").delete()
 
 
 def test_a_training_whose_triplets_are_erased_meanwhile_makes_no_model(tribrid: Tribrid) -> None:
-    before = tribrid.models("c")
-    query = tribrid.training_queries(before["champion"], limit=1000)["queries"][0]["query"]
+    before = tribrid.corpus("c").models()
+    query = tribrid.models.training_queries(before["champion"], limit=1000)["queries"][0]["query"]
 
     def emit(_: Any, data: Any) -> None:
         if data.get("stage") == "fit" and data["done"] == 0:
-            done = tribrid.erase("c", query=query)
+            done = tribrid.corpus("c").erase(query=query)
             assert done["models"] == [{"model_id": before["champion"], "aliases": ["champion"]}]
 
     with pytest.raises(Erased, match="Train again"):
-        train.train(tribrid.workspace, "c", "second", {"seed": 5}, emit, lambda: False)
-    assert tribrid.models("c") == before
-    erased = tribrid.model(before["champion"])
+        train.train(open_corpus(tribrid.folder, "c"), "second", {"seed": 5}, emit, lambda: False)
+    assert tribrid.corpus("c").models() == before
+    erased = tribrid.models.get(before["champion"])
     assert erased["erasures"][0]["kind"] == "query"
     assert erased["lineage"]["triplet_set"]["erased_triplets"] == erased["erasures"][0]["erased"]["triplets"] > 0

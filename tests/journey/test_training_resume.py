@@ -35,16 +35,16 @@ TRAINING = {
 @pytest.fixture(scope="module")
 def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
     with Tribrid(tmp_path_factory.mktemp("data")) as opened:
-        opened.patch_config({"training": TRAINING, "mining": {"negatives_per_pair": 10}})
+        opened.patch_settings({"training": TRAINING, "mining": {"negatives_per_pair": 10}})
         opened.create_corpus("c")
-        opened.index("c", learnable.documents())
-        opened.put_judgments("c", learnable.queries("train", 24, seed=2))
-        opened.mine("c", sources=["judgments"])
+        opened.corpus("c").documents.add(learnable.documents())
+        opened.corpus("c").judgments.put(learnable.queries("train", 24, seed=2))
+        opened.corpus("c").mine(sources=["judgments"])
         yield opened
 
 
 def events(tribrid: Tribrid, run_id: str) -> list[Event]:
-    return tribrid.events(run_id, limit=100_000)
+    return tribrid.runs.events(run_id, limit=100_000)
 
 
 def steps(tribrid: Tribrid, run_id: str) -> list[int]:
@@ -56,7 +56,7 @@ def losses(tribrid: Tribrid, run_id: str) -> dict[int, float]:
 
 
 def ended(tribrid: Tribrid, run_id: str) -> Job:
-    job = tribrid.wait(run_id, timeout_s=TIMEOUT_S)
+    job = tribrid.jobs.wait(run_id, timeout_s=TIMEOUT_S)
     assert job.state.final, f"still {job.state}"
     return job
 
@@ -70,10 +70,10 @@ def metrics(job: Job) -> dict[str, Any]:
 
 
 def test_killed_in_mid_training_it_ends_as_if_it_had_not_been(tribrid: Tribrid) -> None:
-    undisturbed = tribrid.submit_train("c").job_id
+    undisturbed = tribrid.corpus("c").submit_train().job_id
     expected = metrics(ended(tribrid, undisturbed))
 
-    run_id = tribrid.submit_train("c").job_id
+    run_id = tribrid.corpus("c").submit_train().job_id
     until(lambda: any(e.data.get("message") == "checkpoint" and e.data["step"] >= 9 for e in events(tribrid, run_id)))
     worker = tribrid.supervisor.health().pid
     assert worker is not None
@@ -99,34 +99,34 @@ def told_at(told: list[Event]) -> int:
 
 
 def test_a_running_training_is_cancelled_and_the_next_one_runs(tribrid: Tribrid) -> None:
-    first = tribrid.submit_train("c", {"epochs": 50}).job_id
-    second = tribrid.submit_train("c", {"cross_encoder": False}).job_id
+    first = tribrid.corpus("c").submit_train({"epochs": 50}).job_id
+    second = tribrid.corpus("c").submit_train({"cross_encoder": False}).job_id
     until(lambda: steps(tribrid, first))
     assert tribrid.store.jobs.get(second).state is State.QUEUED  # one training of a corpus at a time
-    tribrid.cancel(first)
+    tribrid.jobs.cancel(first)
     job = ended(tribrid, first)
     assert job.state is State.CANCELLED
     assert job.result is None
-    assert tribrid.outcome(job)["problem"]["code"] == Cancelled.code
+    assert tribrid.jobs.outcome(job)["problem"]["code"] == Cancelled.code
     assert [e.type for e in events(tribrid, first)][-1] == "error"
     assert ended(tribrid, second).state is State.SUCCEEDED
-    assert first not in {model["run_id"] for model in tribrid.models("c")["models"]}
+    assert first not in {model["run_id"] for model in tribrid.corpus("c").models()["models"]}
     with pytest.raises(NotRunning):
-        tribrid.cancel(first)
+        tribrid.jobs.cancel(first)
 
 
 def test_a_queued_training_is_cancelled_at_once(tribrid: Tribrid) -> None:
-    running = tribrid.submit_train("c", {"epochs": 50}).job_id
-    queued = tribrid.submit_train("c").job_id
-    assert tribrid.cancel(queued)["state"] is State.CANCELLED
+    running = tribrid.corpus("c").submit_train({"epochs": 50}).job_id
+    queued = tribrid.corpus("c").submit_train().job_id
+    assert tribrid.jobs.cancel(queued)["state"] is State.CANCELLED
     until(lambda: tribrid.store.jobs.get(running).state is State.RUNNING)
-    tribrid.cancel(running)
+    tribrid.jobs.cancel(running)
     assert ended(tribrid, running).state is State.CANCELLED
     assert steps(tribrid, queued) == []
 
 
 def test_nothing_of_a_finished_training_is_left_running_or_lying_about(tribrid: Tribrid) -> None:
-    runs = tribrid.runs("c")
+    runs = tribrid.corpus("c").runs()
     finished = {run["run_id"] for run in runs}
     assert {run["state"] for run in runs} == {State.SUCCEEDED, State.CANCELLED}
     folder = tribrid.environment.data_dir / "runs"

@@ -163,7 +163,7 @@ from tribrid.encoders.models import ensure_export, locate
 with Tribrid({str(tmp_path / "data")!r}) as tribrid:
     tribrid.create_corpus("c")
     for call in (
-        lambda: tribrid.submit_train("c"),
+        lambda: tribrid.corpus("c").submit_train(),
         lambda: ensure_export(Path({str(tmp_path / "models")!r}), {tiny_model()!r}, "encoder"),
         lambda: locate("all-MiniLM-L6-v2"),
     ):

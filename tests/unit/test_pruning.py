@@ -10,9 +10,9 @@ import pytest
 
 from tribrid.app import Tribrid
 from tribrid.jobs.pruning import Pruner
+from tribrid.store.database import now_us
 from tribrid.store.retention import BATCH_ROWS
 from tribrid.types import Impression
-from tribrid.workspace import now_us
 
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -29,12 +29,12 @@ def tribrid(tmp_path: Path) -> Iterator[Tribrid]:
                 for n, days in enumerate(ages)
             ]
         )
-        opened.patch_config({"logs": {"retention_days": 7}})
+        opened.patch_settings({"logs": {"retention_days": 7}})
         yield opened
 
 
 def left(tribrid: Tribrid) -> int:
-    return int(tribrid.log_stats("a")["impressions"])
+    return int(tribrid.corpus("a").logs.stats()["impressions"])
 
 
 def test_one_batch_a_tick_and_then_nothing_for_a_day(tribrid: Tribrid) -> None:
@@ -44,7 +44,7 @@ def test_one_batch_a_tick_and_then_nothing_for_a_day(tribrid: Tribrid) -> None:
         pruner.tick()
         seen.append(left(tribrid))
     assert seen == [6, 1, 1, 1]
-    tribrid.patch_config({"logs": {"retention_days": None}})
+    tribrid.patch_settings({"logs": {"retention_days": None}})
     pruner.tick()
     assert left(tribrid) == 1
 
@@ -59,5 +59,5 @@ def test_the_worker_does_it_when_it_starts(tribrid: Tribrid) -> None:
 
 def test_a_setting_of_one_corpus_is_its_own(tribrid: Tribrid) -> None:
     tribrid.create_corpus("b")
-    tribrid.patch_config({"logs": {"retention_days": 36_500}}, "a")
+    tribrid.corpus("a").patch_settings({"logs": {"retention_days": 36_500}})
     assert tribrid.prune_logs() == {"deleted": 0, "corpora": {"a": 0, "b": 0}}

@@ -23,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from tribrid.api.rate import Rates
-from tribrid.app.access import ANYBODY, AccessRules, split_key
+from tribrid.app.keys import ANYBODY, AccessRules, split_key
 from tribrid.errors import RateLimited, Unauthorized, Unavailable
 from tribrid.types import Scope
 

@@ -27,22 +27,22 @@ Overrides = Annotated[
 @router.get("/config", summary="The settings of all corpora", responses=_SETTINGS)
 def config(tribrid: Facade) -> Json:
     """Each with its value, default and origin: environment, global or default."""
-    return Json(tribrid.config())
+    return Json(tribrid.settings())
 
 
 @router.patch("/config", summary="Change settings of all corpora", responses=_SETTINGS)
 def patch(overrides: Overrides, tribrid: Facade) -> Json:
     """Only what is named changes. A corpus that has its own value keeps it."""
-    return Json(tribrid.patch_config(overrides))
+    return Json(tribrid.patch_settings(overrides))
 
 
 @router.get("/corpora/{corpus_id}/config", summary="The settings of a corpus", responses=_SETTINGS)
 def corpus_config(corpus_id: str, tribrid: Facade) -> Json:
     """Each with its value, default and origin: corpus, environment, global or default."""
-    return Json(tribrid.config(corpus_id))
+    return Json(tribrid.corpus(corpus_id).settings())
 
 
 @router.patch("/corpora/{corpus_id}/config", summary="Change settings of a corpus", responses=_SETTINGS)
 def patch_corpus(corpus_id: str, overrides: Overrides, tribrid: Facade) -> Json:
     """Only what is named changes, and only for this corpus."""
-    return Json(tribrid.patch_config(overrides, corpus_id))
+    return Json(tribrid.corpus(corpus_id).patch_settings(overrides))

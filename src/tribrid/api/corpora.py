@@ -28,24 +28,24 @@ _CORPUS = {
 )
 def create(body: CorpusBody, tribrid: Facade) -> Json:
     """`corpus_id`: 1 to 64 letters, digits, `.`, `_` or `-`, the first a letter or digit. 409 if it is taken."""
-    made = tribrid.create_corpus(body.corpus_id, body.name)
+    made = tribrid.create_corpus(body.corpus_id, body.name).describe()
     return Json(made, status_code=201, headers={"Location": f"/corpora/{body.corpus_id}"})
 
 
 @router.get("/corpora", summary="List the corpora", responses=answers("All of them.", {"corpora": [_CORPUS]}))
 def listed(tribrid: Facade) -> Json:
     """By id."""
-    return Json({"corpora": tribrid.corpora()})
+    return Json({"corpora": [corpus.describe() for corpus in tribrid.corpora()]})
 
 
 @router.get("/corpora/{corpus_id}", summary="One corpus and its size", responses=answers("The corpus.", _CORPUS))
 def one(corpus_id: str, tribrid: Facade) -> Json:
     """`version` counts the changes of its documents."""
-    return Json(tribrid.corpus(corpus_id))
+    return Json(tribrid.corpus(corpus_id).describe())
 
 
 @router.delete("/corpora/{corpus_id}", status_code=204, summary="Delete a corpus and all that belongs to it")
 def delete(corpus_id: str, tribrid: Facade) -> Response:
     """Its documents, index, logs, judgments, runs and models. There is no way back."""
-    tribrid.delete_corpus(corpus_id)
+    tribrid.corpus(corpus_id).delete()
     return Response(status_code=204)

@@ -60,14 +60,14 @@ async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
 
     def index() -> dict[str, Any]:
         with body:
-            return tribrid.index(corpus_id, parse_records(body, max_document_chars=limit))
+            return tribrid.corpus(corpus_id).documents.add(parse_records(body, max_document_chars=limit))
 
     return await work_response(request, index)
 
 
 def _corpus_settings(tribrid: Facade, corpus_id: str) -> dict[str, Any]:
-    tribrid.corpus(corpus_id)  # before a byte of the body is read
-    settings: dict[str, Any] = tribrid.config(corpus_id)["settings"]
+    tribrid.corpus(corpus_id).describe()  # before a byte of the body is read
+    settings: dict[str, Any] = tribrid.corpus(corpus_id).settings()["settings"]
     return settings
 
 
@@ -76,7 +76,7 @@ def _corpus_settings(tribrid: Facade, corpus_id: str) -> dict[str, Any]:
 )
 def one(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
     """As it was put in, whole."""
-    return Json(tribrid.document(corpus_id, doc_id))
+    return Json(tribrid.corpus(corpus_id).documents.get(doc_id))
 
 
 @router.delete(
@@ -86,7 +86,7 @@ def one(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
 )
 def delete(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
     """404 if the corpus has none of this id. Ids may hold slashes."""
-    gone = tribrid.delete_documents(corpus_id, [doc_id])
+    gone = tribrid.corpus(corpus_id).documents.delete([doc_id])
     if not gone["deleted"]:
         raise DocumentNotFound(f"There is no document {doc_id!r} in corpus {corpus_id!r}.", doc_id=doc_id)
     return Json(gone)
@@ -99,4 +99,4 @@ def delete(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
 )
 def delete_many(corpus_id: str, body: DeleteDocumentsBody, tribrid: Facade) -> Json:
     """Ids that the corpus does not have are passed over."""
-    return Json(tribrid.delete_documents(corpus_id, body.doc_ids))
+    return Json(tribrid.corpus(corpus_id).documents.delete(body.doc_ids))

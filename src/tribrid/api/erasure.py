@@ -33,7 +33,7 @@ def erase_list(corpus_id: str, query_id: str, tribrid: Facade) -> Json:
     """Its list, what was done with it, and the triplets mined from logs for the same query: no later run can use them.
     404 if there is none.
     """
-    return Json(tribrid.erase(corpus_id, query_id=query_id))
+    return Json(tribrid.corpus(corpus_id).erase(query_id=query_id))
 
 
 @router.delete(
@@ -41,7 +41,7 @@ def erase_list(corpus_id: str, query_id: str, tribrid: Facade) -> Json:
 )
 def erase_client(corpus_id: str, client_id: str, tribrid: Facade) -> Json:
     """Every search of this `client_id`, as if each were erased by its query_id. 404 if there is none."""
-    return Json(tribrid.erase(corpus_id, client_id=client_id))
+    return Json(tribrid.corpus(corpus_id).erase(client_id=client_id))
 
 
 @router.post("/corpora/{corpus_id}/erase", summary="Erase a query, a user's events or a document", responses=_ANSWER)
@@ -51,7 +51,7 @@ def erase(corpus_id: str, body: EraseBody, tribrid: Facade) -> Json:
     it. 404 if there is nothing of it.
     """
     wanted = body.model_dump()
-    return Json(tribrid.erase(corpus_id, **wanted))
+    return Json(tribrid.corpus(corpus_id).erase(**wanted))
 
 
 @router.get(
@@ -61,4 +61,4 @@ def erase(corpus_id: str, body: EraseBody, tribrid: Facade) -> Json:
 )
 def erasures(corpus_id: str, tribrid: Facade) -> Json:
     """Newest first."""
-    return Json({"erasures": tribrid.erasures(corpus_id)})
+    return Json({"erasures": tribrid.corpus(corpus_id).erasures()})

@@ -62,12 +62,12 @@ def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Fa
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in _NDJSON_TYPES:
-        return Json(tribrid.put_eval_dataset(corpus_id, parse_jsonl([raw])))
+        return Json(tribrid.corpus(corpus_id).eval_dataset.put(parse_jsonl([raw])))
     if kind == "text/csv":
-        return Json(tribrid.put_eval_dataset(corpus_id, parse_quepid(_text(raw))))
+        return Json(tribrid.corpus(corpus_id).eval_dataset.put(parse_quepid(_text(raw))))
     body = json_body(raw)
     bundle = body if isinstance(body, dict) else {}
-    return Json(tribrid.put_eval_dataset(corpus_id, parse_labels(body), bundle))
+    return Json(tribrid.corpus(corpus_id).eval_dataset.put(parse_labels(body), bundle))
 
 
 @router.get(
@@ -78,8 +78,8 @@ def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Fa
 def eval_dataset(corpus_id: str, tribrid: Facade, format: Format = None, version: Version = None) -> Response:
     """The version in force, or another. 409 if there is none."""
     if format is None:
-        return Json(tribrid.eval_dataset(corpus_id, version))
-    files = tribrid.export_eval_dataset(corpus_id, format, version)
+        return Json(tribrid.corpus(corpus_id).eval_dataset.get(version))
+    files = tribrid.corpus(corpus_id).eval_dataset.export(format, version)
     if format in _ZIPPED:
         name = f"{corpus_id}-{format}.zip"
         return Response(_zipped(files), media_type="application/zip", headers=_attached(name))
@@ -91,7 +91,7 @@ def eval_dataset(corpus_id: str, tribrid: Facade, format: Format = None, version
 @router.get("/corpora/{corpus_id}/eval_datasets", summary="Every version of the eval dataset, newest first")
 def eval_datasets(corpus_id: str, tribrid: Facade) -> Json:
     """Each with its hash, its primary measure, and the candidates and state of the corpus it was measured on last."""
-    return Json({"eval_datasets": tribrid.eval_datasets(corpus_id)})
+    return Json({"eval_datasets": tribrid.corpus(corpus_id).eval_dataset.versions()})
 
 
 @router.get(
@@ -109,7 +109,7 @@ def check_eval_dataset(
     version: Version = None,
 ) -> Json:
     """Near-duplicates among its queries, documents that the corpus lacks, overlap with training, too few queries."""
-    return Json(tribrid.check_eval_dataset(corpus_id, effect, version))
+    return Json(tribrid.corpus(corpus_id).eval_dataset.check(effect, version))
 
 
 def _text(raw: bytes) -> str:

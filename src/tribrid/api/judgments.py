@@ -61,13 +61,13 @@ async def put_judgments(
     """
     await run_in_threadpool(tribrid.corpus, corpus_id)
     queries = await run_in_threadpool(judged, raw)
-    return await work_response(request, lambda: tribrid.put_judgments(corpus_id, queries, replace=replace))
+    return await work_response(request, lambda: tribrid.corpus(corpus_id).judgments.put(queries, replace=replace))
 
 
 @router.get("/corpora/{corpus_id}/judgments", summary="The judgments", responses=answers("All of them.", FORM))
 def judgments(corpus_id: str, tribrid: Facade) -> Json:
     """In the form in which they can be put back."""
-    return Json(tribrid.judgments(corpus_id))
+    return Json(tribrid.corpus(corpus_id).judgments.get())
 
 
 def judged(raw: bytes) -> list[JudgedQuery]:

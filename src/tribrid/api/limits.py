@@ -75,7 +75,7 @@ class LargeJsonRoute(JsonRoute):
 
 def max_upload_bytes(tribrid: Tribrid) -> int:
     """How long an upload of documents or logs may be: the setting serving.max_upload_mb."""
-    return tribrid.workspace.config().serving.max_upload_mb * MIB
+    return tribrid.folder.config().serving.max_upload_mb * MIB
 
 
 async def whole_body(request: Request, max_bytes: int) -> bytes:

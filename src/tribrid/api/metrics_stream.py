@@ -56,9 +56,9 @@ def stream(request: Request, tribrid: Tribrid, run_id: str, *, after_seq: int, f
     Raises:
         RunNotFound: there is no such run.
     """
-    more = tribrid.events(run_id, after_seq=after_seq, limit=1)
+    more = tribrid.runs.events(run_id, after_seq=after_seq, limit=1)
     sse = wants_sse(request)
-    if sse and not more and tribrid.wait(run_id, timeout_s=0.0).state.final:
+    if sse and not more and tribrid.jobs.wait(run_id, timeout_s=0.0).state.final:
         # What the standard has for "it is over": an EventSource that got all of it would come again for ever.
         return Response(status_code=204)
     reader = _Reader(tribrid, run_id, after_seq, _sse if sse else _ndjson)
@@ -95,7 +95,7 @@ class _Reader:
     def read(self) -> bytes:
         """The next page, written; empty if there is nothing new."""
         try:
-            events = self._tribrid.events(self._run_id, after_seq=self._after, limit=PAGE)
+            events = self._tribrid.runs.events(self._run_id, after_seq=self._after, limit=PAGE)
             self.over = events[-1].type in _FINAL if events else self._silent_end()
         except NotFound:  # it went with its corpus
             self.over, events = True, []
@@ -105,7 +105,7 @@ class _Reader:
 
     def _silent_end(self) -> bool:
         """Whether the run ended without a last word: its worker died in between."""
-        if not self._tribrid.wait(self._run_id, timeout_s=0.0).state.final:
+        if not self._tribrid.jobs.wait(self._run_id, timeout_s=0.0).state.final:
             return False
         self._ended_at = self._ended_at or time.monotonic()
         return time.monotonic() - self._ended_at >= _LAST_EVENT_GRACE_S

@@ -48,7 +48,7 @@ def models(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     """Newest first, with the aliases `champion` (serves now), `challenger` (the newest that was trained and never
     served) and `previous` (what a rollback brings back; null for no trained model).
     """
-    return Json(tribrid.models(corpus_id))
+    return Json(tribrid.corpus(corpus_id).models())
 
 
 @router.get(
@@ -60,7 +60,7 @@ def model(model_id: str, tribrid: Facade) -> Json:
     """Its lineage (code, corpus, triplets, impressions), settings, metrics, evaluations, promotions, and what was
     erased since of what it learned from.
     """
-    return Json(tribrid.model(model_id))
+    return Json(tribrid.models.get(model_id))
 
 
 @router.get(
@@ -74,7 +74,7 @@ def training_queries(model_id: str, tribrid: Facade, offset: Offset = 0, limit: 
     """`evidence` names what its labels rest on; `impressions` are the searches that mining read, by their `query_id`.
     What was erased since is missing.
     """
-    return Json(tribrid.training_queries(model_id, offset=offset, limit=limit))
+    return Json(tribrid.models.training_queries(model_id, offset=offset, limit=limit))
 
 
 @router.post(
@@ -86,7 +86,7 @@ def promote(body: PromoteBody, tribrid: Facade) -> Json:
     """Without a restart, from the next search on. 409 `not_proven` for a model that lost, or was never compared with
     what serves now on the eval dataset in force: evaluate it, or say `force` and give a `reason`, which is kept.
     """
-    return Json(tribrid.promote(body.corpus_id, model_id=body.model_id, reason=body.reason, force=body.force))
+    return Json(tribrid.corpus(body.corpus_id).promote(model_id=body.model_id, reason=body.reason, force=body.force))
 
 
 @router.post(
@@ -96,4 +96,4 @@ def promote(body: PromoteBody, tribrid: Facade) -> Json:
 )
 def rollback(body: RollbackBody, tribrid: Facade) -> Json:
     """Each call goes one promotion further back, to no trained model in the end; then 409. To undo one, promote."""
-    return Json(tribrid.rollback(body.corpus_id, reason=body.reason))
+    return Json(tribrid.corpus(body.corpus_id).rollback(reason=body.reason))

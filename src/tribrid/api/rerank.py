@@ -122,7 +122,7 @@ async def rerank_voyage(request: Request, tribrid: Facade, corpus_id: Corpus = N
 )
 def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """What clients of Hugging Face TEI ask before they rerank: what answers a call without a model, and the limits."""
-    settings = tribrid.config(corpus_id)["settings"]
+    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings()["settings"]
     labels = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
     return Json(
         {

@@ -91,7 +91,7 @@ def status(
     """`model_id` is what serves; `reason` says why nothing does. `experiment` is the corpus's comparison of two
     models on live searches (setting `reranking.experiment`), null for none.
     """
-    return Json(tribrid.status(corpus_id))
+    return Json(tribrid.status() if corpus_id is None else tribrid.corpus(corpus_id).status())
 
 
 @router.get("/reranker/info", summary="How it is made: backends, versions, limits, hyperparameters")
@@ -109,7 +109,7 @@ def readiness(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     """Answers in about two seconds, before anything is mined: labelled queries by source, the share of their documents
     that retrieval finds, the smallest change that the eval dataset can tell from chance, and a rough guide to the gain.
     """
-    return Json(tribrid.readiness(corpus_id))
+    return Json(tribrid.corpus(corpus_id).readiness())
 
 
 @router.post(
@@ -120,7 +120,7 @@ def readiness(corpus_id: OfCorpus, tribrid: Facade) -> Json:
 def mine(body: MineBody, request: Request, tribrid: Facade) -> Response:
     """Answers when it is done; until then the body is white space. `"wait": false`: 202 and the job's address."""
     sources = None if body.sources is None else list(dict.fromkeys(body.sources))
-    job = tribrid.submit_mine(body.corpus_id, max_pairs=body.max_pairs, sources=sources)
+    job = tribrid.corpus(body.corpus_id).submit_mine(max_pairs=body.max_pairs, sources=sources)
     return job_response(request, tribrid, job, wait=body.wait)
 
 
@@ -137,7 +137,7 @@ def train(body: TrainBody, request: Request, tribrid: Facade) -> Response:  # ty
     call: Any = body
     if "base_model" in call.hyperparameters():
         require_admin(request, "To name a base model, which may be fetched from a hub or read from any folder,")
-    job = tribrid.submit_train(call.corpus_id, call.hyperparameters())
+    job = tribrid.corpus(call.corpus_id).submit_train(call.hyperparameters())
     if call.wait and not prefers_async(request):
         return job_response(request, tribrid, job, wait=True)
     return accepted(_run_address(tribrid, job))
@@ -170,7 +170,7 @@ def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
     """
     first, *others = body.corpora
     arms = [arm.model_dump(exclude_none=True) for arm in body.arms]
-    job = tribrid.submit_evaluate(first, model_id=body.model_id, corpus_ids=others, arms=arms)
+    job = tribrid.corpus(first).submit_evaluate(model_id=body.model_id, corpus_ids=others, arms=arms)
     return job_response(request, tribrid, job, wait=body.wait)
 
 
@@ -191,7 +191,7 @@ def triplets(
     """Each with its source, weight, reason and status. What is in review is not trained on: its negative is likely to
     be relevant too. Decide with PATCH.
     """
-    return Json(tribrid.triplets(corpus_id, source=source, status=status, offset=offset, limit=limit))
+    return Json(tribrid.corpus(corpus_id).triplets(source=source, status=status, offset=offset, limit=limit))
 
 
 @router.patch(
@@ -209,7 +209,7 @@ def review(triplet_id: str, body: ReviewBody, tribrid: Facade) -> Json:
 @router.get("/reranker/evaluations", summary="The corpus's evaluations, newest first")
 def evaluations(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     """What each decided, and its `evaluation_id`."""
-    return Json({"evaluations": tribrid.evaluations(corpus_id)})
+    return Json({"evaluations": tribrid.corpus(corpus_id).evaluations()})
 
 
 # Before the route of one report, which would take its name for an id.
@@ -223,7 +223,7 @@ def evaluation_diff(a: EvaluationId, b: EvaluationId, tribrid: Facade, offset: O
     judged alike, and these queries, the largest change first. Compared is what each measured as `after`. 409 where they
     share no such query, with the reason.
     """
-    return Json(tribrid.evaluation_diff(a, b, offset=offset, limit=limit))
+    return Json(tribrid.evaluations.diff(a, b, offset=offset, limit=limit))
 
 
 @router.get("/reranker/evaluations/{evaluation_id}", summary="One report", responses=_AS)
@@ -239,12 +239,12 @@ def evaluation(
     with a test for each check of the gate and for each measure.
     """
     if form == "html":
-        return HTMLResponse(tribrid.evaluation_page(evaluation_id), headers=_PAGE_HEADERS)
+        return HTMLResponse(tribrid.evaluations.page(evaluation_id), headers=_PAGE_HEADERS)
     if form == "junit":
         return Response(
-            tribrid.evaluation_junit(evaluation_id).encode("utf-8", "replace"), media_type="application/xml"
+            tribrid.evaluations.junit(evaluation_id).encode("utf-8", "replace"), media_type="application/xml"
         )
-    return Json(tribrid.evaluation(evaluation_id))
+    return Json(tribrid.evaluations.get(evaluation_id))
 
 
 @router.get("/reranker/evaluations/{evaluation_id}/queries", summary="A report query by query")
@@ -262,4 +262,4 @@ def evaluation_queries(
     ] = None,
 ) -> Json:
     """What each query won or lost, with its rankings before and after."""
-    return Json(tribrid.evaluation_queries(evaluation_id, offset=offset, limit=limit, sort=sort))
+    return Json(tribrid.evaluations.queries(evaluation_id, offset=offset, limit=limit, sort=sort))

@@ -33,7 +33,7 @@ RunId = Annotated[str, Query(max_length=64, description="A run.")]
 @router.get("/reranker/train/runs", summary="The corpus's training runs, newest first")
 def runs(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     """Each with its state, and the model it made."""
-    return Json({"runs": tribrid.runs(corpus_id)})
+    return Json({"runs": tribrid.corpus(corpus_id).runs()})
 
 
 @router.get(
@@ -45,7 +45,7 @@ def diff(a: RunId, b: RunId, tribrid: Facade) -> Json:
     """Settings, data, base model, library versions, metrics, and the last value of each number told while training.
     `notes` say in words what may not be compared; `evaluations` has each run's newest evaluation, to compare those.
     """
-    return Json(tribrid.run_diff(a, b))
+    return Json(tribrid.runs.diff(a, b))
 
 
 @router.get(
@@ -53,7 +53,7 @@ def diff(a: RunId, b: RunId, tribrid: Facade) -> Json:
 )
 def run(run_id: str, tribrid: Facade) -> Json:
     """Its state, settings, metrics so far, and the model it made."""
-    return Json(tribrid.run(run_id))
+    return Json(tribrid.runs.get(run_id))
 
 
 @router.get(
@@ -80,16 +80,16 @@ def metrics(
 @router.post("/reranker/train/run/{run_id}/cancel", summary="Cancel a training run")
 def cancel(run_id: str, tribrid: Facade) -> Json:
     """One that waits is cancelled at once, one that runs within about ten seconds. 409 if it has ended."""
-    return Json(tribrid.cancel(run_id))
+    return Json(tribrid.jobs.cancel(run_id))
 
 
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job: mining, training or evaluation")
 def cancel_job(job_id: str, tribrid: Facade) -> Json:
     """One that waits is cancelled at once, one that runs within about ten seconds. 409 if it has ended."""
-    return Json(tribrid.cancel(job_id))
+    return Json(tribrid.jobs.cancel(job_id))
 
 
 @router.get("/jobs/{job_id}", summary="One job: mining, training or evaluation")
 def job(job_id: str, tribrid: Facade) -> Json:
     """`state` is queued, running, succeeded, failed or cancelled; `result` or `problem` tells the rest."""
-    return Json(tribrid.job(job_id))
+    return Json(tribrid.jobs.get(job_id))

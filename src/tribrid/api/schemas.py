@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
-from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
+from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K
 from tribrid.app.learning import MAX_CORPORA
 from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault

@@ -90,7 +90,7 @@ async def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     """
 
     def work(budget: Budget) -> dict[str, Any]:
-        return tribrid.search(body.corpus_id, body.query, body.top_k, client_id=body.client_id, budget=budget)
+        return tribrid.corpus(body.corpus_id).search(body.query, body.top_k, client_id=body.client_id, budget=budget)
 
     found = await attended(request, work)
     request.app.state.telemetry.searched(found)
@@ -136,7 +136,7 @@ async def import_logs(
 
     def read() -> dict[str, Any]:
         with body:
-            return tribrid.import_logs(corpus_id, body, format=format)
+            return tribrid.corpus(corpus_id).logs.add(body, format=format)
 
     return await work_response(request, read)
 
@@ -148,4 +148,4 @@ async def import_logs(
 )
 def log_stats(corpus_id: str, tribrid: Facade) -> Json:
     """How many impressions there are, how many have feedback, and of which kinds."""
-    return Json(tribrid.log_stats(corpus_id))
+    return Json(tribrid.corpus(corpus_id).logs.stats())

@@ -80,7 +80,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.state.telemetry = telemetry
     app.state.readiness = Readiness(tribrid.warm)
     app.state.long_work = LongWork()
-    serving = tribrid.workspace.config().serving
+    serving = tribrid.folder.config().serving
     app.state.admission = Admission(serving.max_requests)
     app.state.max_rerank_bytes = serving.max_rerank_mb * MIB
     handle_problems(app)

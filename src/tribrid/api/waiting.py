@@ -67,7 +67,7 @@ def job_address(tribrid: Tribrid, job: Job) -> dict[str, Any]:
         "corpus_id": job.corpus_id,
         "state": job.state,
         "status_url": f"/jobs/{job.job_id}",
-        "cost_estimate": tribrid.estimate(job.kind, job.corpus_id, job.params),
+        "cost_estimate": tribrid.corpus(job.corpus_id).estimate(job.kind, job.params),
     }
 
 
@@ -108,9 +108,9 @@ async def _outcome(tribrid: Tribrid, job_id: str) -> Answer:
     """The outcome of a job. Looks at it from time to time: a thread that waits would be one search less."""
     poll_s = SHORTEST_POLL_S
     while True:
-        job = await run_in_threadpool(tribrid.wait, job_id, timeout_s=0.0)
+        job = await run_in_threadpool(tribrid.jobs.wait, job_id, timeout_s=0.0)
         if job.state.final:
-            return await run_in_threadpool(tribrid.outcome, job)
+            return await run_in_threadpool(tribrid.jobs.outcome, job)
         await asyncio.sleep(poll_s)
         poll_s = min(poll_s * 1.3, LONGEST_POLL_S)
 

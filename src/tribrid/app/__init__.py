@@ -1,18 +1,19 @@
-"""The library: one object with the eight verbs, on one data folder. The HTTP API and the command line are thin
+"""The library: a data folder, and in it corpora with the verbs of the loop. The HTTP API and the command line are thin
 layers over it, so all three say the same.
 
-    from tribrid.app import Tribrid
+    from tribrid import Tribrid
 
     with Tribrid() as tribrid:
-        tribrid.create_corpus("notes")
-        tribrid.index_path("notes", "~/notes")
-        tribrid.search("notes", "how do I renew the certificate")
+        notes = tribrid.create_corpus("notes")
+        notes.documents.add_path("~/notes")
+        notes.search("how do I renew the certificate")
 
-facade.py holds the object, and the verbs of search. The others stand by subject: content.py and evalsets.py (what goes
-in), learning.py (mine, train, evaluate), registry.py (models), reports.py, experiments.py, rerank.py, erasure.py,
-access.py (keys), retention.py, doctor.py.
+tribrid.py    the data folder: corpora, settings, keys, and what has an id of its own (jobs, models, evaluations)
+corpus.py     one corpus: search, promote, erase …; learning.py: mine, train, evaluate as jobs
+subjects      documents, judgments, evalsets, logs, experiments, triplets, models, evaluations, jobs, keys, settings
+also          rerank.py, feedback.py, status.py, doctor.py, export.py, lineage.py, erasure.py, retention.py
 """
 
-from tribrid.app.facade import Tribrid
+from tribrid.app.tribrid import Tribrid
 
 __all__ = ["Tribrid"]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tribrid.app.content import quiet
+from tribrid.app.parts import quiet
 from tribrid.errors import TribridError
 from tribrid.jobs import Supervisor
 from tribrid.loop import index, search
 from tribrid.types import Document
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import open_corpus
+from tribrid.workspace.data_folder import DataFolder
 
 _DOCUMENTS = [
     Document("renew", "To renew the certificate run the renewal command and restart the proxy.", "Certificates"),
@@ -31,13 +32,13 @@ TRAINING = ("torch", "transformers", "accelerate", "lightgbm", "scipy", "ir_meas
 
 @dataclass(frozen=True)
 class _Machine:
-    workspace: Workspace
+    folder: DataFolder
     supervisor: Supervisor
 
 
-def diagnose(workspace: Workspace, supervisor: Supervisor) -> list[dict[str, Any]]:
+def diagnose(folder: DataFolder, supervisor: Supervisor) -> list[dict[str, Any]]:
     """Every check with whether it passed, what was found, and its seconds; `needed` checks must pass to serve."""
-    machine = _Machine(workspace, supervisor)
+    machine = _Machine(folder, supervisor)
     checks: list[tuple[str, bool, Callable[[_Machine], str]]] = [
         ("data folder", True, _data_dir),
         ("database", True, _database),
@@ -61,7 +62,7 @@ def _run(machine: _Machine, name: str, needed: bool, check: Callable[[_Machine],
 
 
 def _data_dir(machine: _Machine) -> str:
-    folder = machine.workspace.data_dir
+    folder = machine.folder.data_dir
     with tempfile.NamedTemporaryFile(dir=folder) as probe:
         probe.write(b"probe")
     free = shutil.disk_usage(folder).free
@@ -71,11 +72,11 @@ def _data_dir(machine: _Machine) -> str:
 
 
 def _database(machine: _Machine) -> str:
-    return f"{len(machine.workspace.store.corpora.list())} corpora"
+    return f"{len(machine.folder.store.corpora.list())} corpora"
 
 
 def _encoder(machine: _Machine) -> str:
-    embedder = machine.workspace.embedder(machine.workspace.config())
+    embedder = machine.folder.embedder(machine.folder.config())
     vector = embedder.embed_query("does this work")
     return f"{embedder.fingerprint}: {len(vector)} dimensions"
 
@@ -83,16 +84,17 @@ def _encoder(machine: _Machine) -> str:
 def _search(machine: _Machine) -> str:
     """Index three documents in a folder of its own and ask a question whose answer is known."""
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = machine.workspace.environment.model_copy(update={"data_dir": Path(folder), "database_url": None})
-        fresh = Workspace(elsewhere)
+        elsewhere = machine.folder.environment.model_copy(update={"data_dir": Path(folder), "database_url": None})
+        fresh = DataFolder(elsewhere)
         try:
-            fresh.share_encoders(machine.workspace)
+            fresh.share_encoders(machine.folder)
             # Whatever serves here: a rerank service would be paid for this question.
             fresh.store.settings.patch("", {"reranking": {"reranker_mode": "none"}})
             fresh.store.corpora.create("doctor", "")
             fresh.store.documents.upsert("doctor", _DOCUMENTS)
-            index.index(fresh, "doctor", quiet)
-            impression = search.search(fresh, "doctor", "how do I renew the certificate", 3).impression
+            corpus = open_corpus(fresh, "doctor")
+            index.index(corpus, quiet)
+            impression = search.search(corpus, "how do I renew the certificate", 3).impression
         finally:
             fresh.close()
     best = impression.shown[0].doc_id if impression.shown else None
@@ -103,14 +105,14 @@ def _search(machine: _Machine) -> str:
 
 def _corpora(machine: _Machine) -> str:
     """Whether each corpus has its index, and whoever reranks it here loads."""
-    ws, trouble = machine.workspace, []
-    corpora = ws.store.corpora.list()
+    folder, trouble = machine.folder, []
+    corpora = folder.store.corpora.list()
     for row in corpora:
-        config = ws.config(row.corpus_id)
+        corpus = open_corpus(folder, row.corpus_id)
         try:
-            ws.retriever(row.corpus_id, config)
-            if config.reranking.reranker_mode != "cloud":  # a service has its own check
-                ws.scorer(row.corpus_id, config)
+            _ = corpus.retriever
+            if corpus.config.reranking.reranker_mode != "cloud":  # a service has its own check
+                _ = corpus.scorer
         except TribridError as error:
             trouble.append(f"{row.corpus_id}: {error.detail}")
     if trouble:
@@ -139,10 +141,10 @@ def _training(_machine: _Machine) -> str:
 
 def _cloud(machine: _Machine) -> str:
     """Ask each service that serves a question that costs nothing: whether it is there, and takes the key."""
-    ws = machine.workspace
-    everywhere = ws.config().reranking
-    corpora = [ws.config(row.corpus_id).reranking for row in ws.store.corpora.list()]
+    folder = machine.folder
+    everywhere = folder.config().reranking
+    corpora = [open_corpus(folder, row.corpus_id).config.reranking for row in folder.store.corpora.list()]
     serving = {config: None for config in [everywhere, *corpora] if config.reranker_mode == "cloud"}
     if not serving:
         return f"not used: reranking.reranker_mode is {everywhere.reranker_mode}"
-    return "; ".join(dict.fromkeys(ws.clouds.probe(config, everywhere) for config in serving))
+    return "; ".join(dict.fromkeys(folder.clouds.probe(config, everywhere) for config in serving))

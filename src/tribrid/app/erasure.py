@@ -10,32 +10,30 @@ from tribrid.errors import DocumentNotFound, InvalidInput, NotFound, QueryNotFou
 from tribrid.loop import index
 from tribrid.store.erasures import Erasure
 from tribrid.types import Emit
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 WAYS = ("query_id", "query", "client_id", "doc_id")
 
 
-def erase(ws: Workspace, corpus_id: str, wanted: dict[str, str | None], emit: Emit) -> dict[str, Any]:
+def erase(corpus: OpenCorpus, wanted: dict[str, str | None], emit: Emit) -> dict[str, Any]:
     """Erase what one of `WAYS` names, and say who had used it.
 
     Raises:
-        CorpusNotFound.
         InvalidInput: not exactly one of them is given.
         QueryNotFound, DocumentNotFound, NotFound: there is nothing of it.
     """
     given = {name: value for name, value in wanted.items() if value is not None}
     if len(given) != 1 or not all(value.strip() for value in given.values()):
         raise InvalidInput(f"Name what to erase by exactly one of {', '.join(WAYS)}.", given=sorted(given))
-    ws.store.corpora.get(corpus_id)
     ((way, value),) = given.items()
     try:
-        done = _erase(ws, corpus_id, way, value)
+        done = _erase(corpus, way, value)
     except NotFound as error:
         raise _nothing(way, error) from None
-    if way == "doc_id" and (done.report["erased"].get("documents") or ws.index(corpus_id).fingerprint is not None):
+    if way == "doc_id" and (done.report["erased"].get("documents") or corpus.index.fingerprint is not None):
         # Also where the document itself was deleted before: an older version of the index may hold its text.
-        index.index(ws, corpus_id, emit, purge=True)
-    return {"corpus_id": corpus_id, **erasure_view(done), "advice": _advice(done, corpus_id)}
+        index.index(corpus, emit, purge=True)
+    return {"corpus_id": corpus.corpus_id, **erasure_view(done), "advice": _advice(done, corpus.corpus_id)}
 
 
 def erasure_view(done: Erasure) -> dict[str, Any]:
@@ -43,8 +41,8 @@ def erasure_view(done: Erasure) -> dict[str, Any]:
     return {"kind": done.kind, "at": iso(done.created_us), **done.report}
 
 
-def _erase(ws: Workspace, corpus_id: str, way: str, value: str) -> Erasure:
-    erasures = ws.store.erasures
+def _erase(corpus: OpenCorpus, way: str, value: str) -> Erasure:
+    erasures, corpus_id = corpus.store.erasures, corpus.corpus_id
     if way == "query":
         wanted = normalise(value)
         return erasures.query(corpus_id, lambda text: normalise(text) == wanted)

@@ -1,4 +1,4 @@
-"""Verbs about eval datasets: fix one, list them, check one, and take it elsewhere with all that it was measured on."""
+"""Eval datasets: fix one, list them, check one, and take it elsewhere with all that it was measured on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tribrid.app.content import check_queries, counted, queries_view, unknown_documents
+from tribrid.app.judgments import check_queries, counted, queries_view, unknown_documents
+from tribrid.app.parts import CorpusPart
 from tribrid.app.views import iso
 from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
@@ -18,24 +19,24 @@ from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher, query_clusters
 from tribrid.store.evalsets import Bundle, content_sha
 from tribrid.types import EvalDataset, JudgedQuery
-from tribrid.workspace import Workspace
+from tribrid.workspace.data_folder import DataFolder
 
 FORMATS = ("json", *WRITERS)
 """What a dataset can be exported as."""
+
+
 LEAST_PREFIX = 6
 """Characters of a hash that name it; fewer digits are a version's number."""
+
+
 _COMPARISONS, _ROWS = 20, 5000
 """Evaluations, and rows of one, in which the spread of per-query differences is looked for."""
 
 
-class EvalDatasets:
-    """See the module."""
+class EvalDatasets(CorpusPart):
+    """The eval datasets of a corpus: one in force, and every version before it."""
 
-    workspace: Workspace
-
-    def put_eval_dataset(
-        self, corpus_id: str, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def put(self, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fix the judged queries that before and after are measured on. Other content is a new version.
 
         Args:
@@ -48,22 +49,23 @@ class EvalDatasets:
                 the bundle does not hold what its hash says.
         """
         check_queries(queries)
-        ws = self.workspace
-        ws.store.corpora.get(corpus_id)
-        bundle = bundle or {}
-        chosen = ws.config(corpus_id).evaluation.primary_measure or bundle.get("primary_measure")
+        folder, bundle = self._folder, bundle or {}
+        chosen = self._open().config.evaluation.primary_measure or bundle.get("primary_measure")
         recommended = recommend_primary(queries)
         primary = primary_name(str(chosen)) if chosen else recommended
         sha256 = content_sha(queries)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
         candidates = _candidates(bundle.get("candidates"), queries)
-        ws.store.evalsets.put(corpus_id, queries, primary)
+        folder.store.evalsets.put(self.corpus_id, queries, primary)
         if candidates is not None:
-            _keep(ws, corpus_id, sha256, candidates)
-        return {**eval_facts(ws, corpus_id), **counted("unknown_documents", unknown_documents(ws, corpus_id, queries))}
+            _keep(folder, self.corpus_id, sha256, candidates)
+        return {
+            **eval_facts(folder, self.corpus_id),
+            **counted("unknown_documents", unknown_documents(folder, self.corpus_id, queries)),
+        }
 
-    def eval_dataset(self, corpus_id: str, version: str | None = None) -> dict[str, Any]:
+    def get(self, version: str | None = None) -> dict[str, Any]:
         """An eval dataset and what it was measured on last.
 
         Args:
@@ -72,19 +74,19 @@ class EvalDatasets:
         Raises:
             CorpusNotFound, NoEvalDataset, InvalidInput: the start of more than one hash.
         """
-        self.workspace.store.corpora.get(corpus_id)
-        dataset = find_dataset(self.workspace, corpus_id, version)
-        facts = eval_facts(self.workspace, corpus_id, dataset)
+        self._there()
+        dataset = find_dataset(self._folder, self.corpus_id, version)
+        facts = eval_facts(self._folder, self.corpus_id, dataset)
         return {**facts, "queries": queries_view(dataset.queries), "query_count": len(dataset.queries)}
 
-    def eval_datasets(self, corpus_id: str) -> list[dict[str, Any]]:
+    def versions(self) -> list[dict[str, Any]]:
         """Every version the corpus had, newest first; the one in force is `current`.
 
         Raises:
             CorpusNotFound.
         """
-        store = self.workspace.store
-        store.corpora.get(corpus_id)
+        store = self._folder.store
+        self._there()
         return [
             {
                 "version": row.version,
@@ -94,18 +96,18 @@ class EvalDatasets:
                 "judgments": row.judgments,
                 "primary_measure": row.primary_measure,
                 "created_at": iso(row.created_us),
-                "bundle": _bundle_view(store.evalsets.bundle(corpus_id, row.sha256)),
+                "bundle": _bundle_view(store.evalsets.bundle(self.corpus_id, row.sha256)),
             }
-            for row in store.evalsets.versions(corpus_id)
+            for row in store.evalsets.versions(self.corpus_id)
         ]
 
-    def export_eval_dataset(self, corpus_id: str, form: str = "json", version: str | None = None) -> Files:
+    def export(self, form: str = "json", version: str | None = None) -> Files:
         """A dataset as files: name → text.
 
         Args:
             form: json (everything, can be put back as it is), jsonl, trec (topics, qrels and the candidates as a run),
                 topics, qrels, run, beir (without the corpus), quepid.
-            version: as `eval_dataset`.
+            version: as `get`.
 
         Raises:
             CorpusNotFound, NoEvalDataset.
@@ -113,62 +115,59 @@ class EvalDatasets:
         """
         if form not in FORMATS:
             raise InvalidInput(f"format: {form!r} is not one of {list(FORMATS)}.", format=form)
-        store = self.workspace.store
-        store.corpora.get(corpus_id)
-        dataset = find_dataset(self.workspace, corpus_id, version)
-        frozen = frozen_candidates(self.workspace, corpus_id, dataset.sha256)
+        self._there()
+        dataset = find_dataset(self._folder, self.corpus_id, version)
+        frozen = frozen_candidates(self._folder, self.corpus_id, dataset.sha256)
         if form == "json":
-            facts = eval_facts(self.workspace, corpus_id, dataset)
+            facts = eval_facts(self._folder, self.corpus_id, dataset)
             kept = {name: facts[name] for name in ("sha256", "version", "primary_measure", "created_at")}
             return {"evalset.json": bundle_json(kept, dataset.queries, frozen)}
         if form == "run" and frozen is None:
-            raise InvalidInput(f"No evaluation has frozen candidates of {corpus_id!r} yet: evaluate first.")
+            raise InvalidInput(f"No evaluation has frozen candidates of {self.corpus_id!r} yet: evaluate first.")
         return WRITERS[form](dataset.queries, frozen["doc_ids"] if frozen else {})
 
-    def check_eval_dataset(
-        self, corpus_id: str, effect: float | None = None, version: str | None = None
-    ) -> dict[str, Any]:
+    def check(self, effect: float | None = None, version: str | None = None) -> dict[str, Any]:
         """What is wrong with a dataset: near-duplicates, unknown documents, overlap with training, too few queries.
 
         Args:
             effect: the change in the primary measure that one hopes to see; default 0.03.
-            version: as `eval_dataset`.
+            version: as `get`.
 
         Raises:
             CorpusNotFound, NoEvalDataset, InvalidInput: the effect is not above 0 and below 1.
         """
-        ws = self.workspace
-        ws.store.corpora.get(corpus_id)
+        folder = self._folder
+        self._there()
         if effect is not None and not 0 < effect < 1:
             raise InvalidInput(f"effect: {effect} is not above 0 and below 1.", effect=effect)
-        dataset = find_dataset(ws, corpus_id, version)
-        frozen = frozen_candidates(ws, corpus_id, dataset.sha256)
-        spread, basis = _spread(ws, dataset)
+        dataset = find_dataset(folder, self.corpus_id, version)
+        frozen = frozen_candidates(folder, self.corpus_id, dataset.sha256)
+        spread, basis = _spread(folder, dataset)
         judged = {doc_id for query in dataset.queries for doc_id in query.judgments}
         found = check(
             Facts(
                 queries=dataset.queries,
                 clusters=query_clusters([query.text for query in dataset.queries]),
-                known=ws.store.documents.exists(corpus_id, judged),
+                known=folder.store.documents.exists(self.corpus_id, judged),
                 measure=dataset.primary_measure,
                 effect=effect or HOPED_EFFECT,
                 spread=spread,
                 basis=basis,
-                trained_on=_trained_on(ws, dataset),
-                in_judgments=_in_judgments(ws, dataset),
+                trained_on=_trained_on(folder, dataset),
+                in_judgments=_in_judgments(folder, dataset),
                 recall_ceiling=recall_ceiling(frozen["doc_ids"], dataset.queries) if frozen else None,
             )
         )
-        return {"corpus_id": corpus_id, "version": dataset.version, "sha256": dataset.sha256, **found}
+        return {"corpus_id": self.corpus_id, "version": dataset.version, "sha256": dataset.sha256, **found}
 
 
-def find_dataset(ws: Workspace, corpus_id: str, version: str | None) -> EvalDataset:
+def find_dataset(folder: DataFolder, corpus_id: str, version: str | None) -> EvalDataset:
     """The dataset in force, or the one with this number or start of a hash.
 
     Raises:
         NoEvalDataset: there is none. InvalidInput: several hashes start so.
     """
-    evalsets = ws.store.evalsets
+    evalsets = folder.store.evalsets
     if version is None:
         return evalsets.current(corpus_id)
     rows = evalsets.versions(corpus_id)
@@ -181,9 +180,9 @@ def find_dataset(ws: Workspace, corpus_id: str, version: str | None) -> EvalData
     return evalsets.get(corpus_id, fitting[0].sha256)
 
 
-def eval_facts(ws: Workspace, corpus_id: str, dataset: EvalDataset | None = None) -> dict[str, Any]:
+def eval_facts(folder: DataFolder, corpus_id: str, dataset: EvalDataset | None = None) -> dict[str, Any]:
     """A dataset without its queries, JSON-shaped; None for the one in force."""
-    dataset = dataset or ws.store.evalsets.current(corpus_id)
+    dataset = dataset or folder.store.evalsets.current(corpus_id)
     return {
         "corpus_id": corpus_id,
         "sha256": dataset.sha256,
@@ -195,14 +194,14 @@ def eval_facts(ws: Workspace, corpus_id: str, dataset: EvalDataset | None = None
         "recommended_measure": recommend_primary(dataset.queries),
         "recommended_because": explain_primary(dataset.queries),
         "created_at": iso(dataset.created_us),
-        "bundle": _bundle_view(ws.store.evalsets.bundle(corpus_id, dataset.sha256)),
+        "bundle": _bundle_view(folder.store.evalsets.bundle(corpus_id, dataset.sha256)),
     }
 
 
-def frozen_candidates(ws: Workspace, corpus_id: str, sha256: str) -> dict[str, Any] | None:
+def frozen_candidates(folder: DataFolder, corpus_id: str, sha256: str) -> dict[str, Any] | None:
     """The candidates that the dataset was measured on last, as they are exported; None if it never was."""
-    bundle = ws.store.evalsets.bundle(corpus_id, sha256)
-    payload = ws.store.candidates.get(f"{corpus_id}/{bundle.candidates_sha256}") if bundle else None
+    bundle = folder.store.evalsets.bundle(corpus_id, sha256)
+    payload = folder.store.candidates.get(f"{corpus_id}/{bundle.candidates_sha256}") if bundle else None
     if bundle is None or payload is None:
         return None
     facts = {"sha256": bundle.candidates_sha256, "depth": bundle.depth, "corpus_version": bundle.corpus_version}
@@ -242,37 +241,37 @@ def _candidates(given: Any, queries: Sequence[JudgedQuery]) -> dict[str, Any] | 
     return {"doc_ids": dict(doc_ids), "corpus_version": None, "settings": {}}
 
 
-def _keep(ws: Workspace, corpus_id: str, sha256: str, candidates: Mapping[str, Any]) -> None:
+def _keep(folder: DataFolder, corpus_id: str, sha256: str, candidates: Mapping[str, Any]) -> None:
     doc_ids = candidates["doc_ids"]
     key, depth = candidates_sha(doc_ids), max((len(of) for of in doc_ids.values()), default=0)
-    ws.store.candidates.put(f"{corpus_id}/{key}", corpus_id, {"depth": depth, "doc_ids": doc_ids})
+    folder.store.candidates.put(f"{corpus_id}/{key}", corpus_id, {"depth": depth, "doc_ids": doc_ids})
     bundle = Bundle(sha256=sha256, candidates_sha256=key, corpus_version=None, depth=depth, source="import")
-    ws.store.evalsets.freeze(corpus_id, bundle)
+    folder.store.evalsets.freeze(corpus_id, bundle)
 
 
-def _spread(ws: Workspace, dataset: EvalDataset) -> tuple[float, str]:
+def _spread(folder: DataFolder, dataset: EvalDataset) -> tuple[float, str]:
     """The standard deviation of per-query differences in the primary measure, and where it is from: the last comparison
     on this dataset, else on another of the corpus, else an assumption.
     """
-    rows = ws.store.evaluations.list(dataset.corpus_id, limit=_COMPARISONS)
+    rows = folder.store.evaluations.list(dataset.corpus_id, limit=_COMPARISONS)
     fitting = [r for r in rows if r.report.get("primary_measure") == dataset.primary_measure and r.report.get("delta")]
     for row in sorted(fitting, key=lambda row: row.report["eval_dataset"]["sha256"] != dataset.sha256):
-        found, _ = ws.store.evaluations.queries(row.evaluation_id, 0, _ROWS)
+        found, _ = folder.store.evaluations.queries(row.evaluation_id, 0, _ROWS)
         deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
         if len(deltas) > 1 and any(deltas):
             return statistics.stdev(deltas), f"spread of evaluation {row.evaluation_id[:12]}, {len(deltas)} queries"
     return SPREAD, f"assumed spread of {SPREAD}: no comparison in {dataset.primary_measure} yet"
 
 
-def _trained_on(ws: Workspace, dataset: EvalDataset) -> list[str]:
+def _trained_on(folder: DataFolder, dataset: EvalDataset) -> list[str]:
     try:
-        latest = ws.store.triplets.latest(dataset.corpus_id)
+        latest = folder.store.triplets.latest(dataset.corpus_id)
     except NoTriplets:
         return []
-    rows = contaminated_rows(dataset.queries, ws.store.triplets.load(latest.triplet_set_id))
+    rows = contaminated_rows(dataset.queries, folder.store.triplets.load(latest.triplet_set_id))
     return sorted({row["eval_query_id"] for row in rows})
 
 
-def _in_judgments(ws: Workspace, dataset: EvalDataset) -> list[str]:
-    matcher = QueryMatcher([query.text for query in ws.store.judgments.list(dataset.corpus_id)])
+def _in_judgments(folder: DataFolder, dataset: EvalDataset) -> list[str]:
+    matcher = QueryMatcher([query.text for query in folder.store.judgments.list(dataset.corpus_id)])
     return [query.query_id for query in dataset.queries if matcher.matches(query.text)]

@@ -1,52 +1,47 @@
-"""Verbs about experiments: two rankings compared on live searches."""
+"""Experiments: two rankings compared on live searches."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tribrid.app.parts import CorpusPart
 from tribrid.app.views import iso
-from tribrid.config import Config, with_params
+from tribrid.config import Config
 from tribrid.errors import ModelNotFound, NoChallenger, TribridError
 from tribrid.evaluation.sequential import e_value, in_words, win_share
 from tribrid.loop.experiment import advance, begin, settled, switched_on
-from tribrid.store.experiments import Experiment
-from tribrid.workspace import Workspace
+from tribrid.store.experiments import Experiment as Started
+from tribrid.workspace.corpus import OpenCorpus
 
 _PAUSED = (
     "Paused: searches are not interleaved while {}. What was counted stays; an experiment on again goes on with it."
 )
 
 
-class Experiments:
-    """See the module."""
+class Experiment(CorpusPart):
+    """The experiment of a corpus."""
 
-    workspace: Workspace
-
-    def experiment(self, corpus_id: str) -> dict[str, Any] | None:
+    def get(self) -> dict[str, Any] | None:
         """How the corpus's experiment stands, with everything counted that is due; None if there never was one and none
         is wanted.
 
         Raises:
             CorpusNotFound.
         """
-        ws = self.workspace
-        ws.store.corpora.get(corpus_id)
-        config = ws.config(corpus_id)
+        corpus = self._open()
         latest, waiting = None, None
         try:
-            latest = advance(ws, corpus_id, config) if switched_on(config) else None
+            latest = advance(corpus) if switched_on(corpus.config) else None
         except (NoChallenger, ModelNotFound) as error:
             waiting = error.detail
-        latest = latest or settled(ws, corpus_id, config)
+        latest = latest or settled(corpus)
         if latest is not None:
-            return {**_view(ws, latest, config), "waiting": waiting}
-        if config.reranking.experiment == "off":
+            return {**_view(corpus, latest), "waiting": waiting}
+        if corpus.config.reranking.experiment == "off":
             return None
-        return {"state": "waiting", "reason": waiting or _paused(config)}
+        return {"state": "waiting", "reason": waiting or _paused(corpus.config)}
 
-    def start_experiment(
-        self, corpus_id: str, model_id: str | None = None, *, again: bool = False
-    ) -> dict[str, Any] | None:
+    def start(self, model_id: str | None = None, *, again: bool = False) -> dict[str, Any] | None:
         """Interleave the champion with a challenger on the corpus's searches from now on. One that was stopped goes on.
 
         Args:
@@ -57,38 +52,36 @@ class Experiments:
             CorpusNotFound, ModelNotFound, ModelUnavailable.
             NoChallenger: nothing to compare, or the two were compared already.
         """
-        ws = self.workspace
-        ws.store.corpora.get(corpus_id)
         wanted = {"experiment": "interleave", "experiment_challenger": model_id}
-        begin(ws, corpus_id, with_params(ws.config(corpus_id), "reranking", wanted), again)
-        ws.store.settings.patch(corpus_id, {"reranking": wanted})
-        return self.experiment(corpus_id)
+        begin(self._open().with_params("reranking", wanted), again)
+        self._folder.store.settings.patch(self.corpus_id, {"reranking": wanted})
+        return self.get()
 
-    def stop_experiment(self, corpus_id: str) -> dict[str, Any] | None:
+    def stop(self) -> dict[str, Any] | None:
         """Serve the champion alone again. What was counted is kept, and goes on counting if it is started again.
 
         Raises:
             CorpusNotFound.
         """
-        self.workspace.store.settings.patch(corpus_id, {"reranking": {"experiment": "off"}})
-        return self.experiment(corpus_id)
+        self._folder.store.settings.patch(self.corpus_id, {"reranking": {"experiment": "off"}})
+        return self.get()
 
 
-def _view(ws: Workspace, latest: Experiment, config: Config) -> dict[str, Any]:
+def _view(corpus: OpenCorpus, latest: Started) -> dict[str, Any]:
     tally, terms = latest.tally, latest.terms
     low, high = win_share(tally.wins, tally.losses, terms.alpha)
     decided = tally.wins + tally.losses
     running = latest.state == "running"
     return {
         "experiment_id": latest.experiment_id,
-        "state": "paused" if running and not switched_on(config) else latest.state,
+        "state": "paused" if running and not switched_on(corpus.config) else latest.state,
         "started_at": iso(latest.created_us),
         "finished_at": iso(latest.finished_us),
         "champion": {"model_id": latest.champion_id or "retrieval", "credit": tally.champion_credit},
         "challenger": {
             "model_id": latest.challenger_id,
             "credit": tally.challenger_credit,
-            **(_loaded(ws, latest.challenger_id, config) if running else {}),
+            **(_loaded(corpus, latest.challenger_id) if running else {}),
         },
         "impressions": {
             "counted": tally.counted,
@@ -96,9 +89,9 @@ def _view(ws: Workspace, latest: Experiment, config: Config) -> dict[str, Any]:
             "losses": tally.losses,
             "ties": tally.ties,
             "identical": tally.identical,
-            "pending": ws.store.experiments.pending(latest) if running else 0,
+            "pending": corpus.store.experiments.pending(latest) if running else 0,
             "excluded": latest.excluded,
-            "last_excluded": ws.store.experiments.last_excluded(latest) if latest.excluded else None,
+            "last_excluded": corpus.store.experiments.last_excluded(latest) if latest.excluded else None,
             "budget": terms.impressions,
         },
         "win_share": {"observed": tally.wins / decided if decided else None, "low": low, "high": high},
@@ -109,11 +102,11 @@ def _view(ws: Workspace, latest: Experiment, config: Config) -> dict[str, Any]:
         "on_win": terms.on_win,
         "verdict": latest.verdict,
         "promoted": latest.promoted,
-        "reason": _reason(latest, config),
+        "reason": _reason(latest, corpus.config),
     }
 
 
-def _reason(latest: Experiment, config: Config) -> str:
+def _reason(latest: Started, config: Config) -> str:
     if latest.reason is not None:
         return latest.reason
     tally, alpha = latest.tally, latest.terms.alpha
@@ -126,9 +119,9 @@ def _paused(config: Config) -> str:
     return _PAUSED.format("reranking.experiment is off" if off else f"the mode is {config.reranking.reranker_mode}")
 
 
-def _loaded(ws: Workspace, model_id: str, config: Config) -> dict[str, Any]:
+def _loaded(corpus: OpenCorpus, model_id: str) -> dict[str, Any]:
     try:
-        ws.learned(model_id, config)
+        corpus.learned(model_id)
     except TribridError as error:
         return {"loaded": False, "problem": error.detail}
     return {"loaded": True, "problem": None}

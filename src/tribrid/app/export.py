@@ -16,7 +16,7 @@ from tribrid.errors import InvalidInput
 from tribrid.report.model_card import model_card
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.learned import CROSS_ENCODER, MANIFEST, LearnedReranker
-from tribrid.workspace import Workspace
+from tribrid.workspace.data_folder import DataFolder
 
 ARTIFACT, BLEND = "tribrid", "blend.onnx"
 ONNX, SENTENCE_TRANSFORMERS = "onnxruntime", "sentence_transformers"
@@ -33,7 +33,7 @@ FOR_SENTENCE_TRANSFORMERS: Mapping[str, Any] = {
 """How sentence-transformers finds the class of a cross-encoder that is no architecture of transformers."""
 
 
-def export_model(ws: Workspace, model_id: str, folder: Path) -> dict[str, Any]:
+def export_model(data: DataFolder, model_id: str, folder: Path) -> dict[str, Any]:
     """Write the folder, whole or not at all.
 
     Raises:
@@ -41,8 +41,8 @@ def export_model(ws: Workspace, model_id: str, folder: Path) -> dict[str, Any]:
         ModelUnavailable: its artifact is missing or damaged.
         InvalidInput: there is something at this place already, or it cannot be written to.
     """
-    model = ws.store.models.get(model_id)
-    artifact = ws.store.artifacts.verified(model.artifact)
+    model = data.store.models.get(model_id)
+    artifact = data.store.artifacts.verified(model.artifact)
     LearnedReranker(artifact)  # it serves, or is not handed on
     target = folder.expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -53,7 +53,7 @@ def export_model(ws: Workspace, model_id: str, folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise InvalidInput(f"{target} cannot be written: {error.strerror}.", path=str(target)) from error
     try:
-        loads_in = _write(ws, model_id, artifact, staged)
+        loads_in = _write(data, model_id, artifact, staged)
         staged.chmod(0o755)  # mkdtemp's own is for its owner alone
         if target.exists():
             target.rmdir()
@@ -64,13 +64,13 @@ def export_model(ws: Workspace, model_id: str, folder: Path) -> dict[str, Any]:
     return {"model_id": model_id, "folder": str(target), "files": files, "loads_in": loads_in}
 
 
-def _write(ws: Workspace, model_id: str, artifact: Path, folder: Path) -> dict[str, str]:
+def _write(data: DataFolder, model_id: str, artifact: Path, folder: Path) -> dict[str, str]:
     """Fill the folder. Library -> how it loads what it can."""
     shutil.copytree(artifact, folder / ARTIFACT, copy_function=_copied)
     manifest = json.loads((artifact / MANIFEST).read_text("utf-8"))
     loads_in = _blend(artifact, manifest, folder) | _cross_encoder(artifact, folder)
-    found = record(ws, model_id)
-    reports = [ws.store.evaluations.get(row["evaluation_id"]) for row in found["evaluations"][:1]]
+    found = record(data, model_id)
+    reports = [data.store.evaluations.get(row["evaluation_id"]) for row in found["evaluations"][:1]]
     (folder / "record.json").write_text(json.dumps(found, indent=1, sort_keys=True), "utf-8")
     card = model_card(found, reports[0] if reports else None, manifest["served"], loads_in)
     (folder / "README.md").write_text(card, "utf-8")

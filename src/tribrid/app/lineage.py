@@ -10,24 +10,24 @@ from tribrid.errors import NotFound
 from tribrid.store.lineage import MinedQuery, ReadList
 from tribrid.store.models import Promotion
 from tribrid.types import ModelVersion, Source
-from tribrid.workspace import Workspace
+from tribrid.workspace.data_folder import DataFolder
 
 LISTS_NAMED = 20
 """Lists of one query that an answer names; the rest is counted."""
 
 
-def record(ws: Workspace, model_id: str) -> dict[str, Any]:
+def record(folder: DataFolder, model_id: str) -> dict[str, Any]:
     """Everything that is kept of a model version.
 
     Raises:
         ModelNotFound: there is none of this id.
     """
-    model = ws.store.models.get(model_id)
-    names = ws.store.models.aliases(model.corpus_id)
+    model = folder.store.models.get(model_id)
+    names = folder.store.models.aliases(model.corpus_id)
     return {
         **model_view(model),
         "aliases": [name for name, of in names.items() if of == model_id],
-        "lineage": _lineage(ws, model),
+        "lineage": _lineage(folder, model),
         "evaluations": [
             {
                 "evaluation_id": look.evaluation_id,
@@ -37,14 +37,14 @@ def record(ws: Workspace, model_id: str) -> dict[str, Any]:
                 "decision": look.decision,
                 "after": dict(look.after),
             }
-            for look in ws.store.evaluations.looks(model.corpus_id, model_id=model_id)
+            for look in folder.store.evaluations.looks(model.corpus_id, model_id=model_id)
         ],
         "promotions": [
-            promotion_view(row) for row in ws.store.models.promotions(model.corpus_id) if row.model_id == model_id
+            promotion_view(row) for row in folder.store.models.promotions(model.corpus_id) if row.model_id == model_id
         ],
         "erasures": [
             {"at": iso(row.created_us), "kind": row.kind, "erased": row.report["erased"]}
-            for row in ws.store.erasures.list(model.corpus_id)
+            for row in folder.store.erasures.list(model.corpus_id)
             if any(used["model_id"] == model_id for used in row.report["models"])
         ],
     }
@@ -68,7 +68,7 @@ def _set_of(model: ModelVersion) -> str | None:
     return str(found) if found else None
 
 
-def _lineage(ws: Workspace, model: ModelVersion) -> dict[str, Any]:
+def _lineage(folder: DataFolder, model: ModelVersion) -> dict[str, Any]:
     """Where it came from, by hash and count; `queries_url` leads to the rows."""
     manifest, triplet_set_id = model.manifest, _set_of(model)
     found: dict[str, Any] = {
@@ -82,37 +82,37 @@ def _lineage(ws: Workspace, model: ModelVersion) -> dict[str, Any]:
     if triplet_set_id is None:
         return found
     try:
-        triplet_set = ws.store.triplets.get(triplet_set_id)
+        triplet_set = folder.store.triplets.get(triplet_set_id)
     except NotFound:
         return found
-    texts = {normalise(text) for text in ws.store.lineage.asked(triplet_set_id, Source.LOGS)}
-    read = ws.store.lineage.spellings(triplet_set_id, normalise) if texts else {}
+    texts = {normalise(text) for text in folder.store.lineage.asked(triplet_set_id, Source.LOGS)}
+    read = folder.store.lineage.spellings(triplet_set_id, normalise) if texts else {}
     return found | {
         "triplet_set": {
             "triplet_set_id": triplet_set_id,
             "sha256": manifest["data"].get("sha256"),
             "mined_at": iso(triplet_set.created_us),
             "params": dict(triplet_set.params),
-            "by_source": ws.store.lineage.totals(triplet_set_id),
-            "erased_triplets": ws.store.triplets.erased(triplet_set_id),
+            "by_source": folder.store.lineage.totals(triplet_set_id),
+            "erased_triplets": folder.store.triplets.erased(triplet_set_id),
         },
         "impressions": sum(sum(of.values()) for text, of in read.items() if text in texts),
     }
 
 
-def training_queries(ws: Workspace, model_id: str, offset: int, limit: int) -> dict[str, Any]:
+def training_queries(folder: DataFolder, model_id: str, offset: int, limit: int) -> dict[str, Any]:
     """A page of the queries that a model was trained on, each with the judgments, documents and lists it rests on.
 
     Raises:
         ModelNotFound: there is none of this id.
     """
-    model = ws.store.models.get(model_id)
+    model = folder.store.models.get(model_id)
     triplet_set_id = _set_of(model)
     page: list[MinedQuery] = []
     total, lists = 0, {}
     if triplet_set_id is not None:
-        page, total = ws.store.lineage.queries(triplet_set_id, offset, limit)
-        lists = _lists(ws, triplet_set_id, page)
+        page, total = folder.store.lineage.queries(triplet_set_id, offset, limit)
+        lists = _lists(folder, triplet_set_id, page)
     return {
         "model_id": model_id,
         "triplet_set_id": triplet_set_id,
@@ -122,14 +122,14 @@ def training_queries(ws: Workspace, model_id: str, offset: int, limit: int) -> d
     }
 
 
-def _lists(ws: Workspace, triplet_set_id: str, page: list[MinedQuery]) -> dict[str, tuple[int, list[ReadList]]]:
+def _lists(folder: DataFolder, triplet_set_id: str, page: list[MinedQuery]) -> dict[str, tuple[int, list[ReadList]]]:
     """Normalised query → how many lists mining read of it, and the first of them. Only of queries from logs."""
     texts = {normalise(row.query) for row in page if row.source is Source.LOGS}
     if not texts:
         return {}
-    read = ws.store.lineage.spellings(triplet_set_id, normalise)
+    read = folder.store.lineage.spellings(triplet_set_id, normalise)
     spelled = {text: read.get(text, {}) for text in texts}
-    first = ws.store.lineage.lists(triplet_set_id, [s for of in spelled.values() for s in of], LISTS_NAMED)
+    first = folder.store.lineage.lists(triplet_set_id, [s for of in spelled.values() for s in of], LISTS_NAMED)
     return {
         text: (sum(of.values()), [one for spelling in of for one in first[spelling]][:LISTS_NAMED])
         for text, of in spelled.items()

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
+from tribrid.app.parts import FolderPart
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document, storable
 from tribrid.corpus.jsonlines import id_fault
@@ -20,11 +22,12 @@ from tribrid.encoders.models import local_rerankers, public_name
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop import rerank
-from tribrid.loop.rerank import GivenQuery, Reranked
+from tribrid.loop.given_documents import GivenQuery
+from tribrid.loop.rerank import Reranked
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.documents import content_sha
 from tribrid.types import Document
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 MAX_QUERY_CHARS = 100_000
 MAX_CHUNKS = 100
@@ -46,7 +49,7 @@ class Ranker:
 
     name: str
     corpus_id: str | None
-    choose: Callable[[Config], Scorer | None]
+    choose: Callable[[OpenCorpus | None], Scorer | None]
     wanted: str | None = None
 
 
@@ -66,10 +69,8 @@ class How(TypedDict, total=False):
     truncate: bool
 
 
-class Reranking:
-    """See the module."""
-
-    workspace: Workspace
+class Reranking(FolderPart):
+    """rerank, and what `model` may be."""
 
     def rerank(
         self,
@@ -103,7 +104,7 @@ class Reranking:
             Overloaded, Cancelled: the reranker did not begin.
         """
         found = self.ranker(model, corpus_id)
-        config = self.workspace.config(found.corpus_id)
+        config = self._config(found.corpus_id)
         _check(query, top_n, client_id, how)
         _check_count(len(documents), config.reranking.rerank_max_documents)
         inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
@@ -122,11 +123,15 @@ class Reranking:
 
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:
-            return rerank.rerank(self.workspace, found.corpus_id, asked, found.choose, budget)
-        scorer = found.choose(self.workspace.config())
+            corpus = open_corpus(self._folder, found.corpus_id)
+            return rerank.rerank(corpus, asked, partial(found.choose, corpus), budget)
+        scorer = found.choose(None)
         if scorer is None:
             raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
-        return rerank.rerank_apart(self.workspace, asked, scorer, budget)
+        return rerank.rerank_apart(self._folder, asked, scorer, budget)
+
+    def _config(self, corpus_id: str | None) -> Config:
+        return open_corpus(self._folder, corpus_id).config if corpus_id else self._folder.config()
 
     def ranker(self, model: str | None = None, corpus_id: str | None = None) -> Ranker:
         """Who answers a rerank for this model and corpus.
@@ -140,42 +145,42 @@ class Reranking:
         try:
             return self._ranker(name, corpus_id)
         except ModelNotFound:
-            if not name or self.workspace.config(corpus_id).reranking.rerank_unknown_model == "refuse":
+            if not name or self._config(corpus_id).reranking.rerank_unknown_model == "refuse":
                 raise
         return replace(self._ranker("", corpus_id), wanted=name)
 
     def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
-        ws = self.workspace
-        default = ws.config().reranking.rerank_corpus
-        corpora = {row.corpus_id for row in ws.store.corpora.list()}
+        folder = self._folder
+        default = folder.config().reranking.rerank_corpus
+        corpora = {row.corpus_id for row in folder.store.corpora.list()}
         if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
-                ws.store.corpora.create(default, default)
+                folder.store.corpora.create(default, default)
             corpora.add(default)
         stem = name.partition(SUFFIX)[0]
         name = stem if name not in corpora and stem in corpora else name
         if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
-            ws.store.corpora.get(corpus_id)
+            folder.store.corpora.get(corpus_id)
             return self._of_corpus(corpus_id, "" if name == corpus_id else name)
         return self._without_corpus(name)
 
     def _of_corpus(self, corpus_id: str, name: str) -> Ranker:
-        ws = self.workspace
+        folder = self._folder
         if not name:
-            return Ranker(corpus_id, corpus_id, lambda config: ws.scorer(corpus_id, config))
-        if any(version.model_id == name for version in ws.store.models.list(corpus_id)):
-            return Ranker(name, corpus_id, lambda config: ws.learned(name, config))
+            return Ranker(corpus_id, corpus_id, lambda corpus: corpus.scorer if corpus else None)
+        if any(version.model_id == name for version in folder.store.models.list(corpus_id)):
+            return Ranker(name, corpus_id, lambda corpus: corpus.learned(name) if corpus else None)
         return replace(self._apart(name, corpus_id), corpus_id=corpus_id)
 
     def _without_corpus(self, name: str) -> Ranker:
         if not name:
-            config = self.workspace.config()
+            config = self._folder.config()
             name = public_name(config.reranking.reranker_local_model or config.indexing.embedding_model)
         for candidate in dict.fromkeys((name, name.partition(SUFFIX)[0])):
             with suppress(ModelNotFound):
-                version = self.workspace.store.models.get(candidate)
+                version = self._folder.store.models.get(candidate)
                 return self._of_corpus(version.corpus_id, candidate)
             with suppress(ModelNotFound):
                 return self._apart(candidate, None)
@@ -187,16 +192,16 @@ class Reranking:
         Raises:
             ModelNotFound.
         """
-        ws = self.workspace
-        config = ws.config(corpus_id)
+        folder = self._folder
+        config = self._config(corpus_id)
         if name == public_name(config.indexing.embedding_model):
             return Ranker(name, None, lambda _: InteractionScorer(name))
         configured = config.reranking.reranker_local_model
         if configured is not None and name in (configured, public_name(configured)):
-            return Ranker(name, None, lambda config: ws.local(configured, config))
-        found = local_rerankers(ws.models_dir)
+            return Ranker(name, None, lambda _: folder.local(configured, config))
+        found = local_rerankers(folder.models_dir)
         if name in found:
-            return Ranker(name, None, lambda config: ws.local(found[name], config))
+            return Ranker(name, None, lambda _: folder.local(found[name], config))
         known = [row["id"] for row in self.rerank_models()]
         raise ModelNotFound(
             f"There is no model {name!r} to rerank with. There are: {', '.join(known[:NAMED])}. `model` may be a "
@@ -207,20 +212,20 @@ class Reranking:
 
     def rerank_models(self) -> list[dict[str, Any]]:
         """Everything that `model` may be, by kind."""
-        ws = self.workspace
-        config = ws.config()
+        folder = self._folder
+        config = folder.config()
         rows: list[dict[str, Any]] = []
-        for corpus in ws.store.corpora.list():
-            champion = ws.store.models.alias(corpus.corpus_id, "champion")
+        for corpus in folder.store.corpora.list():
+            champion = folder.store.models.alias(corpus.corpus_id, "champion")
             rows.append(
                 {"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_us": corpus.created_us}
             )
             rows += [
                 {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_us": v.created_us}
-                for v in ws.store.models.list(corpus.corpus_id)
+                for v in folder.store.models.list(corpus.corpus_id)
             ]
         local = [public_name(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
-        names = dict.fromkeys([*local, *local_rerankers(ws.models_dir)])
+        names = dict.fromkeys([*local, *local_rerankers(folder.models_dir)])
         rows += [{"id": name, "kind": "local", "created_us": 0} for name in names]
         return [*rows, {"id": public_name(config.indexing.embedding_model), "kind": "encoder", "created_us": 0}]
 
@@ -231,7 +236,7 @@ class Reranking:
         Raises:
             InvalidInput: an id came alone, and the corpus has no such document.
         """
-        store = self.workspace.store
+        store = self._folder.store
         alone = [item.doc_id for item in inline if item.text is None and item.doc_id is not None]
         stored = store.documents.get_many(corpus_id, alone) if alone and corpus_id is not None else {}
         nameless = {_hash(title, text) for item in inline if item.doc_id is None for title, text in _readings(item)}
@@ -250,7 +255,7 @@ class Reranking:
 
     def _collect(self, corpus_id: str, documents: Sequence[Document], config: Config) -> int:
         """Keep those that the corpus does not know, never touching one that it does; how many were new."""
-        store, settings = self.workspace.store, config.reranking
+        store, settings = self._folder.store, config.reranking
         if not settings.collect_documents:
             return 0
         known = store.documents.exists(corpus_id, {document.doc_id for document in documents})

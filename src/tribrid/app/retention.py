@@ -7,33 +7,36 @@ from typing import Any
 from tribrid.errors import InvalidInput
 from tribrid.jobs.pruning import cutoffs, prune
 from tribrid.types import Emit
-from tribrid.workspace import Workspace
+from tribrid.workspace.data_folder import DataFolder
 
 MOST_CORPORA = 200
 """Whose champions are shown: each is a label."""
 
 
-def prune_logs(ws: Workspace, corpus_id: str | None, days: int | None, emit: Emit) -> dict[str, Any]:
+def prune_logs(folder: DataFolder, corpus_id: str | None, days: int | None, emit: Emit) -> dict[str, Any]:
     """Delete searches older than the setting, or than `days`, with their feedback; counts by corpus.
 
     Raises:
         CorpusNotFound. InvalidInput: days is not 1 or more.
     """
     if corpus_id is not None:
-        ws.store.corpora.get(corpus_id)
+        folder.store.corpora.get(corpus_id)
     if days is not None and not 1 <= days <= 36_500:
         raise InvalidInput("days: 1 to 36500.", days=days)
-    before = cutoffs(ws.store, ws.environment, days)
+    before = cutoffs(folder.store, folder.environment, days)
     wanted = {name: at for name, at in before.items() if corpus_id in (None, name)}
     gone = dict.fromkeys(wanted, 0)
-    for name, count in prune(ws.store, wanted):
+    for name, count in prune(folder.store, wanted):
         gone[name] += count
         emit("progress", {"stage": "pruning", "corpus_id": name, "done": gone[name]})
     return {"deleted": sum(gone.values()), "corpora": gone}
 
 
-def gauges(ws: Workspace) -> dict[str, Any]:
+def gauges(folder: DataFolder) -> dict[str, Any]:
     """Jobs that wait or run, by (kind, state); the champion of each corpus that has one, the first 200 corpora."""
-    corpora = ws.store.corpora.list()[:MOST_CORPORA]
-    champions = {row.corpus_id: ws.store.models.alias(row.corpus_id, "champion") for row in corpora}
-    return {"jobs": ws.store.jobs.waiting(), "champions": {name: model for name, model in champions.items() if model}}
+    corpora = folder.store.corpora.list()[:MOST_CORPORA]
+    champions = {row.corpus_id: folder.store.models.alias(row.corpus_id, "champion") for row in corpora}
+    return {
+        "jobs": folder.store.jobs.waiting(),
+        "champions": {name: model for name, model in champions.items() if model},
+    }

@@ -62,13 +62,13 @@ def _understood(words: Sequence[str], given: Given) -> tuple[str, str]:
 
 def _put(session: Session, tribrid: Tribrid, corpus_id: str, given: Given, _asked: Asked) -> int:
     queries, bundle = read(given, "test")
-    answer = tribrid.put_eval_dataset(corpus_id, queries, bundle)
+    answer = tribrid.corpus(corpus_id).eval_dataset.put(queries, bundle)
     session.terminal.result(answer, *stored_view(answer))
     return 0
 
 
 def _show(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, asked: Asked) -> int:
-    dataset = tribrid.eval_dataset(corpus_id, asked.version)
+    dataset = tribrid.corpus(corpus_id).eval_dataset.get(asked.version)
     bundle = dataset["bundle"]
     session.terminal.result(
         dataset,
@@ -85,7 +85,7 @@ def _measured_on(bundle: Mapping[str, Any]) -> str:
 
 
 def _list(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, _asked: Asked) -> int:
-    found = tribrid.eval_datasets(corpus_id)
+    found = tribrid.corpus(corpus_id).eval_dataset.versions()
     columns = ["", ("Version", "right"), "sha256", ("Queries", "right"), ("Judgments", "right"), "Decides on", "Put"]
     rows = [
         [
@@ -105,7 +105,7 @@ def _list(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, _as
 
 
 def _check(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, asked: Asked) -> int:
-    found = tribrid.check_eval_dataset(corpus_id, asked.effect, asked.version)
+    found = tribrid.corpus(corpus_id).eval_dataset.check(asked.effect, asked.version)
     session.terminal.result(found, *_checked(found))
     return 0 if found["ok"] else 1
 
@@ -134,7 +134,7 @@ def _export(session: Session, tribrid: Tribrid, corpus_id: str, _given: Given, a
     form = asked.form or "json"
     if form in _FOLDERS and asked.out is None and not session.terminal.as_json:
         raise InvalidInput(f"--format {form} is several files: name a folder with --out.")
-    files = tribrid.export_eval_dataset(corpus_id, form, asked.version)
+    files = tribrid.corpus(corpus_id).eval_dataset.export(form, asked.version)
     if asked.out is None:
         if session.terminal.as_json:
             session.terminal.json({"corpus_id": corpus_id, "format": form, "files": files})

@@ -29,10 +29,10 @@ def evaluations(session: Session, asked: Sequence[str], corpus_id: str | None, f
     files.check()
     with library(session) as tribrid:
         if pair:
-            found = tribrid.evaluation_diff(*pair)
+            found = tribrid.evaluations.diff(*pair)
             session.terminal.result(found, *evaluation_difference(found))
         elif asked:
-            report = tribrid.evaluation(asked[0])
+            report = tribrid.evaluations.get(asked[0])
             files.write(session, tribrid, asked[0])
             session.terminal.result(report, report_view(report))
         else:
@@ -40,8 +40,8 @@ def evaluations(session: Session, asked: Sequence[str], corpus_id: str | None, f
 
 
 def _list(session: Session, tribrid: Tribrid, corpus_id: str | None) -> None:
-    corpus_ids = [corpus_id] if corpus_id else [row["corpus_id"] for row in tribrid.corpora()]
-    found = [{"corpus_id": name, **row} for name in corpus_ids for row in tribrid.evaluations(name)]
+    corpus_ids = [corpus_id] if corpus_id else [corpus.corpus_id for corpus in tribrid.corpora()]
+    found = [{"corpus_id": name, **row} for name in corpus_ids for row in tribrid.corpus(name).evaluations()]
     rows = [
         [row["evaluation_id"], row["corpus_id"], moment(row["created_at"]), row.get("model_id"), row.get("decision")]
         for row in found

@@ -46,9 +46,13 @@ def experiment(
         raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
     with library(session) as tribrid:
         if action == "start":
-            found = tribrid.start_experiment(corpus, model, again=again)
+            found = tribrid.corpus(corpus).experiment.start(model, again=again)
         else:
-            found = tribrid.stop_experiment(corpus) if action == "stop" else tribrid.experiment(corpus)
+            found = (
+                tribrid.corpus(corpus).experiment.stop()
+                if action == "stop"
+                else tribrid.corpus(corpus).experiment.get()
+            )
     session.terminal.result({"corpus_id": corpus, "experiment": found}, *_told(session, corpus, found))
 
 

@@ -41,7 +41,7 @@ def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: boo
         _ensure(tribrid, corpus_id)
         folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
         if folders or mirror:
-            opened.enter_context(tribrid.bringing_in(corpus_id))
+            opened.enter_context(tribrid.corpus(corpus_id).documents.bringing_in())
         seen: set[str] = set()
         with gauge(session.terminal.err, "Indexing") as shown:
 
@@ -50,12 +50,15 @@ def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: boo
                     shown.update(data)
 
             records = _noted(chain.from_iterable(sources), seen)
-            report = tribrid.index(corpus_id, records, emit=emit, mirror=mirror)
+            report = tribrid.corpus(corpus_id).documents.add(records, emit=emit, mirror=mirror)
         gone = [] if mirror else _gone(tribrid, corpus_id, folders, seen)
         if gone:
-            tribrid.delete_documents(corpus_id, gone)
+            tribrid.corpus(corpus_id).documents.delete(gone)
             report |= {name: report[name] - len(gone) for name in ("documents", "unchanged")}
-            report |= {"deleted": report["deleted"] + len(gone), "passages": tribrid.corpus(corpus_id)["passages"]}
+            report |= {
+                "deleted": report["deleted"] + len(gone),
+                "passages": tribrid.corpus(corpus_id).describe()["passages"],
+            }
     session.terminal.result(report, _indexed(report, corpus_id))
     if not session.terminal.as_json:
         for line in _skipped(report):
@@ -82,16 +85,16 @@ def _gone(tribrid: Tribrid, corpus_id: str, folders: Sequence[Path], seen: set[s
 def _max_document_chars(tribrid: Tribrid, corpus_id: str) -> int:
     """The longest document allowed, characters; the default while there is no such corpus."""
     try:
-        settings = tribrid.config(corpus_id)["settings"]
+        settings = tribrid.corpus(corpus_id).settings()["settings"]
     except CorpusNotFound:
-        settings = tribrid.config()["settings"]
+        settings = tribrid.settings()["settings"]
     limit: int = settings["indexing"]["max_document_chars"]["value"]
     return limit
 
 
 def _ensure(tribrid: Tribrid, corpus_id: str) -> None:
     try:
-        tribrid.corpus(corpus_id)
+        tribrid.corpus(corpus_id).describe()
     except CorpusNotFound:
         with suppress(CorpusExists):  # another command made it meanwhile
             tribrid.create_corpus(corpus_id)
@@ -148,17 +151,17 @@ def corpora(session: Session, corpus_id: str | None, *, delete: bool, yes: bool)
         if corpus_id is None:
             if delete:
                 raise InvalidInput("Name the corpus to delete: tribrid corpora CORPUS --delete.")
-            found = tribrid.corpora()
+            found = [corpus.describe() for corpus in tribrid.corpora()]
             session.terminal.result({"corpora": found}, _corpora(found))
             return
-        shown = tribrid.corpus(corpus_id)
+        shown = tribrid.corpus(corpus_id).describe()
         if not delete:
             session.terminal.result(shown, facts(shown))
             return
         _confirm(
             session, f"Delete corpus {corpus_id!r} with {shown['documents']:,} documents and all its logs?", yes=yes
         )
-        tribrid.delete_corpus(corpus_id)
+        tribrid.corpus(corpus_id).delete()
     session.terminal.result({"deleted": corpus_id}, f"Corpus {corpus_id!r} is deleted.")
 
 
@@ -201,7 +204,7 @@ def import_logs(
                 if kind == "progress":
                     shown.update(data)
 
-            counts = tribrid.import_logs(corpus_id, _joined(streams), format=form, emit=emit)
+            counts = tribrid.corpus(corpus_id).logs.add(_joined(streams), format=form, emit=emit)
     session.terminal.result(counts, *_imported(counts))
 
 
@@ -249,7 +252,7 @@ def judgments(session: Session, corpus_id: str, given: Given, *, replace: bool) 
     """
     with library(session) as tribrid:
         if not any(given):
-            stored = tribrid.judgments(corpus_id)
+            stored = tribrid.corpus(corpus_id).judgments.get()
             queries = stored["queries"]
             counts = {
                 "Queries": f"{len(queries):,}",
@@ -257,7 +260,7 @@ def judgments(session: Session, corpus_id: str, given: Given, *, replace: bool) 
             }
             session.terminal.result(stored, facts(counts))
             return
-        answer = tribrid.put_judgments(corpus_id, read(given, "train")[0], replace=replace)
+        answer = tribrid.corpus(corpus_id).judgments.put(read(given, "train")[0], replace=replace)
     session.terminal.result(answer, *stored_view(answer))
 
 

@@ -24,7 +24,7 @@ def follow(session: Session, tribrid: Tribrid, job: Job) -> dict[str, Any]:
     """
     try:
         with gauge(session.terminal.err, _DOING[job.kind]) as shown:
-            return tribrid.outcome(tribrid.wait(job.job_id, on_event=Teller(shown).tell))
+            return tribrid.jobs.outcome(tribrid.jobs.wait(job.job_id, on_event=Teller(shown).tell))
     except KeyboardInterrupt:
         _left(session, job)
         raise typer.Exit(EXIT_INTERRUPTED) from None

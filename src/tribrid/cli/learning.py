@@ -31,7 +31,7 @@ def mine(session: Session, corpus_id: str, *, max_pairs: int | None, sources: Se
     """Mine triplets; see `tribrid mine --help`."""
     _job(
         session,
-        lambda tribrid: tribrid.submit_mine(corpus_id, max_pairs=max_pairs, sources=sources or None),
+        lambda tribrid: tribrid.corpus(corpus_id).submit_mine(max_pairs=max_pairs, sources=sources or None),
         _mined,
         wait=wait,
     )
@@ -50,7 +50,7 @@ def train(session: Session, corpus_id: str, named: Mapping[str, Any], settings: 
         hyperparameters[name] = value
     _job(
         session,
-        lambda tribrid: tribrid.submit_train(corpus_id, hyperparameters),
+        lambda tribrid: tribrid.corpus(corpus_id).submit_train(hyperparameters),
         lambda result: _trained(session, result, corpus_id),
         wait=wait,
     )
@@ -101,7 +101,7 @@ def evaluate(
     try:
         done = _job(
             session,
-            lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=also, arms=arms),
+            lambda tribrid: tribrid.corpus(corpus_id).submit_evaluate(model_id=model_id, corpus_ids=also, arms=arms),
             lambda report: [report_view(report)],
             wait=wait,
             then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
@@ -201,14 +201,14 @@ def _trained(session: Session, result: Mapping[str, Any], corpus_id: str) -> lis
 def promote(session: Session, corpus_id: str, model_id: str | None, *, reason: str, force: bool) -> None:
     """Promote by hand; see `tribrid promote --help`."""
     with library(session) as tribrid:
-        answer = tribrid.promote(corpus_id, model_id, reason=reason, force=force)
+        answer = tribrid.corpus(corpus_id).promote(model_id, reason=reason, force=force)
     session.terminal.result(answer, _aliases(answer))
 
 
 def rollback(session: Session, corpus_id: str, *, reason: str) -> None:
     """Back to the previous model; see `tribrid rollback --help`."""
     with library(session) as tribrid:
-        answer = tribrid.rollback(corpus_id, reason=reason)
+        answer = tribrid.corpus(corpus_id).rollback(reason=reason)
     session.terminal.result(answer, _aliases(answer))
 
 
@@ -240,17 +240,17 @@ def runs(session: Session, asked: Sequence[str], about: About) -> None:
                 raise InvalidInput("Name the run: tribrid runs RUN_ID.")
             _list_runs(session, tribrid, about.corpus)
         elif about.diff:
-            found = tribrid.run_diff(run_id, about.diff)
+            found = tribrid.runs.diff(run_id, about.diff)
             session.terminal.result(found, *run_difference(found))
         elif about.cancel:
-            tribrid.cancel(run_id)
+            tribrid.jobs.cancel(run_id)
             tribrid.supervisor.ensure_worker()  # it is a worker that ends a running job
-            tribrid.wait(run_id, timeout_s=CANCEL_TIMEOUT_S)
-            ended = tribrid.job(run_id)
+            tribrid.jobs.wait(run_id, timeout_s=CANCEL_TIMEOUT_S)
+            ended = tribrid.jobs.get(run_id)
             session.terminal.result(ended, _run_view(ended))
         elif about.follow:
             tribrid.supervisor.ensure_worker()
-            outcome = follow(session, tribrid, tribrid.wait(run_id, timeout_s=0))
+            outcome = follow(session, tribrid, tribrid.jobs.wait(run_id, timeout_s=0))
             _check(outcome)
             session.terminal.result(outcome, facts(words(outcome)))
         else:
@@ -261,9 +261,9 @@ def runs(session: Session, asked: Sequence[str], about: About) -> None:
 def _run(tribrid: Tribrid, run_id: str) -> dict[str, Any]:
     """A training run, or a job of another kind."""
     try:
-        return tribrid.run(run_id)
+        return tribrid.runs.get(run_id)
     except RunNotFound:
-        return tribrid.job(run_id)
+        return tribrid.jobs.get(run_id)
 
 
 def _run_view(run: Mapping[str, Any]) -> RenderableType:
@@ -288,8 +288,8 @@ def _run_view(run: Mapping[str, Any]) -> RenderableType:
 
 
 def _list_runs(session: Session, tribrid: Tribrid, corpus_id: str | None) -> None:
-    corpus_ids = [corpus_id] if corpus_id else [row["corpus_id"] for row in tribrid.corpora()]
-    found = [run for name in corpus_ids for run in tribrid.runs(name)]
+    corpus_ids = [corpus_id] if corpus_id else [corpus.corpus_id for corpus in tribrid.corpora()]
+    found = [run for name in corpus_ids for run in tribrid.corpus(name).runs()]
     columns = ["Run", "Corpus", "State", "Created", "Model", "Problem"]
     rows = [
         [

@@ -56,7 +56,8 @@ def config(session: Session, given: Sequence[str], unset: Sequence[str]) -> None
     for name in unset:
         _put(overrides, name, None)
     with library(session) as tribrid:
-        found = tribrid.patch_config(overrides, corpus_id) if overrides else tribrid.config(corpus_id)
+        whose = tribrid if corpus_id is None else tribrid.corpus(corpus_id)
+        found = whose.patch_settings(overrides) if overrides else whose.settings()
     changed = {(section, field) for section, fields in overrides.items() for field in fields}
     session.terminal.result(found, _settings(found["settings"], changed))
 

@@ -38,7 +38,7 @@ def models(session: Session, words: Sequence[str]) -> None:
 
 def _list(session: Session, corpus_id: str) -> None:
     with library(session) as tribrid:
-        found = tribrid.models(corpus_id)
+        found = tribrid.corpus(corpus_id).models()
     rows = [
         [row["model_id"], ", ".join(_names(found, row["model_id"])), row["run_id"], moment(row["created_at"])]
         for row in found["models"]
@@ -65,7 +65,7 @@ def _history(promotions: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType
 
 def _show(session: Session, model_id: str) -> None:
     with library(session) as tribrid:
-        found = tribrid.model(model_id)
+        found = tribrid.models.get(model_id)
     session.terminal.result(found, *_record(found))
 
 
@@ -106,7 +106,7 @@ def _record(found: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _export(session: Session, model_id: str, folder: Path) -> None:
     with library(session) as tribrid:
-        done = tribrid.export_model(model_id, folder)
+        done = tribrid.models.export(model_id, folder)
     loads = [f"{name}: {how}" for name, how in done["loads_in"].items()]
     session.terminal.result(done, f"Wrote {done['folder']}", *(indented(line) for line in loads))
 
@@ -121,12 +121,12 @@ def erase(session: Session, corpus_id: str, wanted: Mapping[str, str | None], *,
         if history:
             if any(value is not None for value in wanted.values()):
                 raise InvalidInput("--history erases nothing: leave the rest out.")
-            found = tribrid.erasures(corpus_id)
+            found = tribrid.corpus(corpus_id).erasures()
             rows = [[moment(row["at"]), row["kind"], measured(row["erased"]), len(row["models"])] for row in found]
             shown = table(["At", "What", "Rows", ("Models", "right")], rows) if rows else "Nothing was erased."
             session.terminal.result({"erasures": found}, shown)
             return
-        done = tribrid.erase(corpus_id, **wanted)
+        done = tribrid.corpus(corpus_id).erase(**wanted)
     session.terminal.result(done, *_erased(done))
 
 

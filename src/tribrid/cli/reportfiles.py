@@ -37,8 +37,8 @@ class ReportFiles(NamedTuple):
             EvaluationNotFound.
             InvalidInput: a file cannot be written.
         """
-        _write(session, self.html, lambda: tribrid.evaluation_page(evaluation_id))
-        _write(session, self.junit, lambda: tribrid.evaluation_junit(evaluation_id))
+        _write(session, self.html, lambda: tribrid.evaluations.page(evaluation_id))
+        _write(session, self.junit, lambda: tribrid.evaluations.junit(evaluation_id))
 
     def write_error(self, session: Session, corpus_id: str, error: TribridError) -> None:
         """Write that there is no verdict, and why, for the CI that shows the JUnit XML; there is no page of it.

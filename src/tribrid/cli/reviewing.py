@@ -20,7 +20,7 @@ _COLOURS = {"yes": "green", "perhaps": "yellow", "no": "red"}
 def readiness(session: Session, corpus_id: str) -> None:
     """Say whether to train; see `tribrid readiness --help`."""
     with library(session) as tribrid:
-        found = tribrid.readiness(corpus_id)
+        found = tribrid.corpus(corpus_id).readiness()
     session.terminal.result(found, *_readiness(found))
 
 
@@ -55,7 +55,7 @@ def triplets(
 ) -> None:
     """Show what was mined; see `tribrid triplets --help`."""
     with library(session) as tribrid:
-        found = tribrid.triplets(corpus_id, source=source, status=status, offset=offset, limit=limit)
+        found = tribrid.corpus(corpus_id).triplets(source=source, status=status, offset=offset, limit=limit)
     session.terminal.result(found, *_page(session, found))
 
 

@@ -22,7 +22,7 @@ _TITLE_CHARS = 70
 def search(session: Session, corpus_id: str, query: str, *, top_k: int) -> None:
     """Search and log; see `tribrid search --help`."""
     with library(session) as tribrid:
-        answer = tribrid.search(corpus_id, query, top_k)
+        answer = tribrid.corpus(corpus_id).search(query, top_k)
     session.terminal.result(answer, *_answer(answer))
 
 

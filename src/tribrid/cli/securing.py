@@ -24,14 +24,14 @@ def keys(session: Session, action: str, key_id: str | None, *, scopes: Sequence[
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:
         if key_id is not None:
-            ended = tribrid.revoke_key(key_id)
+            ended = tribrid.keys.revoke(key_id)
             session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
         elif action == "create":
-            made = tribrid.create_key(name, scopes)
+            made = tribrid.keys.create(name, scopes)
             session.terminal.result(made, Verbatim(made["key"]))
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
-            found = tribrid.keys()
+            found = tribrid.keys.list()
             rows = [
                 (
                     key["key_id"],
@@ -53,7 +53,8 @@ def prune(session: Session, corpus_id: str | None, *, days: int | None) -> None:
         CorpusNotFound: there is no such corpus.
     """
     with library(session) as tribrid, gauge(session.terminal.err, "Pruning") as shown:
-        done = tribrid.prune_logs(corpus_id, days=days, emit=lambda _, data: shown.update(data))
+        prune = tribrid.prune_logs if corpus_id is None else tribrid.corpus(corpus_id).logs.prune
+        done = prune(days=days, emit=lambda _, data: shown.update(data))
     if not done["corpora"]:
         said = "Nothing to do: logs.retention_days is not set. Set it, or give --days."
     else:

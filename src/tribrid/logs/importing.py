@@ -19,60 +19,57 @@ from tribrid.logs.records import NOT_SHOWN
 from tribrid.logs.tally import Tally
 from tribrid.store.logimport import FeedbackImport, NewList
 from tribrid.types import Emit
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 BATCH_QUERIES = 1000
 FORMATS: tuple[str, ...] = ("native", "ubi", "clicks")
 
 
-def import_logs(ws: Workspace, corpus_id: str, stream: Iterable[bytes], format_: str, emit: Emit) -> dict[str, Any]:
+def import_logs(corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit: Emit) -> dict[str, Any]:
     """Import a log, in bounded memory; importing the same again adds nothing.
 
     Raises:
-        CorpusNotFound: there is no such corpus.
         NoDocuments: a click log, and a corpus without documents to reconstruct impressions from.
         InvalidInput: another format; or there were events and none of them joins, with the likely cause.
     """
-    ws.store.corpora.get(corpus_id)
     if format_ == "clicks":
-        return import_clicks(ws, corpus_id, stream, emit)
+        return import_clicks(corpus, stream, emit)
     if format_ == "ubi":
-        return _import_joined(ws, corpus_id, stream, "ubi", emit)
+        return _import_joined(corpus, stream, "ubi", emit)
     if format_ == "native":
-        return _import_joined(ws, corpus_id, stream, "native", emit)
+        return _import_joined(corpus, stream, "native", emit)
     raise InvalidInput(f"format: {format_!r} is not one of {', '.join(FORMATS)}.", format=format_)
 
 
-def _import_joined(ws: Workspace, corpus_id: str, stream: Iterable[bytes], form: Form, emit: Emit) -> dict[str, Any]:
+def _import_joined(corpus: OpenCorpus, stream: Iterable[bytes], form: Form, emit: Emit) -> dict[str, Any]:
     tally = Tally()
-    with LogJoin(form, ws.data_dir) as log:
+    with LogJoin(form, corpus.folder.data_dir) as log:
         tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))
-        joins = _Joins(ws, corpus_id, log)
+        joins = _Joins(corpus, log)
         joins.refuse_if_none(copy.deepcopy(tally))
         done = 0
         for batch in joins.batches():
             tally.skip(skipped for joined in batch for skipped in joined.skipped)
             joins.count_unknown(batch, tally)
-            stored = ws.store.logs.add_lists(corpus_id, list(_lists(batch)))
+            stored = corpus.store.logs.add_lists(corpus.corpus_id, list(_lists(batch)))
             tally.store(stored)
             tally.skip(_rejected(batch, stored.feedback))
             done += sum(joined.records for joined in batch)
             emit("progress", {"stage": "storing", "done": done, "total": len(log)})
-        return tally.answer(corpus_id, len(log))
+        return tally.answer(corpus.corpus_id, len(log))
 
 
 class _Joins:
     """A log's joined queries, and which of their documents the corpus holds."""
 
-    def __init__(self, ws: Workspace, corpus_id: str, log: LogJoin) -> None:
-        self._ws = ws
-        self._corpus_id = corpus_id
+    def __init__(self, corpus: OpenCorpus, log: LogJoin) -> None:
+        self._corpus = corpus
         self._log = log
-        first = next(iter(ws.store.documents.iterate(corpus_id, batch=1)), None)
+        first = next(iter(corpus.store.documents.iterate(corpus.corpus_id, batch=1)), None)
         self._doc_id = first.doc_id if first else None
 
     def batches(self) -> Iterator[list[Joined]]:
-        joined = self._log.joined(lambda query_ids: self._ws.store.logs.lists(self._corpus_id, query_ids))
+        joined = self._log.joined(lambda query_ids: self._corpus.store.logs.lists(self._corpus.corpus_id, query_ids))
         while batch := list(itertools.islice(joined, BATCH_QUERIES)):
             yield batch
 
@@ -82,7 +79,7 @@ class _Joins:
         whole_list = sum(len(joined.feedback) for joined in batch) - len(named)
         if self._doc_id is None:
             return len(named) + whole_list
-        known = self._ws.store.documents.exists(self._corpus_id, set(named))
+        known = self._corpus.store.documents.exists(self._corpus.corpus_id, set(named))
         tally.unknown(named, known)
         return whole_list + sum(doc_id in known for doc_id in named)
 

@@ -20,7 +20,7 @@ from tribrid.logs.records import UNKNOWN_DOCUMENT
 from tribrid.logs.tally import Tally
 from tribrid.store.logimport import NewList
 from tribrid.types import Candidate, Emit, Feedback, Signal
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 BATCH_CLICKS = 1000
 SHOWN = 10
@@ -28,7 +28,7 @@ SHOWN = 10
 _TOLD_EVERY_S = 0.5
 
 
-def import_clicks(ws: Workspace, corpus_id: str, stream: Iterable[bytes], emit: Emit) -> dict[str, Any]:
+def import_clicks(corpus: OpenCorpus, stream: Iterable[bytes], emit: Emit) -> dict[str, Any]:
     """Import a click log; importing the same again adds nothing, and retrieves nothing.
 
     Raises:
@@ -36,36 +36,35 @@ def import_clicks(ws: Workspace, corpus_id: str, stream: Iterable[bytes], emit: 
         InvalidInput: it is no click log; or no click is on a document of the corpus.
         StaleIndex, ModelUnavailable: the corpus cannot be searched.
     """
-    first = next(iter(ws.store.documents.iterate(corpus_id, batch=1)), None)
-    if first is None or not ws.index(corpus_id).count():
+    first = next(iter(corpus.store.documents.iterate(corpus.corpus_id, batch=1)), None)
+    if first is None or not corpus.index.count():
         raise NoDocuments(
             "Impressions of a click log are reconstructed from what this corpus's retrieval shows: index its documents "
             "first.",
-            corpus_id=corpus_id,
+            corpus_id=corpus.corpus_id,
         )
     tally = Tally()
-    with ClickLog(ws.data_dir) as log:
+    with ClickLog(corpus.folder.data_dir) as log:
         tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))
         if len(log) or tally.skipped_total:
-            _refuse_if_none(ws, corpus_id, log, first.doc_id, tally)
-        lists = Reconstruction(ws, corpus_id)
+            _refuse_if_none(corpus, log, first.doc_id, tally)
+        lists = Reconstruction(corpus)
         progress = _Progress(emit, len(log))
         for batch in _batches(log):
-            _store(ws, corpus_id, batch, lists, tally)
+            _store(corpus, batch, lists, tally)
             progress.tell(len(batch), lists.retrieved)
-        answer = tally.answer(corpus_id, len(log))
+        answer = tally.answer(corpus.corpus_id, len(log))
         return {**answer, "queries": lists.queries, "retrieved": lists.retrieved}
 
 
 class Reconstruction:
     """What the deployed retrieval shows for a query, asked once for as long as clicks come query by query."""
 
-    def __init__(self, ws: Workspace, corpus_id: str) -> None:
+    def __init__(self, corpus: OpenCorpus) -> None:
         self.queries = 0
         self.retrieved = 0
-        config = ws.config(corpus_id)
-        self._retriever = ws.retriever(corpus_id, config)
-        self._depth = max(SHOWN, config.reranking.tribrid_reranker_topn)
+        self._retriever = corpus.retriever
+        self._depth = max(SHOWN, corpus.config.reranking.tribrid_reranker_topn)
         self._key = ""
         self._seen = ""
         self._ranking: dict[str, Candidate] = {}
@@ -103,7 +102,7 @@ def _batches(log: ClickLog) -> Iterator[list[Click]]:
         yield batch
 
 
-def _refuse_if_none(ws: Workspace, corpus_id: str, log: ClickLog, doc_id: str, tally: Tally) -> None:
+def _refuse_if_none(corpus: OpenCorpus, log: ClickLog, doc_id: str, tally: Tally) -> None:
     """Look for one click on a document of the corpus.
 
     Raises:
@@ -112,23 +111,23 @@ def _refuse_if_none(ws: Workspace, corpus_id: str, log: ClickLog, doc_id: str, t
     unknown = copy.deepcopy(tally)
     for batch in _batches(log):
         named = [click.doc_id for click in batch]
-        known = ws.store.documents.exists(corpus_id, set(named))
+        known = corpus.store.documents.exists(corpus.corpus_id, set(named))
         if known:
             return
         unknown.unknown(named, known)
     raise unknown.refusal(log.evidence, doc_id)
 
 
-def _store(ws: Workspace, corpus_id: str, batch: list[Click], lists: Reconstruction, tally: Tally) -> None:
-    there = ws.store.documents.exists(corpus_id, {click.doc_id for click in batch})
+def _store(corpus: OpenCorpus, batch: list[Click], lists: Reconstruction, tally: Tally) -> None:
+    there = corpus.store.documents.exists(corpus.corpus_id, {click.doc_id for click in batch})
     tally.unknown((click.doc_id for click in batch), there)
     tally.skip(
         Skipped(click.line, UNKNOWN_DOCUMENT, doc_id=click.doc_id, kind="unjoined")
         for click in batch
         if click.doc_id not in there
     )
-    clicks = [(click, click.query_id(corpus_id)) for click in batch if click.doc_id in there]
-    known = ws.store.logs.known(corpus_id, {query_id for _, query_id in clicks})
+    clicks = [(click, click.query_id(corpus.corpus_id)) for click in batch if click.doc_id in there]
+    known = corpus.store.logs.known(corpus.corpus_id, {query_id for _, query_id in clicks})
     new: list[NewList] = []
     for click, query_id in clicks:
         lists.count(click)
@@ -137,7 +136,7 @@ def _store(ws: Workspace, corpus_id: str, batch: list[Click], lists: Reconstruct
             continue
         known.add(query_id)
         new.append(lists.list_of(click, query_id))
-    tally.store(ws.store.logs.add_lists(corpus_id, new))
+    tally.store(corpus.store.logs.add_lists(corpus.corpus_id, new))
 
 
 class _Progress:

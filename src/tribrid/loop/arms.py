@@ -19,7 +19,7 @@ from tribrid.evaluation.report import NAMED
 from tribrid.loop.frozen import Task
 from tribrid.scoring.scorer import Scorer
 from tribrid.types import LEGS, ScoredDoc
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 MAX_ARMS = 10
 
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KINDS = ("run", "model_id", "provider")
 
 
-def prepared(ws: Workspace, corpus_id: str, arms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def prepared(corpus: OpenCorpus, arms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The arms as the job is told of them: small, with a run stored under its hash.
 
     Args:
@@ -57,33 +57,35 @@ def prepared(ws: Workspace, corpus_id: str, arms: Sequence[Mapping[str, Any]]) -
                 "'_' or '-'.",
                 name=name,
             )
-    return [_prepared(ws, corpus_id, arm) for arm in arms]
+    return [_prepared(corpus, arm) for arm in arms]
 
 
-def _prepared(ws: Workspace, corpus_id: str, arm: Mapping[str, Any]) -> dict[str, Any]:
+def _prepared(corpus: OpenCorpus, arm: Mapping[str, Any]) -> dict[str, Any]:
     name = arm["name"]
     given = [kind for kind in _KINDS if arm.get(kind) is not None]
     if len(given) != 1:
         raise InvalidInput(f"arms: {name!r} needs one of {', '.join(_KINDS)}.", name=name)
     if given == ["model_id"]:
-        require_model(ws, corpus_id, arm["model_id"])
+        require_model(corpus, arm["model_id"])
         return {"name": name, "kind": "model", "model_id": arm["model_id"]}
     if given == ["provider"]:
         service = {"name": name, "kind": "cloud", **{part: arm.get(part) for part in ("provider", "url", "model")}}
-        ws.rival(corpus_id, ws.config(corpus_id), service)
+        corpus.rival(service)
         return service
     try:
-        run = _asked_for(ws, corpus_id, parse_run(arm["run"]))
+        run = _asked_for(corpus, parse_run(arm["run"]))
     except InvalidInput as error:
         raise InvalidInput(f"arms: {name!r}: {error.detail}", name=name) from None
-    ws.store.candidates.put(run_key(corpus_id, run.sha256), corpus_id, {"tag": run.tag, "lists": run.as_json()})
+    corpus.store.candidates.put(
+        run_key(corpus.corpus_id, run.sha256), corpus.corpus_id, {"tag": run.tag, "lists": run.as_json()}
+    )
     facts = {"sha256": run.sha256, "tag": run.tag, "restrict": bool(arm.get("restrict"))}
     return {"name": name, "kind": "run", **facts}
 
 
-def _asked_for(ws: Workspace, corpus_id: str, run: RunFile) -> RunFile:
+def _asked_for(corpus: OpenCorpus, run: RunFile) -> RunFile:
     """The run's lists for the eval dataset's queries: what is judged, hashed and stored."""
-    asked = {query.query_id for query in ws.store.evalsets.current(corpus_id).queries}
+    asked = {query.query_id for query in corpus.store.evalsets.current(corpus.corpus_id).queries}
     lists = {query_id: docs for query_id, docs in run.lists.items() if query_id in asked}
     if not lists:
         raise InvalidInput(
@@ -93,14 +95,14 @@ def _asked_for(ws: Workspace, corpus_id: str, run: RunFile) -> RunFile:
     return RunFile(run.tag, lists)
 
 
-def require_model(ws: Workspace, corpus_id: str, model_id: str) -> None:
+def require_model(corpus: OpenCorpus, model_id: str) -> None:
     """Check that the corpus has this version.
 
     Raises:
         ModelNotFound.
     """
-    if ws.store.models.get(model_id).corpus_id != corpus_id:
-        raise ModelNotFound(f"Corpus {corpus_id!r} has no model {model_id!r}.", model_id=model_id)
+    if corpus.store.models.get(model_id).corpus_id != corpus.corpus_id:
+        raise ModelNotFound(f"Corpus {corpus.corpus_id!r} has no model {model_id!r}.", model_id=model_id)
 
 
 @dataclass
@@ -116,12 +118,12 @@ class AddedArms:
     given: list[str] = field(default_factory=list)
 
 
-def added_arms(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> AddedArms:
+def added_arms(corpus: OpenCorpus, task: Task, arms: Sequence[Mapping[str, Any]]) -> AddedArms:
     """The arms of an evaluate call, by their `kind`: `run` is a stored TREC run (see `prepared`), any other a reranker
     that orders the frozen candidates. One that cannot be loaded is a failed arm, not the end of the evaluation.
     """
     added, asked = AddedArms(), {reading.query for reading in task.readings.values()}
-    orders = ws.store.logs.given(task.dataset.corpus_id, asked)
+    orders = corpus.store.logs.given(task.dataset.corpus_id, asked)
     run, added.given = given_arm(orders, task.readings, task.candidates)
     if added.given:
         found = len(added.given)
@@ -131,10 +133,10 @@ def added_arms(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> 
         name = arm["name"]
         added.facts[name] = {key: value for key, value in arm.items() if key != "name"}
         if arm["kind"] == "run":
-            _add_run(ws, task, arm, added)
+            _add_run(corpus, task, arm, added)
             continue
         try:
-            added.scorers.append((name, SCORERS[arm["kind"]](ws, task, arm)))
+            added.scorers.append((name, SCORERS[arm["kind"]](corpus, arm)))
         except Cancelled:
             raise
         except TribridError as error:
@@ -142,8 +144,8 @@ def added_arms(ws: Workspace, task: Task, arms: Sequence[Mapping[str, Any]]) -> 
     return added
 
 
-def _add_run(ws: Workspace, task: Task, arm: Mapping[str, Any], added: AddedArms) -> None:
-    name, stored = arm["name"], ws.store.candidates.get(run_key(task.dataset.corpus_id, arm["sha256"]))
+def _add_run(corpus: OpenCorpus, task: Task, arm: Mapping[str, Any], added: AddedArms) -> None:
+    name, stored = arm["name"], corpus.store.candidates.get(run_key(task.dataset.corpus_id, arm["sha256"]))
     if stored is None:
         added.failed[name] = f"The run {arm['sha256'][:12]} is not stored any more."
         return
@@ -165,10 +167,10 @@ def run_key(corpus_id: str, sha256: str) -> str:
     return f"{corpus_id}/run/{sha256}"
 
 
-SCORERS: Mapping[str, Callable[[Workspace, Task, Mapping[str, Any]], Scorer]] = MappingProxyType(
+SCORERS: Mapping[str, Callable[[OpenCorpus, Mapping[str, Any]], Scorer]] = MappingProxyType(
     {
-        "model": lambda ws, task, arm: ws.learned(arm["model_id"], task.config),
-        "cloud": lambda ws, task, arm: ws.rival(task.dataset.corpus_id, task.config, arm),
+        "model": lambda corpus, arm: corpus.learned(arm["model_id"]),
+        "cloud": lambda corpus, arm: corpus.rival(arm),
     }
 )
 """Kind of an added arm → what makes its reranker of the arm's parameters. It may raise a TribridError."""

@@ -7,31 +7,32 @@ from collections.abc import Sequence
 from tribrid.errors import Leakage
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.types import JudgedQuery, Triplet
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 NAMED_ROWS = 20
 """Rows that an error names; the rest is counted."""
 
 
-def eval_queries_of(ws: Workspace, corpus_id: str) -> tuple[JudgedQuery, ...]:
+def eval_queries_of(corpus: OpenCorpus) -> tuple[JudgedQuery, ...]:
     """The queries of the eval dataset in force; none where there is no eval dataset."""
-    if not ws.store.evalsets.versions(corpus_id):
+    if not corpus.store.evalsets.versions(corpus.corpus_id):
         return ()
-    return ws.store.evalsets.current(corpus_id).queries
+    return corpus.store.evalsets.current(corpus.corpus_id).queries
 
 
-def kept_out(ws: Workspace, corpus_id: str) -> str | None:
+def kept_out(corpus: OpenCorpus) -> str | None:
     """Hash of the eval dataset whose queries a training leaves out; None where there is none."""
-    return next((version.sha256 for version in ws.store.evalsets.versions(corpus_id) if version.current), None)
+    versions = corpus.store.evalsets.versions(corpus.corpus_id)
+    return next((version.sha256 for version in versions if version.current), None)
 
 
-def refuse_leakage(ws: Workspace, corpus_id: str, triplets: Sequence[Triplet]) -> None:
+def refuse_leakage(corpus: OpenCorpus, triplets: Sequence[Triplet]) -> None:
     """Check the training queries against the eval dataset.
 
     Raises:
         Leakage: naming the rows of both sides.
     """
-    rows = contaminated_rows(eval_queries_of(ws, corpus_id), triplets)
+    rows = contaminated_rows(eval_queries_of(corpus), triplets)
     overlapping = list(dict.fromkeys(row["eval_query_id"] for row in rows))
     if rows:
         first = rows[0]

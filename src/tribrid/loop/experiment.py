@@ -17,17 +17,16 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.evaluation.sequential import in_words, verdict
 from tribrid.loop.serving import Ranking
 from tribrid.scoring.scorer import Scorer
+from tribrid.store.database import now_us
 from tribrid.store.experiments import Experiment, Outcome, Tally, Terms
 from tribrid.types import ScoredDoc, Trial, Verdict
-from tribrid.workspace import Workspace, now_us
+from tribrid.workspace.corpus import OpenCorpus
 
 _FAILURES = (Failed, Unavailable, ModelNotFound)
 
 
 def interleave(
-    ws: Workspace,
-    corpus_id: str,
-    config: Config,
+    corpus: OpenCorpus,
     query_id: str,
     champion: Ranking,
     rerank: Callable[[Scorer], Ranking],
@@ -37,15 +36,15 @@ def interleave(
 
     Whatever fails leaves the champion's ranking, and the search does not count.
     """
-    if not switched_on(config) or not champion.order:
+    if not switched_on(corpus.config) or not champion.order:
         return champion
     try:
-        running = advance(ws, corpus_id, config)
+        running = advance(corpus)
     except (NoChallenger, ModelNotFound):  # nothing to run; the status says why
         return champion
     if running.joined - running.excluded >= running.terms.impressions:
         return champion  # enough searches took part; the last ones wait for their feedback
-    return _drafted(ws, config, running, query_id, champion, rerank, top_k)
+    return _drafted(corpus, running, query_id, champion, rerank, top_k)
 
 
 def switched_on(config: Config) -> bool:
@@ -54,8 +53,7 @@ def switched_on(config: Config) -> bool:
 
 
 def _drafted(
-    ws: Workspace,
-    config: Config,
+    corpus: OpenCorpus,
     running: Experiment,
     query_id: str,
     champion: Ranking,
@@ -67,7 +65,7 @@ def _drafted(
     if champion.model_id != running.champion_id:  # by a promotion; the next search notices
         return _excluded(champion, running, "The champion changed during the search.")
     try:
-        challenger = rerank(ws.learned(running.challenger_id, config))
+        challenger = rerank(corpus.learned(running.challenger_id))
     except Cancelled:
         raise
     except (*_FAILURES, Overloaded) as error:
@@ -89,26 +87,26 @@ def _excluded(champion: Ranking, running: Experiment, why: str) -> Ranking:
 # ------------------------------------------------------------------------------------------ how it stands
 
 
-def advance(ws: Workspace, corpus_id: str, config: Config) -> Experiment:
+def advance(corpus: OpenCorpus) -> Experiment:
     """The corpus's experiment as it stands now: what is due counted, ended or started as need be.
 
     Raises:
         NoChallenger, ModelNotFound: none runs, and none can be started.
     """
-    latest = settled(ws, corpus_id, config)
+    latest = settled(corpus)
     if latest is not None and latest.state == "running":
         return latest
-    champion = ws.store.models.alias(corpus_id, "champion")
-    challenger = challenger_of(ws, corpus_id, config, champion)
-    if ws.store.experiments.decided(corpus_id, {champion, challenger}):
+    champion = corpus.store.models.alias(corpus.corpus_id, "champion")
+    challenger = challenger_of(corpus, champion)
+    if corpus.store.experiments.decided(corpus.corpus_id, {champion, challenger}):
         raise NoChallenger(
             f"{challenger} and {champion or 'the retrieval order'} were compared already. Train another model, or "
             "start again with `tribrid experiment start --again`."
         )
-    return ws.store.experiments.start(corpus_id, champion, challenger, terms(config))
+    return corpus.store.experiments.start(corpus.corpus_id, champion, challenger, terms(corpus.config))
 
 
-def begin(ws: Workspace, corpus_id: str, config: Config, again: bool) -> Experiment:
+def begin(corpus: OpenCorpus, again: bool) -> Experiment:
     """Start an experiment, or take up the one that was paused.
 
     Args:
@@ -117,46 +115,47 @@ def begin(ws: Workspace, corpus_id: str, config: Config, again: bool) -> Experim
     Raises:
         NoChallenger, ModelNotFound, ModelUnavailable: it cannot be started; nothing is changed.
     """
-    champion = ws.store.models.alias(corpus_id, "champion")
-    challenger = challenger_of(ws, corpus_id, config, champion)
-    ws.learned(challenger, config)  # loads, or is not shown to anybody
-    latest = settled(ws, corpus_id, config)
+    champion = corpus.store.models.alias(corpus.corpus_id, "champion")
+    challenger = challenger_of(corpus, champion)
+    corpus.learned(challenger)  # loads, or is not shown to anybody
+    latest = settled(corpus)
     if again and (latest is None or latest.state != "running"):
-        return ws.store.experiments.start(corpus_id, champion, challenger, terms(config))
-    return advance(ws, corpus_id, config)
+        return corpus.store.experiments.start(corpus.corpus_id, champion, challenger, terms(corpus.config))
+    return advance(corpus)
 
 
-def settled(ws: Workspace, corpus_id: str, config: Config) -> Experiment | None:
+def settled(corpus: OpenCorpus) -> Experiment | None:
     """The last experiment with everything that is due counted, and ended if it is over; None if there was none."""
-    latest = ws.store.experiments.latest(corpus_id)
-    if latest is not None and latest.state == "running" and _count_due(ws, latest):
-        latest = ws.store.experiments.latest(corpus_id)
+    latest = corpus.store.experiments.latest(corpus.corpus_id)
+    if latest is not None and latest.state == "running" and _count_due(corpus, latest):
+        latest = corpus.store.experiments.latest(corpus.corpus_id)
     if latest is not None and latest.state == "running":
-        over = _why_over(latest, ws.store.models.alias(corpus_id, "champion"), config)
+        over = _why_over(latest, corpus.store.models.alias(corpus.corpus_id, "champion"), corpus.config)
         if over is not None:
-            ws.store.experiments.finish(latest.experiment_id, "ended", None, over)
-            latest = ws.store.experiments.latest(corpus_id)
+            corpus.store.experiments.finish(latest.experiment_id, "ended", None, over)
+            latest = corpus.store.experiments.latest(corpus.corpus_id)
     if latest is not None:
-        _promote_winner(ws, latest, config)
+        _promote_winner(corpus, latest)
     return latest
 
 
-def challenger_of(ws: Workspace, corpus_id: str, config: Config, champion: str | None) -> str:
+def challenger_of(corpus: OpenCorpus, champion: str | None) -> str:
     """The model that is to challenge the champion.
 
     Raises:
         NoChallenger: there is none, or models are not what serves.
         ModelNotFound: the one that is named is not the corpus's.
     """
-    if config.reranking.reranker_mode != "learning":
+    reranking = corpus.config.reranking
+    if reranking.reranker_mode != "learning":
         raise NoChallenger(
-            f"An experiment compares trained models, and mode {config.reranking.reranker_mode} serves none: set "
+            f"An experiment compares trained models, and mode {reranking.reranker_mode} serves none: set "
             "reranking.reranker_mode to learning."
         )
-    named = config.reranking.experiment_challenger
+    named = reranking.experiment_challenger
     if named is None:
-        named = ws.store.experiments.newest_model(corpus_id, champion)
-    elif ws.store.models.get(named).corpus_id != corpus_id:
+        named = corpus.store.experiments.newest_model(corpus.corpus_id, champion)
+    elif corpus.store.models.get(named).corpus_id != corpus.corpus_id:
         raise ModelNotFound(f"Model {named!r} is another corpus's.", model_id=named)
     if named is None:
         raise NoChallenger("There is no trained model besides the champion to compare it with. Train one.")
@@ -187,13 +186,13 @@ def _why_over(running: Experiment, champion: str | None, config: Config) -> str 
     return None
 
 
-def _count_due(ws: Workspace, running: Experiment) -> bool:
+def _count_due(corpus: OpenCorpus, running: Experiment) -> bool:
     """Count what is due, one search after another, and stop at the first at which there is a verdict.
 
     Returns:
         Whether the experiment is no longer as it was given.
     """
-    experiments, before = ws.store.experiments, running.settled
+    experiments, before = corpus.store.experiments, running.settled
     while (found := _verdict(running.terms, running.tally)) is None:
         outcomes = experiments.due(running, now_us())
         if not outcomes:
@@ -244,9 +243,9 @@ def _with(tally: Tally, outcome: Outcome) -> Tally:
     )
 
 
-def _promote_winner(ws: Workspace, latest: Experiment, config: Config) -> None:
+def _promote_winner(corpus: OpenCorpus, latest: Experiment) -> None:
     """Promote a challenger that won, where that was agreed; one that does not load stays where it is."""
-    models, won = ws.store.models, f"won experiment {latest.experiment_id} on live searches"
+    models, won = corpus.store.models, f"won experiment {latest.experiment_id} on live searches"
     wanted = latest.verdict == "challenger_better" and latest.terms.on_win == "promote" and not latest.promoted
     if not wanted:
         return
@@ -254,9 +253,9 @@ def _promote_winner(ws: Workspace, latest: Experiment, config: Config) -> None:
     # A process may have been killed after the promotion: what was rolled back since is not brought back.
     if not done and models.alias(latest.corpus_id, "champion") == latest.champion_id:
         with suppress(*_FAILURES, Conflict):  # the status says that it does not load
-            ws.learned(latest.challenger_id, config)
+            corpus.learned(latest.challenger_id)
             reason, over = f"{won}: {latest.reason}", latest.champion_id
             models.promote(latest.corpus_id, latest.challenger_id, reason, None, "experiment", over)
             done = True
     if done:
-        ws.store.experiments.mark_promoted(latest.experiment_id)
+        corpus.store.experiments.mark_promoted(latest.experiment_id)

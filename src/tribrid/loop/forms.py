@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tribrid.config import Config
 from tribrid.encoders.cross_encoder import CrossEncoder
 from tribrid.encoders.variants import FP32, INT8, MOST_NDCG_LOSS
 from tribrid.errors import Cancelled, TribridError
@@ -15,14 +14,13 @@ from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked
 from tribrid.types import Emit, EvalDataset, ScoredDoc
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 _MEASURE = "ndcg@10"
 
 
 def settle_forms(
-    ws: Workspace,
-    config: Config,
+    corpus: OpenCorpus,
     dataset: EvalDataset,
     readings: Mapping[str, Reading],
     scorers: Sequence[Scorer | None],
@@ -36,18 +34,18 @@ def settle_forms(
         cross_encoder = scorer.cross_encoder if isinstance(scorer, LearnedScorer | LocalScorer) else None
         if scorer is None or cross_encoder is None or cross_encoder.variant != INT8:
             continue
-        known = ws.decisions.in_force(cross_encoder.export, cross_encoder.shipped) or {}
+        known = corpus.folder.decisions.in_force(cross_encoder.export, cross_encoder.shipped) or {}
         if any(seen["sha256"] == dataset.sha256 for seen in known.get("eval_datasets", [])):
             continue
         try:
-            found = _compare(scorer, cross_encoder, dataset, readings, config.serving.settling_queries, emit)
+            found = _compare(scorer, cross_encoder, dataset, readings, corpus.config.serving.settling_queries, emit)
         except Cancelled:  # says nothing of the form, and what is put down holds for good
             raise
         except TribridError as error:
             found = {"sha256": dataset.sha256, "accepted": False, "reason": error.detail}
         seen = [*known.get("eval_datasets", []), found]
         decision = {**known, "eval_datasets": seen, "served": INT8 if all(row["accepted"] for row in seen) else FP32}
-        ws.decisions.put(cross_encoder.export, decision)
+        corpus.folder.decisions.put(cross_encoder.export, decision)
         cross_encoder.use(decision["served"])
         emit("log", {"message": f"of {scorer.model_id}, {decision['served']} serves on this machine", **found})
 

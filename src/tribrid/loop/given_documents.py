@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import overload
 
 import numpy as np
@@ -18,6 +19,7 @@ from tribrid.corpus.passages import split
 from tribrid.corpus.terms import spelled, terms
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
+from tribrid.errors import InvalidInput
 from tribrid.loop.serving import Ranking, scores, start_clock, time_note
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
@@ -26,10 +28,40 @@ from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
 from tribrid.types import Candidate, Document, Passage, ScoredDoc
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
+from tribrid.workspace.data_folder import DataFolder
 
 Placed = tuple[int, float]
 """A document's position in the request, and its raw score."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenQuery:
+    """What is asked of a rerank.
+
+    Attributes:
+        documents: in the order of the first stage, each with its doc_id.
+        chunks: passages read of a document that the index does not hold.
+        top_n: documents that are answered, and so shown.
+        client_id: whose search it is; None where nobody said.
+        whole: documents that are not read whole are refused.
+    """
+
+    text: str
+    documents: Sequence[Document]
+    chunks: int
+    top_n: int
+    client_id: str | None = None
+    whole: bool = False
+
+    def accept(self, partly: int) -> None:
+        """Pass if so many documents may be read in part.
+
+        Raises:
+            InvalidInput: they may not; nothing was logged yet.
+        """
+        if partly and self.whole:
+            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +121,12 @@ class GivenList:
         return above([ScoredDoc(str(i), float(found[i])) for i in known], self.first_stage()[len(known) :])
 
 
-def read_given(
-    ws: Workspace,
-    corpus_id: str | None,
-    query: str,
-    documents: Sequence[Document],
-    config: Config,
-    chunks: int,
-    budget: Budget | None = None,
-) -> GivenList:
+def read_given(corpus: OpenCorpus, asked: GivenQuery, budget: Budget | None = None) -> GivenList:
     """The documents of a request with everything a model trained here reads.
 
+    The corpus's index says what words are worth; where there is none, the documents themselves do.
+
     Args:
-        corpus_id: whose index says what words are worth; None, or one without an index: the documents themselves do.
-        chunks: passages read of a document that the index does not hold.
         budget: tells when nobody waits any more.
 
     Raises:
@@ -110,36 +134,35 @@ def read_given(
         StaleIndex: the index was made with another encoder, or cannot be read.
         Cancelled: whoever asked is gone.
     """
-    distinct, positions = _distinct(documents)
+    if corpus.index.fingerprint is None:
+        return _read(corpus.folder, corpus.config, None, asked, budget)
+    _ = corpus.retriever  # refuses vectors of another encoder
+    nothing = GivenList(Reading(asked.text, _no_tokens(), [], []), [], 0)
+    return corpus.index.read(partial(_read, corpus.folder, corpus.config, asked=asked, budget=budget), nothing)
 
-    def read(snapshot: Snapshot | None) -> GivenList:
-        return _read(ws, snapshot, query, distinct, positions, config, chunks, budget)
 
-    if corpus_id is None or ws.index(corpus_id).fingerprint is None:
-        return read(None)
-    ws.retriever(corpus_id, config)  # refuses vectors of another encoder
-    return ws.index(corpus_id).read(read, GivenList(Reading(query, _no_tokens(), [], []), [], 0))
+def read_apart(folder: DataFolder, asked: GivenQuery, budget: Budget | None = None) -> GivenList:
+    """The same where no corpus is named: the documents themselves say what words are worth.
+
+    Raises:
+        ScorerFailed, ModelUnavailable, MissingExtra, Cancelled: as `read_given`.
+    """
+    return _read(folder, folder.config(), None, asked, budget)
 
 
 def _read(
-    ws: Workspace,
-    snapshot: Snapshot | None,
-    query: str,
-    distinct: Sequence[Document],
-    positions: list[list[int]],
-    config: Config,
-    chunks: int,
-    budget: Budget | None,
+    folder: DataFolder, config: Config, snapshot: Snapshot | None, asked: GivenQuery, budget: Budget | None
 ) -> GivenList:
-    embedder = ws.embedder(config)
+    distinct, positions = _distinct(asked.documents)
+    query, embedder = asked.text, folder.embedder(config)
     known = _in_index(snapshot, distinct)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
     weights = snapshot.weights if snapshot else _weights(cut)
-    asked = spelled(searchable(query))
-    chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
+    words = spelled(searchable(query))
+    chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
     kept = config.reranking.rerank_cache_passages
-    embedded = ws.embedded(config).embed([passage for _, passage in flat], kept, budget)
+    embedded = folder.embedded(config).embed([passage for _, passage in flat], kept, budget)
     given = [GivenPassage(i, passage, vector) for (i, passage), (vector, _) in zip(flat, embedded, strict=True)]
     packed = [found for _, found in embedded]
     if snapshot is not None and known:
@@ -178,12 +201,7 @@ class _Packed(Sequence[PassageTokens]):
 
 
 def score_apart(
-    scorer: Scorer,
-    query: str,
-    documents: Sequence[Document],
-    config: Config,
-    chunks: int,
-    budget: Budget | None = None,
+    scorer: Scorer, asked: GivenQuery, config: Config, budget: Budget | None = None
 ) -> tuple[list[Placed], int]:
     """Documents by a scorer that reads texts alone, as a cross-encoder does: best first, and how many of them were
     not read whole. A document's score is its best passage's.
@@ -194,14 +212,14 @@ def score_apart(
     Raises:
         ScorerFailed, Overloaded, Cancelled: as the scorer.
     """
-    distinct, positions = _distinct(documents)
+    distinct, positions = _distinct(asked.documents)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
-    weights, asked = _weights(cut), spelled(searchable(query))
-    chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
+    weights, words = _weights(cut), spelled(searchable(asked.text))
+    chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
     read = [(i, candidate) for i, candidate in flat if has_words(candidate.passage)]
     candidates = [candidate for _, candidate in read]
-    found = scores(scorer, Reading(query, _no_tokens(), candidates, [], budget)).tolist() if read else []
+    found = scores(scorer, Reading(asked.text, _no_tokens(), candidates, [], budget)).tolist() if read else []
     best: dict[int, float] = {}
     for (i, _), score in zip(read, found, strict=True):
         best[i] = max(score, best.get(i, score))

@@ -15,7 +15,8 @@ from tribrid.loop.generation import with_generation
 from tribrid.loop.mine import mine
 from tribrid.loop.train import train
 from tribrid.types import Emit, EventType, Job, JobKind, State
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus, open_corpus
+from tribrid.workspace.data_folder import DataFolder
 
 Asked = Callable[[], bool]
 """Whether somebody asked for the job's end."""
@@ -36,37 +37,37 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
     return told
 
 
-def _mine_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    estimated, started = estimate(ws, job.kind, job.corpus_id, job.params), time.monotonic()
-    triplet_set_id, mined = mine(ws, job.corpus_id, job.params, emit)
-    model, took_s = ws.config(job.corpus_id).indexing.embedding_model, round(time.monotonic() - started, 3)
-    cost = local_cost(ws, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
+def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    estimated, started = estimate(corpus, job.kind, job.params), time.monotonic()
+    triplet_set_id, mined = mine(corpus, job.params, emit)
+    model, took_s = corpus.config.indexing.embedding_model, round(time.monotonic() - started, 3)
+    cost = local_cost(corpus, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
     cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
     return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
 
 
-def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    estimated, started = estimate(ws, job.kind, job.corpus_id), time.monotonic()
-    model = train(ws, job.corpus_id, job.job_id, job.params, emit, cancelled)
+def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    estimated, started = estimate(corpus, job.kind), time.monotonic()
+    model = train(corpus, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
-    cost = local_cost(ws, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
+    cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
     return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
 
 
-def _evaluate_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    return dict(evaluate(ws, job.corpus_id, job.job_id, job.params, emit))
+def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    return dict(evaluate(corpus, job.job_id, job.params, emit))
 
 
 def _handler(
-    work: Callable[[Workspace, Job, Emit, Asked], dict[str, Any]],
+    work: Callable[[OpenCorpus, Job, Emit, Asked], dict[str, Any]],
 ) -> Callable[[Job, Path, Emit, Asked], dict[str, Any]]:
     def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-        ws = Workspace(read_environment().model_copy(update={"data_dir": data_dir}))
+        folder = DataFolder(read_environment().model_copy(update={"data_dir": data_dir}))
         try:
-            done = work(ws, job, until_cancelled(emit, cancelled), cancelled)
+            done = work(open_corpus(folder, job.corpus_id), job, until_cancelled(emit, cancelled), cancelled)
             return {"status": State.SUCCEEDED, "job_id": job.job_id, **done}
         finally:
-            ws.close()
+            folder.close()
 
     return run
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from tribrid.config import with_params
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.loop.generation import asker
 from tribrid.loop.index import catch_up
@@ -16,34 +15,34 @@ from tribrid.types import (
     Emit,
     Source,
 )
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 
-def mine(ws: Workspace, corpus_id: str, params: Mapping[str, Any], emit: Emit) -> tuple[str, Mined]:
+def mine(corpus: OpenCorpus, params: Mapping[str, Any], emit: Emit) -> tuple[str, Mined]:
     """Mine triplets and store them as a new set.
 
     Raises:
         Erased: something was erased meanwhile, which may have been read.
     """
-    erasures = ws.store.erasures.count(corpus_id)
-    catch_up(ws, corpus_id, emit)
-    config = with_params(ws.config(corpus_id), "mining", {k: v for k, v in params.items() if k != "sources"})
-    retriever, index_ = ws.retriever(corpus_id, config), ws.index(corpus_id)
-    documents = partial(ws.store.documents.iterate, corpus_id)
+    erasures = corpus.store.erasures.count(corpus.corpus_id)
+    catch_up(corpus, emit)
+    corpus = corpus.with_params("mining", {k: v for k, v in params.items() if k != "sources"})
+    config, folder, passages_of = corpus.config, corpus.folder, corpus.index.passages_of
+    documents = partial(corpus.store.documents.iterate, corpus.corpus_id)
     inputs = MiningInputs(
-        known=lambda ids: ws.store.documents.exists(corpus_id, ids),
-        passages_of=index_.passages_of,
-        places_of=partial(ws.store.documents.places, corpus_id),
-        reviews=ws.store.reviews.list(corpus_id),
-        impressions=ws.store.logs.iterate_with_feedback(corpus_id),
-        fell_back=ws.store.logs.fallbacks_with_feedback(corpus_id),
-        judged=ws.store.judgments.list(corpus_id),
+        known=lambda ids: corpus.store.documents.exists(corpus.corpus_id, ids),
+        passages_of=passages_of,
+        places_of=partial(corpus.store.documents.places, corpus.corpus_id),
+        reviews=corpus.store.reviews.list(corpus.corpus_id),
+        impressions=corpus.store.logs.iterate_with_feedback(corpus.corpus_id),
+        fell_back=corpus.store.logs.fallbacks_with_feedback(corpus.corpus_id),
+        judged=corpus.store.judgments.list(corpus.corpus_id),
         documents=documents,
-        generated=asker(ws.environment, config.generation, ws.prices, documents, index_.passages_of, emit),
-        eval_queries=[query.text for query in eval_queries_of(ws, corpus_id)],
+        generated=asker(folder.environment, config.generation, folder.prices, documents, passages_of, emit),
+        eval_queries=[query.text for query in eval_queries_of(corpus)],
         sources=[Source(name) for name in params.get("sources") or tuple(Source)],
     )
     depth = max(config.mining.negative_depth, config.reranking.tribrid_reranker_topn)
-    mined = mine_triplets(inputs, lambda query: retriever.retrieve(query, depth), config.mining, emit)
-    stored = ws.store.triplets.put(corpus_id, dict(params), mined.counts, mined.triplets, erasures)
+    mined = mine_triplets(inputs, lambda query: corpus.retriever.retrieve(query, depth), config.mining, emit)
+    stored = corpus.store.triplets.put(corpus.corpus_id, dict(params), mined.counts, mined.triplets, erasures)
     return stored.triplet_set_id, mined

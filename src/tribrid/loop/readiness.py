@@ -17,7 +17,7 @@ from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Feedback, LoggedList
-from tribrid.workspace import Workspace
+from tribrid.workspace.corpus import OpenCorpus
 
 MOST_SEARCHES = 10_000
 MOST_JUDGED = 5_000
@@ -33,35 +33,30 @@ Positives = dict[str, set[str]]
 """Query text → good documents."""
 
 
-def readiness(ws: Workspace, corpus_id: str) -> dict[str, Any]:
-    """Whether there is enough data to train a reranker and to see what came of it; JSON-shaped.
-
-    Raises:
-        CorpusNotFound.
-    """
-    ws.store.corpora.get(corpus_id)
-    eval_queries = eval_queries_of(ws, corpus_id)
+def readiness(corpus: OpenCorpus) -> dict[str, Any]:
+    """Whether there is enough data to train a reranker and to see what came of it; JSON-shaped."""
+    eval_queries = eval_queries_of(corpus)
     matcher = QueryMatcher(query.text for query in eval_queries[:MOST_EVAL_QUERIES])
-    log = ws.store.labelled.log(corpus_id, MOST_SEARCHES)
-    judged = ws.store.labelled.judged(corpus_id, MOST_JUDGED)
+    log = corpus.store.labelled.log(corpus.corpus_id, MOST_SEARCHES)
+    judged = corpus.store.labelled.judged(corpus.corpus_id, MOST_JUDGED)
     in_logs, logs = _admitted(matcher, _used(log.used), whole=log.whole)
     graded = ((q.text, {doc_id for doc_id, grade in q.judgments.items() if grade >= 1}) for q in judged)
     in_judgments, judgments = _admitted(matcher, graded, whole=len(judged) < MOST_JUDGED)
-    passages = ws.index(corpus_id).count()
-    found, coverage = _coverage(ws, corpus_id, [in_logs, in_judgments] if passages else [])
-    has_dataset = bool(ws.store.evalsets.versions(corpus_id))
+    passages = corpus.index.count()
+    found, coverage = _coverage(corpus, [in_logs, in_judgments] if passages else [])
+    has_dataset = bool(corpus.store.evalsets.versions(corpus.corpus_id))
     known = Known(
-        documents=ws.store.documents.count(corpus_id),
+        documents=corpus.store.documents.count(corpus.corpus_id),
         passages=passages,
         logs=logs,
         judgments=judgments,
-        heuristics=_heuristics(ws, corpus_id),
+        heuristics=_heuristics(corpus),
         coverage=found,
         eval_queries=sum(query.has_positive for query in eval_queries) if has_dataset else None,
-        spread=_spread(ws, corpus_id),
+        spread=_spread(corpus),
     )
     return {
-        "corpus_id": corpus_id,
+        "corpus_id": corpus.corpus_id,
         **assess(known),
         "documents": known.documents,
         "passages": known.passages,
@@ -99,15 +94,15 @@ def _admitted(matcher: QueryMatcher, found: Iterable[tuple[str, set[str]]], *, w
     return kept, Labels(len(kept), pairs, len(positives) - len(kept), whole)
 
 
-def _coverage(ws: Workspace, corpus_id: str, sources: Sequence[Positives]) -> tuple[float | None, dict[str, Any]]:
+def _coverage(corpus: OpenCorpus, sources: Sequence[Positives]) -> tuple[float | None, dict[str, Any]]:
     """The share of sampled positives that are retrieved as deep as the reranker reads, and how it was measured."""
     queries = [item for source in sources for item in itertools.islice(source.items(), COVERAGE_QUERIES)]
     if not queries:
         return None, {"share": None, "reason": "there is no labelled query, or nothing is indexed"}
-    config = ws.config(corpus_id)
+    config = corpus.config
     depth = config.reranking.tribrid_reranker_topn
     try:
-        retriever = ws.retriever(corpus_id, config)
+        retriever = corpus.retriever
         started, wanted, retrieved, asked = time.monotonic(), 0, 0, 0
         for query, good in queries[:COVERAGE_QUERIES]:
             if asked and time.monotonic() - started > COVERAGE_S:
@@ -120,18 +115,18 @@ def _coverage(ws: Workspace, corpus_id: str, sources: Sequence[Positives]) -> tu
     return share, {"share": round(share, 4), "queries": asked, "positives": wanted, "depth": depth}
 
 
-def _heuristics(ws: Workspace, corpus_id: str) -> int:
+def _heuristics(corpus: OpenCorpus) -> int:
     """Queries that the documents ask of themselves, by a sample of the first documents."""
-    first = itertools.islice(ws.store.documents.iterate(corpus_id, DOCUMENTS_READ), DOCUMENTS_READ)
+    first = itertools.islice(corpus.store.documents.iterate(corpus.corpus_id, DOCUMENTS_READ), DOCUMENTS_READ)
     read = [replace(document, text=document.text[:CHARACTERS_READ]) for document in first]
     groups, _ = heuristic_groups(read)
-    return round(len(groups) * ws.store.documents.count(corpus_id) / len(read)) if read else 0
+    return round(len(groups) * corpus.store.documents.count(corpus.corpus_id) / len(read)) if read else 0
 
 
-def _spread(ws: Workspace, corpus_id: str) -> float | None:
+def _spread(corpus: OpenCorpus) -> float | None:
     """The standard deviation of per-query differences in the last evaluation that compared two rankings."""
-    for row in ws.store.evaluations.list(corpus_id, limit=1):
-        rows, _ = ws.store.evaluations.queries(row.evaluation_id, 0, COMPARED_QUERIES)
+    for row in corpus.store.evaluations.list(corpus.corpus_id, limit=1):
+        rows, _ = corpus.store.evaluations.queries(row.evaluation_id, 0, COMPARED_QUERIES)
         deltas = [found["delta_primary"] for found in rows if found.get("delta_primary") is not None]
         if len(deltas) > 1 and any(deltas):
             return float(statistics.stdev(deltas))

@@ -9,52 +9,22 @@ from uuid import uuid4
 
 import numpy as np
 
-from tribrid.config import Config
 from tribrid.encoders.budget import Budget
-from tribrid.errors import InvalidInput
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.loop.given_documents import GivenList, Placed, read_given, score_apart
+from tribrid.loop.given_documents import GivenList, GivenQuery, Placed, read_apart, read_given, score_apart
 from tribrid.loop.serving import Ranking, served
 from tribrid.scoring.calibration import AnyCalibration, Proportion
 from tribrid.scoring.scorer import LocalScorer, Scorer
 from tribrid.sections import RetrievalConfig
+from tribrid.store.database import now_us
 from tribrid.types import (
     FIRST_RANK,
-    Document,
     Impression,
     LegScore,
     ShownDoc,
 )
-from tribrid.workspace import Workspace, now_us
-
-
-@dataclass(frozen=True, slots=True)
-class GivenQuery:
-    """What is asked of a rerank.
-
-    Attributes:
-        documents: in the order of the first stage, each with its doc_id.
-        chunks: passages read of a document that the index does not hold.
-        top_n: documents that are answered, and so shown.
-        client_id: whose search it is; None where nobody said.
-        whole: documents that are not read whole are refused.
-    """
-
-    text: str
-    documents: Sequence[Document]
-    chunks: int
-    top_n: int
-    client_id: str | None = None
-    whole: bool = False
-
-    def accept(self, partly: int) -> None:
-        """Pass if so many documents may be read in part.
-
-        Raises:
-            InvalidInput: they may not; nothing was logged yet.
-        """
-        if partly and self.whole:
-            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
+from tribrid.workspace.corpus import OpenCorpus
+from tribrid.workspace.data_folder import DataFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +47,9 @@ class Reranked:
 
 
 def rerank(
-    ws: Workspace,
-    corpus_id: str,
+    corpus: OpenCorpus,
     asked: GivenQuery,
-    choose: Callable[[Config], Scorer | None],
+    choose: Callable[[], Scorer | None],
     budget: Budget | None = None,
 ) -> Reranked:
     """Order documents that were retrieved elsewhere as a search of the corpus would, and log what is answered.
@@ -93,8 +62,8 @@ def rerank(
     Raises:
         InvalidInput: documents that are to be read whole are too long. Overloaded, Cancelled: as `search`.
     """
-    started, config, budget = time.perf_counter(), ws.config(corpus_id), budget or Budget()
-    given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks, budget)
+    started, config, budget = time.perf_counter(), corpus.config, budget or Budget()
+    given = read_given(corpus, asked, budget)
     asked.accept(given.partly)
     calibration: AnyCalibration = first_stage_calibration(config.retrieval)
 
@@ -104,12 +73,12 @@ def rerank(
         calibration = scorer.calibration
         return ranking
 
-    ranking = served(ws, corpus_id, given.first_stage(), lambda: choose(config), by)
+    ranking = served(corpus, given.first_stage(), choose, by)
     budget.check()
     placed = given.placed(ranking.order)
     impression = Impression(
         query_id=uuid4().hex,
-        corpus_id=corpus_id,
+        corpus_id=corpus.corpus_id,
         query=asked.text,
         shown=shown_of(asked, given, placed),
         model_id=ranking.model_id or RETRIEVAL,
@@ -121,14 +90,14 @@ def rerank(
         client_id=asked.client_id,
         given=tuple(document.doc_id for document in asked.documents),
     )
-    ws.store.logs.add_impression(impression)
+    corpus.store.logs.add_impression(impression)
     probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
     id_, why, took_ms = impression.query_id, impression.fallback_reason, impression.took_ms
     code = ranking.fallback.code if ranking.fallback else None
     return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
 
 
-def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
+def rerank_apart(folder: DataFolder, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
     """Order documents by a scorer that no corpus stands behind. Nothing is logged, so nothing can be learned from it.
 
     There is no other order to answer with, so everything is read, however long it takes.
@@ -138,12 +107,12 @@ def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budge
         InvalidInput: as `rerank`.
     """
     started = time.perf_counter()
-    config, budget = ws.config(), budget or Budget()
+    config, budget = folder.config(), budget or Budget()
     budget.limit(None)
     if isinstance(scorer, LocalScorer):  # reads the texts alone
-        placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks, budget)
+        placed, partly = score_apart(scorer, asked, config, budget)
     else:
-        given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks, budget)
+        given = read_apart(folder, asked, budget)
         placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
     asked.accept(partly)
     probabilities = scorer.calibration.probabilities(np.array([score for _, score in placed])).tolist()

@@ -10,6 +10,8 @@ from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.experiment import interleave
 from tribrid.loop.serving import Candidates, Ranking, served
+from tribrid.store import Store
+from tribrid.store.database import now_us
 from tribrid.types import (
     Candidate,
     Feedback,
@@ -17,7 +19,7 @@ from tribrid.types import (
     ShownDoc,
     Signal,
 )
-from tribrid.workspace import Workspace, now_us
+from tribrid.workspace.corpus import OpenCorpus
 
 
 class Found(NamedTuple):
@@ -29,8 +31,7 @@ class Found(NamedTuple):
 
 
 def search(
-    ws: Workspace,
-    corpus_id: str,
+    corpus: OpenCorpus,
     query: str,
     top_k: int,
     client_id: str | None = None,
@@ -45,18 +46,18 @@ def search(
         Cancelled: whoever asked is gone; nothing is logged, for nobody saw it.
     """
     started, query_id = time.perf_counter(), uuid4().hex
-    config, budget = ws.config(corpus_id), budget or Budget()
-    retrieved = ws.retriever(corpus_id, config).search(query, max(config.reranking.tribrid_reranker_topn, top_k))
+    budget = budget or Budget()
+    retrieved = corpus.retriever.search(query, max(corpus.config.reranking.tribrid_reranker_topn, top_k))
     budget.check()
-    candidates = Candidates(ws, corpus_id, query, retrieved.candidates, config, budget)
-    ranking = served(ws, corpus_id, candidates.fused, lambda: ws.scorer(corpus_id, config), candidates.ranked)
-    ranking = interleave(ws, corpus_id, config, query_id, ranking, candidates.ranked, top_k)
+    candidates = Candidates(corpus, query, retrieved.candidates, budget)
+    ranking = served(corpus, candidates.fused, lambda: corpus.scorer, candidates.ranked)
+    ranking = interleave(corpus, query_id, ranking, candidates.ranked, top_k)
     budget.check()
     by_id = {c.doc_id: c for c in retrieved.candidates}
     shown = [by_id[scored.doc_id] for scored in ranking.order[:top_k]]
     impression = Impression(
         query_id=query_id,
-        corpus_id=corpus_id,
+        corpus_id=corpus.corpus_id,
         query=query,
         shown=tuple(
             ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
@@ -70,12 +71,12 @@ def search(
         client_id=client_id,
         trial=ranking.trial,
     )
-    ws.store.logs.add_impression(impression)
-    ws.store.experiments.join(impression)
+    corpus.store.logs.add_impression(impression)
+    corpus.store.experiments.join(impression)
     return Found(impression, shown, ranking)
 
 
-def log(ws: Workspace, query_id: str, signal: Signal, doc_id: str | None, value: float | None) -> Feedback:
+def log(store: Store, query_id: str, signal: Signal, doc_id: str | None, value: float | None) -> Feedback:
     """Join what a user did to what was shown.
 
     Raises:
@@ -83,5 +84,5 @@ def log(ws: Workspace, query_id: str, signal: Signal, doc_id: str | None, value:
         NotShown: the document was not among what was shown.
     """
     feedback = Feedback(query_id, signal, doc_id, value, now_us())
-    ws.store.logs.add_feedback(feedback)
+    store.logs.add_feedback(feedback)
     return feedback

@@ -13,8 +13,9 @@ from tribrid.errors import Cancelled, ModelUnavailable, Overloaded, ScorerFailed
 from tribrid.observing import note
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.scorer import Scorer, above, ranked
+from tribrid.store.database import now_us
 from tribrid.types import Candidate, ScoredDoc, Trial
-from tribrid.workspace import Workspace, now_us
+from tribrid.workspace.corpus import OpenCorpus
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +45,9 @@ class Ranking:
 class Candidates:
     """What the first stage found for a search, in fused order, for whoever is to rank it within the budget."""
 
-    ws: Workspace
-    corpus_id: str
+    corpus: OpenCorpus
     query: str
     found: Sequence[Candidate]
-    config: Config
     budget: Budget
 
     @property
@@ -58,8 +57,8 @@ class Candidates:
 
     @cached_property
     def _reading(self) -> Reading:
-        best = self.found[: self.config.reranking.tribrid_reranker_topn]
-        return replace(self.ws.read(self.corpus_id, self.query, best, self.config), budget=self.budget)
+        best = self.found[: self.corpus.config.reranking.tribrid_reranker_topn]
+        return replace(self.corpus.read(self.query, best), budget=self.budget)
 
     def ranked(self, scorer: Scorer) -> Ranking:
         """The best of them by this scorer, the others below.
@@ -68,15 +67,14 @@ class Candidates:
             Failed, Unavailable: it could not.
             Overloaded, Cancelled: it was not begun.
         """
-        start_clock(self.config, self.budget)
+        start_clock(self.corpus.config, self.budget)
         head = ranked(self._reading, scores(scorer, self._reading))
         order = above(head, self.fused[len(head) :])
-        return Ranking(order, scorer.model_id, None, len(head), time_note(self.config, self.budget))
+        return Ranking(order, scorer.model_id, None, len(head), time_note(self.corpus.config, self.budget))
 
 
 def served(
-    ws: Workspace,
-    corpus_id: str,
+    corpus: OpenCorpus,
     fused: list[ScoredDoc],
     choose: Callable[[], Scorer | None],
     by: Callable[[Scorer], Ranking],
@@ -95,7 +93,7 @@ def served(
     except (Cancelled, Overloaded):
         raise
     except TribridError as error:
-        ws.fallbacks.add(corpus_id, error, now_us())
+        corpus.folder.fallbacks.add(corpus.corpus_id, error, now_us())
         note("fallback", error.code)
         return Ranking(fused, fallback=error)
 

@@ -58,6 +58,18 @@ def require_corpus(connection: sa.Connection, corpus_id: str, *, alone: bool = F
         raise CorpusNotFound(corpus_id)
 
 
+def read_corpus(connection: sa.Connection, corpus_id: str) -> CorpusRow:
+    """The corpus's row.
+
+    Raises:
+        CorpusNotFound: there is no such corpus.
+    """
+    found = connection.execute(sa.select(tables.corpora).where(tables.corpora.c.corpus_id == corpus_id)).first()
+    if found is None:
+        raise CorpusNotFound(corpus_id)
+    return CorpusRow(**found._mapping)
+
+
 def bump_version(connection: sa.Connection, corpus_id: str) -> None:
     """Note that the corpus's documents changed."""
     table = tables.corpora
@@ -97,10 +109,7 @@ class Corpora:
             CorpusNotFound: there is no such corpus.
         """
         with self._database.read() as connection:
-            found = connection.execute(sa.select(tables.corpora).where(tables.corpora.c.corpus_id == corpus_id)).first()
-        if found is None:
-            raise CorpusNotFound(corpus_id)
-        return CorpusRow(**found._mapping)
+            return read_corpus(connection, corpus_id)
 
     def list(self) -> builtins.list[CorpusRow]:
         """Every corpus, by id."""

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from tribrid.store import tables
-from tribrid.store.corpora import require_corpus
+from tribrid.store.corpora import CorpusRow, read_corpus, require_corpus
 from tribrid.store.database import Database, insert_into
 
 GLOBAL_SCOPE = ""
 _SETTING = tables.settings.c
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSettings:
+    """What decides how a corpus is searched, at one moment: its row, the overrides that hold everywhere and its own, by
+    section, and the model that is its champion.
+    """
+
+    row: CorpusRow
+    everywhere: dict[str, dict[str, Any]]
+    own: dict[str, dict[str, Any]]
+    champion_id: str | None
 
 
 class Settings:
@@ -25,6 +38,20 @@ class Settings:
         """The overrides of a scope (a corpus_id, or '' for all corpora) by section; {} if nobody chose anything."""
         with self._database.read() as connection:
             return _get(connection, scope)
+
+    def of_corpus(self, corpus_id: str) -> CorpusSettings:
+        """All that a call on a corpus starts from.
+
+        Raises:
+            CorpusNotFound.
+        """
+        alias = sa.select(tables.aliases.c.model_id).where(
+            tables.aliases.c.corpus_id == corpus_id, tables.aliases.c.alias == "champion"
+        )
+        with self._database.read() as connection:
+            row = read_corpus(connection, corpus_id)
+            everywhere, own = _get(connection, GLOBAL_SCOPE), _get(connection, corpus_id)
+            return CorpusSettings(row, everywhere, own, connection.scalar(alias))
 
     def patch(self, scope: str, overrides: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
         """Lay these over the scope's overrides; what then holds. None takes an override back, and in place of a

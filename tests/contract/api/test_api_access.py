@@ -17,7 +17,7 @@ from tribrid.api import auth, create_app, serve
 from tribrid.api.auth import Guard, is_loopback
 from tribrid.api.server import listen
 from tribrid.app import Tribrid
-from tribrid.app.access import AccessRules
+from tribrid.app.keys import AccessRules
 from tribrid.config import read_environment
 from tribrid.errors import InvalidInput, Unauthorized, Unavailable
 

@@ -18,8 +18,8 @@ from serving import Serve
 from tribrid.api import create_app
 from tribrid.app import Tribrid
 from tribrid.mining.clicks.labels import log_groups
+from tribrid.store.database import now_us
 from tribrid.store.tables_experiments import experiments, trials
-from tribrid.workspace import now_us
 
 pytestmark = pytest.mark.timeout(300)
 TOP_K = 6
@@ -72,7 +72,7 @@ def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Clien
     assert search(client)["experiment"] is None
     retrieval = [result["doc_id"] for result in search(client)["results"]]
     assert standing(client) is None
-    challenger = model(tribrid.workspace, "notes", -1.0)
+    challenger = model(tribrid.folder, "notes", -1.0)
     switch_on(client, experiment_on_win="promote")
     shown_mixed = 0
     for _ in range(40):
@@ -130,7 +130,7 @@ def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) 
     assert standing(client)["state"] == "waiting"
     assert "no trained model" in standing(client)["reason"]
     assert search(client)["experiment"] is None
-    only = model(tribrid.workspace, "notes", 1.0)
+    only = model(tribrid.folder, "notes", 1.0)
     ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": only, "reason": "test", "force": True}))
     configure(client, experiment_challenger=only)
     assert "cannot challenge itself" in standing(client)["reason"]
@@ -147,7 +147,7 @@ def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) 
 def test_a_search_in_which_one_fails_is_served_and_does_not_count(
     failing: str, client: httpx.Client, tribrid: Tribrid
 ) -> None:
-    champion, challenger = (model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0))
+    champion, challenger = (model(tribrid.folder, "notes", weight) for weight in (1.0, -1.0))
     tribrid.store.models.promote("notes", champion, "test")  # and not loaded yet
     broken = tribrid.store.models.get(champion if failing == "champion" else challenger)
     shutil.rmtree(tribrid.store.artifacts.path(broken.artifact))
@@ -169,7 +169,7 @@ def test_a_search_in_which_one_fails_is_served_and_does_not_count(
 
 
 def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, tribrid: Tribrid) -> None:
-    champion, challenger = (model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0))
+    champion, challenger = (model(tribrid.folder, "notes", weight) for weight in (1.0, -1.0))
     ok(
         client.post(
             "/reranker/promote", json={"corpus_id": "notes", "model_id": champion, "reason": "test", "force": True}
@@ -183,7 +183,7 @@ def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, t
     half_an_hour_passes(tribrid)
     state = standing(client)
     assert (state["verdict"], state["impressions"]["counted"]) == ("no_difference", 3)
-    newer = model(tribrid.workspace, "notes", -2.0)
+    newer = model(tribrid.folder, "notes", -2.0)
     assert search(client)["model_id"] == f"{champion}+{newer}", "a newer model is the next challenger"
     ok(client.post("/reranker/rollback", json={"corpus_id": "notes"}))
     assert search(client)["model_id"] == f"retrieval+{newer}"
@@ -198,7 +198,7 @@ def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, t
 
 def test_searches_while_champions_change(client: httpx.Client, tribrid: Tribrid) -> None:
     """No search fails, and none mixes other rankings than it says."""
-    models = [model(tribrid.workspace, "notes", weight) for weight in (1.0, -1.0, 2.0)]
+    models = [model(tribrid.folder, "notes", weight) for weight in (1.0, -1.0, 2.0)]
     switch_on(client, experiment_challenger=models[2])
     ok(
         client.post(
@@ -207,9 +207,9 @@ def test_searches_while_champions_change(client: httpx.Client, tribrid: Tribrid)
     )
     allowed = {"retrieval", *models[:2], *(f"{champion}+{models[2]}" for champion in models[:2])}
     with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(tribrid.search, "notes", str(SEARCH["query"])) for _ in range(60)]
+        answers = [pool.submit(tribrid.corpus("notes").search, str(SEARCH["query"])) for _ in range(60)]
         for number in range(8):
-            tribrid.promote("notes", models[1 - number % 2], reason="test", force=True)
+            tribrid.corpus("notes").promote(models[1 - number % 2], reason="test", force=True)
         assert {answer.result()["model_id"] for answer in answers} <= allowed
     for answer in answers:
         found = answer.result()

@@ -21,7 +21,7 @@ WARM_S = 120
 
 
 def test_a_search_too_many_is_told_when_to_come_again(serve: Serve, idle_tribrid: Tribrid) -> None:
-    idle_tribrid.patch_config({"serving": {"max_requests": 1}})
+    idle_tribrid.patch_settings({"serving": {"max_requests": 1}})
     app = create_app(idle_tribrid)
     client = serve(app).client()
     wait_until_ready(client)
@@ -115,7 +115,7 @@ def test_who_is_refused_or_looks_on_waits_for_no_search(serve: Serve) -> None:
 
 
 def test_a_refused_rerank_reads_as_its_client_reads(serve: Serve, idle_tribrid: Tribrid) -> None:
-    idle_tribrid.patch_config({"serving": {"max_requests": 1, "max_rerank_mb": 1}})
+    idle_tribrid.patch_settings({"serving": {"max_requests": 1, "max_rerank_mb": 1}})
     app = create_app(idle_tribrid)
     client = serve(app).client()
     app.state.admission.enter()

@@ -79,7 +79,7 @@ def _code(body: dict[str, str]) -> str:
 def test_a_training_on_the_eval_dataset_s_queries_is_refused_row_by_row(
     client: httpx.Client, idle_tribrid: Tribrid
 ) -> None:
-    idle_tribrid.put_eval_dataset("a", [JudgedQuery("e1", "Green teas", {"good": 1})])
+    idle_tribrid.corpus("a").eval_dataset.put([JudgedQuery("e1", "Green teas", {"good": 1})])
     problem = refused(client.post("/reranker/train", json={"corpus_id": "a", "cross_encoder": False}), 409, "leakage")
     assert problem["overlapping"] == ["e1"]
     (row,) = problem["rows"]
@@ -100,8 +100,8 @@ def test_readiness_says_what_is_missing_and_then_that_it_is_there(client: httpx.
     assert (empty["ready"], empty["answer"]) == (False, "no")
     assert [what.partition(":")[0] for what in empty["missing"]] == ["documents", "labels", "an eval dataset"]
     leak = {**EVALUATION[0], "query_id": "leak"}
-    idle_tribrid.put_judgments("a", judged([*TRAINING, leak]))
-    idle_tribrid.put_eval_dataset("a", judged(EVALUATION))
+    idle_tribrid.corpus("a").judgments.put(judged([*TRAINING, leak]))
+    idle_tribrid.corpus("a").eval_dataset.put(judged(EVALUATION))
     filled = gauge()
     assert [what.partition(":")[0] for what in filled["missing"]] == ["documents"]
     expected = {"queries": len(TRAINING), "positives": len(TRAINING), "in_eval_dataset": 1, "at_least": False}

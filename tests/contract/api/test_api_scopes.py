@@ -31,8 +31,8 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 @pytest.fixture(scope="module")
 def keys(tribrid: Tribrid) -> dict[str, str]:
     """A key of each scope, and one with two."""
-    made = {scope.value: tribrid.create_key(f"for {scope}", [scope])["key"] for scope in Scope}
-    return made | {"both": tribrid.create_key("", ["feedback", "search"])["key"]}
+    made = {scope.value: tribrid.keys.create(f"for {scope}", [scope])["key"] for scope in Scope}
+    return made | {"both": tribrid.keys.create("", ["feedback", "search"])["key"]}
 
 
 @pytest.fixture(scope="module")
@@ -110,28 +110,28 @@ def test_a_secret_is_stored_nowhere(tribrid: Tribrid, keys: dict[str, str]) -> N
     secrets = [key.split("_", 2)[2].encode() for key in keys.values()]
     kept = b"".join(path.read_bytes() for path in tribrid.environment.data_dir.glob("tribrid.db*"))
     assert not [secret for secret in secrets if secret in kept]
-    assert "digest" not in str(tribrid.keys())
+    assert "digest" not in str(tribrid.keys.list())
 
 
 def test_a_revoked_key_ends_and_the_door_stays_shut(serve: Serve, tmp_path: Path) -> None:
     with Tribrid(tmp_path) as tribrid:
         client = serve(create_app(tribrid)).client()
         assert client.get("/corpora").status_code == 200
-        made = tribrid.create_key("the only one", ["search"])
+        made = tribrid.keys.create("the only one", ["search"])
         until(lambda: client.get("/corpora").status_code == 401)
         assert client.get("/corpora", headers=bearing(made["key"])).status_code == 200
-        tribrid.revoke_key(made["key_id"])
+        tribrid.keys.revoke(made["key_id"])
         until(lambda: client.get("/corpora", headers=bearing(made["key"])).status_code == 401)
         assert client.get("/corpora").status_code == 401
-        assert tribrid.keys()[0]["revoked_at"]
+        assert tribrid.keys.list()[0]["revoked_at"]
         with pytest.raises(KeyNotFound):
-            tribrid.revoke_key("none")
+            tribrid.keys.revoke("none")
 
 
 def test_the_key_of_the_environment_stays_the_administrators(serve: Serve, tmp_path: Path) -> None:
     environment = read_environment({}).model_copy(update={"api_key": "of the operator", "data_dir": tmp_path})
     with Tribrid(environment=environment) as tribrid:
-        tribrid.create_key("", ["search"])
+        tribrid.keys.create("", ["search"])
         client = serve(create_app(tribrid)).client(**bearing("of the operator"))
         assert client.patch("/config", json={}).status_code == 200
 
@@ -139,7 +139,7 @@ def test_the_key_of_the_environment_stays_the_administrators(serve: Serve, tmp_p
 @pytest.mark.parametrize("scopes", [[], ["root"], ["search", "*"]])
 def test_a_scope_that_there_is_not(scopes: list[str], tribrid: Tribrid) -> None:
     with pytest.raises(InvalidInput, match="scope"):
-        tribrid.create_key("", scopes)
+        tribrid.keys.create("", scopes)
 
 
 def test_who_may_train_may_not_name_any_model(keys: dict[str, str], client: httpx.Client) -> None:
@@ -164,16 +164,16 @@ def test_the_operator_says_which_hosts_settings_may_name(tmp_path: Path) -> None
     environ["TRIBRID_GENERATION__BASE_URL"] = "http://mine.example.com/v1"
     with Tribrid(environment=read_environment(environ)) as tribrid:
         for fine in ("https://API.example.com/v1", "http://127.0.0.1:8080", "http://mine.example.com/v2"):
-            tribrid.patch_config({"generation": {"base_url": fine}})
+            tribrid.patch_settings({"generation": {"base_url": fine}})
         with pytest.raises(InvalidInput, match="TRIBRID_OUTBOUND_HOSTS"):
-            tribrid.patch_config({"generation": {"base_url": "http://127.0.0.2:8080"}})
-        tribrid.patch_config({"generation": {"base_url": None}})
+            tribrid.patch_settings({"generation": {"base_url": "http://127.0.0.2:8080"}})
+        tribrid.patch_settings({"generation": {"base_url": None}})
 
 
 def test_too_many_requests_are_told_when_to_come_again(serve: Serve, tmp_path: Path) -> None:
     with Tribrid(tmp_path) as tribrid:
-        tribrid.patch_config({"serving": {"requests_per_minute": 6}})
-        one, two = (tribrid.create_key("", ["search"])["key"] for _ in range(2))
+        tribrid.patch_settings({"serving": {"requests_per_minute": 6}})
+        one, two = (tribrid.keys.create("", ["search"])["key"] for _ in range(2))
         client = serve(create_app(tribrid)).client()
         assert client.get("/corpora", headers=bearing(one)).status_code == 200
         late = client.get("/corpora", headers=bearing(one))

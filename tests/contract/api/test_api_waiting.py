@@ -138,7 +138,7 @@ def test_a_job_that_is_cancelled_says_so(client: httpx.Client, queued: Job, idle
     answer = client.post(f"/wait/{queued.job_id}").json()
     assert answer["status"] == "cancelled"
     assert answer["problem"]["code"] == "cancelled"
-    assert idle_tribrid.job(queued.job_id)["problem"] == answer["problem"]
+    assert idle_tribrid.jobs.get(queued.job_id)["problem"] == answer["problem"]
 
 
 def test_a_job_that_goes_with_its_corpus(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:

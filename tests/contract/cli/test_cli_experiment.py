@@ -21,8 +21,8 @@ def models(data_dir: Path, cli: Cli, tmp_path: Path) -> list[str]:
     (tmp_path / "corpus.jsonl").write_bytes(ndjson(DOCUMENTS[:5]))
     assert cli("index", "kitchen", str(tmp_path / "corpus.jsonl")).code == 0
     with Tribrid(data_dir) as tribrid:
-        made = [model(tribrid.workspace, "kitchen", weight) for weight in (1.0, -1.0)]
-        tribrid.promote("kitchen", made[0], reason="test", force=True)
+        made = [model(tribrid.folder, "kitchen", weight) for weight in (1.0, -1.0)]
+        tribrid.corpus("kitchen").promote(made[0], reason="test", force=True)
     return made
 
 
@@ -62,7 +62,7 @@ def test_start_look_and_stop(cli: Cli, models: list[str], data_dir: Path) -> Non
     assert challenger in shown
     assert "no verdict yet" in shown
     with Tribrid(data_dir) as tribrid:
-        newer = model(tribrid.workspace, "kitchen", -2.0)
+        newer = model(tribrid.folder, "kitchen", -2.0)
         tribrid.store.experiments.finish(started["experiment_id"], "decided", "no_difference", "used up")
     named = standing(cli, "start", "kitchen", newer)
     assert named["challenger"]["model_id"] == newer

@@ -8,8 +8,8 @@ import pytest
 
 from cli_calls import Cli
 from tribrid.app import Tribrid
+from tribrid.store.database import now_us
 from tribrid.types import Impression, ShownDoc
-from tribrid.workspace import now_us
 
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -49,13 +49,13 @@ def test_old_searches_are_deleted_and_young_ones_stay(cli: Cli, data_dir: Path) 
                 shown = (ShownDoc("d", 1, 1.0, 0, 1, {}),)
                 row = Impression(f"{corpus_id}-{days}", corpus_id, "q", shown, "retrieval", False, None, 1.0, at)
                 tribrid.store.logs.add_impression(row)
-        tribrid.patch_config({"logs": {"retention_days": 30}}, "old")
+        tribrid.corpus("old").patch_settings({"logs": {"retention_days": 30}})
     assert "not set" in cli("logs", "prune", "kept").out
     assert cli("logs", "prune", "--json").document == {"deleted": 1, "corpora": {"old": 1}}
     assert cli("logs", "prune", "kept", "--days", "5", "--json").document == {"deleted": 2, "corpora": {"kept": 2}}
     assert cli("logs", "prune", "none").code == 3
     with Tribrid(data_dir) as tribrid:
-        assert tribrid.log_stats("old")["impressions"] == 2
-        assert tribrid.log_stats("kept")["impressions"] == 1
-        tribrid.delete_corpus("old")
-        tribrid.delete_corpus("kept")
+        assert tribrid.corpus("old").logs.stats()["impressions"] == 2
+        assert tribrid.corpus("kept").logs.stats()["impressions"] == 1
+        tribrid.corpus("old").delete()
+        tribrid.corpus("kept").delete()

@@ -1,21 +1,20 @@
-"""One data folder with everything that is open on it: store, settings, encoder, indexes, models. What the pipeline
-loads from and saves to. Safe for threads; one per process.
+"""One data folder with everything that is open on it: store, encoders, indexes, models. What the verbs load from and
+save to. Safe for threads; one per process.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from tribrid.cloud.client import CloudScorer
-from tribrid.cloud.clouds import Arm, Clouds
+from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.prices import Prices, load_prices
-from tribrid.config import Config, Environment, Origin, resolve
+from tribrid.config import Config, Environment, Overrides, resolve
 from tribrid.encoders.cross_encoder import CrossEncoder, HubCrossEncoder, try_forms
 from tribrid.encoders.engine import Engine, Runtime, cores
 from tribrid.encoders.loading import LoadOnce
@@ -23,32 +22,22 @@ from tribrid.encoders.models import ensure_export, public_name
 from tribrid.encoders.onnx import Encoder
 from tribrid.encoders.score_cache import ScoreCache
 from tribrid.encoders.text_cache import EmbeddedTexts
-from tribrid.encoders.token_cache import KeptTokens
-from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
+from tribrid.encoders.tokens import PassageEmbedder
 from tribrid.encoders.variants import MANIFEST as EXPORTED
 from tribrid.encoders.variants import Decisions
-from tribrid.errors import ModelUnavailable, StaleIndex
-from tribrid.observing import timed
+from tribrid.errors import ModelUnavailable
 from tribrid.retrieval.index import Index
-from tribrid.retrieval.search import Retriever
-from tribrid.scoring.fallbacks import Fallbacks
-from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
+from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
-from tribrid.types import Candidate, Passage
+from tribrid.store.settings import GLOBAL_SCOPE
+from tribrid.workspace.fallbacks import Fallbacks
 
-STATISTICS_PASSAGES = 20_000
-"""Passages from which document frequencies are counted; more would change an IDF in its third digit."""
 _MODELS_KEPT = 8
+_CONFIGS_KEPT = 100
 
 
-def now_us() -> int:
-    """The time, in microseconds since 1970 in UTC."""
-    return time.time_ns() // 1000
-
-
-class Workspace:
+class DataFolder:
     """See the module."""
 
     def __init__(self, environment: Environment) -> None:
@@ -63,6 +52,7 @@ class Workspace:
         self.clouds = Clouds(environment, self.store.spending, lambda: self.prices)
         self._lock = threading.RLock()
         self._indexes: dict[str, Index] = {}
+        self._configs: dict[str, Config] = {}
         self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
         self._embedded: dict[str, EmbeddedTexts] = {}
         self._scorers: LoadOnce[tuple[str, str, int], Scorer] = LoadOnce(self._load_scorer, _MODELS_KEPT)
@@ -93,17 +83,20 @@ class Workspace:
         """Where exports of base models are kept; several data folders may share it."""
         return self.environment.models_dir or self.data_dir / "models"
 
-    def settings(self, corpus_id: str | None = None) -> tuple[Config, dict[str, dict[str, Origin]]]:
-        """The settings in force, for a corpus or in general, and where each came from."""
-        return resolve(
-            environment=self.environment.overrides,
-            stored=self.store.settings.get(""),
-            corpus=self.store.settings.get(corpus_id) if corpus_id else None,
-        )
+    def config(self) -> Config:
+        """The settings in force where no corpus says otherwise."""
+        return self.resolved(self.store.settings.get(GLOBAL_SCOPE), {})
 
-    def config(self, corpus_id: str | None = None) -> Config:
-        """The settings in force."""
-        return self.settings(corpus_id)[0]
+    def resolved(self, everywhere: Overrides, own: Overrides) -> Config:
+        """The settings that these overrides make: checked once, for they seldom change."""
+        key = json.dumps([everywhere, own], sort_keys=True)
+        with self._lock:
+            if key not in self._configs:
+                if len(self._configs) >= _CONFIGS_KEPT:
+                    self._configs.clear()
+                overrides = self.environment.overrides
+                self._configs[key] = resolve(environment=overrides, stored=everywhere, corpus=own)[0]
+            return self._configs[key]
 
     def embedder(self, config: Config) -> PassageEmbedder:
         """The encoder of passages and queries; exported at its first use, which takes some seconds.
@@ -126,7 +119,7 @@ class Workspace:
         with self._lock:
             return self._embedded.setdefault(embedder.fingerprint, EmbeddedTexts(embedder))
 
-    def share_encoders(self, other: Workspace) -> None:
+    def share_encoders(self, other: DataFolder) -> None:
         """Use the encoders that another workspace has loaded, instead of loading them again."""
         self._embedders = other._embedders
 
@@ -159,124 +152,17 @@ class Workspace:
         """Where a training keeps its checkpoint."""
         return self.data_dir / "runs" / run_id
 
-    def retriever(self, corpus_id: str, config: Config) -> Retriever:
-        """First-stage search over the corpus.
-
-        Raises:
-            StaleIndex: the passages were embedded by another encoder than the queries would be, or there is no index
-                for the documents that there are.
-        """
-        index, embedder = self.index(corpus_id), self.embedder(config)
-        made_with = index.fingerprint
-        if made_with is None and (documents := self.store.documents.count(corpus_id)):
-            raise StaleIndex(
-                f"The corpus {corpus_id!r} has {documents} documents and no index: it is being made for the first "
-                "time, or was lost, or all of them came with a rerank and wait for the next mining. Mine, or index any "
-                "document of it again, and all of it is rebuilt.",
-                corpus_id=corpus_id,
-            )
-        if made_with is not None and not made_with.endswith(embedder.fingerprint):
-            raise StaleIndex(
-                f"The index of {corpus_id!r} was made with another encoder than {embedder.fingerprint}: index the "
-                "corpus again, or set indexing.embedding_model back.",
-                corpus_id=corpus_id,
-            )
-        return Retriever(index, embedder, config.retrieval)
-
-    def read(
-        self,
-        corpus_id: str,
-        query: str,
-        candidates: Sequence[Candidate],
-        config: Config,
-        kept: KeptTokens | None = None,
-    ) -> Reading:
-        """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the
-        reranker asks for them; those that read the text alone never do.
-
-        Args:
-            kept: for who reads many lists.
-        """
-        kept = kept or self.kept_tokens(corpus_id, config)
-        passages = kept.of([c.passage for c in candidates])
-        return Reading(query, self.embedder(config).query_tokens(query), candidates, passages)
-
-    def kept_tokens(self, corpus_id: str, config: Config) -> KeptTokens:
-        """The tokens of the corpus's passages, to be read."""
-        return KeptTokens(lambda passages: self._tokens(corpus_id, passages, config))
-
-    @timed("read")
-    def _tokens(self, corpus_id: str, passages: Sequence[Passage], config: Config) -> list[PassageTokens]:
-        """What the index keeps of these passages. One that a newer version of it no longer holds is encoded from its
-        text, as it was shown.
-        """
-        embedder = self.embedder(config)
-        blobs = dict(self.index(corpus_id).tokens([p.key for p in passages]))
-        gone = [p for p in passages if p.key not in blobs]
-        if gone:
-            blobs.update(zip([p.key for p in gone], embedder.embed_passages(gone)[1], strict=True))
-        return [embedder.codec.unpack(blobs[p.key]) for p in passages]
-
-    def statistics(self, corpus_id: str, config: Config) -> CorpusStatistics:
-        """Document frequencies of the corpus as it is now."""
-        embedder, index = self.embedder(config), self.index(corpus_id)
-        snapshot = index.snapshot()
-        keys = snapshot.keys()[:: max(1, index.count() // STATISTICS_PASSAGES)] if snapshot else []
-        passages = (
-            embedder.codec.unpack(blob).cut(config.reranking.rerank_input_snippet_chars)
-            for start in range(0, len(keys), 1000)
-            for blob in index.tokens(keys[start : start + 1000]).values()
-        )
-        return CorpusStatistics.count(passages, embedder.vocabulary)
-
-    def learned(self, model_id: str, config: Config) -> LearnedScorer:
+    def trained(self, model_id: str) -> LearnedScorer:
         """A trained model version, loaded once.
 
         Raises:
             ModelNotFound: no such version.
-            ModelUnavailable: its artifact cannot be read, or it was trained on another encoder's tokens.
+            ModelUnavailable: its artifact cannot be read.
         """
         scorer = self._scorers.get(("learning", model_id, 0))
         assert isinstance(scorer, LearnedScorer)  # noqa: S101 - by construction in _load_scorer
         self._settle(scorer.cross_encoder)
-        trained_on, now = scorer.reranker.manifest.get("encoder"), self.embedder(config).fingerprint
-        if trained_on != now:
-            raise ModelUnavailable(
-                f"Model {model_id} was trained on what {trained_on} reads; indexing.embedding_model is now {now}. "
-                "Train again.",
-                model_id=model_id,
-            )
         return scorer
-
-    def scorer(self, corpus_id: str, config: Config) -> Scorer | None:
-        """Who reranks this corpus now; None where nobody is meant to (mode none, or nothing promoted yet).
-
-        Raises:
-            ModelUnavailable, MissingExtra: somebody is meant to and cannot.
-        """
-        mode = config.reranking.reranker_mode
-        if mode == "cloud":
-            return self.clouds.scorer(corpus_id, config.reranking, self.config().reranking)
-        if mode == "learning":
-            champion = self.store.models.alias(corpus_id, "champion")
-            return self.learned(champion, config) if champion else None
-        if mode == "local":
-            name = config.reranking.reranker_local_model
-            if not name:
-                raise ModelUnavailable(
-                    "Mode local needs reranking.reranker_local_model: a Hugging Face id or a folder."
-                )
-            return self.local(name, config)
-        return None
-
-    def rival(self, corpus_id: str, config: Config, arm: Arm | None = None) -> CloudScorer:
-        """A rerank service as an evaluation asks it, with patience: mode cloud's, or that of an outside arm.
-
-        Raises:
-            ModelUnavailable: mode cloud cannot be asked.
-            InvalidInput: the arm's service may not be asked, or cannot; names the arm.
-        """
-        return self.clouds.rival(corpus_id, config.reranking, self.config().reranking, arm)
 
     def local(self, name: str, config: Config) -> LocalScorer:
         """A Hugging Face cross-encoder as it is: by its id, its folder, or the folder of its export.

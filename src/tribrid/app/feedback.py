@@ -1,0 +1,54 @@
+"""What a user did with a result, checked and joined to what was shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tribrid.app.rerank import UNLOGGED
+from tribrid.errors import InvalidInput, NotShown, QueryNotFound
+from tribrid.loop.search import log
+from tribrid.store import Store
+from tribrid.types import Signal
+
+
+def feedback(
+    store: Store, query_id: str, signal: str, doc_id: str | None, value: float | None, index: int | None
+) -> dict[str, Any]:
+    """Log a signal. Arguments: see `Tribrid.feedback`.
+
+    Raises:
+        QueryNotFound, NotShown, InvalidInput.
+    """
+    if signal not in set(Signal):
+        raise InvalidInput(f"signal: {signal!r} is not one of {[s.value for s in Signal]}.", signal=signal)
+    _check_value(Signal(signal), value)
+    if query_id.startswith(UNLOGGED):
+        raise QueryNotFound(
+            f"The answer {query_id!r} named no corpus, so nothing of it was kept. Name one in the rerank (as its "
+            "model, or as corpus_id), or set reranking.rerank_corpus.",
+            query_id=query_id,
+        )
+    if index is not None:
+        doc_id = _given(store, query_id, index, doc_id)
+    done = log(store, query_id, Signal(signal), doc_id, value)
+    return {"ok": True, "query_id": done.query_id, "doc_id": done.doc_id, "signal": done.signal}
+
+
+def _given(store: Store, query_id: str, index: int, doc_id: str | None) -> str:
+    """The document at this place of a rerank's request."""
+    given = store.logs.impression(query_id).given
+    if given is None or not 0 <= index < len(given):
+        count = "it was no rerank" if given is None else f"{len(given)} documents were given"
+        raise NotShown(f"index: there is no document {index} in {query_id!r}: {count}.", query_id=query_id)
+    if doc_id not in (None, given[index]):
+        raise InvalidInput(f"index {index} is document {given[index]!r}, not {doc_id!r}. Send one of the two.")
+    return given[index]
+
+
+def _check_value(signal: Signal, value: float | None) -> None:
+    if signal is Signal.RATING and (value is None or not 1 <= value <= 5):
+        raise InvalidInput("value: a rating is 1 to 5.", signal=signal)
+    if signal is Signal.DWELL and (value is None or not 0 <= value < 1e7):
+        raise InvalidInput("value: a dwell is its seconds, 0 or more.", signal=signal)
+    if value is not None and not abs(value) < 1e9:
+        raise InvalidInput("value: must be a number.", signal=signal)

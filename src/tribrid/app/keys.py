@@ -1,0 +1,98 @@
+"""API keys and what they may do; the rules by which a server lets requests in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tribrid.app.parts import FolderPart
+from tribrid.app.views import iso
+from tribrid.errors import InvalidInput
+from tribrid.types import ApiKey, Scope
+from tribrid.workspace.data_folder import DataFolder
+
+PREFIX = "tribrid"
+ID_BYTES, SECRET_BYTES = 6, 32
+MAX_NAME_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    """Who may call, and how often.
+
+    Attributes:
+        keys: those that hold, by id.
+        closed: there is or was a key: a request without one is refused.
+        requests_per_minute: of one caller; None: nobody set a limit.
+    """
+
+    keys: Mapping[str, ApiKey] = field(default_factory=dict)
+    closed: bool = False
+    requests_per_minute: int | None = None
+
+
+ANYBODY = AccessRules()
+
+
+def split_key(key: bytes) -> tuple[str, bytes]:
+    """The id and the secret of a key as `create` made it; of anything else, an id that no key has."""
+    prefix, _, rest = key.partition(b"_")
+    key_id, _, secret = rest.partition(b"_")
+    return (key_id.decode("latin-1"), secret) if prefix == PREFIX.encode() else ("", b"")
+
+
+def rules(folder: DataFolder) -> AccessRules:
+    """The rules as they are stored now."""
+    keys = folder.store.access.list()
+    held = {key.key_id: key for key in keys if key.revoked_us is None}
+    return AccessRules(held, bool(keys), folder.config().serving.requests_per_minute)
+
+
+class Keys(FolderPart):
+    """API keys."""
+
+    def create(self, name: str, scopes: Sequence[str]) -> dict[str, Any]:
+        """A new key; its `key` is told here and never again.
+
+        Args:
+            scopes: of search, feedback, train, metrics, admin.
+
+        Raises:
+            InvalidInput: no scope, an unknown one, or a name that is too long.
+        """
+        unknown = [scope for scope in scopes if scope not in set(Scope)]
+        if unknown or not scopes:
+            named = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
+            raise InvalidInput(f"scope: {named} {', '.join(Scope)}.", scope=unknown[0] if unknown else None)
+        if len(name) > MAX_NAME_CHARS or not name.isprintable():
+            raise InvalidInput(f"name: up to {MAX_NAME_CHARS} printable characters.", length=len(name))
+        key_id, secret = secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
+        chosen = [scope for scope in Scope if scope in scopes]
+        made = self._folder.store.access.add(key_id, name, chosen, hashlib.sha256(secret.encode()).hexdigest())
+        return {**view(made), "key": f"{PREFIX}_{key_id}_{secret}"}
+
+    def list(self) -> list[dict[str, Any]]:
+        """Every key there ever was, oldest first, without its secret."""
+        return [view(key) for key in self._folder.store.access.list()]
+
+    def revoke(self, key_id: str) -> dict[str, Any]:
+        """End a key; a running server refuses it within a second or two.
+
+        Raises:
+            KeyNotFound.
+        """
+        return view(self._folder.store.access.revoke(key_id))
+
+
+def view(key: ApiKey) -> dict[str, Any]:
+    """A key as people see it: without what could be tried against its secret."""
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "created_at": iso(key.created_us),
+        "revoked_at": iso(key.revoked_us),
+    }

@@ -1,0 +1,42 @@
+"""A corpus's logs: what users saw and did, from elsewhere, counted, and kept no longer than wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tribrid.app.parts import CorpusPart, quiet
+from tribrid.app.retention import prune_logs
+from tribrid.logs.importing import import_logs
+from tribrid.types import Emit
+
+
+class Logs(CorpusPart):
+    """The logs of a corpus. Its own searches come in by `search`, what users did by `feedback`."""
+
+    def add(self, stream: Iterable[bytes], format: str = "native", *, emit: Emit = quiet) -> dict[str, Any]:
+        """Import a search log: `ubi` (OpenSearch UBI 1.3), `native`, or `clicks` (query, document, time).
+
+        Raises:
+            CorpusNotFound, InvalidInput: another format, or nothing joins: then nothing is stored.
+            NoDocuments: `clicks` for an empty corpus.
+        """
+        return import_logs(self._open(), stream, format, emit)
+
+    def stats(self) -> dict[str, Any]:
+        """Impressions and feedback.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self._there()
+        return {"corpus_id": self.corpus_id, **self._folder.store.logs.stats(self.corpus_id)}
+
+    def prune(self, *, days: int | None = None, emit: Emit = quiet) -> dict[str, Any]:
+        """Delete searches older than the setting logs.retention_days, or than `days`, with their feedback.
+
+        Raises:
+            CorpusNotFound. InvalidInput: days is not 1 or more.
+        """
+        self._there()
+        return prune_logs(self._folder, self.corpus_id, days, emit)

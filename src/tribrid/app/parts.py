@@ -1,0 +1,45 @@
+"""What every subject of the library holds: the data folder, and of a corpus its id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tribrid.jobs import Supervisor
+from tribrid.workspace.corpus import OpenCorpus, open_corpus
+from tribrid.workspace.data_folder import DataFolder
+
+
+def quiet(_type: Any, _data: Mapping[str, Any]) -> None:
+    """An `emit` for who does not watch."""
+
+
+class FolderPart:
+    """One subject of a data folder."""
+
+    def __init__(self, folder: DataFolder, supervisor: Supervisor) -> None:
+        self._folder, self._supervisor = folder, supervisor
+
+
+class CorpusPart(FolderPart):
+    """One subject of a corpus. Nothing is read before a method is called, so settings are always those of now."""
+
+    def __init__(self, folder: DataFolder, supervisor: Supervisor, corpus_id: str) -> None:
+        super().__init__(folder, supervisor)
+        self.corpus_id = corpus_id
+
+    def _open(self) -> OpenCorpus:
+        """The corpus for one call.
+
+        Raises:
+            CorpusNotFound.
+        """
+        return open_corpus(self._folder, self.corpus_id)
+
+    def _there(self) -> None:
+        """Check that the corpus exists.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self._folder.store.corpora.get(self.corpus_id)

@@ -1,0 +1,93 @@
+"""Settings: what is in force, where each value came from, and overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tribrid.cloud.allowed import check_outbound
+from tribrid.config import Config, check_overrides, resolve
+from tribrid.errors import InvalidInput
+from tribrid.evaluation.gate import guard_measures
+from tribrid.evaluation.measures import primary_name, reported
+from tribrid.sections import GateConfig
+from tribrid.store.settings import GLOBAL_SCOPE
+from tribrid.workspace.data_folder import DataFolder
+
+Overrides = Mapping[str, Mapping[str, Any] | None]
+"""Section → setting → value; None takes one, or a whole section's, back."""
+
+
+def settings(folder: DataFolder, corpus_id: str | None) -> dict[str, Any]:
+    """Every setting: its value, where it came from, its default and what it means.
+
+    Raises:
+        CorpusNotFound.
+    """
+    if corpus_id is not None:
+        folder.store.corpora.get(corpus_id)
+    config, origins = resolve(
+        environment=folder.environment.overrides,
+        stored=folder.store.settings.get(GLOBAL_SCOPE),
+        corpus=folder.store.settings.get(corpus_id) if corpus_id else None,
+    )
+    values, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
+    found = {
+        section: {
+            name: {
+                "value": value,
+                "origin": origins[section][name],
+                "default": defaults[section][name],
+                "description": type(getattr(config, section)).model_fields[name].description,
+            }
+            for name, value in fields.items()
+        }
+        for section, fields in values.items()
+    }
+    return {"corpus_id": corpus_id, "settings": found}
+
+
+def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | None) -> dict[str, Any]:
+    """Set overrides, sparse; null takes one (or a whole section's) back.
+
+    Raises:
+        CorpusNotFound, UnknownSetting, InvalidInput.
+    """
+    if corpus_id is not None:
+        folder.store.corpora.get(corpus_id)
+    for section, fields in overrides.items():
+        if fields is not None and not isinstance(fields, Mapping):
+            raise InvalidInput(f"{section}: must be an object of settings, or null.", setting=section)
+    setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
+    checked = check_overrides(setting)
+    check_measures(checked)
+    check_outbound(folder.environment, checked)
+    defaults = Config().model_dump(mode="json")
+    removed = {s: None if f is None else {n: None for n, v in f.items() if v is None} for s, f in overrides.items()}
+    for section, fields in removed.items():
+        unknown = {section} - defaults.keys() or (fields or {}).keys() - defaults.get(section, {}).keys()
+        if unknown:
+            check_overrides({section: dict.fromkeys(fields or (), 0)})
+    patch = {s: None if f is None else {**f, **checked.get(s, {})} for s, f in removed.items()}
+    folder.store.settings.patch(corpus_id or GLOBAL_SCOPE, patch)
+    return settings(folder, corpus_id)
+
+
+def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a setting that names a measure which there is not.
+
+    Raises:
+        InvalidInput: names the setting and the measure.
+    """
+    named, gate = overrides.get("evaluation", {}), overrides.get("gate", {})
+    setting = "evaluation.measures"
+    try:
+        reported(*named.get("measures", ()))
+        setting = "evaluation.primary_measure"
+        if named.get("primary_measure"):
+            primary_name(named["primary_measure"])
+        setting = "gate.guard_measures"
+        if gate.get("guard_measures"):
+            reported(*guard_measures(GateConfig.model_validate(gate)))
+    except InvalidInput as error:
+        raise InvalidInput(f"{setting}: {error.detail}", **error.facts) from None

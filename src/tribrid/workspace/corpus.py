@@ -1,0 +1,195 @@
+"""One corpus for one call: its settings, index, retriever, champion and scorer, each resolved once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from tribrid.cloud.client import CloudScorer
+from tribrid.cloud.clouds import Arm
+from tribrid.config import Config, with_params
+from tribrid.encoders.token_cache import KeptTokens
+from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
+from tribrid.errors import ModelUnavailable, StaleIndex
+from tribrid.observing import timed
+from tribrid.retrieval.index import Index
+from tribrid.retrieval.search import Retriever
+from tribrid.scoring.features import CorpusStatistics
+from tribrid.scoring.learned import Reading
+from tribrid.scoring.scorer import LearnedScorer, Scorer
+from tribrid.store import Store
+from tribrid.store.settings import CorpusSettings
+from tribrid.types import Candidate, Passage
+from tribrid.workspace.data_folder import DataFolder
+
+STATISTICS_PASSAGES = 20_000
+"""Passages from which document frequencies are counted; more would change an IDF in its third digit."""
+
+
+class OpenCorpus:
+    """See the module. What it resolved holds for the call: a promotion or a new setting is seen by the next one.
+
+    Attributes:
+        config: the settings in force.
+        version: goes up with every change of a document.
+        champion_id: the model that serves in mode learning; None for none.
+    """
+
+    def __init__(self, folder: DataFolder, found: CorpusSettings, config: Config) -> None:
+        self.folder, self.config, self._found = folder, config, found
+        self.corpus_id, self.name, self.version = found.row.corpus_id, found.row.name, found.row.version
+        self.champion_id, self.created_us = found.champion_id, found.row.created_us
+
+    def with_params(self, section: str, params: Mapping[str, Any]) -> OpenCorpus:
+        """The same with one call's parameters laid over a section of its settings.
+
+        Raises:
+            UnknownSetting, InvalidInput: naming `section.field`.
+        """
+        return OpenCorpus(self.folder, self._found, with_params(self.config, section, params))
+
+    @property
+    def store(self) -> Store:
+        """The folder's store."""
+        return self.folder.store
+
+    @cached_property
+    def index(self) -> Index:
+        """The corpus's index; empty if nothing was indexed yet."""
+        return self.folder.index(self.corpus_id)
+
+    @cached_property
+    def embedder(self) -> PassageEmbedder:
+        """The encoder of passages and queries.
+
+        Raises:
+            ModelUnavailable, MissingExtra: it cannot be loaded or exported.
+        """
+        return self.folder.embedder(self.config)
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """First-stage search over the corpus.
+
+        Raises:
+            StaleIndex: the passages were embedded by another encoder than the queries would be, or there is no index
+                for the documents that there are.
+        """
+        made_with, encoder = self.index.fingerprint, self.embedder.fingerprint
+        if made_with is None and (documents := self.store.documents.count(self.corpus_id)):
+            raise StaleIndex(
+                f"The corpus {self.corpus_id!r} has {documents} documents and no index: it is being made for the first "
+                "time, or was lost, or all of them came with a rerank and wait for the next mining. Mine, or index any "
+                "document of it again, and all of it is rebuilt.",
+                corpus_id=self.corpus_id,
+            )
+        if made_with is not None and not made_with.endswith(encoder):
+            raise StaleIndex(
+                f"The index of {self.corpus_id!r} was made with another encoder than {encoder}: index the corpus "
+                "again, or set indexing.embedding_model back.",
+                corpus_id=self.corpus_id,
+            )
+        return Retriever(self.index, self.embedder, self.config.retrieval)
+
+    def read(self, query: str, candidates: Sequence[Candidate], kept: KeptTokens | None = None) -> Reading:
+        """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the
+        reranker asks for them; those that read the text alone never do.
+
+        Args:
+            kept: for who reads many lists.
+        """
+        passages = (kept or self.kept_tokens()).of([c.passage for c in candidates])
+        return Reading(query, self.embedder.query_tokens(query), candidates, passages)
+
+    def kept_tokens(self) -> KeptTokens:
+        """The tokens of the corpus's passages, to be read."""
+        return KeptTokens(self._tokens)
+
+    @timed("read")
+    def _tokens(self, passages: Sequence[Passage]) -> list[PassageTokens]:
+        """What the index keeps of these passages. One that a newer version of it no longer holds is encoded from its
+        text, as it was shown.
+        """
+        blobs = dict(self.index.tokens([p.key for p in passages]))
+        gone = [p for p in passages if p.key not in blobs]
+        if gone:
+            blobs.update(zip([p.key for p in gone], self.embedder.embed_passages(gone)[1], strict=True))
+        return [self.embedder.codec.unpack(blobs[p.key]) for p in passages]
+
+    def statistics(self) -> CorpusStatistics:
+        """Document frequencies of the corpus as it is now."""
+        snapshot = self.index.snapshot()
+        keys = snapshot.keys()[:: max(1, self.index.count() // STATISTICS_PASSAGES)] if snapshot else []
+        passages = (
+            self.embedder.codec.unpack(blob).cut(self.config.reranking.rerank_input_snippet_chars)
+            for start in range(0, len(keys), 1000)
+            for blob in self.index.tokens(keys[start : start + 1000]).values()
+        )
+        return CorpusStatistics.count(passages, self.embedder.vocabulary)
+
+    def learned(self, model_id: str) -> LearnedScorer:
+        """A trained model version, to read this corpus's tokens.
+
+        Raises:
+            ModelNotFound: no such version.
+            ModelUnavailable: its artifact cannot be read, or it was trained on another encoder's tokens.
+        """
+        scorer = self.folder.trained(model_id)
+        trained_on, now = scorer.reranker.manifest.get("encoder"), self.embedder.fingerprint
+        if trained_on != now:
+            raise ModelUnavailable(
+                f"Model {model_id} was trained on what {trained_on} reads; indexing.embedding_model is now {now}. "
+                "Train again.",
+                model_id=model_id,
+            )
+        return scorer
+
+    @cached_property
+    def scorer(self) -> Scorer | None:
+        """Who reranks this corpus now; None where nobody is meant to (mode none, or nothing promoted yet).
+
+        Raises:
+            ModelUnavailable, MissingExtra: somebody is meant to and cannot.
+        """
+        if self.config.reranking.reranker_mode == "learning":
+            return self.learned(self.champion_id) if self.champion_id else None
+        return untrained_scorer(self.folder, self.corpus_id, self.config)
+
+    def rival(self, arm: Arm | None = None) -> CloudScorer:
+        """A rerank service as an evaluation asks it, with patience: mode cloud's, or that of an outside arm.
+
+        Raises:
+            ModelUnavailable: mode cloud cannot be asked.
+            InvalidInput: the arm's service may not be asked, or cannot; names the arm.
+        """
+        return self.folder.clouds.rival(self.corpus_id, self.config.reranking, self.folder.config().reranking, arm)
+
+
+def untrained_scorer(folder: DataFolder, corpus_id: str, config: Config) -> Scorer | None:
+    """Who reranks in the modes that serve no model trained here; None in the others.
+
+    Args:
+        corpus_id: who pays for a service; '' for nobody in particular.
+
+    Raises:
+        ModelUnavailable, MissingExtra: somebody is meant to and cannot.
+    """
+    reranking = config.reranking
+    if reranking.reranker_mode == "cloud":
+        return folder.clouds.scorer(corpus_id, reranking, folder.config().reranking)
+    if reranking.reranker_mode != "local":
+        return None
+    if not reranking.reranker_local_model:
+        raise ModelUnavailable("Mode local needs reranking.reranker_local_model: a Hugging Face id or a folder.")
+    return folder.local(reranking.reranker_local_model, config)
+
+
+def open_corpus(folder: DataFolder, corpus_id: str) -> OpenCorpus:
+    """The corpus as it is now; its row, settings and champion are read in one transaction.
+
+    Raises:
+        CorpusNotFound.
+    """
+    found = folder.store.settings.of_corpus(corpus_id)
+    return OpenCorpus(folder, found, folder.resolved(found.everywhere, found.own))

@@ -12,6 +12,7 @@ from tribrid.config import read_environment
 from tribrid.costs import estimate, local_cost
 from tribrid.errors import Cancelled
 from tribrid.pipeline import evaluate, mine, train
+from tribrid.retrieval import lance
 from tribrid.types import Emit, EventType, Job, JobKind, State
 from tribrid.workspace import Workspace
 
@@ -75,3 +76,6 @@ HANDLERS = {
     JobKind.EVALUATE: _handler(_evaluate_job),
 }
 """How each kind of job is done; looked up by the process that runs a job."""
+
+# That process loads this file while it waits for a job, so that a job begins at once.
+lance.load()

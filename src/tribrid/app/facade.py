@@ -28,6 +28,7 @@ from tribrid.config import Config, Environment, child_environment, read_environm
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
+from tribrid.retrieval import lance
 from tribrid.scoring.budget import Budget
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
@@ -270,12 +271,13 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         }
 
     def warm(self) -> None:
-        """Load what the first search would otherwise wait for: the encoder (exported now if it never was) and the
-        champions.
+        """Load what the first search would otherwise wait for: LanceDB, the encoder (exported now if it never was) and
+        the champions.
 
         Raises:
             ModelUnavailable, MissingExtra: the encoder cannot be had.
         """
+        lance.load()
         config = self.workspace.config()
         self.workspace.embedder(config).embed_query("warm")
         if config.reranking.reranker_local_model is not None:  # a rerank without a corpus is answered by it

@@ -4,7 +4,7 @@ Ids and query texts are passed as values, never as parts of SQL or of a query la
 lancedb raises becomes StaleIndex when reading and Failed when writing.
 
 lancedb and pyarrow are imported inside the functions that use them: together they take over a second of processor time,
-and most commands open no index. Opening a folder's tables imports both.
+and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
 """
 
 from __future__ import annotations
@@ -43,6 +43,12 @@ _LANCE_ERRORS = (RuntimeError, ValueError, OSError)
 
 Scored = tuple[RowIds, Vector]
 """Row ids and their scores, best first."""
+
+
+def load() -> None:
+    """Import LanceDB now, for a process whose first search shall not wait for it."""
+    import lancedb.expr
+    import lancedb.query  # noqa: F401
 
 
 @contextmanager

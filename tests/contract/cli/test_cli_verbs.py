@@ -43,8 +43,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_a_command_that_reads_rows_loads_nothing_heavy(data_dir: Path, corpus: str) -> None:
-    calls = [["corpora"], ["corpora", corpus], ["models", corpus], ["runs"], ["evaluations"], ["triplets", corpus]]
-    calls += [["keys"], ["config", corpus], ["evalset", "show", corpus], ["logs", "prune", corpus, "--days", "30"]]
+    calls = [["corpora"], ["corpora", corpus], ["models", corpus], ["runs"], ["evaluations"], ["keys"]]
+    calls += [["config", corpus], ["evalset", "show", corpus], ["logs", "prune", corpus, "--days", "30"]]
     program = "from tribrid.cli.program import run\n"
     program += "".join(f"assert run(['--data-dir', {str(data_dir)!r}, *{words!r}]) == 0\n" for words in calls)
     assert loaded(program, HEAVY) == ""

@@ -52,6 +52,7 @@ class TestWriting:
     def test_passages_of_what_an_older_version_published_are_counted(self, make, index, tmp_path):
         make.publish(index, [make.passage("a", "cells"), make.passage("b", "stars")])
         published = read_publication(tmp_path / "index")
+        assert published is not None
         write_publication(tmp_path / "index", replace(published, passages=None))
         assert Index.open(tmp_path / "index").count() == 2
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.store import Store, tables
-from tribrid.store.database import Database, is_damaged
+from tribrid.store.database import Database, is_damaged, newest_revision
 from tribrid.types import Document, JobKind
 
-HEAD = max(path.stem for path in (Path(tables.__file__).parent / "migrations" / "versions").glob("0*.py"))
 MIGRATE = "import sys; from tribrid.store.database import Database; Database(sys.argv[1]).migrate()"
 
 
@@ -78,8 +79,24 @@ def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     assert failures == []
     database = Database(database_url)
     with database.read() as connection:
-        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [HEAD]
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [
+            newest_revision()
+        ]
     database.close()
+
+
+def test_the_newest_revision_is_alembics() -> None:
+    """Alembic is not asked for it: importing it takes longer than most commands."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(Path(tables.__file__).parent / "migrations"))
+    assert newest_revision() == ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_an_up_to_date_database_is_opened_without_alembic(database_url: str) -> None:
+    for expected in ("True", "False"):
+        program = f"{MIGRATE}; print('alembic' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program, database_url], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
 
 
 def test_a_database_from_the_future_is_refused(store: Store) -> None:

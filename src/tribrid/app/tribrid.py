@@ -26,6 +26,7 @@ from tribrid.app.triplets import review
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.errors import TribridError
 from tribrid.jobs import Supervisor
+from tribrid.retrieval import lance
 from tribrid.store import Store
 from tribrid.types import Emit
 from tribrid.workspace.data_folder import DataFolder
@@ -183,12 +184,13 @@ class Tribrid(Reranking):
         }
 
     def warm(self) -> None:
-        """Load what the first search would otherwise wait for: the encoder (exported now if it never was) and the
-        champions.
+        """Load what the first search would otherwise wait for: LanceDB, the encoder (exported now if it never was) and
+        the champions.
 
         Raises:
             ModelUnavailable, MissingExtra: the encoder cannot be had.
         """
+        lance.load()
         config = self.folder.config()
         self.folder.embedder(config).embed_query("warm")
         if config.reranking.reranker_local_model is not None:  # a rerank without a corpus is answered by it

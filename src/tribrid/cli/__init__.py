@@ -1,10 +1,11 @@
 """The command line: `tribrid <command>`. The library's verbs, with tables and progress bars for people and `--json`
 for programs. program.py is the entry.
 
-What can be typed, with its help, stands in commands.py, and for some commands in evalset.py, experimenting.py,
-keeping.py and report_commands.py. What a command does stands in the file that its function there imports.
+A command is declared and done in one file, named after what it is about; commands.py lists them all. The other files
+are parts: terminal.py, progress.py, events.py (a job's), reports.py, differences.py, reportfiles.py, judgedfiles.py.
 
-Nothing heavy is imported before a command needs it: `tribrid --help` answers at once.
+`tribrid --help` reads all of these files and must answer at once. So none imports at its top what is slow to import:
+library.py opens the library for a command, and the little else that is slow is imported where it is used.
 """
 
 from tribrid.cli.program import main

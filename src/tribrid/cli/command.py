@@ -1,7 +1,4 @@
-"""What every command has: `--data-dir` and `--json`, before or after the command's name.
-
-Light on purpose: it and the declarations are all that `tribrid --help` loads.
-"""
+"""What every command has: `--data-dir` and `--json`, before or after the command's name."""
 
 from __future__ import annotations
 
@@ -38,6 +35,7 @@ DataDir = Annotated[
         rich_help_panel="Everywhere",
     ),
 ]
+Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="The corpus's id.")]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document, for programs.", rich_help_panel="Everywhere"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
-from tribrid.app import Tribrid
+import typer
+
 from tribrid.cli.command import Session
 from tribrid.cli.differences import evaluation_difference, two_to_compare
-from tribrid.cli.library import library
-from tribrid.cli.reportfiles import ReportFiles
+from tribrid.cli.library import Library, library
+from tribrid.cli.reportfiles import Html, JUnit, ReportFiles
 from tribrid.cli.reports import report_view
 from tribrid.cli.terminal import moment, table
 from tribrid.errors import InvalidInput
@@ -16,13 +17,19 @@ from tribrid.errors import InvalidInput
 _NONE = "There is no evaluation yet. Make one: tribrid evaluate CORPUS"
 
 
-def evaluations(session: Session, asked: Sequence[str], corpus_id: str | None, files: ReportFiles) -> None:
-    """List, show, write or compare; see `tribrid evaluations --help`.
-
-    Raises:
-        InvalidInput: what is asked needs an EVALUATION_ID, or is too much.
-        EvaluationNotFound, NotComparable.
-    """
+def evaluations(
+    session: Session,
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="EVALUATION_ID|diff A B", help="Show this one, or what changed between two."),
+    ] = None,
+    *,
+    corpus: Annotated[str | None, typer.Option(help="Only this corpus's.")] = None,
+    html: Html = None,
+    junit: JUnit = None,
+) -> None:
+    """List the evaluations; show one, write it as files, or compare two query by query."""
+    asked, files = evaluation or [], ReportFiles(html, junit)
     pair = two_to_compare(asked, "evaluations")
     if any(files) and (pair or not asked):
         raise InvalidInput("--html and --junit write one evaluation: tribrid evaluations EVALUATION_ID --html FILE.")
@@ -36,11 +43,11 @@ def evaluations(session: Session, asked: Sequence[str], corpus_id: str | None, f
             files.write(session, tribrid, asked[0])
             session.terminal.result(report, report_view(report))
         else:
-            _list(session, tribrid, corpus_id)
+            _list(session, tribrid, corpus)
 
 
-def _list(session: Session, tribrid: Tribrid, corpus_id: str | None) -> None:
-    corpus_ids = [corpus_id] if corpus_id else [corpus.corpus_id for corpus in tribrid.corpora()]
+def _list(session: Session, tribrid: Library, corpus_id: str | None) -> None:
+    corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
     found = [{"corpus_id": name, **row} for name in corpus_ids for row in tribrid.corpus(name).evaluations()]
     rows = [
         [row["evaluation_id"], row["corpus_id"], moment(row["created_at"]), row.get("model_id"), row.get("decision")]

@@ -1,4 +1,7 @@
-"""Judged queries from files, in any of the forms that the field keeps them in: to measure on, or to train from."""
+"""Judged queries from files, in any of the forms that the field keeps them in: to measure on, or to train from.
+
+The parsers are imported where they are called: see tribrid.cli.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import json
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from tribrid.corpus.evalfiles import parse_jsonl, parse_labels, parse_quepid, parse_topics
-from tribrid.corpus.formats import judged_queries, parse_qrels, parse_queries, read_beir
 from tribrid.errors import InvalidInput
 from tribrid.types import JudgedQuery
 
@@ -29,6 +30,8 @@ def read(given: Given, split: str) -> tuple[list[JudgedQuery], dict[str, Any]]:
     Raises:
         InvalidInput: a file cannot be read, or they do not fit together.
     """
+    from tribrid.corpus.formats import judged_queries, parse_qrels
+
     if given.file is not None:
         if given.queries or given.qrels:
             raise InvalidInput("Give --file, or --queries with --qrels, not both.")
@@ -43,11 +46,17 @@ def read(given: Given, split: str) -> tuple[list[JudgedQuery], dict[str, Any]]:
 
 
 def _texts(path: Path) -> dict[str, str]:
+    from tribrid.corpus.evalfiles import parse_topics
+    from tribrid.corpus.formats import parse_queries
+
     text = text_of(path)
     return parse_queries([text.encode()]) if text.lstrip()[:1] in ("{", "[") else parse_topics(text)
 
 
 def _read_file(path: Path, split: str) -> tuple[list[JudgedQuery], dict[str, Any]]:
+    from tribrid.corpus.evalfiles import parse_jsonl, parse_labels, parse_quepid
+    from tribrid.corpus.formats import judged_queries, read_beir
+
     if path.is_dir():
         folder = read_beir(path)
         if split not in folder.qrels:

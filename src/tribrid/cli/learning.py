@@ -1,66 +1,84 @@
-"""The commands of learning: mine, train, evaluate, promote, roll back, and what came of it."""
+"""The commands that are jobs: mine, train, evaluate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.app import Tribrid
-from tribrid.cli.command import EXIT_REFUSED, Session
-from tribrid.cli.differences import run_difference, two_to_compare
-from tribrid.cli.following import follow
+from tribrid.cli.command import EXIT_REFUSED, Corpus, Session
+from tribrid.cli.events import follow, words
 from tribrid.cli.judgedfiles import text_of
-from tribrid.cli.library import library
-from tribrid.cli.reportfiles import ReportFiles
+from tribrid.cli.library import Library, library
+from tribrid.cli.reportfiles import Html, JUnit, ReportFiles
 from tribrid.cli.reports import cost_line, report_view
-from tribrid.cli.telling import measured, words
-from tribrid.cli.terminal import facts, moment, one_line, table
-from tribrid.errors import Cancelled, Failed, InvalidInput, RunNotFound, TribridError, from_problem
-from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
-from tribrid.types import Job, State
+from tribrid.cli.terminal import facts, one_line, table
+from tribrid.errors import InvalidInput, TribridError
+from tribrid.types import Job
 
-CANCEL_TIMEOUT_S = 20.0
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue the job and return; a running server works on it.")]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CORPUS", help="Another corpus: is the gain the same there? Can be given again."),
+]
+Arm = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=RUN",
+        help="Another engine by its TREC run file, judged as it is; NAME=order:RUN judges only its order of the "
+        "candidates; NAME=model:MODEL_ID is another version. Can be given again.",
+    ),
+]
 
 
-def mine(session: Session, corpus_id: str, *, max_pairs: int | None, sources: Sequence[str] | None, wait: bool) -> None:
-    """Mine triplets; see `tribrid mine --help`."""
+def mine(
+    session: Session,
+    corpus: Corpus,
+    *,
+    max_pairs: Annotated[int | None, typer.Option(help="Most (query, positive) pairs.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="logs, judgments or heuristics; can be given again. Default: all there is.")
+    ] = None,
+    no_wait: NoWait = False,
+) -> None:
+    """Mine training triplets from logs, judgments and the documents themselves."""
     _job(
         session,
-        lambda tribrid: tribrid.corpus(corpus_id).submit_mine(max_pairs=max_pairs, sources=sources or None),
+        lambda tribrid: tribrid.corpus(corpus).submit_mine(max_pairs=max_pairs, sources=source or None),
         _mined,
-        wait=wait,
+        wait=not no_wait,
     )
 
 
-def train(session: Session, corpus_id: str, named: Mapping[str, Any], settings: Sequence[str], *, wait: bool) -> None:
-    """Train; see `tribrid train --help`.
-
-    Raises:
-        InvalidInput: a setting is not NAME=VALUE, or is given twice.
-    """
-    hyperparameters = {name: value for name, value in named.items() if value is not None}
-    for name, value in map(assignment, settings):
+def train(
+    session: Session,
+    corpus: Corpus,
+    *,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training queries.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Queries per step.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other hyperparameter; can be given again."),
+    ] = None,
+    no_wait: NoWait = False,
+) -> None:
+    """Train a reranker on the mined triplets. A durable job: Ctrl-C stops the watching, not the training."""
+    named = {"epochs": epochs, "batch_size": batch_size}
+    hyperparameters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    for name, value in map(assignment, settings or []):
         if name in hyperparameters:
             raise InvalidInput(f"{name} is given twice.", setting=name)
         hyperparameters[name] = value
     _job(
         session,
-        lambda tribrid: tribrid.corpus(corpus_id).submit_train(hyperparameters),
-        lambda result: _trained(session, result, corpus_id),
-        wait=wait,
+        lambda tribrid: tribrid.corpus(corpus).submit_train(hyperparameters),
+        lambda result: _trained(session, result, corpus),
+        wait=not no_wait,
     )
-
-
-class Company(NamedTuple):
-    """Who else takes part in an evaluation: other corpora, and arms as NAME=RUN."""
-
-    corpus_ids: Sequence[str] = ()
-    arms: Sequence[str] = ()
 
 
 def _arm(text: str) -> dict[str, Any]:
@@ -77,37 +95,36 @@ def _arm(text: str) -> dict[str, Any]:
     return {"name": name, "run": text_of(Path(rest if restrict else value)), "restrict": restrict}
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - a command's options are its parameters
     session: Session,
-    corpus_id: str,
+    corpus: Corpus,
     *,
-    model_id: str | None,
-    files: ReportFiles,
-    gate: bool,
-    wait: bool,
-    company: Company,
+    model: Annotated[str | None, typer.Option(help="A model_id. Default: the newest.")] = None,
+    also: Also = None,
+    arm: Arm = None,
+    html: Html = None,
+    junit: JUnit = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit code 7 unless the verdict is to promote; errors keep their own codes.")
+    ] = False,
+    no_wait: NoWait = False,
 ) -> None:
-    """Evaluate; see `tribrid evaluate --help`.
-
-    Raises:
-        InvalidInput: a file or --gate with --no-wait, or a file that cannot be written.
-        typer.Exit: with --gate, code 7 for a verdict to keep.
-    """
-    if not wait and (any(files) or gate):
+    """Measure before against after on the eval dataset, and promote what is better for certain."""
+    files = ReportFiles(html, junit)
+    if no_wait and (any(files) or gate):
         raise InvalidInput("--html, --junit and --gate need the report: leave out --no-wait.")
     files.check()
-    arms = [_arm(text) for text in company.arms]
-    also = company.corpus_ids
+    arms = [_arm(text) for text in arm or []]
     try:
         done = _job(
             session,
-            lambda tribrid: tribrid.corpus(corpus_id).submit_evaluate(model_id=model_id, corpus_ids=also, arms=arms),
+            lambda tribrid: tribrid.corpus(corpus).submit_evaluate(model_id=model, corpus_ids=also or [], arms=arms),
             lambda report: [report_view(report)],
-            wait=wait,
+            wait=not no_wait,
             then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
         )
     except TribridError as error:
-        files.write_error(session, corpus_id, error)
+        files.write_error(session, corpus, error)
         raise
     if gate and done["verdict"]["decision"] != "promote":
         raise typer.Exit(EXIT_REFUSED)
@@ -115,11 +132,11 @@ def evaluate(
 
 def _job(
     session: Session,
-    submit: Callable[[Tribrid], Job],
+    submit: Callable[[Library], Job],
     view: Callable[[Mapping[str, Any]], Sequence[RenderableType]],
     *,
     wait: bool,
-    then: Callable[[Tribrid, Mapping[str, Any]], None] = lambda tribrid, outcome: None,
+    then: Callable[[Library, Mapping[str, Any]], None] = lambda tribrid, outcome: None,
 ) -> Mapping[str, Any]:
     """Submit, follow, and show what came out.
 
@@ -133,21 +150,9 @@ def _job(
             session.terminal.result(queued, f"Queued. Wait for it: {session.typed(f'runs {job.job_id} --follow')}")
             return queued
         outcome = follow(session, tribrid, job)
-        _check(outcome)
         then(tribrid, outcome)
     session.terminal.result(outcome, *view(outcome))
     return outcome
-
-
-def _check(outcome: Mapping[str, Any]) -> None:
-    """Raise what a job that did not succeed ended with, as the error it was."""
-    if outcome["status"] == State.SUCCEEDED:
-        return
-    if outcome["problem"]:
-        raise from_problem(outcome["problem"])
-    # Nothing that ends now is without a problem; what was cancelled by an older version may be.
-    kind = Cancelled if outcome["status"] == State.CANCELLED else Failed
-    raise kind(f"The job ended as {outcome['status']}.", job_id=outcome["job_id"])
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -192,114 +197,10 @@ def _counted(rejected: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _trained(session: Session, result: Mapping[str, Any], corpus_id: str) -> list[RenderableType]:
+    # Slow to import (see tribrid.cli).
+    from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
+
     cost = cost_line(result.get("cost") or {})
     shown = {"Run": result["run_id"], "Model": result["model_id"], **words(result.get("metrics") or {}), "Cost": cost}
     told = [Text(LEARNED_NOTHING)] if ranks_as_retrieval(result.get("metrics") or {}) else []
     return [facts(shown), *told, Text(f"Measure it: {session.typed(f'evaluate {corpus_id}')}", style="dim")]
-
-
-def promote(session: Session, corpus_id: str, model_id: str | None, *, reason: str, force: bool) -> None:
-    """Promote by hand; see `tribrid promote --help`."""
-    with library(session) as tribrid:
-        answer = tribrid.corpus(corpus_id).promote(model_id, reason=reason, force=force)
-    session.terminal.result(answer, _aliases(answer))
-
-
-def rollback(session: Session, corpus_id: str, *, reason: str) -> None:
-    """Back to the previous model; see `tribrid rollback --help`."""
-    with library(session) as tribrid:
-        answer = tribrid.corpus(corpus_id).rollback(reason=reason)
-    session.terminal.result(answer, _aliases(answer))
-
-
-def _aliases(answer: Mapping[str, Any]) -> RenderableType:
-    return facts({name.title(): answer[name] or "none" for name in ("champion", "previous")})
-
-
-class About(NamedTuple):
-    """What `tribrid runs` is asked: of one corpus; follow, cancel or compare one run."""
-
-    corpus: str | None
-    follow: bool
-    cancel: bool
-    diff: str | None
-
-
-def runs(session: Session, asked: Sequence[str], about: About) -> None:
-    """List, show, follow, compare or cancel; see `tribrid runs --help`.
-
-    Raises:
-        InvalidInput: what is asked needs a RUN_ID, or is too much.
-    """
-    run_id = asked[0] if asked else None
-    if pair := two_to_compare(asked, "runs"):
-        run_id, about = pair[0], about._replace(diff=pair[1])
-    with library(session) as tribrid:
-        if run_id is None:
-            if about.follow or about.cancel or about.diff:
-                raise InvalidInput("Name the run: tribrid runs RUN_ID.")
-            _list_runs(session, tribrid, about.corpus)
-        elif about.diff:
-            found = tribrid.runs.diff(run_id, about.diff)
-            session.terminal.result(found, *run_difference(found))
-        elif about.cancel:
-            tribrid.jobs.cancel(run_id)
-            tribrid.supervisor.ensure_worker()  # it is a worker that ends a running job
-            tribrid.jobs.wait(run_id, timeout_s=CANCEL_TIMEOUT_S)
-            ended = tribrid.jobs.get(run_id)
-            session.terminal.result(ended, _run_view(ended))
-        elif about.follow:
-            tribrid.supervisor.ensure_worker()
-            outcome = follow(session, tribrid, tribrid.jobs.wait(run_id, timeout_s=0))
-            _check(outcome)
-            session.terminal.result(outcome, facts(words(outcome)))
-        else:
-            shown = _run(tribrid, run_id)
-            session.terminal.result(shown, _run_view(shown))
-
-
-def _run(tribrid: Tribrid, run_id: str) -> dict[str, Any]:
-    """A training run, or a job of another kind."""
-    try:
-        return tribrid.runs.get(run_id)
-    except RunNotFound:
-        return tribrid.jobs.get(run_id)
-
-
-def _run_view(run: Mapping[str, Any]) -> RenderableType:
-    result, problem = run["result"] or {}, run["problem"] or {}
-    going = not State(run["state"]).final
-    return facts(
-        {
-            "Run": run["job_id"],
-            "Kind": run["kind"],
-            "Corpus": run["corpus_id"],
-            "State": run["state"] + (", asked to end" if run["cancel_requested"] and going else ""),
-            "Parameters": measured(run["params"]),
-            "Progress": measured(run["progress"] or {}) if going else None,
-            "Created": moment(run["created_at"]),
-            "Started": moment(run["started_at"]),
-            "Finished": moment(run["finished_at"]),
-            "Model": result.get("model_id"),
-            "Problem": problem.get("detail"),
-            **words(result.get("metrics") or {}),
-        }
-    )
-
-
-def _list_runs(session: Session, tribrid: Tribrid, corpus_id: str | None) -> None:
-    corpus_ids = [corpus_id] if corpus_id else [corpus.corpus_id for corpus in tribrid.corpora()]
-    found = [run for name in corpus_ids for run in tribrid.corpus(name).runs()]
-    columns = ["Run", "Corpus", "State", "Created", "Model", "Problem"]
-    rows = [
-        [
-            run["run_id"],
-            run["corpus_id"],
-            run["state"],
-            moment(run["created_at"]),
-            run.get("model_id"),
-            one_line((run.get("problem") or {}).get("detail", ""), 60),
-        ]
-        for run in found
-    ]
-    session.terminal.result({"runs": found}, table(columns, rows) if rows else "There is no training run yet.")

@@ -1,16 +1,22 @@
-"""Opens the library for a command. The one file of the command line that is slow to import, with those that use it."""
+"""Opens the library for a command. Light: the library, which takes most of a command's time, is imported when it is
+opened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
-from tribrid.app import Tribrid
+import tribrid
 from tribrid.cli.command import Session
+
+Library: TypeAlias = "tribrid.Tribrid"
+"""The library's object, named without loading it."""
 
 
 @contextmanager
-def library(session: Session) -> Iterator[Tribrid]:
+def library(session: Session) -> Iterator[Library]:
     """The library on the session's data folder, closed at the end of the block."""
-    with Tribrid(session.data_dir) as tribrid:
-        yield tribrid
+    with tribrid.Tribrid(session.data_dir) as opened:
+        yield opened

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,18 +15,24 @@ from tribrid.cli.learning import assignment
 from tribrid.cli.library import library
 from tribrid.cli.terminal import seconds, table
 from tribrid.errors import InvalidInput, Unavailable
-from tribrid.jobs.processes import follow_parent
 
 
-def serve(session: Session, *, host: str | None, port: int | None, parent_pid: int | None) -> None:
-    """Serve until SIGINT or SIGTERM; see `tribrid serve --help`.
+def serve(
+    session: Session,
+    *,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. Beyond loopback only with an API key.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: TRIBRID_PORT, else 8000.")] = None,
+    # The server ends with this process, which must be its parent.
+    parent_pid: Annotated[int | None, typer.Option("--parent-pid", hidden=True)] = None,
+) -> None:
+    """Serve the HTTP API and run its jobs."""
+    # Slow to import (see tribrid.cli); the parent is followed before the rest is loaded.
+    from tribrid.jobs.processes import follow_parent
 
-    Args:
-        parent_pid: end with this process, which must be the parent.
-    """
     if parent_pid is not None:
         follow_parent(parent_pid, signal.SIGTERM)
-    # The HTTP stack is slow to import, and no other command needs it.
     from tribrid import api
 
     with library(session) as tribrid:
@@ -40,12 +46,19 @@ def serve(session: Session, *, host: str | None, port: int | None, parent_pid: i
         session.terminal.result({"served": url})
 
 
-def config(session: Session, given: Sequence[str], unset: Sequence[str]) -> None:
-    """Show or change settings; see `tribrid config --help`.
-
-    Raises:
-        InvalidInput: two corpora, or a setting that is not SECTION.FIELD=VALUE.
-    """
+def config(
+    session: Session,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CORPUS|SECTION.FIELD=VALUE", help="A corpus (else all), and what to set."),
+    ] = None,
+    *,
+    unset: Annotated[
+        list[str] | None, typer.Option(metavar="SECTION.FIELD", help="Back to the value it had; can be given again.")
+    ] = None,
+) -> None:
+    """Show or change the settings: each with its value and where that comes from."""
+    given = settings or []
     names = [text for text in given if "=" not in text]
     if len(names) > 1:
         raise InvalidInput(f"{names[1]!r} is neither the one corpus nor SECTION.FIELD=VALUE.", given=names[1])
@@ -53,7 +66,7 @@ def config(session: Session, given: Sequence[str], unset: Sequence[str]) -> None
     overrides: dict[str, dict[str, Any]] = {}
     for name, value in (assignment(text) for text in given if "=" in text):
         _put(overrides, name, None if value == "null" else value)
-    for name in unset:
+    for name in unset or []:
         _put(overrides, name, None)
     with library(session) as tribrid:
         whose = tribrid if corpus_id is None else tribrid.corpus(corpus_id)
@@ -85,11 +98,7 @@ def _settings(settings: Mapping[str, Any], changed: set[tuple[str, str]]) -> Tab
 
 
 def doctor(session: Session) -> None:
-    """Check the machine; see `tribrid doctor --help`.
-
-    Raises:
-        typer.Exit: code 5, something that is needed does not work.
-    """
+    """Say what works on this machine, by doing it."""
     with library(session) as tribrid:
         checks = tribrid.doctor()
     failed = [check for check in checks if not check["ok"] and check.get("needed", True)]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from tribrid.app import Tribrid
+import typer
+
 from tribrid.cli.command import Session
+from tribrid.cli.library import Library
 from tribrid.errors import InvalidInput, TribridError
-from tribrid.report.junit import render_junit_error
+
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the report as a web page.")]
+JUnit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write its checks as JUnit XML, for CI.")
+]
 
 
 class ReportFiles(NamedTuple):
@@ -30,7 +36,7 @@ class ReportFiles(NamedTuple):
             if file is not None and file.is_dir():
                 raise InvalidInput(f"{str(file)!r} is a folder: name a file in it.", path=str(file))
 
-    def write(self, session: Session, tribrid: Tribrid, evaluation_id: str) -> None:
+    def write(self, session: Session, tribrid: Library, evaluation_id: str) -> None:
         """Write them, and say so.
 
         Raises:
@@ -46,6 +52,9 @@ class ReportFiles(NamedTuple):
         Raises:
             InvalidInput: the file cannot be written.
         """
+        # Slow to import (see tribrid.cli).
+        from tribrid.report.junit import render_junit_error
+
         _write(session, self.junit, lambda: render_junit_error(corpus_id, error.detail))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.cli.command import Session
+from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import one_line, plain, table
 from tribrid.errors import InvalidInput
@@ -19,10 +20,16 @@ _SNIPPET_CHARS = 160
 _TITLE_CHARS = 70
 
 
-def search(session: Session, corpus_id: str, query: str, *, top_k: int) -> None:
-    """Search and log; see `tribrid search --help`."""
+def search(
+    session: Session,
+    corpus: Corpus,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.")],
+    *,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, help="Most results.")] = 10,
+) -> None:
+    """Search a corpus. What was shown is logged under the query_id it prints."""
     with library(session) as tribrid:
-        answer = tribrid.corpus(corpus_id).search(query, top_k)
+        answer = tribrid.corpus(corpus).search(query, top_k)
     session.terminal.result(answer, *_answer(answer))
 
 
@@ -49,12 +56,17 @@ def results(rows: list[Mapping[str, Any]]) -> Table:
     return made
 
 
-def feedback(session: Session, query_id: str, doc_id: str | None, *, signal: str, value: float | None) -> None:
-    """Log feedback; see `tribrid feedback --help`.
-
-    Raises:
-        InvalidInput: there is no such signal.
-    """
+def feedback(
+    session: Session,
+    query_id: Annotated[str, typer.Argument(metavar="QUERY_ID", help="As `tribrid search` printed it.")],
+    doc_id: Annotated[
+        str | None, typer.Argument(metavar="DOC_ID", help="Left out: it is about the whole list.")
+    ] = None,
+    *,
+    signal: Annotated[str, typer.Option(help="click, dwell, copy, cite, thumbs_up, thumbs_down or rating.")],
+    value: Annotated[float | None, typer.Option(help="Of dwell: seconds. Of rating: 1 to 5.")] = None,
+) -> None:
+    """Say what a user did with a result."""
     if signal not in set(Signal):
         raise InvalidInput(f"There is no signal {signal!r}. There are: {', '.join(Signal)}.", signal=signal)
     with library(session) as tribrid:

@@ -2,6 +2,8 @@
 
 It speaks to that address alone: no redirect is followed, no proxy of the environment is used. The key is in no error
 and no log. What comes back is read to a limit.
+
+httpx is imported inside the functions that use it: who asks no service need not wait for it.
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
-
-import httpx
 
 SAID_CHARS = 200
 REDIRECTS = range(300, 400)
@@ -86,6 +86,8 @@ class Line:
         """
         if key is not None and not fits_a_header(key):
             raise ValueError("The key in the environment has a space or a character that no header may hold.")
+        import httpx
+
         try:
             self._url = httpx.URL(url)
         except (httpx.InvalidURL, UnicodeError) as error:
@@ -125,7 +127,7 @@ class Line:
             self._check(response, answer)
         return answer
 
-    def _read(self, response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
+    def _read(self, response: Any, deadline: float, max_bytes: int) -> bytes:
         content = bytearray()
         for chunk in response.iter_raw():
             content += chunk
@@ -135,7 +137,7 @@ class Line:
                 raise Later(f"no whole answer in {self._setting}")
         return bytes(content)
 
-    def _check(self, response: httpx.Response, content: bytes) -> None:
+    def _check(self, response: Any, content: bytes) -> None:
         status = response.status_code
         if response.is_success:
             return
@@ -152,6 +154,8 @@ class Line:
     @contextmanager
     def _mapped(self) -> Iterator[None]:
         """The transport's errors as ours; their own words never hold a header."""
+        import httpx
+
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -164,7 +168,7 @@ class Line:
             raise Unusable(f"cannot be asked: {error}") from None
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: Any) -> float | None:
     """Seconds, from either form of the header; None where there is none that can be read."""
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():

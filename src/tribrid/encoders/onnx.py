@@ -2,6 +2,8 @@
 
 Texts are sorted by length and batched by tokens, so that padding stays small and memory is bounded by
 `BATCH_TOKENS`, however many texts come in.
+
+onnxruntime and tokenizers are imported inside the functions that use them: most commands load no model.
 """
 
 from __future__ import annotations
@@ -13,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
-from tokenizers import Tokenizer
 
 from tribrid.errors import ModelUnavailable, ScorerFailed
 
@@ -47,12 +47,14 @@ class EncodedText:
     ends: IntArray
 
 
-def load_session(path: Path) -> ort.InferenceSession:
-    """The model on the CPU, one run on all cores.
+def load_session(path: Path) -> Any:
+    """The model on the CPU as an InferenceSession, one run on all cores.
 
     Raises:
         ModelUnavailable: no such file, or onnxruntime refuses it.
     """
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     # The arena keeps the largest batch ever seen; without it memory follows the load down again.
     options.enable_cpu_mem_arena = False
@@ -61,12 +63,15 @@ def load_session(path: Path) -> ort.InferenceSession:
     return _open(path, options)
 
 
-def load_pair_session(path: Path) -> ort.InferenceSession:
-    """The model on the CPU, each run on the thread that calls; for batches of `PAIR_BATCH_TOKENS`.
+def load_pair_session(path: Path) -> Any:
+    """The model on the CPU as an InferenceSession, each run on the thread that calls; for batches of
+    `PAIR_BATCH_TOKENS`.
 
     Raises:
         ModelUnavailable: no such file, or onnxruntime refuses it.
     """
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     # Batches are small, so what the arena keeps is little; without it a third of the time goes to fresh pages.
@@ -75,7 +80,9 @@ def load_pair_session(path: Path) -> ort.InferenceSession:
     return _open(path, options, ["SkipLayerNormFusion"])
 
 
-def _open(path: Path, options: ort.SessionOptions, left_out: Sequence[str] = ()) -> ort.InferenceSession:
+def _open(path: Path, options: Any, left_out: Sequence[str] = ()) -> Any:
+    import onnxruntime as ort
+
     if not path.is_file():
         raise ModelUnavailable(f"The model file {path.name} is missing from {path.parent.name}.", file=path.name)
     try:
@@ -88,16 +95,20 @@ def _open(path: Path, options: ort.SessionOptions, left_out: Sequence[str] = ())
 
 def runtime_version() -> str:
     """Of onnxruntime."""
+    import onnxruntime as ort
+
     version: str = ort.__version__
     return version
 
 
-def load_tokenizer(folder: Path, max_tokens: int, cut: str = "longest_first") -> Tokenizer:
-    """The folder's fast tokenizer, truncation set once (changing it later is not thread-safe), no padding.
+def load_tokenizer(folder: Path, max_tokens: int, cut: str = "longest_first") -> Any:
+    """The folder's fast `tokenizers.Tokenizer`, truncation set once (changing it later is not thread-safe), no padding.
 
     Raises:
         ModelUnavailable: no tokenizer.json, or one that cannot be read.
     """
+    from tokenizers import Tokenizer
+
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise ModelUnavailable(f"{folder.name} has no tokenizer.json.", file="tokenizer.json")

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any, Protocol
@@ -193,7 +194,10 @@ class Decisions:
         self._lock = threading.Lock()
         self._read_ns = -1
         self._known: dict[str, Any] = {}
-        self._machine = machine()
+
+    @cached_property
+    def _machine(self) -> str:
+        return machine()  # asks onnxruntime, which is not loaded for it before a decision is looked up
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -14,6 +14,7 @@ from tribrid.loop.evaluate import evaluate
 from tribrid.loop.generation import with_generation
 from tribrid.loop.mine import mine
 from tribrid.loop.train import train
+from tribrid.retrieval import lance
 from tribrid.types import Emit, EventType, Job, JobKind, State
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
@@ -78,3 +79,6 @@ HANDLERS = {
     JobKind.EVALUATE: _handler(_evaluate_job),
 }
 """How each kind of job is done; looked up by the process that runs a job."""
+
+# That process loads this file while it waits for a job, so that a job begins at once.
+lance.load()

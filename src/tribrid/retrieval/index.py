@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -159,9 +160,13 @@ class Index:
     def __init__(self, folder: Path, vectors_in_memory_bytes: int) -> None:
         self._folder = folder
         self._in_memory_bytes = vectors_in_memory_bytes
-        self._tables = Tables(folder)
         self._opening = threading.Lock()
         self._snapshot: Snapshot | None = None
+
+    @cached_property
+    def _tables(self) -> Tables:
+        """The folder's tables, opened at the first use: that imports LanceDB, which is slow."""
+        return Tables(self._folder)
 
     @classmethod
     def open(cls, folder: Path, *, vectors_in_memory_bytes: int = VECTORS_IN_MEMORY_BYTES) -> Index:
@@ -226,8 +231,10 @@ class Index:
             yield IndexWriter(self._folder, self._tables, fingerprint, dim)
 
     def count(self) -> int:
-        """Passages."""
-        return self.read(Snapshot.count, 0)
+        """Passages. Told without opening the index, but for one that an older version published."""
+        publication = read_publication(self._folder)
+        known = publication.passages if publication else 0
+        return self.read(Snapshot.count, 0) if known is None else known
 
     def doc_hashes(self) -> dict[str, str]:
         """doc_id → content_sha of every published document."""

@@ -2,6 +2,9 @@
 
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
 lancedb raises becomes StaleIndex when reading and Failed when writing.
+
+lancedb and pyarrow are imported inside the functions that use them: together they take over a second of processor time,
+and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
 """
 
 from __future__ import annotations
@@ -12,13 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import lancedb
 import numpy as np
-import pyarrow as pa
-from lancedb.expr import Expr, col
-from lancedb.index import FTS, BTree
-from lancedb.query import MatchQuery
-from lancedb.table import Table
 
 from tribrid.errors import Failed, StaleIndex
 from tribrid.retrieval.fusion import Key
@@ -27,7 +24,13 @@ from tribrid.types import Passage
 
 # nDCG@10 on SciFact, ADI, Medline, WikiQA with these settings: 0.684, 0.486, 0.696, 0.514. Without stemming: 0.666,
 # 0.449, 0.669, 0.474. With stop words: 0.685, 0.481, 0.691, 0.497. With the ICU tokenizer: 0.679, 0.489, 0.697, 0.502.
-BM25_SETTINGS = FTS(base_tokenizer="simple", language="English", stem=True, remove_stop_words=True, ascii_folding=True)
+BM25_SETTINGS: Mapping[str, Any] = {
+    "base_tokenizer": "simple",
+    "language": "English",
+    "stem": True,
+    "remove_stop_words": True,
+    "ascii_folding": True,
+}
 # A longer query (a pasted file) is cut for BM25: its time grows with the words (4096 characters: about 0.1 s over
 # 100,000 passages), its use does not.
 MAX_QUERY_CHARS = 4096
@@ -40,6 +43,12 @@ _LANCE_ERRORS = (RuntimeError, ValueError, OSError)
 
 Scored = tuple[RowIds, Vector]
 """Row ids and their scores, best first."""
+
+
+def load() -> None:
+    """Import LanceDB now, for a process whose first search shall not wait for it."""
+    import lancedb.expr
+    import lancedb.query  # noqa: F401
 
 
 @contextmanager
@@ -58,7 +67,9 @@ def _writing() -> Iterator[None]:
         raise Failed(f"The index cannot be written: {error}") from error
 
 
-def _schema(dim: int) -> pa.Schema:
+def _schema(dim: int) -> Any:
+    import pyarrow as pa
+
     text, number = pa.string(), pa.int32()
     return pa.schema(
         {"doc_id": text, "ordinal": number, "start": number, "end": number, "title": text, "text": text}
@@ -76,7 +87,9 @@ def _chunks(doc_ids: Iterable[str]) -> Iterator[list[str]]:
     return (unique[start : start + FILTER_IDS] for start in range(0, len(unique), FILTER_IDS))
 
 
-def _among(doc_ids: Sequence[str]) -> Expr:
+def _among(doc_ids: Sequence[str]) -> Any:
+    from lancedb.expr import col
+
     return col("doc_id").isin(doc_ids)
 
 
@@ -90,6 +103,8 @@ def _passage(row: Mapping[str, Any]) -> Passage:
 
 def _matrix(vectors: Any) -> Vector:
     """A column of fixed-size lists as float32 (n, dim)."""
+    import pyarrow as pa
+
     column = vectors.combine_chunks() if isinstance(vectors, pa.ChunkedArray) else vectors
     matrix: Vector = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
     return matrix
@@ -103,8 +118,11 @@ def _row_batch(batch: Any) -> RowBatch:
 class PassageTable:
     """One table of passages, at one version when opened for reading, at the latest for the writer."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, table: Any) -> None:
+        """Take an open `lancedb.table.Table`."""
+        from lancedb.table import Table
+
+        self._table: Table = table
         self.dim: int = table.schema.field("vector").type.list_size
 
     @property
@@ -134,6 +152,8 @@ class PassageTable:
     @_reading()
     def match(self, query: str, k: int) -> Scored:
         """The k best rows by BM25. The text is tokenised, not parsed; its first MAX_QUERY_CHARS characters count."""
+        from lancedb.query import MatchQuery
+
         words = MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical")  # type: ignore[call-arg]  # pydantic's defaults
         found = self._table.search(words, query_type="fts").select(["_score"]).with_row_id(True).limit(k).to_arrow()
         return found["_rowid"].to_numpy(), found["_score"].to_numpy()
@@ -182,6 +202,8 @@ class PassageTable:
 
     @_reading()
     def _select(self, keys: Collection[Key], columns: list[str]) -> dict[Key, dict[str, Any]]:
+        from lancedb.expr import col
+
         wanted = set(keys)
         among_ordinals = col("ordinal").isin(sorted({ordinal for _, ordinal in wanted}))
         found: dict[Key, dict[str, Any]] = {}
@@ -200,6 +222,8 @@ class PassageTable:
         tokens: Sequence[bytes],
     ) -> None:
         """Append rows in one commit."""
+        import pyarrow as pa
+
         columns: dict[str, Any] = {name: [getattr(passage, name) for passage in passages] for name in _PASSAGE}
         columns |= {"lexical": list(lexical), "content_sha": list(content_shas), "tokens": list(tokens)}
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
@@ -242,7 +266,9 @@ class PassageTable:
 
         LanceDB can index added rows alone, but only together with a merge, and it keeps counting deleted ones.
         """
-        self._table.create_index("lexical", config=BM25_SETTINGS, replace=True)
+        from lancedb.index import FTS, BTree
+
+        self._table.create_index("lexical", config=FTS(**BM25_SETTINGS), replace=True)
         self._table.create_index("doc_id", config=BTree(), replace=True)
 
     @_writing()
@@ -255,6 +281,8 @@ class Tables:
     """The tables of one folder."""
 
     def __init__(self, folder: Path) -> None:
+        import lancedb
+
         self._folder = folder
         # The caches' default limits (6 GiB and 1 GiB) are meant for one big database, not for one a corpus.
         self._connection = lancedb.connect(folder, session=lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES))

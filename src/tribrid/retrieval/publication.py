@@ -28,11 +28,13 @@ class Publication:
         table: name of the LanceDB table.
         version: the table's version.
         fingerprint: what the passages and vectors were made with (settings, model).
+        passages: how many there are; None where an older version published.
     """
 
     table: str
     version: int
     fingerprint: str
+    passages: int | None = None
 
 
 def read_publication(folder: Path) -> Publication | None:

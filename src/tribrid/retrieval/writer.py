@@ -108,7 +108,8 @@ class IndexWriter:
         if merge:
             self._table.merge()
         self._table.rebuild_indices()
-        write_publication(self._folder, Publication(self._name, self._table.version, self._fingerprint))
+        state = Publication(self._name, self._table.version, self._fingerprint, self._table.count())
+        write_publication(self._folder, state)
         if merge:
             seen = before is not None and before.table == self._name
             self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)

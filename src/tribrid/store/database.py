@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tribrid.errors import InvalidInput, MissingExtra, TribridError, Unavailable
@@ -26,6 +23,7 @@ T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
 FORGET_TIMEOUT_S = 2
 _WRITES = "tribrid_writes"
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x7472_6962  # any number of our own; PostgreSQL's advisory locks are named by numbers
 
 
@@ -102,6 +100,11 @@ def _ours(error: sa.exc.StatementError) -> TribridError | None:
         )
     # From to_json, wrapped on its way on SQLite only.
     return error.orig if isinstance(error.orig, InvalidInput) else None
+
+
+def newest_revision() -> str:
+    """This release's last migration: a file is named after its revision."""
+    return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def is_damaged(path: Path) -> bool:
@@ -225,8 +228,15 @@ class Database:
         Raises:
             Unavailable: the database cannot be reached, or a newer Tribrid has written it.
         """
+        if self._revision() == newest_revision():
+            return
+        # Slow to import, and needed once a release: every command opens a database.
+        from alembic import command
+        from alembic.config import Config as AlembicConfig
+        from alembic.util import CommandError
+
         config = AlembicConfig()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self.begin() as connection:  # on SQLite, BEGIN IMMEDIATE is the lock
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -235,6 +245,13 @@ class Database:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise Unavailable(f"The database's tables are not this release's: {error}") from error
+
+    def _revision(self) -> str | None:
+        """The last migration that was applied; None for a new database."""
+        with self.read() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
     def forget(self) -> None:
         """Empty SQLite's write-ahead log, where what was deleted can be read until it is written over.

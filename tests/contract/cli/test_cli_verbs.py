@@ -15,7 +15,9 @@ from cli_calls import FAST, Cli, start
 from http_examples import DOCUMENTS, EVALUATION, ndjson
 from tribrid.cli.commands import NAMES
 
-HEAVY = ["sqlalchemy", "lancedb", "onnxruntime", "numpy", "httpx", "fastapi", "lightgbm", "torch", "dbos"]
+HEAVY = ["lancedb", "pyarrow", "onnxruntime", "tokenizers", "httpx", "alembic", "dbos", "fastapi", "uvicorn"]
+HEAVY += ["torch", "transformers", "lightgbm", "scipy", "sklearn", "pandas", "ir_measures", "onnx"]
+"""What only the commands that need it may import. Most of them read a few rows and show them."""
 
 
 # ------------------------------------------------------------------------------------------------ every command
@@ -36,9 +38,35 @@ def test_help_lists_every_command(cli: Cli) -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = f"import sys, tribrid.cli; sys.exit(' '.join(sorted(set({HEAVY!r}) & set(sys.modules))))"
+    heavy = [*HEAVY, "sqlalchemy", "numpy", "pydantic", "tribrid.app"]
+    assert loaded("import tribrid.cli, tribrid", heavy) == ""
+
+
+def test_a_command_that_reads_rows_loads_nothing_heavy(data_dir: Path, corpus: str) -> None:
+    calls = [["corpora"], ["corpora", corpus], ["models", corpus], ["runs"], ["evaluations"], ["keys"]]
+    calls += [["config", corpus], ["evalset", "show", corpus], ["logs", "prune", corpus, "--days", "30"]]
+    program = "from tribrid.cli.program import run\n"
+    program += "".join(f"assert run(['--data-dir', {str(data_dir)!r}, *{words!r}]) == 0\n" for words in calls)
+    assert loaded(program, HEAVY) == ""
+
+
+def test_the_library_opens_without_what_is_heavy(data_dir: Path, corpus: str) -> None:
+    program = f"from tribrid import Tribrid\nwith Tribrid({str(data_dir)!r}) as t: assert t.corpora()[0]['passages']"
+    assert loaded(program, HEAVY) == ""
+
+
+def test_a_server_is_warm_before_its_first_search(data_dir: Path, corpus: str) -> None:
+    """What is loaded late for a command's sake, a server loads before it says that it is ready."""
+    program = f"from tribrid import Tribrid\nwith Tribrid({str(data_dir)!r}) as t: t.warm()"
+    needed = {"lancedb", "pyarrow", "onnxruntime", "tokenizers"}
+    assert set(loaded(program, HEAVY).split()) >= needed
+
+
+def loaded(program: str, heavy: list[str]) -> str:
+    """Which of these modules a program of its own loads."""
+    program += f"\nimport sys; sys.exit(' '.join(sorted(set({heavy!r}) & set(sys.modules))))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stderr.strip() == ""
+    return done.stderr.strip()
 
 
 def test_version(cli: Cli) -> None:

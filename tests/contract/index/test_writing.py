@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tribrid.errors import Failed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.lance import Tables
-from tribrid.retrieval.publication import read_publication
+from tribrid.retrieval.publication import read_publication, write_publication
 
 
 class TestWriting:
@@ -40,6 +41,20 @@ class TestWriting:
         make.publish(index, [make.passage("a", "cells")])
         make.publish(index, [], delete=["unknown"])
         assert index.count() == 1
+
+    def test_passages_are_counted_without_opening_the_tables(self, make, index, tmp_path):
+        make.publish(index, [make.passage("a", "cells"), make.passage("b", "stars")])
+        make.publish(index, [], delete=["a"])
+        reader = Index.open(tmp_path / "index")
+        assert reader.count() == 1
+        assert "_tables" not in vars(reader)
+
+    def test_passages_of_what_an_older_version_published_are_counted(self, make, index, tmp_path):
+        make.publish(index, [make.passage("a", "cells"), make.passage("b", "stars")])
+        published = read_publication(tmp_path / "index")
+        assert published is not None
+        write_publication(tmp_path / "index", replace(published, passages=None))
+        assert Index.open(tmp_path / "index").count() == 2
 
     def test_an_unpublished_state_is_gone_on_from(self, make, index):
         with index.writer("f", make.dim) as writer:

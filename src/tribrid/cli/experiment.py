@@ -9,7 +9,8 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.cli.command import Session
+from tribrid.cli.command import Corpus, Session
+from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, plain
 from tribrid.errors import InvalidInput
 
@@ -26,7 +27,7 @@ def experiment(
             "the champion's alone; what was counted is kept.",
         ),
     ],
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The corpus's id.")],
+    corpus: Corpus,
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL_ID", help="The challenger. Default: the newest that is not champion.")
     ] = None,
@@ -39,9 +40,6 @@ def experiment(
 
     How many searches, at what error and what happens on a win are the settings reranking.experiment_*.
     """
-    # The library is slow to import, and this file is read for every command's help.
-    from tribrid.cli.library import library
-
     if action != "start" and (model or again):
         raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
     with library(session) as tribrid:

@@ -1,17 +1,18 @@
-"""The commands about what is kept: models with their records, exports, and erasure."""
+"""The commands about trained models: which there are, one's record, its export, and which of them serves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.cli.command import Session
+from tribrid.cli.command import Corpus, Session
+from tribrid.cli.events import measured
 from tribrid.cli.library import library
-from tribrid.cli.telling import measured
 from tribrid.cli.terminal import facts, indented, moment, one_line, table
 from tribrid.errors import InvalidInput
 
@@ -19,13 +20,21 @@ _NO_MODEL = "There is no trained model yet. Make one: tribrid mine CORPUS, then 
 _REASON_CHARS = 80
 
 
-def models(session: Session, words: Sequence[str]) -> None:
-    """List, show or export; see `tribrid models --help`.
+def models(
+    session: Session,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CORPUS | show MODEL_ID | export MODEL_ID FOLDER",
+            help="A corpus's models; one model's record; or a folder with the model and its card.",
+        ),
+    ],
+) -> None:
+    """List a corpus's trained models, and which serves; show all that is kept of one; or export it.
 
-    Raises:
-        InvalidInput: the words are none of the three forms.
+    An export loads in onnxruntime, and its cross-encoder, if it has one, in sentence-transformers.
     """
-    match list(words):
+    match words:
         case [corpus_id] | ["list", corpus_id]:
             _list(session, corpus_id)
         case ["show", model_id]:
@@ -111,37 +120,30 @@ def _export(session: Session, model_id: str, folder: Path) -> None:
     session.terminal.result(done, f"Wrote {done['folder']}", *(indented(line) for line in loads))
 
 
-def erase(session: Session, corpus_id: str, wanted: Mapping[str, str | None], *, history: bool) -> None:
-    """Erase, or show what was erased; see `tribrid erase --help`.
-
-    Raises:
-        InvalidInput: with --history, something to erase is named too.
-    """
+def promote(
+    session: Session,
+    corpus: Corpus,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL_ID", help="Default: the newest.")] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is kept. Needed with --force.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also one that no evaluation shows to be better than what serves.")
+    ] = False,
+) -> None:
+    """Make a model the one that serves, if an evaluation shows that it is better than what serves now."""
     with library(session) as tribrid:
-        if history:
-            if any(value is not None for value in wanted.values()):
-                raise InvalidInput("--history erases nothing: leave the rest out.")
-            found = tribrid.corpus(corpus_id).erasures()
-            rows = [[moment(row["at"]), row["kind"], measured(row["erased"]), len(row["models"])] for row in found]
-            shown = table(["At", "What", "Rows", ("Models", "right")], rows) if rows else "Nothing was erased."
-            session.terminal.result({"erasures": found}, shown)
-            return
-        done = tribrid.corpus(corpus_id).erase(**wanted)
-    session.terminal.result(done, *_erased(done))
+        answer = tribrid.corpus(corpus).promote(model, reason=reason, force=force)
+    session.terminal.result(answer, _aliases(answer))
 
 
-def _erased(done: Mapping[str, Any]) -> Iterator[RenderableType]:
-    models = [
-        f"{row['model_id']} ({', '.join(row['aliases'])})" if row["aliases"] else row["model_id"]
-        for row in done["models"]
-    ]
-    yield facts(
-        {
-            "Erased": measured(done["erased"]),
-            "Triplet sets": ", ".join(row["triplet_set_id"] for row in done["triplet_sets"]),
-            "Eval datasets": ", ".join(row["sha256"][:12] for row in done["eval_datasets"]),
-            "Models": ", ".join(models),
-            "Jobs": ", ".join(f"{row['kind']} {row['job_id']}" for row in done["jobs"]),
-        }
-    )
-    yield from (indented(line, "dim") for line in done["advice"])
+def rollback(
+    session: Session, corpus: Corpus, *, reason: Annotated[str, typer.Option(help="Why; it is kept.")] = ""
+) -> None:
+    """Go back to what served before the last promotion; again, to what served before that one."""
+    with library(session) as tribrid:
+        answer = tribrid.corpus(corpus).rollback(reason=reason)
+    session.terminal.result(answer, _aliases(answer))
+
+
+def _aliases(answer: Mapping[str, Any]) -> RenderableType:
+    return facts({name.title(): answer[name] or "none" for name in ("champion", "previous")})

@@ -1,4 +1,4 @@
-"""The commands that put something in: documents, judgments, logs. The eval dataset: evalsets.py."""
+"""The commands that put something in: documents, judgments, logs. The eval dataset: evalset.py."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
+import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.app import Tribrid
-from tribrid.cli.command import Session
+from tribrid.cli.command import Corpus, Session
 from tribrid.cli.judgedfiles import Given, open_file, read
-from tribrid.cli.library import library
+from tribrid.cli.library import Library, library
 from tribrid.cli.progress import gauge
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
-from tribrid.corpus.files import read_folder
-from tribrid.corpus.records import Skipped, parse_records
+from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.types import Document, EventType
 
@@ -28,20 +27,33 @@ RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _SHOWN_SKIPPED, _SHOWN_REPEATED = 20, 5
 _BLOCK_BYTES = 1 << 16
 
+ToStdin = "`-` reads standard input."
 
-def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: bool) -> None:
-    """Index what the paths hold; see `tribrid index --help`.
 
-    Raises:
-        InvalidInput: a path cannot be read; nothing was indexed.
-    """
+def index(
+    session: Session,
+    corpus: Corpus,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help="Folders, files, or records (.jsonl, .ndjson, .json; a BEIR corpus.jsonl as it is). "
+            "`-` reads records from standard input. Files gone from a folder are deleted from the corpus.",
+        ),
+    ],
+    *,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Delete all documents that are not in PATH, wherever they came from.")
+    ] = False,
+) -> None:
+    """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
     with library(session) as tribrid, ExitStack() as opened:
-        limit = _max_document_chars(tribrid, corpus_id)
-        sources = [_records(path, limit, opened) for path in paths]
-        _ensure(tribrid, corpus_id)
+        limit = _max_document_chars(tribrid, corpus)
+        sources = [_records(path, limit, opened) for path in paths]  # a path that cannot be read: nothing is indexed
+        _ensure(tribrid, corpus)
         folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
         if folders or mirror:
-            opened.enter_context(tribrid.corpus(corpus_id).documents.bringing_in())
+            opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
         seen: set[str] = set()
         with gauge(session.terminal.err, "Indexing") as shown:
 
@@ -50,16 +62,16 @@ def index(session: Session, corpus_id: str, paths: Sequence[str], *, mirror: boo
                     shown.update(data)
 
             records = _noted(chain.from_iterable(sources), seen)
-            report = tribrid.corpus(corpus_id).documents.add(records, emit=emit, mirror=mirror)
-        gone = [] if mirror else _gone(tribrid, corpus_id, folders, seen)
+            report = tribrid.corpus(corpus).documents.add(records, emit=emit, mirror=mirror)
+        gone = [] if mirror else _gone(tribrid, corpus, folders, seen)
         if gone:
-            tribrid.corpus(corpus_id).documents.delete(gone)
+            tribrid.corpus(corpus).documents.delete(gone)
             report |= {name: report[name] - len(gone) for name in ("documents", "unchanged")}
             report |= {
                 "deleted": report["deleted"] + len(gone),
-                "passages": tribrid.corpus(corpus_id).describe()["passages"],
+                "passages": tribrid.corpus(corpus).describe()["passages"],
             }
-    session.terminal.result(report, _indexed(report, corpus_id))
+    session.terminal.result(report, _indexed(report, corpus))
     if not session.terminal.as_json:
         for line in _skipped(report):
             session.terminal.note(line, "yellow")
@@ -73,7 +85,7 @@ def _noted(records: Iterable[Document | Skipped], seen: set[str]) -> Iterator[Do
         yield record
 
 
-def _gone(tribrid: Tribrid, corpus_id: str, folders: Sequence[Path], seen: set[str]) -> list[str]:
+def _gone(tribrid: Library, corpus_id: str, folders: Sequence[Path], seen: set[str]) -> list[str]:
     """Documents of the corpus that were files of these folders and are no more."""
     roots = tuple(f"{folder.resolve().as_uri()}/" for folder in folders)
     if not roots:
@@ -82,7 +94,7 @@ def _gone(tribrid: Tribrid, corpus_id: str, folders: Sequence[Path], seen: set[s
     return [document.doc_id for document in stored if document.uri.startswith(roots) and document.doc_id not in seen]
 
 
-def _max_document_chars(tribrid: Tribrid, corpus_id: str) -> int:
+def _max_document_chars(tribrid: Library, corpus_id: str) -> int:
     """The longest document allowed, characters; the default while there is no such corpus."""
     try:
         settings = tribrid.corpus(corpus_id).settings()["settings"]
@@ -92,7 +104,7 @@ def _max_document_chars(tribrid: Tribrid, corpus_id: str) -> int:
     return limit
 
 
-def _ensure(tribrid: Tribrid, corpus_id: str) -> None:
+def _ensure(tribrid: Library, corpus_id: str) -> None:
     try:
         tribrid.corpus(corpus_id).describe()
     except CorpusNotFound:
@@ -106,6 +118,10 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     Raises:
         InvalidInput: at once, if there is no such file or folder.
     """
+    # Slow to import (see tribrid.cli).
+    from tribrid.corpus.files import read_folder
+    from tribrid.corpus.records import parse_records
+
     if path == STDIN:
         return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
     if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
@@ -141,28 +157,28 @@ def _skipped(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{report['duplicates_total']:,} ids came more than once, and the last record holds: {repeated}{more}"
 
 
-def corpora(session: Session, corpus_id: str | None, *, delete: bool, yes: bool) -> None:
-    """List, show or delete; see `tribrid corpora --help`.
-
-    Raises:
-        InvalidInput: --delete without a corpus, or without a yes where nobody can be asked.
-    """
+def corpora(
+    session: Session,
+    corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help="Show this one.")] = None,
+    *,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the corpus and all that belongs to it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """List the corpora, show one, or delete one."""
     with library(session) as tribrid:
-        if corpus_id is None:
+        if corpus is None:
             if delete:
                 raise InvalidInput("Name the corpus to delete: tribrid corpora CORPUS --delete.")
-            found = [corpus.describe() for corpus in tribrid.corpora()]
+            found = [one.describe() for one in tribrid.corpora()]
             session.terminal.result({"corpora": found}, _corpora(found))
             return
-        shown = tribrid.corpus(corpus_id).describe()
+        shown = tribrid.corpus(corpus).describe()
         if not delete:
             session.terminal.result(shown, facts(shown))
             return
-        _confirm(
-            session, f"Delete corpus {corpus_id!r} with {shown['documents']:,} documents and all its logs?", yes=yes
-        )
-        tribrid.corpus(corpus_id).delete()
-    session.terminal.result({"deleted": corpus_id}, f"Corpus {corpus_id!r} is deleted.")
+        _confirm(session, f"Delete corpus {corpus!r} with {shown['documents']:,} documents and all its logs?", yes=yes)
+        tribrid.corpus(corpus).delete()
+    session.terminal.result({"deleted": corpus}, f"Corpus {corpus!r} is deleted.")
 
 
 def _confirm(session: Session, question: str, *, yes: bool) -> None:
@@ -187,15 +203,22 @@ def _corpora(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     )
 
 
-def import_logs(
-    session: Session, corpus_id: str, files: Sequence[str], *, form: Literal["native", "ubi", "clicks"]
+def import_(
+    session: Session,
+    corpus: Corpus,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help=f"NDJSON (clicks also CSV); several are read as one. {ToStdin}")
+    ],
+    *,
+    form: Annotated[
+        Literal["native", "ubi", "clicks"],
+        typer.Option(
+            "--format",
+            help="ubi: OpenSearch User Behavior Insights 1.3. clicks: query, document and time of each click alone.",
+        ),
+    ] = "native",
 ) -> None:
-    """Import logs; see `tribrid import --help`.
-
-    Raises:
-        InvalidInput: a file cannot be read, or nothing joins; nothing was imported.
-        NoDocuments: clicks, and no documents.
-    """
+    """Import search logs: queries with what was shown, and what users did. What is there already is left as it is."""
     with library(session) as tribrid, ExitStack() as opened:
         streams = [sys.stdin.buffer if name == STDIN else opened.enter_context(open_file(name)) for name in files]
         with gauge(session.terminal.err, "Importing") as shown:
@@ -204,7 +227,7 @@ def import_logs(
                 if kind == "progress":
                     shown.update(data)
 
-            counts = tribrid.corpus(corpus_id).logs.add(_joined(streams), format=form, emit=emit)
+            counts = tribrid.corpus(corpus).logs.add(_joined(streams), format=form, emit=emit)
     session.terminal.result(counts, *_imported(counts))
 
 
@@ -244,23 +267,30 @@ def _joined(streams: Sequence[BinaryIO]) -> Iterator[bytes]:
             yield b"\n"
 
 
-def judgments(session: Session, corpus_id: str, given: Given, *, replace: bool) -> None:
-    """Store judgments, or show how many there are; see `tribrid judgments --help`.
-
-    Raises:
-        InvalidInput: the files do not give judged queries; nothing was stored.
-    """
+def judgments(
+    session: Session,
+    corpus: Corpus,
+    *,
+    queries: Annotated[Path | None, typer.Option(help="Query texts: BEIR queries.jsonl, or TREC topics.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Their judgments: TREC or BEIR qrels.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Or both in one: JSON, JSONL, Quepid's CSV, or a BEIR folder (its train split).")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Forget the judgments given before.")] = False,
+) -> None:
+    """Give relevance judgments to train from, or show what there is."""
+    given = Given(file, queries, qrels)
     with library(session) as tribrid:
         if not any(given):
-            stored = tribrid.corpus(corpus_id).judgments.get()
-            queries = stored["queries"]
+            stored = tribrid.corpus(corpus).judgments.get()
+            judged = stored["queries"]
             counts = {
-                "Queries": f"{len(queries):,}",
-                "Judgments": f"{sum(len(query['judgments']) for query in queries):,}",
+                "Queries": f"{len(judged):,}",
+                "Judgments": f"{sum(len(query['judgments']) for query in judged):,}",
             }
             session.terminal.result(stored, facts(counts))
             return
-        answer = tribrid.corpus(corpus_id).judgments.put(read(given, "train")[0], replace=replace)
+        answer = tribrid.corpus(corpus).judgments.put(read(given, "train")[0], replace=replace)
     session.terminal.result(answer, *stored_view(answer))
 
 

@@ -1,4 +1,4 @@
-"""`tribrid demo` on the screen: the stages with their progress, then what came of it."""
+"""The demo on the screen: the stages with their progress, then what came of it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.cli.command import EXIT_INTERRUPTED, Session
+from tribrid.cli.command import Session
+from tribrid.cli.events import Teller
 from tribrid.cli.progress import gauge
 from tribrid.cli.reports import before_after, verdict_view
-from tribrid.cli.telling import Teller
 from tribrid.cli.terminal import Terminal, Verbatim, facts, indented, one_line, plain, seconds, table
 from tribrid.config import read_environment
 from tribrid.demo.client import Client
@@ -30,40 +29,25 @@ from tribrid.demo.memory import Memory, maker, recall
 from tribrid.demo.server import HOST, PORT, running_server
 from tribrid.errors import InvalidInput, MissingExtra
 
-FOLDER = Path(".tribrid-demo")
 PAGE = Path("tribrid-demo-report.html")
 _TOP = 3
 
 Json = Mapping[str, Any]
 
 
-def demo(session: Session, *, fresh: bool, port: int | None) -> None:
-    """Run the demo; see `tribrid demo --help`.
+def run(session: Session, data_dir: Path, api_key: str | None, *, fresh: bool, port: int | None) -> None:
+    """Run what is not done yet, and show what came of it.
 
     Raises:
-        InvalidInput: a database is set that is not the demo's own.
         MissingExtra: there is something to train, and nothing to train it with.
-        typer.Exit: Ctrl-C; the next demo goes on from there.
     """
-    folder = (session.data_dir or FOLDER).absolute()
-    environment = read_environment()
-    if environment.database_url is not None:
-        raise InvalidInput("The demo keeps everything in a folder of its own: run it with TRIBRID_DATABASE_URL unset.")
-    try:
-        _demo(session, folder, environment.api_key, fresh=fresh, port=port)
-    except KeyboardInterrupt:
-        session.terminal.note("Stopped. Run it again to go on from here.")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _demo(session: Session, folder: Path, api_key: str | None, *, fresh: bool, port: int | None) -> None:
-    terminal, started = session.terminal, time.monotonic()
+    terminal, started, folder = session.terminal, time.monotonic(), data_dir.absolute()
     memory = recall(folder)
     if memory is not None and memory.evaluation_id and memory.made_by == maker() and not fresh:
         terminal.note("The saved result of the last run; --fresh starts over.")
         with _server(terminal, folder, port, api_key) as client:
             loop = Loop(client, memory, folder, lambda name: _stage(terminal, name))
-            _tell(session, loop, loop.report(), started)
+            _tell(session, data_dir, loop, loop.report(), started)
         return
     _check_extras()
     with _stage(terminal, "Reading the standard library"):
@@ -76,7 +60,7 @@ def _demo(session: Session, folder: Path, api_key: str | None, *, fresh: bool, p
             loop.check_ours()
         elif fresh or memory.collection != collection.sha256:
             loop.start_over(empty)
-        _tell(session, loop, loop.run(collection), started)
+        _tell(session, data_dir, loop, loop.run(collection), started)
 
 
 def _check_extras() -> None:
@@ -114,7 +98,7 @@ def _server(terminal: Terminal, folder: Path, port: int | None, api_key: str | N
         yield opened.enter_context(closing(Client(server)))
 
 
-def _tell(session: Session, loop: Loop, report: Json, started: float) -> None:
+def _tell(session: Session, data_dir: Path, loop: Loop, report: Json, started: float) -> None:
     """Everything that came of it, the page with the plots, and how to go on."""
     rows = loop.rows()
     _write(loop.page())
@@ -143,7 +127,7 @@ def _tell(session: Session, loop: Loop, report: Json, started: float) -> None:
         _served(query, served),
         Text(),
         facts({"Report with plots": str(PAGE), "Time": took}),
-        *_next_steps(session, query),
+        *_next_steps(session, data_dir, query),
     )
 
 
@@ -190,10 +174,9 @@ def _served(query: str, served: Json) -> Text:
     return Text(f"Served now to “{one_line(query, 60)}”: {first} ({by}, {served['took_ms']:.0f} ms)")
 
 
-def _next_steps(session: Session, query: str) -> Iterator[RenderableType]:
+def _next_steps(session: Session, data_dir: Path, query: str) -> Iterator[RenderableType]:
     """Commands that work as they stand here."""
-    folder = session.data_dir or FOLDER
-    program = f"{session.program} --data-dir {shlex.quote(str(folder))}"
+    program = f"{session.program} --data-dir {shlex.quote(str(data_dir))}"
     body = json.dumps({"corpus_id": CORPUS_ID, "query": query, "top_k": 3})
     key = ' -H "Authorization: Bearer $TRIBRID_API_KEY"' if read_environment().api_key else ""
     yield Text()

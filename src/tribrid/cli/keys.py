@@ -1,24 +1,35 @@
-"""The commands that decide who may call and what is kept: keys, logs."""
+"""`tribrid keys`: who may call a server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
 
 from tribrid.cli.command import Session
 from tribrid.cli.library import library
-from tribrid.cli.progress import gauge
 from tribrid.cli.terminal import Verbatim, moment, table
 from tribrid.errors import InvalidInput
 
 
-def keys(session: Session, action: str, key_id: str | None, *, scopes: Sequence[str], name: str) -> None:
-    """Make, list or revoke API keys; see `tribrid keys --help`.
+def keys(
+    session: Session,
+    action: Annotated[
+        Literal["create", "list", "revoke"], typer.Argument(metavar="ACTION", help="create, list or revoke.")
+    ] = "list",
+    key_id: Annotated[str | None, typer.Argument(metavar="KEY_ID", help="The key to revoke.")] = None,
+    *,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="search, feedback, train, metrics or admin; can be given again. Of a new key."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
+) -> None:
+    """Make, list or revoke API keys. A key is shown once, when it is made.
 
-    Raises:
-        InvalidInput: what was given does not go with the action.
-        KeyNotFound: there is no such key.
+    From the first key on the server answers nobody without one, on loopback too, and may listen beyond it.
     """
-    if action != "create" and (scopes or name):
+    if action != "create" and (scope or name):
         raise InvalidInput("--scope and --name are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
@@ -27,7 +38,7 @@ def keys(session: Session, action: str, key_id: str | None, *, scopes: Sequence[
             ended = tribrid.keys.revoke(key_id)
             session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
         elif action == "create":
-            made = tribrid.keys.create(name, scopes)
+            made = tribrid.keys.create(name, scope or [])
             session.terminal.result(made, Verbatim(made["key"]))
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
@@ -44,19 +55,3 @@ def keys(session: Session, action: str, key_id: str | None, *, scopes: Sequence[
             ]
             made_table = table(["Key", "Name", "Scopes", "Made", "Revoked"], rows)
             session.terminal.result({"keys": found}, made_table if rows else "There are no API keys.")
-
-
-def prune(session: Session, corpus_id: str | None, *, days: int | None) -> None:
-    """Delete old searches; see `tribrid logs --help`.
-
-    Raises:
-        CorpusNotFound: there is no such corpus.
-    """
-    with library(session) as tribrid, gauge(session.terminal.err, "Pruning") as shown:
-        prune = tribrid.prune_logs if corpus_id is None else tribrid.corpus(corpus_id).logs.prune
-        done = prune(days=days, emit=lambda _, data: shown.update(data))
-    if not done["corpora"]:
-        said = "Nothing to do: logs.retention_days is not set. Set it, or give --days."
-    else:
-        said = f"Deleted {done['deleted']} searches in {len(done['corpora'])} corpora."
-    session.terminal.result(done, said)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.cli.command import Session
+from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, one_line, table
 from tribrid.types import TripletStatus
@@ -17,10 +18,10 @@ _QUERY_CHARS, _TEXT_CHARS = 60, 90
 _COLOURS = {"yes": "green", "perhaps": "yellow", "no": "red"}
 
 
-def readiness(session: Session, corpus_id: str) -> None:
-    """Say whether to train; see `tribrid readiness --help`."""
+def readiness(session: Session, corpus: Corpus) -> None:
+    """Say whether there is enough data to train, and what is missing."""
     with library(session) as tribrid:
-        found = tribrid.corpus(corpus_id).readiness()
+        found = tribrid.corpus(corpus).readiness()
     session.terminal.result(found, *_readiness(found))
 
 
@@ -51,11 +52,19 @@ def _labels(labels: Mapping[str, Any]) -> str:
 
 
 def triplets(
-    session: Session, corpus_id: str, *, status: str | None, source: str | None, offset: int, limit: int
+    session: Session,
+    corpus: Corpus,
+    *,
+    status: Annotated[
+        str | None, typer.Option(help="active, review, accepted, flipped or dropped. Default: all.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="logs, judgments or heuristics. Default: all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most triplets to show.")] = 20,
+    offset: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Triplets to leave out at the start.")] = 0,
 ) -> None:
-    """Show what was mined; see `tribrid triplets --help`."""
+    """Show what was mined. With --status review: what waits for a decision of `tribrid review`."""
     with library(session) as tribrid:
-        found = tribrid.corpus(corpus_id).triplets(source=source, status=status, offset=offset, limit=limit)
+        found = tribrid.corpus(corpus).triplets(source=source, status=status, offset=offset, limit=limit)
     session.terminal.result(found, *_page(session, found))
 
 
@@ -67,8 +76,20 @@ def _page(session: Session, found: Mapping[str, Any]) -> Iterator[RenderableType
         yield Text(f"Decide: {session.typed('review')} accept|flip|drop TRIPLET_ID...", style="dim")
 
 
-def review(session: Session, decision: str, triplet_ids: Sequence[str]) -> None:
-    """Decide; see `tribrid review --help`."""
+def review(
+    session: Session,
+    decision: Annotated[
+        Literal["accept", "flip", "drop"],
+        typer.Argument(
+            metavar="DECISION",
+            help="accept: a true negative, train on it. flip: a positive of the query. drop: neither.",
+        ),
+    ],
+    triplet_ids: Annotated[
+        list[str], typer.Argument(metavar="TRIPLET_ID", help="As `tribrid triplets CORPUS --status review` shows it.")
+    ],
+) -> None:
+    """Decide on triplets whose negative may be relevant itself. It holds for this mining and all later ones."""
     with library(session) as tribrid:
         decided = [tribrid.review(triplet_id, decision) for triplet_id in triplet_ids]
     session.terminal.result({"decided": decided}, _rows(decided))

@@ -1,0 +1,105 @@
+"""`tribrid runs`: the training runs there are; one of them shown, followed, cancelled, or compared with another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from tribrid.cli import events
+from tribrid.cli.command import Session
+from tribrid.cli.differences import run_difference, two_to_compare
+from tribrid.cli.library import Library, library
+from tribrid.cli.terminal import facts, moment, one_line, table
+from tribrid.errors import InvalidInput, RunNotFound
+from tribrid.types import State
+
+CANCEL_TIMEOUT_S = 20.0
+
+
+def runs(
+    session: Session,
+    run: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN_ID|diff A B", help="Show this one, or what differs between two.")
+    ] = None,
+    *,
+    corpus: Annotated[str | None, typer.Option(help="Only this corpus's.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for its end.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End it.")] = False,
+    diff: Annotated[str | None, typer.Option(metavar="RUN_ID", help="What differs from this other run.")] = None,
+) -> None:
+    """List the training runs; show, follow, compare or cancel one."""
+    asked = run or []
+    run_id = asked[0] if asked else None
+    if pair := two_to_compare(asked, "runs"):
+        run_id, diff = pair
+    with library(session) as tribrid:
+        if run_id is None:
+            if follow or cancel or diff:
+                raise InvalidInput("Name the run: tribrid runs RUN_ID.")
+            _list_runs(session, tribrid, corpus)
+        elif diff:
+            found = tribrid.runs.diff(run_id, diff)
+            session.terminal.result(found, *run_difference(found))
+        elif cancel:
+            tribrid.jobs.cancel(run_id)
+            tribrid.supervisor.ensure_worker()  # it is a worker that ends a running job
+            tribrid.jobs.wait(run_id, timeout_s=CANCEL_TIMEOUT_S)
+            ended = tribrid.jobs.get(run_id)
+            session.terminal.result(ended, _run_view(ended))
+        elif follow:
+            tribrid.supervisor.ensure_worker()
+            outcome = events.follow(session, tribrid, tribrid.jobs.wait(run_id, timeout_s=0))
+            session.terminal.result(outcome, facts(events.words(outcome)))
+        else:
+            shown = _run(tribrid, run_id)
+            session.terminal.result(shown, _run_view(shown))
+
+
+def _run(tribrid: Library, run_id: str) -> dict[str, Any]:
+    """A training run, or a job of another kind."""
+    try:
+        return tribrid.runs.get(run_id)
+    except RunNotFound:
+        return tribrid.jobs.get(run_id)
+
+
+def _run_view(run: Mapping[str, Any]) -> RenderableType:
+    result, problem = run["result"] or {}, run["problem"] or {}
+    going = not State(run["state"]).final
+    return facts(
+        {
+            "Run": run["job_id"],
+            "Kind": run["kind"],
+            "Corpus": run["corpus_id"],
+            "State": run["state"] + (", asked to end" if run["cancel_requested"] and going else ""),
+            "Parameters": events.measured(run["params"]),
+            "Progress": events.measured(run["progress"] or {}) if going else None,
+            "Created": moment(run["created_at"]),
+            "Started": moment(run["started_at"]),
+            "Finished": moment(run["finished_at"]),
+            "Model": result.get("model_id"),
+            "Problem": problem.get("detail"),
+            **events.words(result.get("metrics") or {}),
+        }
+    )
+
+
+def _list_runs(session: Session, tribrid: Library, corpus_id: str | None) -> None:
+    corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
+    found = [run for name in corpus_ids for run in tribrid.corpus(name).runs()]
+    columns = ["Run", "Corpus", "State", "Created", "Model", "Problem"]
+    rows = [
+        [
+            run["run_id"],
+            run["corpus_id"],
+            run["state"],
+            moment(run["created_at"]),
+            run.get("model_id"),
+            one_line((run.get("problem") or {}).get("detail", ""), 60),
+        ]
+        for run in found
+    ]
+    session.terminal.result({"runs": found}, table(columns, rows) if rows else "There is no training run yet.")

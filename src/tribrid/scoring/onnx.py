@@ -75,6 +75,21 @@ def load_pair_session(path: Path) -> ort.InferenceSession:
     return _open(path, options, ["SkipLayerNormFusion"])
 
 
+def load_graph(content: bytes) -> ort.InferenceSession:
+    """A small model on the CPU, each run on the thread that calls, with no threads and no arena of its own.
+
+    Raises:
+        ModelUnavailable: onnxruntime refuses it.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelUnavailable(f"onnxruntime cannot load the graph: {error}") from error
+
+
 def _open(path: Path, options: ort.SessionOptions, left_out: Sequence[str] = ()) -> ort.InferenceSession:
     if not path.is_file():
         raise ModelUnavailable(f"The model file {path.name} is missing from {path.parent.name}.", file=path.name)

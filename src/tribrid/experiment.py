@@ -17,9 +17,10 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.evaluation.sequential import in_words, verdict
 from tribrid.scoring.scorer import Scorer
 from tribrid.serving import Ranking
+from tribrid.store.database import now_us
 from tribrid.store.experiments import Experiment, Outcome, Tally, Terms
 from tribrid.types import ScoredDoc, Trial, Verdict
-from tribrid.workspace import Workspace, now_us
+from tribrid.workspace import Workspace
 
 _FAILURES = (Failed, Unavailable, ModelNotFound)
 

@@ -10,9 +10,9 @@ import pytest
 
 from tribrid.app import Tribrid
 from tribrid.jobs.pruning import Pruner
+from tribrid.store.database import now_us
 from tribrid.store.retention import BATCH_ROWS
 from tribrid.types import Impression
-from tribrid.workspace import now_us
 
 DAY_US = 24 * 3600 * 1_000_000
 

@@ -33,7 +33,7 @@ from tribrid.api import (
     search,
 )
 from tribrid.api.attending import Admission
-from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.auth import Guard
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
@@ -48,6 +48,7 @@ from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.observing import log_to_stderr
+from tribrid.scoring.outbound import is_loopback
 
 # Streams and waits end by themselves when the server stops; this is for clients that do not read.
 STOP_S = 5

@@ -24,7 +24,6 @@ FORMATS = ("json", *WRITERS)
 """What a dataset can be exported as."""
 LEAST_PREFIX = 6
 """Characters of a hash that name it; fewer digits are a version's number."""
-_COMPARISONS, _ROWS = 20, 5000
 """Evaluations, and rows of one, in which the spread of per-query differences is looked for."""
 
 
@@ -254,13 +253,10 @@ def _spread(ws: Workspace, dataset: EvalDataset) -> tuple[float, str]:
     """The standard deviation of per-query differences in the primary measure, and where it is from: the last comparison
     on this dataset, else on another of the corpus, else an assumption.
     """
-    rows = ws.store.evaluations.list(dataset.corpus_id, limit=_COMPARISONS)
-    fitting = [r for r in rows if r.report.get("primary_measure") == dataset.primary_measure and r.report.get("delta")]
-    for row in sorted(fitting, key=lambda row: row.report["eval_dataset"]["sha256"] != dataset.sha256):
-        found, _ = ws.store.evaluations.queries(row.evaluation_id, 0, _ROWS)
-        deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
-        if len(deltas) > 1 and any(deltas):
-            return statistics.stdev(deltas), f"spread of evaluation {row.evaluation_id[:12]}, {len(deltas)} queries"
+    found = ws.store.evaluations.differences(dataset.corpus_id, dataset.primary_measure, dataset.sha256)
+    if found is not None:
+        evaluation_id, deltas = found
+        return statistics.stdev(deltas), f"spread of evaluation {evaluation_id[:12]}, {len(deltas)} queries"
     return SPREAD, f"assumed spread of {SPREAD}: no comparison in {dataset.primary_measure} yet"
 
 

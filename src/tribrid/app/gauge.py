@@ -22,7 +22,6 @@ from tribrid.workspace import Workspace
 MOST_SEARCHES = 10_000
 MOST_JUDGED = 5_000
 MOST_EVAL_QUERIES = 5_000
-COMPARED_QUERIES = 300
 DOCUMENTS_READ, CHARACTERS_READ = 50, 20_000
 """From which the number of heuristic queries is extrapolated: of documents, and of the start of each."""
 COVERAGE_QUERIES = 30
@@ -49,6 +48,7 @@ def readiness(ws: Workspace, corpus_id: str) -> dict[str, Any]:
     in_judgments, judgments = _admitted(matcher, graded, whole=len(judged) < MOST_JUDGED)
     passages = ws.index(corpus_id).count()
     found, coverage = _coverage(ws, corpus_id, [in_logs, in_judgments] if passages else [])
+    compared = ws.store.evaluations.differences(corpus_id)
     has_dataset = bool(ws.store.evalsets.versions(corpus_id))
     known = Known(
         documents=ws.store.documents.count(corpus_id),
@@ -58,7 +58,7 @@ def readiness(ws: Workspace, corpus_id: str) -> dict[str, Any]:
         heuristics=_heuristics(ws, corpus_id),
         coverage=found,
         eval_queries=sum(query.has_positive for query in eval_queries) if has_dataset else None,
-        spread=_spread(ws, corpus_id),
+        spread=statistics.stdev(compared[1]) if compared else None,
     )
     return {
         "corpus_id": corpus_id,
@@ -126,13 +126,3 @@ def _heuristics(ws: Workspace, corpus_id: str) -> int:
     read = [replace(document, text=document.text[:CHARACTERS_READ]) for document in first]
     groups, _ = heuristic_groups(read)
     return round(len(groups) * ws.store.documents.count(corpus_id) / len(read)) if read else 0
-
-
-def _spread(ws: Workspace, corpus_id: str) -> float | None:
-    """The standard deviation of per-query differences in the last evaluation that compared two rankings."""
-    for row in ws.store.evaluations.list(corpus_id, limit=1):
-        rows, _ = ws.store.evaluations.queries(row.evaluation_id, 0, COMPARED_QUERIES)
-        deltas = [found["delta_primary"] for found in rows if found.get("delta_primary") is not None]
-        if len(deltas) > 1 and any(deltas):
-            return float(statistics.stdev(deltas))
-    return None

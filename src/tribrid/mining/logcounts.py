@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.corpus.lexical import normalise
-from tribrid.mining.logs import ACTS, Evidence
+from tribrid.feedback import ACTS
+from tribrid.mining.logs import Evidence
 from tribrid.types import LoggedList
 
 Longs = NDArray[np.int64]

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tribrid.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clickmodel import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive, Preferences
 from tribrid.mining.logcounts import (
@@ -36,7 +37,6 @@ from tribrid.mining.logcounts import (
     LogCounts,
     Sums,
 )
-from tribrid.mining.logs import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source
 
 _T = TypeVar("_T")

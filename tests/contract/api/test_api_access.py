@@ -48,7 +48,7 @@ def bearer(key: str, scheme: str = "Bearer") -> dict[bytes, bytes]:
 
 
 PATHS = ["/corpora", "/ready", "/metrics", "/docs", "/openapi.json", "/nowhere", "/health/", "//health"]
-STRANGERS = ["evil.example", "evil.example:8000", "localhost.evil.example", "[::1", "", "10.0.0.1"]
+STRANGERS = ["evil.example", "evil.example:8000", "localhost.evil.example", "tribrid.localhost", "[::1", "", "10.0.0.1"]
 
 
 STRANGE_KEYS = [{}, bearer("wrong"), bearer(KEY, "Basic"), bearer(KEY + "x"), {b"Authorization": b"Bearer"}]

@@ -18,8 +18,8 @@ from serving import Serve
 from tribrid.api import create_app
 from tribrid.app import Tribrid
 from tribrid.mining.tallies import log_groups
+from tribrid.store.database import now_us
 from tribrid.store.tables_experiments import experiments, trials
-from tribrid.workspace import now_us
 
 pytestmark = pytest.mark.timeout(300)
 TOP_K = 6

@@ -8,8 +8,8 @@ import pytest
 
 from cli_calls import Cli
 from tribrid.app import Tribrid
+from tribrid.store.database import now_us
 from tribrid.types import Impression, ShownDoc
-from tribrid.workspace import now_us
 
 DAY_US = 24 * 3600 * 1_000_000
 

@@ -32,10 +32,10 @@ from tribrid.freezing import Task, read_task
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
-from tribrid.serving import settle_forms
+from tribrid.store.database import now_us
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.types import Emit, EvalDataset, JobKind, JudgedQuery, Look, ScoredDoc, State, Triplet
-from tribrid.workspace import Workspace, now_us
+from tribrid.workspace import Workspace
 
 NAMED = 20
 """Rows that an error names; the rest is counted."""
@@ -112,7 +112,6 @@ def _run_systems(
     mode = config.reranking.reranker_mode
     local = ws.scorer(corpus_id, config) if mode == "local" else None
     cloud = ws.rival(corpus_id, config) if mode == "cloud" else None
-    settle_forms(ws, config, task.dataset, readings, [challenger, champion, local], emit)
     after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
     added = _added(ws, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]

@@ -29,8 +29,9 @@ from tribrid.retrieval.indexer import IndexReport, sync_index
 from tribrid.scoring.budget import Budget
 from tribrid.scoring.calibration import AnyCalibration
 from tribrid.scoring.models import fingerprint, locate
-from tribrid.scoring.scorer import LocalScorer, Scorer, calibration_for
+from tribrid.scoring.scorer import Scorer
 from tribrid.serving import Candidates, Ranking, served
+from tribrid.store.database import now_us
 from tribrid.types import (
     Candidate,
     Emit,
@@ -42,7 +43,7 @@ from tribrid.types import (
     Source,
 )
 from tribrid.version import __version__, source_sha256
-from tribrid.workspace import Workspace, now_us
+from tribrid.workspace import Workspace
 
 
 def index(ws: Workspace, corpus_id: str, emit: Emit, *, purge: bool = False) -> IndexReport:
@@ -143,7 +144,7 @@ def rerank(
     def by(scorer: Scorer) -> Ranking:
         nonlocal calibration
         ranking = given.ranked(scorer, config, budget)
-        calibration = calibration_for(scorer)
+        calibration = scorer.calibration
         return ranking
 
     ranking = served(ws, corpus_id, given.first_stage(), lambda: choose(config), by)
@@ -182,13 +183,13 @@ def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budge
     started = time.perf_counter()
     config, budget = ws.config(), budget or Budget()
     budget.limit(None)
-    if isinstance(scorer, LocalScorer):  # reads the texts alone
+    if scorer.cross_encoder is not None:  # reads the texts alone
         placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks, budget)
     else:
         given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks, budget)
         placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
     asked.accept(partly)
-    probabilities = calibration_for(scorer).probabilities(np.array([score for _, score in placed])).tolist()
+    probabilities = scorer.calibration.probabilities(np.array([score for _, score in placed])).tolist()
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     return Reranked(None, placed, probabilities, scorer.model_id, None, partly, took_ms)
 

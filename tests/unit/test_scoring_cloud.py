@@ -25,7 +25,6 @@ from tribrid.errors import ScorerFailed
 from tribrid.scoring import cloud
 from tribrid.scoring.cloud import CloudScorer
 from tribrid.scoring.dialects import endpoint
-from tribrid.scoring.scorer import calibration_for
 from tribrid.sections import RerankingConfig
 from tribrid.store import Store
 
@@ -385,6 +384,6 @@ def test_what_a_service_gives_becomes_a_probability_that_tells_good_from_better(
     """TEI is asked for logits; the others give 0..1."""
     given = np.array([-3.0, 0.5, 2.0, 7.0] if provider == "tei" else [0.01, 0.4, 0.8, 0.99])
     with connected(store, "http://127.0.0.1:9", provider=provider) as scorer:
-        found = calibration_for(scorer).probabilities(given)
+        found = scorer.calibration.probabilities(given)
     assert ((found > 0) & (found < 1)).all()
     assert (np.diff(found) > 0).all()

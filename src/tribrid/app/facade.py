@@ -202,7 +202,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
             }
         if scorer is None:
             return {**out, "reason": "no model has been promoted for this corpus yet; the fused order is served"}
-        return {**out, "model_id": scorer.model_id, "loaded": True, "form": form_view(self.workspace, scorer)}
+        return {**out, "model_id": scorer.model_id, "loaded": True, "form": form_view(scorer)}
 
     def _cloud_status(self, corpus_id: str, config: Config) -> dict[str, Any]:
         """Whom mode cloud asks, and why it would not; nothing is sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tribrid.app.views import iso
-from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
+from tribrid.scoring.scorer import Scorer
 from tribrid.scoring.variants import machine
 from tribrid.workspace import Workspace
 
@@ -17,17 +17,16 @@ def fallbacks_view(ws: Workspace, corpus_id: str | None) -> dict[str, Any]:
     return {"total": sum(counts.values()), "by_code": dict(sorted(counts.items())), "last": told}
 
 
-def form_view(ws: Workspace, scorer: Scorer) -> dict[str, Any] | None:
+def form_view(scorer: Scorer) -> dict[str, Any] | None:
     """The form in which a scorer's cross-encoder serves, and what that was decided on; None without one."""
-    cross_encoder = scorer.cross_encoder if isinstance(scorer, LearnedScorer | LocalScorer) else None
+    cross_encoder = scorer.cross_encoder
     if cross_encoder is None:
         return None
-    decision = ws.decisions.in_force(cross_encoder.export, cross_encoder.shipped)
     return {
         "model_id": scorer.model_id,
         "export": cross_encoder.export,
         "serves": cross_encoder.variant,
-        "decision": decision,
+        "decision": cross_encoder.shipped,
     }
 
 
@@ -38,5 +37,5 @@ def runtime_view(ws: Workspace) -> dict[str, Any]:
         "machine": machine(),
         "engine": engine.view() if engine else None,
         "cache": cache.view() if cache else None,
-        "cross_encoders": [view for scorer in ws.loaded_scorers() if (view := form_view(ws, scorer))],
+        "cross_encoders": [view for scorer in ws.loaded_scorers() if (view := form_view(scorer))],
     }

@@ -101,12 +101,6 @@ def _open(path: Path, options: ort.SessionOptions, left_out: Sequence[str] = ())
         raise ModelUnavailable(f"onnxruntime cannot load {path.name}: {error}", file=path.name) from error
 
 
-def runtime_version() -> str:
-    """Of onnxruntime."""
-    version: str = ort.__version__
-    return version
-
-
 def load_tokenizer(folder: Path, max_tokens: int, cut: str = "longest_first") -> Tokenizer:
     """The folder's fast tokenizer, truncation set once (changing it later is not thread-safe), no padding.
 

@@ -11,10 +11,9 @@ import numpy as np
 from tribrid.errors import OutOfTime
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
-from tribrid.scoring.cloud import CloudScorer
 from tribrid.scoring.cross_encoder import CrossEncoder
-from tribrid.scoring.dialects import ANSWERS_RAW
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
+from tribrid.scoring.tokens import maxsim
 from tribrid.types import DENSE, ScoredDoc, rank_order
 
 LEAST_STEP = 1e-6
@@ -25,6 +24,14 @@ class Scorer(Protocol):
     """Scores the candidates of one search. `model_id` says who answered."""
 
     model_id: str
+
+    @property
+    def calibration(self) -> AnyCalibration:
+        """What makes probabilities of its scores."""
+
+    @property
+    def cross_encoder(self) -> CrossEncoder | None:
+        """The cross-encoder that serves in it, if one does."""
 
     def score(self, reading: Reading) -> Scores:
         """float64 (n,), one a candidate, higher is better. NaN for the last candidates where the reading's budget
@@ -43,6 +50,7 @@ class LearnedScorer:
     def __init__(self, model_id: str, reranker: LearnedReranker) -> None:
         self.model_id = model_id
         self.reranker = reranker
+        self.calibration = calibration_of(reranker.manifest)
 
     @property
     def cross_encoder(self) -> CrossEncoder | None:
@@ -56,7 +64,9 @@ class LearnedScorer:
 
 
 class LocalScorer:
-    """Mode local: a Hugging Face cross-encoder as it is."""
+    """Mode local: a Hugging Face cross-encoder as it is. Its logit is made for a sigmoid."""
+
+    calibration: AnyCalibration = SIGMOID
 
     def __init__(self, model_id: str, cross_encoder: CrossEncoder) -> None:
         self.model_id = model_id
@@ -87,29 +97,18 @@ class InteractionScorer:
         Khattab, Zaharia: ColBERT: efficient and effective passage search via contextualized late interaction, 2020.
     """
 
+    calibration: AnyCalibration = Proportion()
+    cross_encoder: CrossEncoder | None = None
+
     def __init__(self, model_id: str) -> None:
         self.model_id = model_id
 
     def score(self, reading: Reading) -> Scores:
         """See Scorer. The cosine is the dense leg's."""
         cosines = [c.legs[DENSE].score if DENSE in c.legs else 0.0 for c in reading.candidates]
-        best = [
-            float((reading.tokens.vectors @ p.vectors.T).max(axis=1).mean())
-            if len(p.ids) and len(reading.tokens.ids)
-            else 0.0
-            for p in reading.passages
-        ]
+        best = [maxsim(reading.tokens, passage) for passage in reading.passages]
         mean: Scores = (np.array(cosines) + np.array(best)) / 2
         return mean
-
-
-def calibration_for(scorer: Scorer) -> AnyCalibration:
-    """What makes a probability of this scorer's scores."""
-    if isinstance(scorer, LearnedScorer):
-        return calibration_of(scorer.reranker.manifest)
-    if isinstance(scorer, CloudScorer):
-        return SIGMOID if scorer.client.service.provider in ANSWERS_RAW else Proportion()
-    return SIGMOID if isinstance(scorer, LocalScorer) else Proportion()
 
 
 def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDoc]:

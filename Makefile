@@ -60,7 +60,7 @@ docs: $(TOOLS) ## Write the reference from the program, then run the docs' code 
 smoke: ## Install the built package alone, without extras and tools, and start it
 	@rm -rf .venv-smoke && $(PYTHON) -m venv .venv-smoke
 	@.venv-smoke/bin/pip install --quiet --constraint constraints.txt .
-	@cd / && $(CURDIR)/.venv-smoke/bin/python -c 'import tribrid.api, tribrid.app, tribrid.jobs, tribrid.pipeline'
+	@cd / && $(CURDIR)/.venv-smoke/bin/python -c 'import tribrid.api, tribrid.app, tribrid.jobs, tribrid.loop.search, tribrid.loop.rerank'
 	@cd / && $(CURDIR)/.venv-smoke/bin/tribrid --help
 	@rm -rf .venv-smoke
 

@@ -15,15 +15,15 @@ from dataclasses import replace
 import numpy as np
 
 from tribrid.config import Config
+from tribrid.encoders.onnx import EncodedText, Encoder, FloatArray
+from tribrid.encoders.tokens import PassageTokens, TokenCodec, passage_text
 from tribrid.evaluation.arms import base_scores
 from tribrid.evaluation.measures import evaluable, means, per_query
+from tribrid.loop.frozen import read_queries
 from tribrid.mining.splits import query_clusters
-from tribrid.reading import read_queries
 from tribrid.scoring.features import CorpusStatistics, describe, remember
 from tribrid.scoring.learned import Reading, Scores
-from tribrid.scoring.onnx import EncodedText, Encoder, FloatArray
 from tribrid.scoring.scorer import ranked
-from tribrid.scoring.tokens import PassageTokens, TokenCodec, passage_text
 from tribrid.sections import TrainingConfig
 from tribrid.training.blend import choose, feature_names, fit, stack
 from tribrid.training.lists import TrainingList, labels_by_query, memory_of

@@ -25,7 +25,7 @@ for found in metadata.distributions():
     sizes[found.name] = sum(path.stat().st_size for path in files if path.is_file())
 print(json.dumps(sizes))
 """
-SERVE = "import tribrid.api, tribrid.app, tribrid.cli, tribrid.jobs, tribrid.pipeline"
+SERVE = "import tribrid.api, tribrid.app, tribrid.cli, tribrid.jobs, tribrid.loop.evaluate"
 
 
 def install(folder: Path, extra: str) -> Path:

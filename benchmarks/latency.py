@@ -18,8 +18,8 @@ from typing import Any
 
 from sentence_transformers.cross_encoder import CrossEncoder
 
+from tribrid.encoders.models import locate
 from tribrid.evaluation.measures import evaluable
-from tribrid.scoring.models import locate
 from workbench import indexed, judged, parser, train_and_evaluate
 
 QUERIES, WARM = 60, 5

@@ -28,10 +28,10 @@ from sentence_transformers.cross_encoder import CrossEncoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tribrid.app import Tribrid
+from tribrid.encoders.models import ensure_export, locate
+from tribrid.encoders.onnx import load_tokenizer, pad
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.scoring.learned import Reading
-from tribrid.scoring.models import ensure_export, locate
-from tribrid.scoring.onnx import load_tokenizer, pad
 from tribrid.scoring.scorer import ranked
 from tribrid.types import JudgedQuery
 from workbench import indexed, judged, parser, train_and_evaluate

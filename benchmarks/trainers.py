@@ -22,10 +22,10 @@ from datasets import Dataset
 from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss, LambdaLoss, ListNetLoss
 
-from tribrid import pipeline
 from tribrid.app import Tribrid
+from tribrid.encoders.models import locate
 from tribrid.evaluation.measures import evaluable, means, per_query
-from tribrid.scoring.models import locate
+from tribrid.loop import train
 from tribrid.types import Candidate, JudgedQuery, ScoredDoc, Triplet, rank_order
 from workbench import indexed, judged, parser
 
@@ -124,7 +124,7 @@ def main() -> None:
         params = {"seed": args.seeds[0], **dict(pair.split("=", 1) for pair in args.set)}
         started = time.process_time()
         # In this process, not as a job, so that its processor time can be told.
-        model = pipeline.train(tribrid.workspace, corpus, "trainers", params, lambda kind, data: None, lambda: False)
+        model = train.train(tribrid.workspace, corpus, "trainers", params, lambda kind, data: None, lambda: False)
         took = time.process_time() - started
         report = tribrid.evaluate(corpus, model_id=model.model_id)
         store, config = tribrid.workspace.store, tribrid.workspace.config(corpus)

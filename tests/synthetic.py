@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.encoders.tokens import WIDTH, PassageTokens, QueryTokens
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
-from tribrid.scoring.tokens import WIDTH, PassageTokens, QueryTokens
 from tribrid.training.lists import BAD, GOOD, Labels, TrainingList
 from tribrid.types import DENSE, SPARSE, Candidate, LegScore, Passage
 

@@ -11,28 +11,28 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from tribrid.cloud import Arm, Clouds
+from tribrid.cloud.client import CloudScorer
+from tribrid.cloud.clouds import Arm, Clouds
+from tribrid.cloud.prices import Prices, load_prices
 from tribrid.config import Config, Environment, Origin, resolve
-from tribrid.corpus.prices import Prices, load_prices
+from tribrid.encoders.cross_encoder import HubCrossEncoder
+from tribrid.encoders.engine import Engine, Runtime, cores
+from tribrid.encoders.loading import LoadOnce
+from tribrid.encoders.models import ensure_export, public_name
+from tribrid.encoders.onnx import Encoder
+from tribrid.encoders.score_cache import ScoreCache
+from tribrid.encoders.text_cache import EmbeddedTexts
+from tribrid.encoders.token_cache import KeptTokens
+from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
+from tribrid.encoders.variants import MANIFEST as EXPORTED
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.search import Retriever
-from tribrid.scoring.cache import ScoreCache
-from tribrid.scoring.cloud import CloudScorer
-from tribrid.scoring.cross_encoder import HubCrossEncoder
-from tribrid.scoring.embedded import EmbeddedTexts
-from tribrid.scoring.engine import Engine, Runtime, cores
 from tribrid.scoring.fallbacks import Fallbacks
 from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.kept import KeptTokens
 from tribrid.scoring.learned import LearnedReranker, Reading
-from tribrid.scoring.loading import LoadOnce
-from tribrid.scoring.models import ensure_export, public_name
-from tribrid.scoring.onnx import Encoder
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
-from tribrid.scoring.tokens import PassageEmbedder, PassageTokens
-from tribrid.scoring.variants import MANIFEST as EXPORTED
 from tribrid.store import Store
 from tribrid.types import Candidate, Passage
 

@@ -14,17 +14,17 @@ import pytest
 import tiny
 from rerank_server import rerank_server, speaks
 from synthetic import candidates_of, passage_tokens, query_tokens, training_list
-from tribrid.cloud import Clouds
+from tribrid.cloud.clouds import Clouds
+from tribrid.cloud.prices import load_prices
 from tribrid.config import Config, Environment
 from tribrid.corpus.passages import split
-from tribrid.corpus.prices import load_prices
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.cross_encoder import HubCrossEncoder
+from tribrid.encoders.models import ensure_export
 from tribrid.errors import Cancelled
-from tribrid.given import score_apart
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cross_encoder import HubCrossEncoder
+from tribrid.loop.given_documents import score_apart
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
-from tribrid.scoring.models import ensure_export
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked
 from tribrid.store import Store
 from tribrid.training.train import TrainingInputs, train

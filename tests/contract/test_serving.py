@@ -13,15 +13,15 @@ import onnx
 import pytest
 
 import tiny
-from tribrid import pipeline
 from tribrid.app import Tribrid
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.cross_encoder import MODEL_INT8, HubCrossEncoder, settle_export
+from tribrid.encoders.models import ensure_export
+from tribrid.encoders.variants import FP32, INT8, describe, machine
 from tribrid.errors import Cancelled, ModelUnavailable
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cross_encoder import MODEL_INT8, HubCrossEncoder, settle_export
-from tribrid.scoring.models import ensure_export
+from tribrid.loop import mine
+from tribrid.loop.serving import served
 from tribrid.scoring.scorer import LocalScorer
-from tribrid.scoring.variants import FP32, INT8, describe, machine
-from tribrid.serving import served
 from tribrid.types import Document, ScoredDoc
 
 SNIPPET_CHARS = 2000
@@ -205,7 +205,7 @@ def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tr
     assert (fallbacks["total"], fallbacks["by_code"]) == (1, {"model_unavailable": 1})
     assert fallbacks["last"]["reason"] == found["fallback_reason"]
     assert tribrid.status()["fallbacks"]["total"] == 1
-    _, mined = pipeline.mine(tribrid.workspace, "c", {"sources": ["logs"]}, nothing)
+    _, mined = mine.mine(tribrid.workspace, "c", {"sources": ["logs"]}, nothing)
     assert mined.counts["rejected"]["served_by_fallback"] == 1
     assert mined.counts["impressions"] == 1
 

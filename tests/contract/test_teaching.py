@@ -9,7 +9,7 @@ import pytest
 
 from http_examples import TRAINING, WORDS
 from tribrid.app import Tribrid
-from tribrid.teaching import Taught, read_triplets
+from tribrid.loop.train import Taught, read_triplets
 from tribrid.training.resources import Pace
 from tribrid.types import Document, JudgedQuery, TripletStatus
 

@@ -17,9 +17,9 @@ from rerank_server import RerankServer, rerank_server, score_of, speaks
 from serving import running
 from tribrid.api import create_app
 from tribrid.app import Tribrid
+from tribrid.cloud import client as cloud
 from tribrid.config import read_environment
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable
-from tribrid.scoring import cloud
 from tribrid.store.spending import ALL_TIME
 
 pytestmark = pytest.mark.timeout(240)

@@ -13,10 +13,10 @@ from sentence_transformers.cross_encoder import CrossEncoder
 
 import learnable
 import tiny
-from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.app.content import quiet
-from tribrid.scoring.cross_encoder import load_cross_encoder
+from tribrid.encoders.cross_encoder import load_cross_encoder
+from tribrid.loop import mine, train
 
 pytestmark = pytest.mark.timeout(240)
 TRAINING = {
@@ -38,12 +38,12 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         opened.create_corpus("c")
         opened.index("c", learnable.documents())
         opened.put_judgments("c", learnable.queries("train", 16, seed=2))
-        pipeline.mine(opened.workspace, "c", {"sources": ["judgments"]}, quiet)
+        mine.mine(opened.workspace, "c", {"sources": ["judgments"]}, quiet)
         yield opened
 
 
 def exported(tribrid: Tribrid, run_id: str, folder: Path, **training: Any) -> dict[str, Any]:
-    model = pipeline.train(tribrid.workspace, "c", run_id, training, quiet, lambda: False)
+    model = train.train(tribrid.workspace, "c", run_id, training, quiet, lambda: False)
     return tribrid.export_model(model.model_id, folder)
 
 

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 import learnable
-from tribrid import pipeline
 from tribrid.app import Tribrid
 from tribrid.app.content import quiet
 from tribrid.errors import Erased, InvalidInput, ModelNotFound, NoModel, NoTriplets, QueryNotFound
+from tribrid.loop import evaluate, mine, train
 from tribrid.store import tables
 
 pytestmark = pytest.mark.timeout(240)
@@ -34,11 +34,11 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         opened.put_judgments("c", learnable.queries("train", 60, seed=2))
         opened.put_eval_dataset("c", learnable.queries("eval", 30, seed=3))
         ws = opened.workspace
-        pipeline.mine(ws, "c", {"sources": ["logs", "judgments"]}, quiet)
-        model = pipeline.train(ws, "c", "first", {}, quiet, lambda: False)
+        mine.mine(ws, "c", {"sources": ["logs", "judgments"]}, quiet)
+        model = train.train(ws, "c", "first", {}, quiet, lambda: False)
         assert opened.models("c")["challenger"] == model.model_id
         for evaluation_id in ("e1", "e2"):
-            pipeline.evaluate(ws, "c", evaluation_id, {"model_id": model.model_id}, quiet)
+            evaluate.evaluate(ws, "c", evaluation_id, {"model_id": model.model_id}, quiet)
         names = opened.models("c")
         assert (names["champion"], names["challenger"]) == (model.model_id, None)
         yield opened
@@ -130,7 +130,7 @@ def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
     searches = [tribrid.search("log", query.text, client_id="ann") for query in learnable.queries("q", 8, seed=4)]
     for found in searches:
         tribrid.feedback(found["query_id"], "click", found["results"][1]["doc_id"])
-    pipeline.mine(tribrid.workspace, "log", {"sources": ["logs"]}, quiet)
+    mine.mine(tribrid.workspace, "log", {"sources": ["logs"]}, quiet)
     mined = {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]}
     erased = searches[0]["query_id"], tribrid.store.logs.impression(searches[0]["query_id"]).query
     assert erased[1] in mined
@@ -140,7 +140,7 @@ def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
     with pytest.raises(QueryNotFound):
         tribrid.erase("log", query_id=erased[0])
     assert {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]} == mined - {erased[1]}
-    pipeline.mine(tribrid.workspace, "log", {"sources": ["logs"]}, quiet)
+    mine.mine(tribrid.workspace, "log", {"sources": ["logs"]}, quiet)
     assert erased[1] not in {row["query"] for row in tribrid.triplets("log", limit=1000)["triplets"]}
     assert [row["kind"] for row in tribrid.erasures("log")] == ["list"]
 
@@ -171,7 +171,7 @@ def test_a_training_whose_triplets_are_erased_meanwhile_makes_no_model(tribrid: 
             assert done["models"] == [{"model_id": before["champion"], "aliases": ["champion"]}]
 
     with pytest.raises(Erased, match="Train again"):
-        pipeline.train(tribrid.workspace, "c", "second", {"seed": 5}, emit, lambda: False)
+        train.train(tribrid.workspace, "c", "second", {"seed": 5}, emit, lambda: False)
     assert tribrid.models("c") == before
     erased = tribrid.model(before["champion"])
     assert erased["erasures"][0]["kind"] == "query"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from chat_server import Reply, Says, chat_server, completion, own_words
-from tribrid.asking import asker, check, estimate, with_generation
+from tribrid.cloud import generator
+from tribrid.cloud.prices import Prices, load_prices
 from tribrid.config import Config, Environment
-from tribrid.corpus.prices import Prices, load_prices
 from tribrid.errors import GeneratorUnavailable, InvalidInput
+from tribrid.loop.generation import asker, check, estimate, with_generation
 from tribrid.mining.generated import Generated
-from tribrid.scoring import generator
 from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Passage
 

@@ -11,11 +11,12 @@ import pytest
 
 from chat_server import Reply, Says
 from rerank_server import ok, rerank_server, speaks, then
-from tribrid.cloud import Clouds, with_services
+from tribrid.cloud import client as cloud
+from tribrid.cloud.clouds import Clouds
+from tribrid.cloud.prices import Price, Prices, load_prices
+from tribrid.cloud.purse import with_services
 from tribrid.config import Environment, read_environment
-from tribrid.corpus.prices import Price, Prices, load_prices
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable, ScorerFailed
-from tribrid.scoring import cloud
 from tribrid.sections import RerankingConfig
 from tribrid.store import Store
 from tribrid.store.spending import ALL_TIME

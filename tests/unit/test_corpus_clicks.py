@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 
-from tribrid.corpus.clicks import Click, ClickLog, parse_clicks
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import InvalidInput
+from tribrid.logs.clicks import Click, ClickLog
 
 T0_US = 1_316_004_388_660_000
 CLICK = {"query": "gears of war", "doc_id": "98", "timestamp": "2011-09-14 12:46:28.66"}
 
 
 def clicks(text: str | bytes) -> list[Click | Skipped]:
-    return list(parse_clicks(io.BytesIO(text.encode() if isinstance(text, str) else text)))
+    with ClickLog() as log:
+        skipped = list(log.read(io.BytesIO(text.encode() if isinstance(text, str) else text)))
+        found = [click for _, clicks in log.by_query() for click in clicks]
+    return sorted([*skipped, *found], key=lambda item: item.line)
 
 
 def test_csv_with_a_header() -> None:

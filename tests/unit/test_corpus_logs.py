@@ -7,6 +7,8 @@ import json
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.corpus.logs import (
-    Imported,
+from tribrid.logs.join import (
+    Form,
     ImportedFeedback,
     ImportedImpression,
     Joined,
     LogJoin,
-    parse_native_logs,
-    parse_ubi,
 )
 from tribrid.types import Feedback, Impression, ShownDoc, Signal
 
+Imported = ImportedImpression | ImportedFeedback | Skipped
 T0 = "2026-01-02T03:04:05Z"
 T0_US = 1_767_323_045_000_000
+
+
+def parsed(form: Form, *streams: Any) -> Iterator[Imported]:
+    with LogJoin(form) as log:
+        yield from log.read(*streams)
+        for joined in log.joined():
+            yield from chain([joined.impression] if joined.impression else [], joined.skipped, joined.feedback)
+
+
+parse_ubi, parse_native_logs = partial(parsed, "ubi"), partial(parsed, "native")
 
 
 def ndjson(*records: Any) -> io.BytesIO:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tribrid
-from tribrid.corpus.prices import Price, Prices, load_prices, rerank_units
+from tribrid.cloud.prices import Price, Prices, load_prices, rerank_units
 from tribrid.errors import InvalidInput
 
 PER = 1_000_000
@@ -36,7 +36,7 @@ def test_the_shipped_list_covers_every_kind_and_each_entry_says_where_it_comes_f
 
 def test_the_list_is_found_from_any_folder(tmp_path: Path) -> None:
     source = str(Path(tribrid.__file__).parents[1])
-    code = f"import sys; sys.path.insert(0, {source!r}); from tribrid.corpus.prices import load_prices; load_prices()"
+    code = f"import sys; sys.path.insert(0, {source!r}); from tribrid.cloud.prices import load_prices; load_prices()"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tribrid.corpus import sorting
-from tribrid.corpus.sorting import SortedLines
 from tribrid.errors import Unavailable
+from tribrid.logs import sorting
+from tribrid.logs.sorting import SortedLines
 
 lines = st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=200)
 

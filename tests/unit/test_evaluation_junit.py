@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tribrid.evaluation.junit import render_junit, render_junit_error
+from tribrid.report.junit import render_junit, render_junit_error
 
 
 def delta(mean: float, low: float, high: float, p_value: float, **more: Any) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tribrid.evaluation.html import render_html
-from tribrid.evaluation.html_queries import named_documents
-from tribrid.evaluation.quoting import quoted
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.report.page import render_html
+from tribrid.report.queries import named_documents
+from tribrid.report.quoting import quoted
 from tribrid.sections import EvaluationConfig
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 

@@ -14,10 +14,10 @@ import pytest
 
 from tribrid.errors import EvaluationFailed, InvalidInput
 from tribrid.evaluation.comparison import Delta, compare
-from tribrid.evaluation.html import render_html
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
 from tribrid.evaluation.notes import Findings, notes
 from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.report.page import render_html
 from tribrid.sections import EvaluationConfig, GateConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from chat_server import Reply, Says, Seen, chat_server, completion
+from tribrid.cloud import generator
+from tribrid.cloud.generator import Answer, Generator, key_for, on_this_machine
 from tribrid.config import check_overrides
 from tribrid.errors import GenerationFailed, GeneratorUnavailable, InvalidInput
-from tribrid.scoring import generator
-from tribrid.scoring.generator import Answer, Generator, key_for, on_this_machine
 from tribrid.sections import GenerationConfig
 
 KEY = "sk-very-secret-0123456789"

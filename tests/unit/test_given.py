@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from synthetic import reading_of
-from tribrid.given import GivenList
+from tribrid.loop.given_documents import GivenList
 from tribrid.retrieval.outside import WORDLESS
-from tribrid.scoring.calibration import SIGMOID
+from tribrid.scoring.calibration import SIGMOID, AnyCalibration
 from tribrid.scoring.learned import Reading, Scores
 
 
@@ -18,6 +18,7 @@ class Logits:
     """A scorer that is sure of all it reads."""
 
     model_id = "m"
+    calibration: AnyCalibration = SIGMOID
 
     def score(self, reading: Reading) -> Scores:
         assert all(c.passage.text for c in reading.candidates)

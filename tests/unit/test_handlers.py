@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from chat_server import Reply, Seen, chat_server, own_words
-from tribrid.asking import asker
+from tribrid.cloud.prices import load_prices
 from tribrid.config import Environment
-from tribrid.corpus.prices import load_prices
+from tribrid.encoders.tokens import QueryTokens
 from tribrid.errors import Cancelled
 from tribrid.evaluation.arms import run_arms
-from tribrid.handlers import until_cancelled
+from tribrid.loop.generation import asker
+from tribrid.loop.handlers import until_cancelled
 from tribrid.scoring.learned import Reading
-from tribrid.scoring.tokens import QueryTokens
 from tribrid.sections import GenerationConfig
 from tribrid.types import Candidate, Document, EventType, Passage
 

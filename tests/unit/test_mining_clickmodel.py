@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tribrid.mining.clickmodel import ClickModel, Counts, fit, harvest, prior_examination
-from tribrid.mining.tallies import log_groups
+from tribrid.mining.clicks.labels import log_groups
+from tribrid.mining.clicks.model import ClickModel, Counts, fit, harvest, prior_examination
 from tribrid.types import Feedback, LoggedList, Signal
 
 RANKS = 8

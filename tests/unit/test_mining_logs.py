@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tribrid.mining.clicks.evidence import Evidence, evidence
+from tribrid.mining.clicks.labels import log_groups
 from tribrid.mining.labels import Group, Positive
-from tribrid.mining.logs import Evidence, evidence
-from tribrid.mining.tallies import log_groups
 from tribrid.types import Feedback, LoggedList, Signal
 
 _numbers = itertools.count()

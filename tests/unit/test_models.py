@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import tiny
+from tribrid.encoders.models import ensure_export, fingerprint, locate
+from tribrid.encoders.onnx import Encoder
+from tribrid.encoders.tokens import WIDTH
 from tribrid.errors import InvalidInput, ModelUnavailable
-from tribrid.scoring.models import ensure_export, fingerprint, locate
-from tribrid.scoring.onnx import Encoder
-from tribrid.scoring.tokens import WIDTH
 
 # What a Python without the training extra does when it is asked for its packages.
 WITHOUT_TORCH = """
@@ -147,7 +147,7 @@ def run_without_torch(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_search_and_the_library_do_not_need_torch() -> None:
     done = run_without_torch(
-        "import tribrid.app, tribrid.pipeline, tribrid.scoring.learned, tribrid.api.server\n"
+        "import tribrid.app, tribrid.loop.evaluate, tribrid.scoring.learned, tribrid.api.server\n"
         "assert not {'torch', 'transformers', 'accelerate', 'onnx'} & sys.modules.keys()\n"
     )
     assert done.returncode == 0, done.stderr
@@ -159,7 +159,7 @@ def test_without_torch_training_names_the_package(tmp_path: Path) -> None:
 from pathlib import Path
 from tribrid.app import Tribrid
 from tribrid.errors import MissingExtra
-from tribrid.scoring.models import ensure_export, locate
+from tribrid.encoders.models import ensure_export, locate
 with Tribrid({str(tmp_path / "data")!r}) as tribrid:
     tribrid.create_corpus("c")
     for call in (
@@ -203,8 +203,8 @@ def test_an_export_made_elsewhere_serves_where_neither_the_model_nor_torch_is(tm
     done = run_without_torch(
         f"""
 from pathlib import Path
-from tribrid.scoring.models import ensure_export
-from tribrid.scoring.onnx import Encoder
+from tribrid.encoders.models import ensure_export
+from tribrid.encoders.onnx import Encoder
 print(ensure_export(Path({str(tmp_path / "models")!r}), {str(model)!r}, "encoder"))
 Encoder(Path({str(made)!r})).embed_query("soup")
 """

@@ -12,8 +12,8 @@ import pytest
 
 import tiny
 import tribrid
+from tribrid.encoders.models import ensure_export, trainable_as
 from tribrid.errors import ModelUnavailable
-from tribrid.scoring.models import ensure_export, trainable_as
 
 PRODUCT = sorted(Path(tribrid.__file__).parent.rglob("*.py"))
 # torch.load reads pickles; checkpoints of our own trainings are read with weights_only.

@@ -18,13 +18,13 @@ import pytest
 
 from chat_server import Reply, Says, Seen
 from rerank_server import ok, rerank_server, score_of, speaks, then
-from tribrid.cloud import Clouds
+from tribrid.cloud import client as cloud
+from tribrid.cloud.client import CloudScorer
+from tribrid.cloud.clouds import Clouds
+from tribrid.cloud.dialects import endpoint
+from tribrid.cloud.prices import load_prices
 from tribrid.config import Environment
-from tribrid.corpus.prices import load_prices
 from tribrid.errors import ScorerFailed
-from tribrid.scoring import cloud
-from tribrid.scoring.cloud import CloudScorer
-from tribrid.scoring.dialects import endpoint
 from tribrid.sections import RerankingConfig
 from tribrid.store import Store
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.engine import LIKE, Engine, Lane, Runtime
+from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.score_cache import ScoreCache, score_key
 from tribrid.errors import Cancelled, Overloaded, ScorerFailed
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cache import ScoreCache, score_key
-from tribrid.scoring.engine import LIKE, Engine, Lane, Runtime
-from tribrid.scoring.onnx import FloatArray
 from waiting import until
 
 DEADLINE_S = 30

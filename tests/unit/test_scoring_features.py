@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from synthetic import DIM, VOCABULARY, candidates_of, passage_tokens, query_tokens, reading_of, unit
+from tribrid.encoders.tokens import PassageTokens
 from tribrid.scoring.features import CorpusStatistics, Features, compute, matrix
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory, PastQueries
-from tribrid.scoring.tokens import PassageTokens
 from tribrid.types import DENSE, SPARSE
 
 STATISTICS = CorpusStatistics(np.linspace(0.1, 5, VOCABULARY).astype(np.float32), 12.0)

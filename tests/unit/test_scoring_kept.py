@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthetic import passage_tokens
-from tribrid.scoring.kept import KeptTokens
-from tribrid.scoring.tokens import PassageTokens
+from tribrid.encoders.token_cache import KeptTokens
+from tribrid.encoders.tokens import PassageTokens
 from tribrid.types import Passage
 
 RNG = np.random.default_rng(0)

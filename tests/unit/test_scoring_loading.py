@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from tribrid.encoders.loading import LoadOnce
 from tribrid.errors import MissingExtra, ModelUnavailable
-from tribrid.scoring.loading import LoadOnce
 
 TIMEOUT_S = 10
 

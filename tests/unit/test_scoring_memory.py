@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from tribrid.encoders.onnx import FloatArray
 from tribrid.scoring.memory import FAR, NAMES, Memory, PastQueries
-from tribrid.scoring.onnx import FloatArray
 
 NOBODY: frozenset[str] = frozenset()
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tribrid.encoders.models import ensure_export
+from tribrid.encoders.onnx import EncodedText, Encoder
+from tribrid.encoders.tokens import WIDTH, PassageEmbedder, PassageTokens, TokenCodec, passage_text
 from tribrid.errors import StaleIndex
-from tribrid.scoring.models import ensure_export
-from tribrid.scoring.onnx import EncodedText, Encoder
-from tribrid.scoring.tokens import WIDTH, PassageEmbedder, PassageTokens, TokenCodec, passage_text
 from tribrid.types import Passage
 
 TEXTS = [

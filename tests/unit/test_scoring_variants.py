@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tribrid.errors import ModelUnavailable, ScorerFailed
-from tribrid.scoring.onnx import FloatArray
-from tribrid.scoring.variants import (
+from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.variants import (
     FP32,
     INT8,
     compare,
@@ -21,6 +20,7 @@ from tribrid.scoring.variants import (
     probes,
     processor_flags,
 )
+from tribrid.errors import ModelUnavailable, ScorerFailed
 
 GOOD = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
 EXACT = {"pairs_per_s": 50.0}

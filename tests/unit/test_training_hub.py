@@ -16,13 +16,13 @@ from transformers import ModernBertConfig, ModernBertForSequenceClassification
 import tiny
 from synthetic import reading_of, training_list
 from tribrid.config import Config
+from tribrid.encoders.cross_encoder import load_cross_encoder
+from tribrid.encoders.models import trainable_as
+from tribrid.encoders.tokens import passage_text
+from tribrid.encoders.variants import FP32
 from tribrid.errors import ModelUnavailable
-from tribrid.scoring.cross_encoder import load_cross_encoder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker
-from tribrid.scoring.models import trainable_as
-from tribrid.scoring.tokens import passage_text
-from tribrid.scoring.variants import FP32
 from tribrid.training.train import Trained, TrainingInputs, train
 
 SNIPPET_CHARS = 400

@@ -9,8 +9,8 @@ from typing import TypeVar
 import anyio.to_thread
 from fastapi import Request
 
+from tribrid.encoders.budget import Budget
 from tribrid.errors import Overloaded
-from tribrid.scoring.budget import Budget
 
 RETRY_AFTER_S = 1
 THREADS = 40

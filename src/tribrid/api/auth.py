@@ -23,8 +23,8 @@ from starlette.requests import Request
 
 from tribrid.api.rate import Rates
 from tribrid.app.access import ANYBODY, AccessRules, split_key
+from tribrid.cloud.line import is_loopback
 from tribrid.errors import RateLimited, Unauthorized, Unavailable
-from tribrid.scoring.outbound import is_loopback
 from tribrid.types import Scope
 
 OPEN_PATHS = frozenset({"/health"})

@@ -15,8 +15,8 @@ from tribrid.api.facade import Facade
 from tribrid.api.limits import whole_body
 from tribrid.api.openapi import answers, takes
 from tribrid.api.strictjson import parse_json
+from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, ModelNotFound, Overloaded
-from tribrid.scoring.budget import Budget
 
 ID_HEADER = "X-Rerank-ID"
 FALLBACK_HEADER = "X-Rerank-Fallback"

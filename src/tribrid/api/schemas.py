@@ -8,13 +8,13 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
-from tribrid.app.arms import MAX_ARMS
 from tribrid.app.facade import MAX_QUERY_CHARS, MAX_TOP_K
 from tribrid.app.learning import MAX_CORPORA
+from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput
-from tribrid.scoring.dialects import Provider
+from tribrid.loop.arms import MAX_ARMS
 from tribrid.sections import MiningConfig, TrainingConfig
 from tribrid.types import Mark, Signal, Source
 

@@ -15,7 +15,7 @@ from tribrid.api.limits import JsonRoute, max_upload_bytes, upload
 from tribrid.api.openapi import answers, takes
 from tribrid.api.schemas import FeedbackBody, SearchBody
 from tribrid.api.waiting import work_response
-from tribrid.scoring.budget import Budget
+from tribrid.encoders.budget import Budget
 from tribrid.types import Signal
 
 router = APIRouter(tags=["search"], route_class=JsonRoute)

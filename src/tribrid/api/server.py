@@ -46,9 +46,9 @@ from tribrid.api.telemetry import Telemetry
 from tribrid.api.tracing import Tracing, tracing
 from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
+from tribrid.cloud.line import is_loopback
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.observing import log_to_stderr
-from tribrid.scoring.outbound import is_loopback
 
 # Streams and waits end by themselves when the server stops; this is for clients that do not read.
 STOP_S = 5

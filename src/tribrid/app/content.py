@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tribrid import pipeline
-from tribrid.app.outbound import check_outbound
 from tribrid.app.views import iso
+from tribrid.cloud.allowed import check_outbound
 from tribrid.config import Config, check_overrides
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
@@ -19,6 +18,7 @@ from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.evaluation.gate import guard_measures
 from tribrid.evaluation.measures import primary_name, reported
+from tribrid.loop import index
 from tribrid.mining.splits import QueryMatcher
 from tribrid.retrieval.publication import writer_lock
 from tribrid.sections import GateConfig
@@ -137,7 +137,7 @@ class Content:
             emit("progress", {"stage": "reading", "done": read, "total": None})
         if mirror:
             store.documents.delete(corpus_id, store.documents.hashes(corpus_id).keys() - came.seen)
-        report = pipeline.index(self.workspace, corpus_id, emit)
+        report = index.index(self.workspace, corpus_id, emit)
         self._still_there(corpus_id)
         return {
             "corpus_id": corpus_id,
@@ -215,7 +215,7 @@ class Content:
         self.workspace.store.corpora.get(corpus_id)
         deleted = self.workspace.store.documents.delete(corpus_id, doc_ids)
         if deleted:
-            pipeline.index(self.workspace, corpus_id, quiet)
+            index.index(self.workspace, corpus_id, quiet)
         return {"corpus_id": corpus_id, "deleted": deleted}
 
     def put_judgments(self, corpus_id: str, queries: Sequence[JudgedQuery], replace: bool = False) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tribrid import pipeline
 from tribrid.app.content import quiet
 from tribrid.errors import TribridError
 from tribrid.jobs import Supervisor
+from tribrid.loop import index, search
 from tribrid.types import Document
 from tribrid.workspace import Workspace
 
@@ -91,8 +91,8 @@ def _search(machine: _Machine) -> str:
             fresh.store.settings.patch("", {"reranking": {"reranker_mode": "none"}})
             fresh.store.corpora.create("doctor", "")
             fresh.store.documents.upsert("doctor", _DOCUMENTS)
-            pipeline.index(fresh, "doctor", quiet)
-            impression = pipeline.search(fresh, "doctor", "how do I renew the certificate", 3).impression
+            index.index(fresh, "doctor", quiet)
+            impression = search.search(fresh, "doctor", "how do I renew the certificate", 3).impression
         finally:
             fresh.close()
     best = impression.shown[0].doc_id if impression.shown else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tribrid import pipeline
 from tribrid.app.views import iso
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import DocumentNotFound, InvalidInput, NotFound, QueryNotFound
+from tribrid.loop import index
 from tribrid.store.erasures import Erasure
 from tribrid.types import Emit
 from tribrid.workspace import Workspace
@@ -34,7 +34,7 @@ def erase(ws: Workspace, corpus_id: str, wanted: dict[str, str | None], emit: Em
         raise _nothing(way, error) from None
     if way == "doc_id" and (done.report["erased"].get("documents") or ws.index(corpus_id).fingerprint is not None):
         # Also where the document itself was deleted before: an older version of the index may hold its text.
-        pipeline.index(ws, corpus_id, emit, purge=True)
+        index.index(ws, corpus_id, emit, purge=True)
     return {"corpus_id": corpus_id, **erasure_view(done), "advice": _advice(done, corpus_id)}
 
 

@@ -8,7 +8,7 @@ from tribrid.app.views import iso
 from tribrid.config import Config, with_params
 from tribrid.errors import ModelNotFound, NoChallenger, TribridError
 from tribrid.evaluation.sequential import e_value, in_words, win_share
-from tribrid.experiment import advance, begin, settled, switched_on
+from tribrid.loop.experiment import advance, begin, settled, switched_on
 from tribrid.store.experiments import Experiment
 from tribrid.workspace import Workspace
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tribrid.app.card import model_card
 from tribrid.app.lineage import record
+from tribrid.encoders.variants import MANIFEST as HUB_MANIFEST
 from tribrid.errors import InvalidInput
+from tribrid.report.model_card import model_card
 from tribrid.scoring.blend import graph_file
 from tribrid.scoring.learned import CROSS_ENCODER, MANIFEST, LearnedReranker
-from tribrid.scoring.variants import MANIFEST as HUB_MANIFEST
 from tribrid.workspace import Workspace
 
 ARTIFACT, BLEND = "tribrid", "blend.onnx"

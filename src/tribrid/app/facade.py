@@ -9,16 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tribrid import __version__, pipeline
+from tribrid import __version__
 from tribrid.app import access, retention
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
 from tribrid.app.erasure import erase, erasure_view
 from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.experiments import Experiments
-from tribrid.app.gauge import readiness
 from tribrid.app.learning import Learning
-from tribrid.app.logs import import_logs
 from tribrid.app.registry import Registry
 from tribrid.app.reports import Reports
 from tribrid.app.rerank import UNLOGGED, Reranking
@@ -26,9 +24,12 @@ from tribrid.app.running import fallbacks_view, form_view, runtime_view
 from tribrid.app.views import iso, search_view
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.corpus.jsonlines import id_fault
+from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, TribridError
 from tribrid.jobs import Supervisor
-from tribrid.scoring.budget import Budget
+from tribrid.logs.importing import import_logs
+from tribrid.loop import search
+from tribrid.loop.readiness import readiness
 from tribrid.types import Emit, Signal
 from tribrid.workspace import Workspace
 
@@ -99,7 +100,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
-        found = pipeline.search(self.workspace, corpus_id, query, top_k, client_id, budget)
+        found = search.search(self.workspace, corpus_id, query, top_k, client_id, budget)
         documents = self.workspace.store.documents.get_many(corpus_id, [c.doc_id for c in found.shown])
         return search_view(found, documents)
 
@@ -133,7 +134,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
             )
         if index is not None:
             doc_id = self._given(query_id, index, doc_id)
-        done = pipeline.log(self.workspace, query_id, Signal(signal), doc_id, value)
+        done = search.log(self.workspace, query_id, Signal(signal), doc_id, value)
         return {"ok": True, "query_id": done.query_id, "doc_id": done.doc_id, "signal": done.signal}
 
     def _given(self, query_id: str, index: int, doc_id: str | None) -> str:

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tribrid import jobs
-from tribrid.app.arms import prepared, require_model
 from tribrid.app.content import check_measures
 from tribrid.app.views import job_view
-from tribrid.asking import check as check_generation
-from tribrid.comparing import eval_queries_of, refuse_leakage
 from tribrid.config import with_params
-from tribrid.costs import NO_PARAMS, check_services, estimate
+from tribrid.encoders.models import locate, require_torch
 from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
 from tribrid.jobs import Supervisor
+from tribrid.loop.arms import prepared, require_model
+from tribrid.loop.costs import NO_PARAMS, check_services, estimate
+from tribrid.loop.eval_queries import eval_queries_of, refuse_leakage
+from tribrid.loop.generation import check as check_generation
 from tribrid.mining.splits import QueryMatcher
-from tribrid.scoring.models import locate, require_torch
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace import Workspace
 

@@ -8,12 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tribrid import pipeline
 from tribrid.app.export import export_model
 from tribrid.app.lineage import promotion_view, record, training_queries
 from tribrid.app.views import iso, job_view, model_view, triplet_view
 from tribrid.errors import InvalidInput, JobNotFound, MissingExtra, RunNotFound
 from tribrid.evaluation.measures import report_key
+from tribrid.loop import promote
 from tribrid.store.reviews import StoredTriplet
 from tribrid.types import Event, Job, JobKind, Mark, Passage, Source, TripletStatus
 from tribrid.workspace import Workspace
@@ -138,7 +138,7 @@ class Registry:
         self.workspace.store.corpora.get(corpus_id)
         if force and not reason.strip():
             raise InvalidInput("reason: a promotion by force needs a written reason, which is kept.")
-        pipeline.promote(self.workspace, corpus_id, model_id, reason.strip(), force=force)
+        promote.promote(self.workspace, corpus_id, model_id, reason.strip(), force=force)
         return self._aliases(corpus_id)
 
     def rollback(self, corpus_id: str, reason: str = "") -> dict[str, Any]:

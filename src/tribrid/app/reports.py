@@ -10,9 +10,9 @@ from tribrid.app.rundiff import run_difference
 from tribrid.app.views import job_view
 from tribrid.errors import NoEvalDataset
 from tribrid.evaluation.difference import Evaluated, difference
-from tribrid.evaluation.html import render_html
-from tribrid.evaluation.html_queries import named_documents
-from tribrid.evaluation.junit import render_junit
+from tribrid.report.junit import render_junit
+from tribrid.report.page import render_html
+from tribrid.report.queries import named_documents
 from tribrid.types import Document, JudgedQuery
 
 _ROWS_AT_ONCE = 1000

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
-from tribrid import pipeline
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document, storable
 from tribrid.corpus.jsonlines import id_fault
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.models import local_rerankers, public_name
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.given import GivenQuery, Reranked
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.models import local_rerankers, public_name
+from tribrid.loop import rerank
+from tribrid.loop.rerank import GivenQuery, Reranked
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.documents import content_sha
 from tribrid.types import Document
@@ -122,11 +122,11 @@ class Reranking:
 
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:
-            return pipeline.rerank(self.workspace, found.corpus_id, asked, found.choose, budget)
+            return rerank.rerank(self.workspace, found.corpus_id, asked, found.choose, budget)
         scorer = found.choose(self.workspace.config())
         if scorer is None:
             raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
-        return pipeline.rerank_apart(self.workspace, asked, scorer, budget)
+        return rerank.rerank_apart(self.workspace, asked, scorer, budget)
 
     def ranker(self, model: str | None = None, corpus_id: str | None = None) -> Ranker:
         """Who answers a rerank for this model and corpus.

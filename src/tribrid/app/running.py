@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tribrid.app.views import iso
+from tribrid.encoders.variants import machine
 from tribrid.scoring.scorer import Scorer
-from tribrid.scoring.variants import machine
 from tribrid.workspace import Workspace
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tribrid.pipeline import Found
+from tribrid.loop.search import Found
 from tribrid.store.reviews import StoredTriplet
 from tribrid.types import Job, LegScore, ModelVersion, Passage, Trial
 

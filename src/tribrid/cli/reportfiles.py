@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tribrid.app import Tribrid
 from tribrid.cli.command import Session
 from tribrid.errors import InvalidInput, TribridError
-from tribrid.evaluation.junit import render_junit_error
+from tribrid.report.junit import render_junit_error
 
 
 class ReportFiles(NamedTuple):

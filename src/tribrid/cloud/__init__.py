@@ -1,10 +1,8 @@
-"""Mode cloud: rerank services over HTTP, chosen by settings, paid from a budget. `Clouds` is the way in.
+"""cloud/: everything that calls out: rerank services and language models over HTTP, chosen by settings, paid by budget.
 
-clouds.py decides which service may be asked and with which key, purse.py what it may cost. How a service is asked
-stands in scoring/cloud.py and scoring/dialects.py.
+way in      clouds.py: which service may be asked, with which key; allowed.py: which addresses may be
+money       purse.py: what it may cost; prices.py: data/models.json
+rerank      client.py, spoken as dialects.py says
+generate    generator.py: queries from a language model
+wire        line.py: one HTTP line with its limits, under both
 """
-
-from tribrid.cloud.clouds import Arm, Clouds
-from tribrid.cloud.purse import bills, with_services
-
-__all__ = ["Arm", "Clouds", "bills", "with_services"]

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tribrid.cloud.client import CloudScorer, RerankClient, Service
+from tribrid.cloud.dialects import DOCUMENTS_PER_REQUEST, OWN_ADDRESS, Provider, endpoint
+from tribrid.cloud.line import address_of
+from tribrid.cloud.prices import Prices
 from tribrid.cloud.purse import CLOUD, Purse, Tariff, budgets_of, purse_of
 from tribrid.config import Environment
-from tribrid.corpus.prices import Prices
+from tribrid.encoders.loading import LoadOnce
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable
-from tribrid.scoring.cloud import CloudScorer, RerankClient, Service
-from tribrid.scoring.dialects import DOCUMENTS_PER_REQUEST, OWN_ADDRESS, Provider, endpoint
-from tribrid.scoring.loading import LoadOnce
-from tribrid.scoring.outbound import address_of
 from tribrid.sections import RerankingConfig
 from tribrid.store.spending import Account, Budget, Spending, first_day
 

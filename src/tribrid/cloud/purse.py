@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tribrid.corpus.prices import CHARS_PER_TOKEN, LOCAL, Price, Prices, rerank_units
-from tribrid.scoring.cloud import CloudScorer, Service, Settle
-from tribrid.scoring.dialects import DOCUMENTS_PER_REQUEST, Billed
-from tribrid.scoring.outbound import address_of, is_loopback
+from tribrid.cloud.client import CloudScorer, Service, Settle
+from tribrid.cloud.dialects import DOCUMENTS_PER_REQUEST, Billed
+from tribrid.cloud.line import address_of, is_loopback
+from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Price, Prices, rerank_units
 from tribrid.sections import RerankingConfig
 from tribrid.store.spending import Account, Budget, Spending, first_day
 

@@ -3,7 +3,5 @@
 documents   files.py, markup.py and code.py from folders, records.py from NDJSON, inline.py from rerank calls; cut by
             passages.py
 judgments   formats.py (qrels, BEIR), evalfiles.py (JSONL, TREC topics, Quepid), runfiles.py (other engines' runs)
-logs        logs.py and what it reads with (log*.py), clicks.py, sorting.py for logs that do not fit in memory
 words       lexical.py, terms.py, stemming.py: as BM25 and the duplicate filter see them
-prices      prices.py: data/models.json
 """

@@ -2,7 +2,7 @@
 
 Everything here raises `InvalidInput` on the first fault and names its line: a set of judgments that is half
 read measures something else than what its author meant. Logs, where bad lines are a fact of life, skip them
-instead; their readers live in `logs.py` and are offered here too.
+instead: see `logs/`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_items, text_fault
-from tribrid.corpus.logs import ImportedFeedback, ImportedImpression, parse_native_logs, parse_ubi
 from tribrid.errors import InvalidInput
 from tribrid.types import JudgedQuery
-
-__all__ = [
-    "BeirFolder",
-    "ImportedFeedback",
-    "ImportedImpression",
-    "Qrels",
-    "judged_queries",
-    "parse_judged_queries",
-    "parse_native_logs",
-    "parse_qrels",
-    "parse_queries",
-    "parse_ubi",
-    "read_beir",
-]
 
 Qrels = dict[str, dict[str, int]]
 """query_id -> doc_id -> grade; a grade of 1 or more is relevant."""

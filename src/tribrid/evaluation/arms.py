@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tribrid.encoders.tokens import maxsim
 from tribrid.errors import Cancelled, TribridError
 from tribrid.evaluation.report import FrozenCandidates
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
 from tribrid.scoring.scorer import Scorer, ranked
-from tribrid.scoring.tokens import maxsim
 from tribrid.types import ScoredDoc, rank_order
 
 Readings = Mapping[str, Reading]

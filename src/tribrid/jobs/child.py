@@ -28,7 +28,7 @@ from tribrid.jobs.story import FINAL_EVENTS, cancelled_problem, finish
 from tribrid.store import Store
 from tribrid.types import Emit, EventType, Job, JobKind, State
 
-DEFAULT_HANDLERS = "tribrid.handlers:HANDLERS"
+DEFAULT_HANDLERS = "tribrid.loop.handlers:HANDLERS"
 PROGRESS_INTERVAL_S = 0.5
 # A handler that asks `cancelled()` ends in good order within this time; another is interrupted where it stands.
 CANCEL_GRACE_S = 3.0

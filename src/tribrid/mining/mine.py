@@ -27,6 +27,7 @@ from itertools import islice
 from typing import Any
 
 from tribrid.corpus.lexical import normalise
+from tribrid.mining.clicks.labels import LogLabels, log_groups
 from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
@@ -38,7 +39,6 @@ from tribrid.mining.remembered import LEAST_WEIGHT, remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
-from tribrid.mining.tallies import LogLabels, log_groups
 from tribrid.sections import MiningConfig
 from tribrid.types import (
     Candidate,

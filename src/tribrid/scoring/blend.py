@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.encoders.onnx import FloatArray, load_graph
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.features import matrix
-from tribrid.scoring.onnx import FloatArray, load_graph
 
 FEATURES, SCORE = "features", "score"
 """The graph's input, float64 (n, features), and its output, float64 (n,). Also the key under which the graph lists the

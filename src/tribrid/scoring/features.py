@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.scoring.memory import Memory
-from tribrid.scoring.onnx import FloatArray
-from tribrid.scoring.tokens import PassageTokens, QueryTokens
 from tribrid.types import DENSE, SPARSE, Candidate
 
 WINDOW = 24

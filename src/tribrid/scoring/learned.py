@@ -12,15 +12,15 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.cross_encoder import CrossEncoder, load_cross_encoder
+from tribrid.encoders.engine import Runtime
+from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.budget import Budget
-from tribrid.scoring.cross_encoder import CrossEncoder, load_cross_encoder
-from tribrid.scoring.engine import Runtime
 from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
-from tribrid.scoring.onnx import FloatArray
-from tribrid.scoring.tokens import PassageTokens, QueryTokens
 from tribrid.types import Candidate
 
 FORMAT = 3

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tribrid.scoring.onnx import FloatArray, IntArray
+from tribrid.encoders.onnx import FloatArray, IntArray
 
 NAMES = (
     "memory_best",

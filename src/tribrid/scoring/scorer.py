@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
+from tribrid.encoders.cross_encoder import CrossEncoder
+from tribrid.encoders.tokens import maxsim
 from tribrid.errors import OutOfTime
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
-from tribrid.scoring.cross_encoder import CrossEncoder
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
-from tribrid.scoring.tokens import maxsim
 from tribrid.types import DENSE, ScoredDoc, rank_order
 
 LEAST_STEP = 1e-6
@@ -50,7 +50,11 @@ class LearnedScorer:
     def __init__(self, model_id: str, reranker: LearnedReranker) -> None:
         self.model_id = model_id
         self.reranker = reranker
-        self.calibration = calibration_of(reranker.manifest)
+
+    @property
+    def calibration(self) -> AnyCalibration:
+        """See Scorer: fitted when it was trained."""
+        return calibration_of(self.reranker.manifest)
 
     @property
     def cross_encoder(self) -> CrossEncoder | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.encoders.tokens import QueryTokens
 from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory, PastQueries
-from tribrid.scoring.tokens import QueryTokens
 from tribrid.types import FIRST_RANK, RECONSTRUCTED_EVIDENCE, Candidate, Source, Triplet
 
 GOOD, BETWEEN, BAD, UNKNOWN = 2, 1, 0, -1

@@ -17,9 +17,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tribrid.encoders.onnx import FloatArray
 from tribrid.errors import Failed
 from tribrid.scoring.blend import FEATURES, SCORE, Blend
-from tribrid.scoring.onnx import FloatArray
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 9
 PARITY = 1e-5

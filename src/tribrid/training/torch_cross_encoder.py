@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tribrid.scoring.models import Role
-from tribrid.scoring.pairs import PairLimits
+from tribrid.encoders.models import Role
+from tribrid.encoders.pairs import PairLimits
 from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson, choose_weight
 from tribrid.training.resources import MIB, Run, free_mib

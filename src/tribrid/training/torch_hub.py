@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from tribrid.encoders.cross_encoder import MODEL, MODEL_INT8
+from tribrid.encoders.pairs import PairLimits, WholePairEncoder
+from tribrid.encoders.torch_export import Int8File, Logits, add_int8, max_tokens_of, write_export
 from tribrid.errors import ModelUnavailable, TrainingFailed
-from tribrid.scoring.cross_encoder import MODEL, MODEL_INT8
-from tribrid.scoring.pairs import PairLimits, WholePairEncoder
-from tribrid.scoring.torch_export import Int8File, Logits, add_int8, max_tokens_of, write_export
 from tribrid.training.lessons import Pair
 
 UPPER = 3

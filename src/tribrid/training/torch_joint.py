@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
+from tribrid.encoders.cross_encoder import JOINT, JOINT_INT8, LOWER, LOWER_INT8
+from tribrid.encoders.pairs import PairEncoder, PairLimits
+from tribrid.encoders.torch_export import Int8File, add_int8, pretrained, write_onnx
 from tribrid.errors import TrainingFailed
-from tribrid.scoring.cross_encoder import JOINT, JOINT_INT8, LOWER, LOWER_INT8
-from tribrid.scoring.pairs import PairEncoder, PairLimits
-from tribrid.scoring.torch_export import Int8File, add_int8, pretrained, write_onnx
 from tribrid.training.lessons import Pair
 from tribrid.training.torch_pairs import save_weights
 
@@ -196,7 +196,7 @@ def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:
     Raises:
         TrainingFailed: it is larger than PARITY.
     """
-    from tribrid.scoring.onnx import load_session
+    from tribrid.encoders.onnx import load_session
 
     lower, joint = lower.cpu().eval(), joint.cpu().eval()
     generator = torch.Generator().manual_seed(0)
@@ -228,7 +228,7 @@ def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:
 
 def export_lower(lower: Lower, folder: Path) -> Any:
     """Write lower.onnx and open it: an onnxruntime session."""
-    from tribrid.scoring.onnx import load_session
+    from tribrid.encoders.onnx import load_session
 
     ids = torch.ones((2, 5), dtype=torch.int64)
     write_onnx(lower.eval(), {"input_ids": ids, "attention_mask": ids.clone()}, folder / LOWER, "out")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tribrid.scoring.onnx import token_batches
+from tribrid.encoders.onnx import token_batches
 from tribrid.training.lessons import Pair
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 2048, 65_536

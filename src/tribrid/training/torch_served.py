@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tribrid.encoders.cross_encoder import JointCrossEncoder
 from tribrid.errors import InvalidInput
-from tribrid.scoring.cross_encoder import JointCrossEncoder
 
 
 class ServedCrossEncoder(nn.Module):

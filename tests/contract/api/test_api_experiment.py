@@ -17,7 +17,7 @@ from http_examples import DOCUMENTS, ndjson, ok, refused
 from serving import Serve
 from tribrid.api import create_app
 from tribrid.app import Tribrid
-from tribrid.mining.tallies import log_groups
+from tribrid.mining.clicks.labels import log_groups
 from tribrid.store.database import now_us
 from tribrid.store.tables_experiments import experiments, trials
 

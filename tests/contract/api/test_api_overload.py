@@ -14,7 +14,7 @@ from serving import Serve
 from tribrid.api import create_app
 from tribrid.api.attending import THREADS, Admission, attended
 from tribrid.app import Tribrid
-from tribrid.scoring.budget import Budget
+from tribrid.encoders.budget import Budget
 
 DEADLINE_S = 30
 WARM_S = 120

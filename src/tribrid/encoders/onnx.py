@@ -1,0 +1,210 @@
+"""The only file of a serving process that runs onnxruntime: text in, token vectors or logits out, no torch anywhere.
+
+Texts are sorted by length and batched by tokens, so that padding stays small and memory is bounded by
+`BATCH_TOKENS`, however many texts come in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from tribrid.errors import ModelUnavailable, ScorerFailed
+
+BATCH_TOKENS = 4096
+PAIR_BATCH_TOKENS = 512
+"""Of a cross-encoder's batch: a longer one falls out of the processor's caches, and is half as fast for it."""
+HARD_MAX_TOKENS = 512
+# No tokenizer in use makes fewer tokens than one per this many characters of prose; longer input is cut
+# before tokenising, so that a text of megabytes costs no more than the part that is read.
+CHARS_PER_TOKEN_BOUND = 40
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """One text through the encoder. `n` tokens, specials ([CLS], [SEP]) left out.
+
+    Attributes:
+        pooled: float32 (dim,), mean over all tokens, L2-normalised.
+        ids: int64 (n,), vocabulary ids.
+        vectors: float32 (n, dim), each row L2-normalised.
+        ends: int64 (n,), character offset in the text where each token ends.
+    """
+
+    pooled: FloatArray
+    ids: IntArray
+    vectors: FloatArray
+    ends: IntArray
+
+
+def load_session(path: Path) -> ort.InferenceSession:
+    """The model on the CPU, one run on all cores.
+
+    Raises:
+        ModelUnavailable: no such file, or onnxruntime refuses it.
+    """
+    options = ort.SessionOptions()
+    # The arena keeps the largest batch ever seen; without it memory follows the load down again.
+    options.enable_cpu_mem_arena = False
+    # Idle threads sleep instead of spinning: on two cores a spinning one takes the core that another process needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return _open(path, options)
+
+
+def load_pair_session(path: Path) -> ort.InferenceSession:
+    """The model on the CPU, each run on the thread that calls; for batches of `PAIR_BATCH_TOKENS`.
+
+    Raises:
+        ModelUnavailable: no such file, or onnxruntime refuses it.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    # Batches are small, so what the arena keeps is little; without it a third of the time goes to fresh pages.
+    options.enable_cpu_mem_arena = True
+    # Its fused kernel takes six times as long as the two that it replaces.
+    return _open(path, options, ["SkipLayerNormFusion"])
+
+
+def load_graph(content: bytes) -> ort.InferenceSession:
+    """A small model on the CPU, each run on the thread that calls, with no threads and no arena of its own.
+
+    Raises:
+        ModelUnavailable: onnxruntime refuses it.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelUnavailable(f"onnxruntime cannot load the graph: {error}") from error
+
+
+def _open(path: Path, options: ort.SessionOptions, left_out: Sequence[str] = ()) -> ort.InferenceSession:
+    if not path.is_file():
+        raise ModelUnavailable(f"The model file {path.name} is missing from {path.parent.name}.", file=path.name)
+    try:
+        return ort.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=list(left_out)
+        )
+    except Exception as error:
+        raise ModelUnavailable(f"onnxruntime cannot load {path.name}: {error}", file=path.name) from error
+
+
+def load_tokenizer(folder: Path, max_tokens: int, cut: str = "longest_first") -> Tokenizer:
+    """The folder's fast tokenizer, truncation set once (changing it later is not thread-safe), no padding.
+
+    Raises:
+        ModelUnavailable: no tokenizer.json, or one that cannot be read.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelUnavailable(f"{folder.name} has no tokenizer.json.", file="tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise ModelUnavailable(f"The tokenizer of {folder.name} cannot be read: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens, strategy=cut)
+    return tokenizer
+
+
+def token_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Positions of texts in batches of like length, longest first, each of at most `budget` padded tokens."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def pad(rows: Sequence[Sequence[int]], value: int = 0) -> IntArray:
+    """Rows of ids as int64 (n, longest), filled with `value`."""
+    out = np.full((len(rows), max((len(row) for row in rows), default=1)), value, np.int64)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+class Encoder:
+    """A sentence encoder exported by `tribrid.encoders.models.ensure_export`. Safe to call from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the export.
+
+        Raises:
+            ModelUnavailable: the folder is not a finished export, or onnxruntime refuses it.
+        """
+        manifest = folder / "manifest.json"
+        if not manifest.is_file():
+            raise ModelUnavailable(f"{folder.name} is not an exported encoder (no manifest.json).")
+        self.manifest: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
+        self.folder = folder
+        self.model_id: str = self.manifest["model_id"]
+        self.dim: int = self.manifest["dim"]
+        self.vocabulary: int = self.manifest["vocabulary"]
+        self.max_tokens: int = self.manifest["max_tokens"]
+        self.projection: FloatArray = np.load(folder / "projection.npy", allow_pickle=False)
+        self._tokenizer = load_tokenizer(folder, self.max_tokens)
+        self._run = load_session(folder / "model.onnx")
+
+    def encode(self, texts: Sequence[str], max_tokens: int | None = None) -> list[EncodedText]:
+        """Every text, in the order given, each cut at `max_tokens` tokens (default: the model's limit).
+
+        Raises:
+            ScorerFailed: onnxruntime failed on the batch.
+        """
+        limit = min(max_tokens or self.max_tokens, self.max_tokens)
+        encodings = self._tokenizer.encode_batch([text[: limit * CHARS_PER_TOKEN_BOUND] for text in texts])
+        for encoding in encodings:
+            _shorten(encoding, limit)
+        out: list[EncodedText | None] = [None] * len(texts)
+        for batch in token_batches([len(e.ids) for e in encodings]):
+            hidden = self._hidden(
+                pad([encodings[i].ids for i in batch]), pad([encodings[i].attention_mask for i in batch])
+            )
+            for row, i in enumerate(batch):
+                out[i] = _finish(hidden[row, : len(encodings[i].ids)], encodings[i])
+        return [text for text in out if text is not None]
+
+    def _hidden(self, ids: IntArray, mask: IntArray) -> FloatArray:
+        try:
+            result: FloatArray = self._run.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        except Exception as error:
+            raise ScorerFailed(f"The encoder failed: {error}") from error
+        return result
+
+    def embed_query(self, text: str) -> FloatArray:
+        """float32 (dim,), L2-normalised."""
+        return self.encode([text])[0].pooled
+
+
+def _shorten(encoding: Any, limit: int) -> None:
+    """Cut an encoding to `limit` tokens in place. The final special token goes too: the body is what counts."""
+    if len(encoding.ids) > limit:
+        encoding.truncate(limit)
+
+
+def _finish(states: FloatArray, encoding: Any) -> EncodedText:
+    """Pool one text's hidden states (n, dim) and drop the special tokens' rows."""
+    pooled = states.mean(axis=0)
+    real = np.flatnonzero(np.asarray(encoding.special_tokens_mask) == 0)
+    vectors = states[real]
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return EncodedText(
+        pooled=(pooled / max(float(np.linalg.norm(pooled)), 1e-12)).astype(np.float32),
+        ids=np.asarray(encoding.ids, np.int64)[real],
+        vectors=(vectors / np.maximum(norms, 1e-12)).astype(np.float32),
+        ends=np.asarray([end for _, end in encoding.offsets], np.int64)[real],
+    )

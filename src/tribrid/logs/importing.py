@@ -1,0 +1,132 @@
+"""Logs from elsewhere: read, join, refuse what joins nothing, store, and say what joined.
+
+A log is read twice at most where something joins (the first look ends with the first event that does), and nothing is
+stored before that look: a refused import leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tribrid.corpus.jsonlines import Skipped
+from tribrid.errors import InvalidInput
+from tribrid.logs.join import IMPORTED_MODEL_ID, Form, Joined, LogJoin
+from tribrid.logs.reconstruction import import_clicks
+from tribrid.logs.records import NOT_SHOWN
+from tribrid.logs.tally import Tally
+from tribrid.store.logimport import FeedbackImport, NewList
+from tribrid.types import Emit
+from tribrid.workspace import Workspace
+
+BATCH_QUERIES = 1000
+FORMATS: tuple[str, ...] = ("native", "ubi", "clicks")
+
+
+def import_logs(ws: Workspace, corpus_id: str, stream: Iterable[bytes], format_: str, emit: Emit) -> dict[str, Any]:
+    """Import a log, in bounded memory; importing the same again adds nothing.
+
+    Raises:
+        CorpusNotFound: there is no such corpus.
+        NoDocuments: a click log, and a corpus without documents to reconstruct impressions from.
+        InvalidInput: another format; or there were events and none of them joins, with the likely cause.
+    """
+    ws.store.corpora.get(corpus_id)
+    if format_ == "clicks":
+        return import_clicks(ws, corpus_id, stream, emit)
+    if format_ == "ubi":
+        return _import_joined(ws, corpus_id, stream, "ubi", emit)
+    if format_ == "native":
+        return _import_joined(ws, corpus_id, stream, "native", emit)
+    raise InvalidInput(f"format: {format_!r} is not one of {', '.join(FORMATS)}.", format=format_)
+
+
+def _import_joined(ws: Workspace, corpus_id: str, stream: Iterable[bytes], form: Form, emit: Emit) -> dict[str, Any]:
+    tally = Tally()
+    with LogJoin(form, ws.data_dir) as log:
+        tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))
+        joins = _Joins(ws, corpus_id, log)
+        joins.refuse_if_none(copy.deepcopy(tally))
+        done = 0
+        for batch in joins.batches():
+            tally.skip(skipped for joined in batch for skipped in joined.skipped)
+            joins.count_unknown(batch, tally)
+            stored = ws.store.logs.add_lists(corpus_id, list(_lists(batch)))
+            tally.store(stored)
+            tally.skip(_rejected(batch, stored.feedback))
+            done += sum(joined.records for joined in batch)
+            emit("progress", {"stage": "storing", "done": done, "total": len(log)})
+        return tally.answer(corpus_id, len(log))
+
+
+class _Joins:
+    """A log's joined queries, and which of their documents the corpus holds."""
+
+    def __init__(self, ws: Workspace, corpus_id: str, log: LogJoin) -> None:
+        self._ws = ws
+        self._corpus_id = corpus_id
+        self._log = log
+        first = next(iter(ws.store.documents.iterate(corpus_id, batch=1)), None)
+        self._doc_id = first.doc_id if first else None
+
+    def batches(self) -> Iterator[list[Joined]]:
+        joined = self._log.joined(lambda query_ids: self._ws.store.logs.lists(self._corpus_id, query_ids))
+        while batch := list(itertools.islice(joined, BATCH_QUERIES)):
+            yield batch
+
+    def count_unknown(self, batch: list[Joined], tally: Tally) -> int:
+        """Count feedback on documents that the corpus does not hold, if it holds any; how much is on those it does."""
+        named = [event.doc_id for joined in batch for event in joined.feedback if event.doc_id is not None]
+        whole_list = sum(len(joined.feedback) for joined in batch) - len(named)
+        if self._doc_id is None:
+            return len(named) + whole_list
+        known = self._ws.store.documents.exists(self._corpus_id, set(named))
+        tally.unknown(named, known)
+        return whole_list + sum(doc_id in known for doc_id in named)
+
+    def refuse_if_none(self, tally: Tally) -> None:
+        """Look for one event that joins.
+
+        Raises:
+            InvalidInput: there were events, and none does.
+        """
+        impressions = 0
+        evidence = self._log.evidence
+        for batch in self.batches():
+            if self.count_unknown(batch, tally):
+                return
+            impressions += sum(joined.impression is not None for joined in batch)
+            tally.skip(skipped for joined in batch for skipped in joined.skipped)
+            if impressions and not evidence.events and not evidence.rejected_events:
+                return
+        nothing_taken = not impressions and bool(evidence.reasons)
+        if evidence.events or evidence.rejected_events or tally.unjoined or nothing_taken:
+            raise tally.refusal(evidence, self._doc_id)
+
+
+def _lists(batch: list[Joined]) -> Iterator[NewList]:
+    """What is to be stored. Feedback on a list that is stored already comes with what is stored."""
+    for joined in batch:
+        feedback = [event.feedback() for event in joined.feedback]
+        if joined.impression is not None:
+            _, query_id, query, places, created_us, client_id = joined.impression
+            shown = [(doc_id, rank, score, 0, 0) for doc_id, rank, score in places]
+            yield NewList(query_id, query, shown, created_us, IMPORTED_MODEL_ID, "import", client_id, feedback)
+        elif joined.stored is not None and feedback:
+            there = joined.stored
+            known = [(doc.doc_id, doc.rank, doc.score, doc.start, doc.end) for doc in there.shown]
+            yield NewList(
+                there.query_id, there.query, known, there.created_us, there.model_id, there.source, None, feedback
+            )
+
+
+def _rejected(batch: list[Joined], done: FeedbackImport) -> Iterator[Skipped]:
+    """Events that joined the log's list, where another list is stored under the query_id."""
+    if not done.rejected:
+        return
+    events = [event for joined in batch for event in joined.feedback]
+    for position, _ in done.rejected:
+        event = events[position]
+        yield Skipped(event.line, f"{NOT_SHOWN} in the list stored before", doc_id=event.doc_id, kind="unjoined")

@@ -1,0 +1,251 @@
+"""evaluate: every system on the same frozen candidates, the report, and the promotion of a challenger that won."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from tribrid.cloud.purse import bills, with_services
+from tribrid.errors import EvaluationNotFound
+from tribrid.evaluation.arms import (
+    base_scores,
+    ranks,
+    retrieval_arm,
+    run_arms,
+)
+from tribrid.evaluation.consistency import CorpusChange
+from tribrid.evaluation.leakage import leakage
+from tribrid.evaluation.learning_curve import learning_curve
+from tribrid.evaluation.measures import evaluable, per_query, report_key
+from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
+from tribrid.evaluation.report import EvaluationInputs, build_report
+from tribrid.evaluation.slices import SliceFacts, count_words
+from tribrid.evaluation.standing import looked, seed_values
+from tribrid.loop.arms import added_arms
+from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.frozen import Task, read_task
+from tribrid.loop.index import catch_up
+from tribrid.loop.promote import newest_model
+from tribrid.mining.splits import QueryMatcher
+from tribrid.scoring.scorer import Scorer
+from tribrid.store.database import now_us
+from tribrid.store.erasing import OF_CONTENT
+from tribrid.types import Emit, EvalDataset, JobKind, Look, State
+from tribrid.workspace import Workspace
+
+
+def evaluate(
+    ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
+) -> Mapping[str, Any]:
+    """Compare before with after on the eval dataset's frozen candidates; the challenger is promoted if it won.
+
+    Raises:
+        NoEvalDataset: the corpus has none.
+        EvaluationFailed: a needed system could not be run, or the training that it waited for made no model.
+    """
+    try:
+        summary = ws.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
+    except EvaluationNotFound:
+        if ws.index(corpus_id).count() == 0:
+            catch_up(ws, corpus_id, emit)
+        summary = compare_systems(ws, corpus_id, evaluation_id, params, emit)
+    if summary["promoted"]:
+        ws.learned(summary["model_id"], ws.config(corpus_id))  # loads, or is not promoted
+        reasons = " ".join(summary["verdict"]["reasons"])
+        over = summary["champion_id"]
+        ws.store.models.promote(corpus_id, summary["model_id"], reasons, evaluation_id, "gate", over)
+    return summary
+
+
+WORDS_COUNTED_IN, CHARACTERS_READ = 5000, 20_000
+"""Documents in which it is counted how common a query's words are, and of each the start."""
+
+
+def compare_systems(
+    ws: Workspace, corpus_id: str, evaluation_id: str, params: Mapping[str, Any], emit: Emit
+) -> dict[str, Any]:
+    """The report, stored; `promoted` says whether the challenger won its place.
+
+    Args:
+        params: `model_id` or `run_id`: the challenger; `arms`: what else takes part (loop/arms.py); `corpus_ids`: the
+            other corpora on which the change is looked at too.
+    """
+    erasures, dataset = ws.store.erasures.count(corpus_id, OF_CONTENT), ws.store.evalsets.current(corpus_id)
+    challenger_id = params.get("model_id") or newest_model(ws, corpus_id, params.get("run_id"))
+    task = read_task(ws, dataset, emit)
+    inputs = _run_systems(ws, task, challenger_id, params.get("arms", ()), emit)
+    others = [
+        _elsewhere(ws, other, challenger_id, dataset.primary_measure, emit) for other in params.get("corpus_ids", ())
+    ]
+    report = build_report(
+        replace(
+            inputs,
+            slice_facts=_slice_facts(ws, dataset),
+            others=[change for change, _ in others if change is not None],
+            failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
+            context={
+                **inputs.context,
+                "evaluation_id": evaluation_id,
+                "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
+            },
+        )
+    )
+    report.summary["notes"][:0] = [*_made_nothing(ws, corpus_id, params), *_learned_nothing(report.summary)]
+    champion_id = report.summary["champion_id"]
+    won = report.summary["verdict"]["decision"] == "promote"
+    report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
+    ws.store.evaluations.put(evaluation_id, corpus_id, report.summary, report.queries, dataset.sha256, erasures)
+    return report.summary
+
+
+def _run_systems(
+    ws: Workspace, task: Task, challenger_id: str | None, arms: Sequence[Mapping[str, Any]], emit: Emit
+) -> EvaluationInputs:
+    """Run every system on the frozen candidates; the report's inputs but for the evaluation's id."""
+    config, corpus_id, readings = task.config, task.dataset.corpus_id, task.readings
+    champion_id = ws.store.models.alias(corpus_id, "champion")
+    challenger = ws.learned(challenger_id, config) if challenger_id else None
+    champion: Scorer | None = ws.learned(champion_id, config) if champion_id and champion_id != challenger_id else None
+    mode = config.reranking.reranker_mode
+    local = ws.scorer(corpus_id, config) if mode == "local" else None
+    cloud = ws.rival(corpus_id, config) if mode == "cloud" else None
+    after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
+    added = added_arms(ws, task, arms)
+    named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
+    named += [("cloud", cloud), *added.scorers]
+    runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
+    started = time.monotonic()
+    found = run_arms(readings, runs, after or "", time.perf_counter, lambda name, done, total: emit(
+        "progress", {"stage": name, "done": done, "total": total}
+    ))  # fmt: skip
+    pairs = sum(len(reading.candidates) for reading in readings.values())
+    cost = with_services(local_cost(ws, "RERANK", "tribrid", pairs, round(time.monotonic() - started, 3)), bills(named))
+    training = ws.store.models.get(challenger_id).manifest if challenger_id else {}
+    texts = _training_queries(ws, training)
+    systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
+    if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
+        systems["champion"] = systems["challenger"]
+    looks = _looks(ws, task.dataset)
+    return EvaluationInputs(
+        dataset=task.dataset,
+        candidates=task.candidates,
+        systems=systems,
+        before="champion" if champion else "retrieval",
+        after=after,
+        config=config.evaluation,
+        latency_ms=found.latency_ms,
+        cost=cost | {"estimated": estimate(ws, JobKind.EVALUATE, corpus_id, {"arms": arms})},
+        leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
+        failed={**found.failed, **added.failed},
+        context=_context(corpus_id, champion_id, challenger_id, training)
+        | {"mode": mode, "learning_curve": learning_curve(ws.store.events.metrics(str(training.get("run_id"))))},
+        outside=added.facts,
+        gate=config.gate,
+        looks=looked(looks, challenger_id),
+        seeds=_seeds(ws, task.dataset, looks, challenger_id, task.candidates.sha256),
+        given=added.given,
+        timeout_ms=config.reranking.reranker_timeout_ms,
+    )
+
+
+def _elsewhere(
+    ws: Workspace, corpus_id: str, challenger_id: str | None, measure: str, emit: Emit
+) -> tuple[CorpusChange | None, dict[str, str]]:
+    """The change on another corpus's eval dataset, and what failed there.
+
+    `after` is the corpus's own newest model; where it has none, the challenger, which learned elsewhere.
+    """
+    own = newest_model(ws, corpus_id, None)
+    model_id = own or challenger_id
+    if model_id is None:
+        return None, {f"{corpus_id}: challenger": "There is no trained model, of this corpus or of the first."}
+    task = read_task(ws, ws.store.evalsets.current(corpus_id), emit)
+    champion_id = ws.store.models.alias(corpus_id, "champion")
+    named: list[tuple[str, Scorer | None]] = [("challenger", ws.learned(model_id, task.config))]
+    if champion_id and champion_id != model_id:
+        named.append(("champion", ws.learned(champion_id, task.config)))
+    found = run_arms(task.readings, ranks(named, None), "", time.perf_counter, lambda name, done, total: emit(
+        "progress", {"stage": f"{corpus_id}: {name}", "done": done, "total": total}
+    ))  # fmt: skip
+    if found.failed:
+        return None, {f"{corpus_id}: {name}": why for name, why in found.failed.items()}
+    before = "champion" if "champion" in found.systems else "retrieval"
+    systems = {"retrieval": retrieval_arm(task.readings), **found.systems}
+    key, queries = report_key(measure), task.dataset.queries
+    texts = _training_queries(ws, ws.store.models.get(model_id).manifest)
+    change = CorpusChange(
+        corpus_id=corpus_id,
+        before=per_query(systems[before], queries, [measure])[key],
+        after=per_query(systems["challenger"], queries, [measure])[key],
+        before_system=before,
+        model_id=model_id,
+        transferred=own is None,
+        leaked=len(leakage(queries, texts, QueryMatcher(texts))["overlapping"]) if texts else 0,
+    )
+    return change, {}
+
+
+def _slice_facts(ws: Workspace, dataset: EvalDataset) -> SliceFacts:
+    """How common the queries' words are among the first documents, and the metadata of the relevant ones."""
+    queries = evaluable(dataset.queries)
+    positives = {doc_id for query in queries for doc_id, grade in query.judgments.items() if grade >= 1}
+    metadata = {
+        doc_id: document.metadata
+        for doc_id, document in ws.store.documents.get_many(dataset.corpus_id, positives).items()
+    }
+    first = islice(ws.store.documents.iterate(dataset.corpus_id), WORDS_COUNTED_IN)
+    documents, holding = count_words(queries, (f"{d.title} {d.text[:CHARACTERS_READ]}" for d in first))
+    return SliceFacts(documents, holding, metadata)
+
+
+def _context(
+    corpus_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a report says of where it comes from."""
+    return {
+        "status": State.SUCCEEDED,
+        "corpus_id": corpus_id,
+        "created_us": now_us(),
+        "model_id": challenger_id,
+        "champion_id": champion_id,
+        "run_id": training.get("run_id"),
+        "training": training.get("metrics"),
+    }
+
+
+def _looks(ws: Workspace, dataset: EvalDataset) -> list[Look]:
+    """Every look at the dataset, newest first; also at what it was before something was erased from it."""
+    known_as = ws.store.erasures.formerly(dataset.corpus_id, dataset.sha256)
+    return [look for sha256 in known_as for look in ws.store.evaluations.looks(dataset.corpus_id, sha256)]
+
+
+def _seeds(
+    ws: Workspace, dataset: EvalDataset, looks: Sequence[Look], challenger_id: str | None, candidates: str
+) -> list[float]:
+    if challenger_id is None:
+        return []
+    models = ws.store.models
+    others, key = models.list(dataset.corpus_id), report_key(dataset.primary_measure)
+    return seed_values(looks, models.get(challenger_id), others, candidates, key)
+
+
+def _training_queries(ws: Workspace, manifest: Mapping[str, Any]) -> list[str]:
+    set_id = (manifest.get("data") or {}).get("triplet_set_id")
+    return sorted({t.query for t in ws.store.triplets.load(set_id)}) if set_id else []
+
+
+def _made_nothing(ws: Workspace, corpus_id: str, params: Mapping[str, Any]) -> list[str]:
+    """A note where the newest training made no model, so that none, or an older one, is measured."""
+    newest = ws.store.jobs.list(corpus_id, JobKind.TRAIN, None, 1)
+    if params.get("model_id") or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
+        return []
+    why = (newest[0].problem or {}).get("detail", "")
+    return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]
+
+
+def _learned_nothing(summary: Mapping[str, Any]) -> list[str]:
+    """A note where the challenger is the retrieval order under another name."""
+    return [LEARNED_NOTHING] if ranks_as_retrieval(summary.get("training") or {}) else []

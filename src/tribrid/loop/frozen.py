@@ -1,0 +1,83 @@
+"""Many queries at once, each with what a reranker reads of it, and the frozen task of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tribrid.config import Config
+from tribrid.evaluation.arms import Readings, freeze
+from tribrid.evaluation.measures import evaluable
+from tribrid.evaluation.report import FrozenCandidates
+from tribrid.scoring.learned import Reading
+from tribrid.store.evalsets import Bundle
+from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc
+from tribrid.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """One query's candidates as they would be served; `legs`: each leg's own ranking."""
+
+    query_id: str
+    reading: Reading
+    legs: Mapping[str, Sequence[ScoredDoc]]
+
+
+def read_queries(
+    ws: Workspace, corpus_id: str, queries: Mapping[str, str], config: Config, emit: Emit
+) -> Iterator[Retrieved]:
+    """Search for each query (query_id → text), one after the other, as they are asked for.
+
+    The readings hold no tokens: these are read from the index when they are used, and only the latest are kept, so
+    that memory does not grow with the queries.
+    """
+    retriever = ws.retriever(corpus_id, config)
+    kept = ws.kept_tokens(corpus_id, config)
+    step = max(1, len(queries) // 20)
+    for number, (query_id, text) in enumerate(queries.items(), 1):
+        found = retriever.search(text, config.reranking.tribrid_reranker_topn)
+        reading = ws.read(corpus_id, text, found.candidates, config, kept)
+        yield Retrieved(query_id, reading, found.leg_runs)
+        if number % step == 0:
+            emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What every system of a comparison is given, frozen before any of them runs."""
+
+    config: Config
+    dataset: EvalDataset
+    readings: Readings
+    legs: dict[str, dict[str, list[ScoredDoc]]]
+    candidates: FrozenCandidates
+
+
+def read_task(ws: Workspace, dataset: EvalDataset, emit: Emit) -> Task:
+    """Retrieve every query's candidates, freeze them, and note with the dataset what it is measured on."""
+    corpus_id = dataset.corpus_id
+    config, version = ws.config(corpus_id), ws.store.corpora.get(corpus_id).version
+    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
+    readings: dict[str, Reading] = {}
+    legs: dict[str, dict[str, list[ScoredDoc]]] = {leg: {} for leg in LEGS}
+    for found in read_queries(ws, corpus_id, queries, config, emit):
+        readings[found.query_id] = found.reading
+        for leg, run in found.legs.items():
+            legs[leg][found.query_id] = list(run)
+    frozen = freeze(readings, config.reranking.tribrid_reranker_topn)
+    # By corpus, because everything goes with its corpus, and two corpora may give the same lists.
+    key, payload = f"{corpus_id}/{frozen.sha256}", {"depth": frozen.depth, "doc_ids": frozen.doc_ids}
+    ws.store.candidates.put(key, corpus_id, payload)
+    bundle = Bundle(
+        sha256=dataset.sha256,
+        candidates_sha256=frozen.sha256,
+        corpus_version=version,
+        depth=frozen.depth,
+        settings={
+            "embedding_model": config.indexing.embedding_model,
+            "retrieval": config.retrieval.model_dump(mode="json"),
+        },
+    )
+    before = ws.store.evalsets.freeze(corpus_id, bundle)
+    return Task(config, dataset, readings, legs, replace(frozen, origin=bundle.origin(before)))

@@ -1,0 +1,277 @@
+"""Documents that come with a request become the candidates that a search would have made of them, and are put in order.
+
+A document is cut to passages as for the index, and stands where its best passage stands. What the corpus's index holds
+with the same text is read from there; any other passage is embedded, or remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+import numpy as np
+
+from tribrid.config import Config
+from tribrid.corpus.lexical import searchable
+from tribrid.corpus.passages import split
+from tribrid.corpus.terms import spelled, terms
+from tribrid.encoders.budget import Budget
+from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
+from tribrid.loop.serving import Ranking, scores, start_clock, time_note
+from tribrid.retrieval.index import Snapshot
+from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
+from tribrid.retrieval.weights import TermWeights
+from tribrid.scoring.learned import Reading
+from tribrid.scoring.scorer import Scorer, above
+from tribrid.types import Candidate, Document, Passage, ScoredDoc
+from tribrid.workspace import Workspace
+
+Placed = tuple[int, float]
+"""A document's position in the request, and its raw score."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenList:
+    """The documents of a request as a reranker reads them, each text once.
+
+    Attributes:
+        reading: candidates in fused order.
+        positions: of each candidate, where it stands in the request; more than once for a document given twice.
+        partly: documents of which not everything was read.
+    """
+
+    reading: Reading
+    positions: list[list[int]]
+    partly: int
+
+    def placed(self, order: Sequence[ScoredDoc]) -> list[Placed]:
+        """Every document of the request, best first; of equals the one that was given first.
+
+        Args:
+            order: candidates by their number, as text.
+        """
+        found = [(at, doc.score) for doc in order for at in self.positions[int(doc.doc_id)]]
+        return sorted(found, key=lambda placed: (-placed[1], placed[0]))
+
+    def first_stage(self) -> list[ScoredDoc]:
+        """The candidates by number, in fused order."""
+        return [ScoredDoc(str(number), c.score) for number, c in enumerate(self.reading.candidates)]
+
+    def ranked(self, scorer: Scorer, config: Config, budget: Budget) -> Ranking:
+        """As many of the best candidates as a search reranks, as the scorer orders them; the others below.
+
+        Raises:
+            Failed, Unavailable, Overloaded, Cancelled: as Candidates.ranked of a search.
+        """
+        start_clock(config, budget)
+        depth = min(config.reranking.tribrid_reranker_topn, len(self.reading.candidates))
+        order = self.reranked(scorer, depth, budget)
+        read = depth if budget.read is None else budget.read[0]
+        return Ranking(order, scorer.model_id, None, read, time_note(config, budget))
+
+    def reranked(self, scorer: Scorer, depth: int, budget: Budget | None = None) -> list[ScoredDoc]:
+        """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search. Those
+        without text are not read: they are last in fused order, and stay so.
+
+        Raises:
+            Failed, Overloaded, Cancelled: as the scorer.
+        """
+        depth = min(depth, sum(has_words(c.passage) for c in self.reading.candidates))
+        if not depth:
+            return self.first_stage()
+        best = self.reading.candidates[:depth]
+        head = replace(self.reading, candidates=best, passages=self.reading.passages[:depth], budget=budget)
+        found = scores(scorer, head)
+        # Those that the time did not suffice for (NaN) are the last ones.
+        known = [i for i in np.argsort(-found, kind="stable") if np.isfinite(found[i])]
+        return above([ScoredDoc(str(i), float(found[i])) for i in known], self.first_stage()[len(known) :])
+
+
+def read_given(
+    ws: Workspace,
+    corpus_id: str | None,
+    query: str,
+    documents: Sequence[Document],
+    config: Config,
+    chunks: int,
+    budget: Budget | None = None,
+) -> GivenList:
+    """The documents of a request with everything a model trained here reads.
+
+    Args:
+        corpus_id: whose index says what words are worth; None, or one without an index: the documents themselves do.
+        chunks: passages read of a document that the index does not hold.
+        budget: tells when nobody waits any more.
+
+    Raises:
+        ScorerFailed, ModelUnavailable, MissingExtra: the encoder failed, or cannot be had.
+        StaleIndex: the index was made with another encoder, or cannot be read.
+        Cancelled: whoever asked is gone.
+    """
+    distinct, positions = _distinct(documents)
+
+    def read(snapshot: Snapshot | None) -> GivenList:
+        return _read(ws, snapshot, query, distinct, positions, config, chunks, budget)
+
+    if corpus_id is None or ws.index(corpus_id).fingerprint is None:
+        return read(None)
+    ws.retriever(corpus_id, config)  # refuses vectors of another encoder
+    return ws.index(corpus_id).read(read, GivenList(Reading(query, _no_tokens(), [], []), [], 0))
+
+
+def _read(
+    ws: Workspace,
+    snapshot: Snapshot | None,
+    query: str,
+    distinct: Sequence[Document],
+    positions: list[list[int]],
+    config: Config,
+    chunks: int,
+    budget: Budget | None,
+) -> GivenList:
+    embedder = ws.embedder(config)
+    known = _in_index(snapshot, distinct)
+    cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
+    weights = snapshot.weights if snapshot else _weights(cut)
+    asked = spelled(searchable(query))
+    chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
+    flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
+    kept = config.reranking.rerank_cache_passages
+    embedded = ws.embedded(config).embed([passage for _, passage in flat], kept, budget)
+    given = [GivenPassage(i, passage, vector) for (i, passage), (vector, _) in zip(flat, embedded, strict=True)]
+    packed = [found for _, found in embedded]
+    if snapshot is not None and known:
+        held = [(i, passage) for i, passages in known.items() for passage in passages]
+        keys = [passage.key for _, passage in held]
+        vectors, blobs = snapshot.vectors(keys), snapshot.tokens(keys)
+        given += [GivenPassage(i, passage, vectors[passage.key], passage.key) for i, passage in held]
+        packed += [blobs[key] for key in keys]
+    depth = config.reranking.tribrid_reranker_topn
+    ranked = rank_given(snapshot, query, embedder.embed_query(query), given, weights, config.retrieval, depth)
+    numbers = [given[at].document for at, _ in ranked]
+    passages = _Packed(embedder.codec, [packed[at] for at, _ in ranked])
+    reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], passages)
+    return GivenList(reading, [positions[number] for number in numbers], _partly(distinct, cut, chosen, positions))
+
+
+class _Packed(Sequence[PassageTokens]):
+    """Passages' tokens, unpacked when they are read: that makes four times as much of them, and few are read."""
+
+    def __init__(self, codec: TokenCodec, blobs: Sequence[bytes]) -> None:
+        self._codec, self._blobs = codec, blobs
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    @overload
+    def __getitem__(self, at: int) -> PassageTokens: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[PassageTokens]: ...
+
+    def __getitem__(self, at: int | slice) -> PassageTokens | list[PassageTokens]:
+        if isinstance(at, slice):
+            return [self._codec.unpack(blob) for blob in self._blobs[at]]
+        return self._codec.unpack(self._blobs[at])
+
+
+def score_apart(
+    scorer: Scorer,
+    query: str,
+    documents: Sequence[Document],
+    config: Config,
+    chunks: int,
+    budget: Budget | None = None,
+) -> tuple[list[Placed], int]:
+    """Documents by a scorer that reads texts alone, as a cross-encoder does: best first, and how many of them were
+    not read whole. A document's score is its best passage's.
+
+    Args:
+        budget: one without a clock: every document is to have a score.
+
+    Raises:
+        ScorerFailed, Overloaded, Cancelled: as the scorer.
+    """
+    distinct, positions = _distinct(documents)
+    cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
+    weights, asked = _weights(cut), spelled(searchable(query))
+    chosen = {i: _most_like(asked, passages, weights, chunks) for i, passages in cut.items()}
+    flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
+    read = [(i, candidate) for i, candidate in flat if has_words(candidate.passage)]
+    candidates = [candidate for _, candidate in read]
+    found = scores(scorer, Reading(query, _no_tokens(), candidates, [], budget)).tolist() if read else []
+    best: dict[int, float] = {}
+    for (i, _), score in zip(read, found, strict=True):
+        best[i] = max(score, best.get(i, score))
+    nothing = min([WORDLESS, *best.values()])
+    best |= {i: nothing for i in chosen if i not in best}
+    placed = [(at, score) for i, score in best.items() for at in positions[i]]
+    return sorted(placed, key=lambda p: (-p[1], p[0])), _partly(distinct, cut, chosen, positions)
+
+
+def _distinct(documents: Sequence[Document]) -> tuple[list[Document], list[list[int]]]:
+    """Each document once, and where it stands in the request."""
+    at: dict[tuple[str, str, str], list[int]] = {}
+    for position, document in enumerate(documents):
+        at.setdefault((document.doc_id, document.title, document.text), []).append(position)
+    return [documents[positions[0]] for positions in at.values()], list(at.values())
+
+
+def _in_index(snapshot: Snapshot | None, distinct: Sequence[Document]) -> dict[int, list[Passage]]:
+    """The index's own passages of the documents that it holds with this text, by the document's number."""
+    if snapshot is None:
+        return {}
+    held = snapshot.passages_of([document.doc_id for document in distinct])
+    found = {i: _same(document, held.get(document.doc_id, [])) for i, document in enumerate(distinct)}
+    return {i: passages for i, passages in found.items() if passages}
+
+
+def _same(document: Document, passages: Sequence[Passage]) -> list[Passage]:
+    """All passages of the index if the text is the whole document's; the one that it is; none if it is another text."""
+    if not passages or document.title not in ("", passages[0].title):
+        return []
+    text = document.text
+    if all(p.text == text[p.start : p.end] for p in passages) and not text[passages[-1].end :].strip():
+        return list(passages)
+    return [p for p in passages if p.text == text][:1]
+
+
+def _passages(document: Document, config: Config) -> list[Passage]:
+    read = replace(document, text=document.text[: config.reranking.rerank_document_chars])
+    indexing = config.indexing
+    return split(read, passage_chars=indexing.passage_chars, overlap_chars=indexing.passage_overlap_chars)
+
+
+def _weights(cut: Mapping[int, Sequence[Passage]]) -> TermWeights:
+    return TermWeights.of_texts([terms(lexical_text(p)) for passages in cut.values() for p in passages])
+
+
+def _most_like(
+    asked: Sequence[tuple[str, str]], passages: Sequence[Passage], weights: TermWeights, most: int
+) -> list[Passage]:
+    """At most so many passages, in their order: those with the highest BM25, of equals the first."""
+    if len(passages) <= most:
+        return list(passages)
+    scores = np.array([weights.score(asked, terms(lexical_text(passage))) for passage in passages])
+    return [passages[i] for i in sorted(np.argsort(-scores, kind="stable")[:most])]
+
+
+def _partly(
+    distinct: Sequence[Document],
+    cut: Mapping[int, Sequence[Passage]],
+    chosen: Mapping[int, Sequence[Passage]],
+    positions: Sequence[Sequence[int]],
+) -> int:
+    """Documents of the request of which something was left out: passages, or the end of the text."""
+    return sum(
+        len(positions[i])
+        for i, passages in cut.items()
+        if len(chosen[i]) < len(passages) or distinct[i].text[passages[-1].end :].strip()
+    )
+
+
+def _no_tokens() -> QueryTokens:
+    nothing = np.zeros((0, 0), np.float32)
+    return QueryTokens(np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())

@@ -1,0 +1,79 @@
+"""The verbs as jobs: how each kind is done by the process that runs it, and what its answer says of the cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tribrid.config import read_environment
+from tribrid.errors import Cancelled
+from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.evaluate import evaluate
+from tribrid.loop.generation import with_generation
+from tribrid.loop.mine import mine
+from tribrid.loop.train import train
+from tribrid.types import Emit, EventType, Job, JobKind, State
+from tribrid.workspace import Workspace
+
+Asked = Callable[[], bool]
+"""Whether somebody asked for the job's end."""
+
+
+def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
+    """The same `emit`, which ends the work at its next report once somebody asked for the end.
+
+    Work that reports often needs no other question. An interruption would come seconds later, wherever the work then
+    stands, and meanwhile a paid service would have been asked more.
+    """
+
+    def told(type_: EventType, data: Mapping[str, Any]) -> None:
+        if cancelled():
+            raise Cancelled("Ended on request.")
+        emit(type_, data)
+
+    return told
+
+
+def _mine_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    estimated, started = estimate(ws, job.kind, job.corpus_id, job.params), time.monotonic()
+    triplet_set_id, mined = mine(ws, job.corpus_id, job.params, emit)
+    model, took_s = ws.config(job.corpus_id).indexing.embedding_model, round(time.monotonic() - started, 3)
+    cost = local_cost(ws, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
+    cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
+    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
+
+
+def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    estimated, started = estimate(ws, job.kind, job.corpus_id), time.monotonic()
+    model = train(ws, job.corpus_id, job.job_id, job.params, emit, cancelled)
+    metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
+    cost = local_cost(ws, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
+    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
+
+
+def _evaluate_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    return dict(evaluate(ws, job.corpus_id, job.job_id, job.params, emit))
+
+
+def _handler(
+    work: Callable[[Workspace, Job, Emit, Asked], dict[str, Any]],
+) -> Callable[[Job, Path, Emit, Asked], dict[str, Any]]:
+    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+        ws = Workspace(read_environment().model_copy(update={"data_dir": data_dir}))
+        try:
+            done = work(ws, job, until_cancelled(emit, cancelled), cancelled)
+            return {"status": State.SUCCEEDED, "job_id": job.job_id, **done}
+        finally:
+            ws.close()
+
+    return run
+
+
+HANDLERS = {
+    JobKind.MINE: _handler(_mine_job),
+    JobKind.TRAIN: _handler(_train_job),
+    JobKind.EVALUATE: _handler(_evaluate_job),
+}
+"""How each kind of job is done; looked up by the process that runs a job."""

@@ -1,0 +1,82 @@
+"""promote: which model serves, on a person's word, and what shows that it may."""
+
+from __future__ import annotations
+
+from tribrid.errors import EvaluationFailed, ModelNotFound, NoModel, NotProven
+from tribrid.evaluation.standing import standing
+from tribrid.types import (
+    JobKind,
+    State,
+)
+from tribrid.workspace import Workspace
+
+
+def promote(ws: Workspace, corpus_id: str, model_id: str | None, reason: str, *, force: bool) -> str:
+    """Make a model version the corpus's champion on a person's word; searches use it from the next one on.
+
+    Args:
+        force: it need not have been shown to be better than what serves now.
+
+    Raises:
+        NoModel: none was named and none was trained.
+        ModelNotFound, ModelUnavailable: no such version, or its artifact does not load.
+        NotProven: without force, and no evaluation shows that it is better than what serves now.
+        Conflict: another champion came to serve meanwhile.
+    """
+    models = ws.store.models
+    chosen = model_id or newest_model(ws, corpus_id, None)
+    if chosen is None:
+        raise NoModel("No model has been trained for this corpus. Train one first.", corpus_id=corpus_id)
+    if models.get(chosen).corpus_id != corpus_id:
+        raise ModelNotFound(f"Corpus {corpus_id!r} has no model {chosen!r}.", model_id=chosen)
+    ws.learned(chosen, ws.config(corpus_id))  # loads, or is not promoted
+    champion = models.alias(corpus_id, "champion")
+    if force:
+        models.promote(corpus_id, chosen, reason, None, "force")
+    elif chosen != champion:
+        evaluation_id, reasons = prove(ws, corpus_id, chosen, champion)
+        models.promote(corpus_id, chosen, reason or " ".join(reasons), evaluation_id, "hand", champion)
+    return chosen
+
+
+def newest_model(ws: Workspace, corpus_id: str, run_id: str | None) -> str | None:
+    """The model of this run, or of the latest one that succeeded.
+
+    Raises:
+        EvaluationFailed: this run made no model; an older one is not taken in its place.
+    """
+    if run_id is not None:
+        run = ws.store.jobs.get(run_id)
+        if run.state is not State.SUCCEEDED:
+            raise EvaluationFailed(
+                f"The training {run_id} whose model was to be evaluated {run.state}: "
+                f"{(run.problem or {}).get('detail', 'it made no model.')}",
+                run_id=run_id,
+                state=run.state,
+            )
+        return str((run.result or {})["model_id"])
+    for job in ws.store.jobs.list(corpus_id, JobKind.TRAIN, [State.SUCCEEDED], 1):
+        return str((job.result or {})["model_id"])
+    return None
+
+
+def prove(ws: Workspace, corpus_id: str, model_id: str, champion_id: str | None) -> tuple[str, tuple[str, ...]]:
+    """The evaluation, and its reasons, by which the model is better than what serves now.
+
+    Raises:
+        NotProven: there is none; says what the newest one came to, and what to do.
+    """
+    versions = ws.store.evalsets.versions(corpus_id)
+    looks = ws.store.evaluations.looks(corpus_id, ws.store.evalsets.current(corpus_id).sha256) if versions else []
+    found = standing(looks, model_id, champion_id)
+    if found.proven and found.evaluation_id is not None:
+        return found.evaluation_id, found.reasons
+    reasons = found.reasons if versions else ("There is no eval dataset to show it on.",)
+    raise NotProven(
+        f"Model {model_id} has not been shown to be better than what serves now. {' '.join(reasons)} Evaluate it, or "
+        "promote it with force and a written reason.",
+        model_id=model_id,
+        champion=champion_id,
+        evaluation_id=found.evaluation_id,
+        reasons=list(reasons),
+    )

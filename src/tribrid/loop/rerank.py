@@ -1,0 +1,171 @@
+"""rerank: documents that were retrieved elsewhere, in the order that a search of the corpus would give them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import numpy as np
+
+from tribrid.config import Config
+from tribrid.encoders.budget import Budget
+from tribrid.errors import InvalidInput
+from tribrid.evaluation.notes import RETRIEVAL
+from tribrid.loop.given_documents import GivenList, Placed, read_given, score_apart
+from tribrid.loop.serving import Ranking, served
+from tribrid.scoring.calibration import AnyCalibration, Proportion
+from tribrid.scoring.scorer import LocalScorer, Scorer
+from tribrid.sections import RetrievalConfig
+from tribrid.store.database import now_us
+from tribrid.types import (
+    FIRST_RANK,
+    Document,
+    Impression,
+    LegScore,
+    ShownDoc,
+)
+from tribrid.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class GivenQuery:
+    """What is asked of a rerank.
+
+    Attributes:
+        documents: in the order of the first stage, each with its doc_id.
+        chunks: passages read of a document that the index does not hold.
+        top_n: documents that are answered, and so shown.
+        client_id: whose search it is; None where nobody said.
+        whole: documents that are not read whole are refused.
+    """
+
+    text: str
+    documents: Sequence[Document]
+    chunks: int
+    top_n: int
+    client_id: str | None = None
+    whole: bool = False
+
+    def accept(self, partly: int) -> None:
+        """Pass if so many documents may be read in part.
+
+        Raises:
+            InvalidInput: they may not; nothing was logged yet.
+        """
+        if partly and self.whole:
+            raise InvalidInput(f"{partly} documents are too long to be read whole, and truncate is off.", partly=partly)
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """What a rerank answers. `placed`: every document, best first; `probabilities`: of each of them, 0..1.
+
+    `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole. `note`: what was
+    left undone for want of time, in words. `fallback_code`: of the error behind `fallback_reason`.
+    """
+
+    query_id: str | None
+    placed: list[Placed]
+    probabilities: list[float]
+    model_id: str
+    fallback_reason: str | None
+    partly: int
+    took_ms: float
+    note: str | None = None
+    fallback_code: str | None = None
+
+
+def rerank(
+    ws: Workspace,
+    corpus_id: str,
+    asked: GivenQuery,
+    choose: Callable[[Config], Scorer | None],
+    budget: Budget | None = None,
+) -> Reranked:
+    """Order documents that were retrieved elsewhere as a search of the corpus would, and log what is answered.
+
+    Where nobody reranks, and where the reranker fails, the order is that of the first stage's fused score.
+
+    Args:
+        choose: who reranks; None for nobody.
+
+    Raises:
+        InvalidInput: documents that are to be read whole are too long. Overloaded, Cancelled: as `search`.
+    """
+    started, config, budget = time.perf_counter(), ws.config(corpus_id), budget or Budget()
+    given = read_given(ws, corpus_id, asked.text, asked.documents, config, asked.chunks, budget)
+    asked.accept(given.partly)
+    calibration: AnyCalibration = first_stage_calibration(config.retrieval)
+
+    def by(scorer: Scorer) -> Ranking:
+        nonlocal calibration
+        ranking = given.ranked(scorer, config, budget)
+        calibration = scorer.calibration
+        return ranking
+
+    ranking = served(ws, corpus_id, given.first_stage(), lambda: choose(config), by)
+    budget.check()
+    placed = given.placed(ranking.order)
+    impression = Impression(
+        query_id=uuid4().hex,
+        corpus_id=corpus_id,
+        query=asked.text,
+        shown=shown_of(asked, given, placed),
+        model_id=ranking.model_id or RETRIEVAL,
+        reranked=ranking.model_id is not None,
+        fallback_reason=ranking.fallback.detail if ranking.fallback else None,
+        took_ms=round((time.perf_counter() - started) * 1000, 3),
+        created_us=now_us(),
+        source="rerank",
+        client_id=asked.client_id,
+        given=tuple(document.doc_id for document in asked.documents),
+    )
+    ws.store.logs.add_impression(impression)
+    probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
+    id_, why, took_ms = impression.query_id, impression.fallback_reason, impression.took_ms
+    code = ranking.fallback.code if ranking.fallback else None
+    return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
+
+
+def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
+    """Order documents by a scorer that no corpus stands behind. Nothing is logged, so nothing can be learned from it.
+
+    There is no other order to answer with, so everything is read, however long it takes.
+
+    Raises:
+        ScorerFailed, Unavailable, Overloaded, Cancelled.
+        InvalidInput: as `rerank`.
+    """
+    started = time.perf_counter()
+    config, budget = ws.config(), budget or Budget()
+    budget.limit(None)
+    if isinstance(scorer, LocalScorer):  # reads the texts alone
+        placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks, budget)
+    else:
+        given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks, budget)
+        placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
+    asked.accept(partly)
+    probabilities = scorer.calibration.probabilities(np.array([score for _, score in placed])).tolist()
+    took_ms = round((time.perf_counter() - started) * 1000, 3)
+    return Reranked(None, placed, probabilities, scorer.model_id, None, partly, took_ms)
+
+
+def shown_of(asked: GivenQuery, given: GivenList, placed: Sequence[Placed]) -> tuple[ShownDoc, ...]:
+    """What the log keeps of the answered list. A doc_id that was given more than once is kept where it stands highest.
+
+    The leg `given` holds the place in the request, as a rank from 1; the first stage's own scores are not known here.
+    """
+    pairs = zip(given.positions, given.reading.candidates, strict=True)
+    behind = {at: candidate for positions, candidate in pairs for at in positions}
+    shown: dict[str, ShownDoc] = {}
+    for rank, (at, score) in enumerate(placed[: asked.top_n], FIRST_RANK):
+        passage, legs = behind[at].passage, {**behind[at].legs, "given": LegScore(at + FIRST_RANK, 0.0)}
+        shown.setdefault(passage.doc_id, ShownDoc(passage.doc_id, rank, score, passage.start, passage.end, legs))
+    return tuple(shown.values())
+
+
+def first_stage_calibration(config: RetrievalConfig) -> Proportion:
+    """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
+    return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))

@@ -1,0 +1,193 @@
+"""train: from the newest triplets to a model version.
+
+A training is given lists of the queries whose order is learned, and past queries of which only the good answers are
+remembered.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tribrid.config import Config, with_params
+from tribrid.encoders.models import fingerprint, locate
+from tribrid.errors import Erased
+from tribrid.loop.eval_queries import kept_out, refuse_leakage
+from tribrid.loop.frozen import read_queries
+from tribrid.mining.splits import newest_clusters, query_clusters
+from tribrid.scoring.features import CorpusStatistics
+from tribrid.scoring.learned import Reading
+from tribrid.store.database import now_us
+from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query
+from tribrid.training.resources import READING_SHARE, Pace
+from tribrid.types import (
+    Emit,
+    ModelVersion,
+    Triplet,
+)
+from tribrid.version import __version__, source_sha256
+from tribrid.workspace import Workspace
+
+
+def train(
+    ws: Workspace, corpus_id: str, run_id: str, params: Mapping[str, Any], emit: Emit, cancelled: Callable[[], bool]
+) -> ModelVersion:
+    """Train on the newest triplets; the artifact is committed under the hash of its content.
+
+    Raises:
+        NoTriplets: nothing was mined, or nothing that teaches an order.
+        Leakage: a training query is, or nearly is, one of the eval dataset's.
+        TrainingFailed, Cancelled: as `training.train`.
+        Erased: some of the triplets were erased meanwhile.
+    """
+    # Imported here: serving must not load what only training needs.
+    from tribrid.training.lists import triplets_sha256
+    from tribrid.training.resources import Pace
+    from tribrid.training.train import TrainingInputs
+    from tribrid.training.train import train as train_model
+
+    for model in ws.store.models.list(corpus_id):
+        if model.run_id == run_id:  # killed between the model's commit and the run's end
+            return model
+    config = with_params(ws.config(corpus_id), "training", params)
+    pace = Pace(config.training.time_budget_s)
+    triplet_set = ws.store.triplets.latest(corpus_id)
+    erased = ws.store.triplets.erased(triplet_set.triplet_set_id)
+    triplets = ws.store.triplets.load(triplet_set.triplet_set_id)
+    refuse_leakage(ws, corpus_id, triplets)
+    taught = read_triplets(ws, corpus_id, triplets, config, pace, emit)
+    base = locate(config.training.base_model)
+    facts = _lineage(ws, corpus_id, config, base) | {
+        "run_id": run_id,
+        "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
+    }
+    inputs = TrainingInputs(
+        lists=taught.lists,
+        statistics=taught.statistics,
+        base=base,
+        snippet_chars=config.reranking.rerank_input_snippet_chars,
+        facts=facts,
+        newest=taught.newest,
+        pace=pace,
+        past=taught.past,
+    )
+    trained = train_model(inputs, config.training, ws.run_dir(run_id), emit, cancelled)
+    _refuse_erased(ws, triplet_set.triplet_set_id, erased, run_id)
+    return _commit(ws, corpus_id, run_id, trained.folder, trained.manifest)
+
+
+def _lineage(ws: Workspace, corpus_id: str, config: Config, base: Path) -> dict[str, Any]:
+    """What a model's manifest says of where it comes from, besides its run and its data."""
+    return {
+        "corpus_id": corpus_id,
+        "base": {"model": config.training.base_model, "sha256": fingerprint(base)},
+        "encoder": ws.embedder(config).fingerprint,
+        "retrieval": config.retrieval.model_dump(mode="json"),
+        "reranking": config.reranking.model_dump(mode="json"),
+        "corpus_version": ws.store.corpora.get(corpus_id).version,
+        "kept_out": kept_out(ws, corpus_id),
+        "code": {"version": __version__, "sha256": source_sha256()},
+    }
+
+
+def _refuse_erased(ws: Workspace, triplet_set_id: str, erased: int, run_id: str) -> None:
+    """Let nothing be kept that was trained on what is erased by now."""
+    if ws.store.triplets.erased(triplet_set_id) != erased:
+        raise Erased(
+            "Some of what this model was trained on was erased while it was trained, so it is not kept. Train again.",
+            run_id=run_id,
+        )
+
+
+def _commit(ws: Workspace, corpus_id: str, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:
+    staged = ws.store.artifacts.stage()
+    shutil.copytree(folder, staged, dirs_exist_ok=True)
+    digest = ws.store.artifacts.commit(staged)
+    model = ModelVersion(digest[:16], corpus_id, run_id, digest, manifest, now_us())
+    ws.store.models.put(model)
+    shutil.rmtree(ws.run_dir(run_id), ignore_errors=True)
+    return model
+
+
+_STEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """See `TrainingInputs`, whose fields these are."""
+
+    lists: Sequence[TrainingList]
+    past: Sequence[PastQuery]
+    newest: frozenset[str]
+    statistics: CorpusStatistics
+
+
+def read_triplets(
+    ws: Workspace, corpus_id: str, triplets: Sequence[Triplet], config: Config, pace: Pace, emit: Emit
+) -> Taught:
+    """Retrieve and read the candidates of the queries that are learned from, and embed the others."""
+    labels = labels_by_query(triplets)
+    clusters = dict(zip((own.query_id for own in labels), query_clusters([own.query for own in labels]), strict=True))
+    learned = {triplet.query_id for triplet in triplets if not triplet.remembered}
+    taught = [own for own in labels if own.query_id in learned]
+    newest = newest_clusters(
+        [clusters[own.query_id] for own in taught], [own.observed_us for own in taught], 1 / config.training.folds
+    )
+    statistics, snippet_chars = ws.statistics(corpus_id, config), config.reranking.rerank_input_snippet_chars
+    known = {own.query_id: own for own in taught}
+
+    def in_time() -> bool:
+        return pace.within(READING_SHARE)
+
+    lists = [
+        TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars)
+        for query_id, reading in _read_in_time(ws, corpus_id, known, config, emit, in_time)
+        if reading.candidates
+    ]
+    rest = [own for own in labels if own.query_id not in learned]
+    past = list(_embedded_in_time(ws, rest, clusters, config, emit, in_time))
+    return Taught(lists, past, newest, statistics)
+
+
+def _read_in_time(
+    ws: Workspace,
+    corpus_id: str,
+    known: Mapping[str, Labels],
+    config: Config,
+    emit: Emit,
+    in_time: Callable[[], bool],
+) -> Iterator[tuple[str, Reading]]:
+    """The queries' candidates, as many as there is time for: at least one."""
+    texts = {query_id: own.query for query_id, own in known.items()}
+    for number, found in enumerate(read_queries(ws, corpus_id, texts, config, emit), 1):
+        yield found.query_id, found.reading
+        if number < len(texts) and not in_time():
+            _tell_cut(emit, "read", number, len(texts))
+            return
+
+
+def _embedded_in_time(
+    ws: Workspace,
+    rest: Sequence[Labels],
+    clusters: Mapping[str, str],
+    config: Config,
+    emit: Emit,
+    in_time: Callable[[], bool],
+) -> Iterator[PastQuery]:
+    """What was good for these queries, for as many as there is time to embed."""
+    embedder, step = ws.embedder(config), max(1, len(rest) // _STEPS)
+    for number, own in enumerate(rest):
+        if not in_time():
+            _tell_cut(emit, "remember", number, len(rest))
+            return
+        yield PastQuery(clusters[own.query_id], embedder.query_tokens(own.query), own.good)
+        if (number + 1) % step == 0:
+            emit("progress", {"stage": "memory", "done": number + 1, "total": len(rest)})
+
+
+def _tell_cut(emit: Emit, what: str, done: int, total: int) -> None:
+    message = f"training.time_budget_s leaves time to {what} {done:,} of {total:,} queries"
+    emit("log", {"level": "warning", "message": message})

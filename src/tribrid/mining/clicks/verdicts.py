@@ -1,0 +1,376 @@
+"""From counts and the click model to labels: which documents are good for a query, how sure that is, and why.
+
+A document is a negative only of those with better feedback than its own, and only if it was looked at: somebody used a
+document below it or just above it, or it was shown so often that somebody must have seen it. Everything else that was
+shown is unknown.
+
+References:
+    Zhang, Jones: Comparing click logs and editorial labels for training query rewriting, WWW 2007 workshop on query log
+    analysis (clicks over expected clicks; here shrunk, and expected at the ranks where a document really stood).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribrid.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
+from tribrid.mining.clicks.counts import (
+    ABOVE,
+    ACT_BITS,
+    BELOW,
+    DOC_BITS,
+    DOC_MASK,
+    GIVEN_UP,
+    RANK_BITS,
+    RANK_MASK,
+    RECONSTRUCTED,
+    SHOWN,
+    USED,
+    LogCounts,
+    Sums,
+)
+from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
+from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive, Preferences
+from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source
+
+_T = TypeVar("_T")
+
+LEAST_WEIGHT = 0.05
+"""Evidence that disagrees until less than this remains is no label."""
+PASSED_ABOVE, PASSED_BELOW, SELDOM_USED, CLICKED_LESS = (
+    "skipped_above",
+    "next_not_clicked",
+    "seldom_used",
+    "clicked_less",
+)
+LEAST_LOOKS = 5.0
+"""Expected looks from which clicks over expected clicks decide, and from which a document counts as looked at though
+nothing next to it was used."""
+SHRINKAGE = 1.0
+"""Looks of an average document that every rate of use starts with, so that one click of one does not beat 90 of 100."""
+SILENCE_DOUBT = 0.3
+"""How far a document that nobody chose is trusted to be worse before it is known whether anybody looked."""
+GIVEN_UP_SILENCE = 0.5
+"""What a list that was given up adds to its silence: weak evidence against what was shown and not used."""
+REBUILT_DOUBT = 0.5
+"""Of two documents clicked in lists that nobody recorded, the one clicked more may only have stood higher."""
+IMPLICIT_CEILING = 0.5
+"""No number of clicks stands above an undisputed good rating."""
+
+_VERBS: dict[str, str] = {
+    Signal.CLICK: "clicked",
+    SHORT_CLICK: "clicked and left soon",
+    Signal.DWELL: "read",
+    Signal.COPY: "copied",
+    Signal.CITE: "cited",
+    OPENED: "opened",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Of each (query, document): what all its impressions and acts come to.
+
+    Attributes:
+        shown, used, above, below: impressions, as counted.
+        looks: expected looks, by the ranks at which it stood.
+        share: share of good documents at those ranks.
+        mass, rebuilt: uses, in clicks, weighed by what they say: in lists, and in reconstructed ones.
+        log_ratio: log-likelihood ratio of it being good, by what was done and not done in lists.
+    """
+
+    shown: Floats
+    used: Floats
+    above: Floats
+    below: Floats
+    looks: Floats
+    share: Floats
+    mass: Floats
+    rebuilt: Floats
+    log_ratio: Floats
+
+
+class Verdicts:
+    """Columns with a row for each (query, document), of the queries that somebody acted on.
+
+    What nobody acted on says nothing of how people look: there may be no people behind it.
+
+    Attributes:
+        pair: int64 (n,), ascending; all others are of the same length.
+        shown, above, below: impressions, and those in which it was passed over above a use or left alone below one.
+        expected: uses to be expected of an average document at the ranks where this one stood.
+        rebuilt: uses in reconstructed lists, in clicks.
+        standing: how good its feedback is, -1..1.
+        weight: how sure that is, 0..1; where there is no feedback, 0.
+        judged: it was rated, so clicks say nothing of it.
+        seen: it was left alone where it was looked at.
+        worse: how sure it is, 0..1, that it is worse than what everybody uses; 0 where nothing is known.
+        conflicting: how many rows have feedback that cancels out.
+        model: how people look.
+    """
+
+    def __init__(self, counts: LogCounts) -> None:
+        self._queries, self._names = counts.queries, list(counts.doc_ids)
+        self._stated, self._first = counts.stated, counts.first
+        # One by one, numbers of Python's own are read several times faster than numpy's.
+        self._act_keys = counts.acts.keys.tolist()
+        self._act_times = counts.acts.counts[:, 0].tolist()
+        self._acted_us = counts.last_us.counts[:, 0].tolist()
+        acts = counts.acts.keys >> ACT_BITS
+        stated = np.fromiter(counts.stated, np.int64, len(counts.stated))
+        acted = np.zeros(len(counts.queries), dtype=bool)
+        acted[acts >> DOC_BITS] = acted[stated >> DOC_BITS] = True
+        self._judge(self._added_up(_Cells(*counts.taken_cells()).of(acted), counts.acts, stated), stated)
+
+    def _added_up(self, cells: _Cells, acts: Sums, stated: Ints) -> _Totals:
+        """What was shown, by the rank at which it stood, and what was done, by what it says."""
+        acted = acts.keys >> ACT_BITS
+        pair = np.sort(np.concatenate([cells.pair, acted, stated]), kind="stable")
+        self.pair = pair[np.diff(pair, prepend=-1) != 0]
+        self._bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
+        self.model = model = fit(Counts(cells.pair, cells.rank, cells.column(SHOWN), cells.column(USED)))
+        size, row = len(self.pair), np.searchsorted(self.pair, cells.pair)
+
+        def summed(values: Floats) -> Floats:
+            return _added(row, values, size)
+
+        times, rank = cells.column(SHOWN), cells.rank
+        shown, used, above, below = (summed(cells.column(column)) for column in (SHOWN, USED, ABOVE, BELOW))
+        silence = times - cells.column(USED) + GIVEN_UP_SILENCE * cells.column(GIVEN_UP)
+        share = summed(times * model.good_share(rank)) / np.maximum(shown, 1)
+        code = acts.keys & (2 * RECONSTRUCTED - 1)
+        clicks = np.array([STRENGTHS[act] for act in ACTS])[code & ~RECONSTRUCTED] * acts.counts[:, 0]
+        act_row, in_list = np.searchsorted(self.pair, acted), code < RECONSTRUCTED
+        mass = _added(act_row, np.where(in_list, clicks, 0.0), size)
+        return _Totals(
+            shown,
+            used,
+            above,
+            below,
+            looks=summed(model.examined(rank) * times),
+            share=np.where(shown > 0, share, model.share[0]),
+            mass=mass,
+            rebuilt=_added(act_row, np.where(in_list, 0.0, clicks), size),
+            log_ratio=mass * model.for_use() + summed(silence * model.for_silence(rank)),
+        )
+
+    def _judge(self, total: _Totals, stated: Ints) -> None:
+        """Standing and weight of every row."""
+        expected = total.looks * self.model.average
+        good = sigmoid(total.log_ratio + np.log(total.share / (1 - total.share)))
+        outvoted = (total.looks >= LEAST_LOOKS) & (total.used < expected)
+        clicked = np.where((total.mass > 0) & (total.log_ratio > 0) & ~outvoted, good, 0.0)
+        against = np.exp(np.minimum(total.log_ratio, 0))
+        of_all, of_most = self._rebuilt_shares(total.rebuilt)
+        self.weight = 1 - (1 - clicked) * (1 - total.rebuilt / (total.rebuilt + 1) * of_most * against)
+        rate = (total.mass + SHRINKAGE * self.model.average) / (np.maximum(total.looks, total.mass) + SHRINKAGE)
+        rate = np.where(total.mass > 0, good * np.minimum(rate, 1), 0.0)
+        self.standing = np.round(IMPLICIT_CEILING * np.maximum(rate, of_all), 9)
+        self.judged = np.zeros(len(self.pair), dtype=bool)
+        for row, pair in zip(np.searchsorted(self.pair, stated).tolist(), stated.tolist(), strict=True):
+            said = self._stated[pair]
+            self.judged[row], self.weight[row], self.standing[row] = True, said.weight, said.standing
+        labelled = self.weight >= LEAST_WEIGHT
+        self.conflicting = int((((total.mass > 0) | (total.rebuilt > 0) | self.judged) & ~labelled).sum())
+        self._positive, self._bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
+        passed = (total.above > 0) | (total.below > 0)
+        self.seen = ~self.judged & (passed | (total.looks >= LEAST_LOOKS))
+        rebuilt = np.where((total.rebuilt > 0) & ~self.judged, REBUILT_DOUBT, 0.0)
+        self.worse = np.where(self.seen, 1 - (1 - SILENCE_DOUBT) * against, rebuilt)
+        # Kept for the words of as many labels as a log has documents: no larger than they must be.
+        self.shown, self.above, self.below = (
+            column.astype(np.uint32) for column in (total.shown, total.above, total.below)
+        )
+        self.expected, self.rebuilt = expected.astype(np.float32), total.rebuilt.astype(np.float32)
+
+    def _rebuilt_shares(self, rebuilt: Floats) -> tuple[Floats, Floats]:
+        """Of the query's uses in reconstructed lists: the row's share of all, shrunk, and of the most used one's."""
+        if not len(rebuilt):
+            return rebuilt, rebuilt
+        starts, lengths = self._bounds[:-1], np.diff(self._bounds)
+        total = np.repeat(np.add.reduceat(rebuilt, starts), lengths)
+        most = np.repeat(np.maximum.reduceat(rebuilt, starts), lengths)
+        return rebuilt / (total + SHRINKAGE), rebuilt / np.maximum(most, 1e-9)
+
+    def groups(self) -> Iterator[Group]:
+        """A group for each query that has a positive."""
+        if not len(self.pair):
+            return
+        positives = np.add.reduceat(self._positive.astype(np.int64), self._bounds[:-1])
+        for number in np.flatnonzero(positives).tolist():
+            yield self._group(int(self._bounds[number]), int(self._bounds[number + 1]))
+
+    def _group(self, start: int, end: int) -> Group:
+        text, query_id = self._queries[int(self.pair[start]) >> DOC_BITS]
+        positive_at = (start + np.flatnonzero(self._positive[start:end])).tolist()
+        positives = tuple(sorted(map(self._good, positive_at), key=lambda found: (-found.standing, found.doc_id)))
+        bad = [
+            Known(
+                self.name(row),
+                float(self.weight[row]),
+                EXPLICITLY_BAD,
+                f"the negative was {self.words(row)}",
+                "explicitly_bad",
+            )
+            for row in (start + np.flatnonzero(self._bad[start:end])).tolist()
+        ]
+        rows = range(start, end)
+        unknown = _Unknown(self, rows)
+        return Group(query_id, text, Source.LOGS, positives, tuple(bad), _Lost(self, rows, positives), unknown)
+
+    def _good(self, row: int) -> Positive:
+        pair = int(self.pair[row])
+        said = self._stated.get(pair)
+        return Positive(
+            self.name(row),
+            float(self.weight[row]),
+            float(self.standing[row]),
+            self.words(row),
+            f"{RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else 'impression:'}{self._first[pair]}",
+            observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
+        )
+
+    def _done(self, pair: int) -> Iterator[tuple[int, int, int]]:
+        """What was done with a document: code of the act, how often, and when last."""
+        keys, row = self._act_keys, bisect_left(self._act_keys, pair << ACT_BITS)
+        while row < len(keys) and keys[row] >> ACT_BITS == pair:
+            yield keys[row] & (2 * RECONSTRUCTED - 1), self._act_times[row], self._acted_us[row]
+            row += 1
+
+    def name(self, row: int) -> str:
+        return self._names[int(self.pair[row]) & DOC_MASK]
+
+    def looked_at(self, rows: range) -> list[str]:
+        """The documents of these rows of which it is known that they may be worse than another."""
+        pairs = self.pair[rows.start : rows.stop][self.worse[rows.start : rows.stop] >= LEAST_WEIGHT]
+        return [self._names[number] for number in (pairs & DOC_MASK).tolist()]
+
+    def unknown(self, row: int) -> bool:
+        return not (self._positive[row] or self._bad[row] or self.seen[row])
+
+    def words(self, row: int) -> str:
+        """What was done with a document, and what an average one would have had in its places."""
+        pair = int(self.pair[row])
+        said = self._stated.get(pair)
+        if said is not None:
+            return ", ".join(f"{act} {times}x" for act, times in sorted(said.acts.items()))
+        in_lists = [(code, times) for code, times, _ in self._done(pair) if code < RECONSTRUCTED]
+        parts = []
+        if in_lists or self.shown[row]:
+            acts = ", ".join(f"{_VERBS[ACTS[code]]} {times}x" for code, times in in_lists) or "not clicked"
+            shown = int(self.shown[row])
+            parts.append(f"{acts} in {shown} impression{'s' * (shown != 1)}, {self.expected[row]:.1f} expected")
+        if self.rebuilt[row]:
+            parts.append(f"clicked {self.rebuilt[row]:g}x where the list was not recorded")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Counts with a row for each (query, document, rank)."""
+
+    keys: Ints
+    counts: np.ndarray[tuple[int, int], np.dtype[np.uint32]]
+
+    @property
+    def pair(self) -> Ints:
+        return self.keys >> RANK_BITS
+
+    @property
+    def rank(self) -> Ints:
+        return self.keys & RANK_MASK
+
+    def of(self, queries: NDArray[np.bool_]) -> _Cells:
+        """The rows of the queries, by number, that are marked."""
+        kept = queries[self.keys >> (DOC_BITS + RANK_BITS)]
+        return _Cells(self.keys[kept], self.counts[kept])
+
+    def column(self, column: int) -> Floats:
+        return self.counts[:, column].astype(np.float64)
+
+
+def _added(row: Ints, values: Floats, size: int) -> Floats:
+    """The sum of the values of each row; numpy's own answer for none at all is of another type."""
+    return np.bincount(row, values, size).astype(np.float64)
+
+
+class _Unknown(Set[str]):
+    """The documents of a query that are neither good nor bad nor known to have been looked at."""
+
+    __slots__ = ("_found", "_rows", "_verdicts")
+
+    def __init__(self, verdicts: Verdicts, rows: range) -> None:
+        self._verdicts, self._rows = verdicts, rows
+        self._found: frozenset[str] | None = None
+
+    @property
+    def _names(self) -> frozenset[str]:
+        # Made when asked for: of a hundred thousand queries in a log, mining asks for hundreds.
+        if self._found is None:
+            self._found = frozenset(self._verdicts.name(row) for row in self._rows if self._verdicts.unknown(row))
+        return self._found
+
+    def __contains__(self, doc_id: object) -> bool:
+        return doc_id in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[_T]) -> Set[_T]:  # what `unknown - others` is
+        return frozenset(it)
+
+
+class _Lost(Preferences):
+    """Each positive of a query → the documents that were looked at and have worse feedback."""
+
+    __slots__ = ("_positives", "_rows", "_verdicts")
+
+    def __init__(self, verdicts: Verdicts, rows: range, positives: Sequence[Positive]) -> None:
+        self._verdicts, self._rows = verdicts, rows
+        self._positives = positives
+
+    def __iter__(self) -> Iterator[str]:
+        return (positive.doc_id for positive in self._positives)
+
+    def __len__(self) -> int:
+        return len(self._positives)
+
+    def __getitem__(self, doc_id: str) -> tuple[Known, ...]:
+        standing = next((positive.standing for positive in self._positives if positive.doc_id == doc_id), None)
+        if standing is None:
+            raise KeyError(doc_id)
+        found = (self._loser(row, standing) for row in self._rows)
+        return tuple(known for known in found if known is not None and known.doc_id != doc_id)
+
+    def documents(self) -> list[str]:
+        return self._verdicts.looked_at(self._rows)
+
+    def _loser(self, row: int, standing: float) -> Known | None:
+        verdicts = self._verdicts
+        own = float(verdicts.standing[row])
+        weight = float(verdicts.worse[row]) * (1 - own / standing)
+        if weight < LEAST_WEIGHT:
+            return None
+        kind, told = self._passed(row) if verdicts.seen[row] else (CLICKED_LESS, "")
+        return Known(verdicts.name(row), weight, own, f"the negative was {told}{verdicts.words(row)}", kind)
+
+    def _passed(self, row: int) -> tuple[str, str]:
+        """How it is known that the document was looked at: the kind, and in words."""
+        above, below = int(self._verdicts.above[row]), int(self._verdicts.below[row])
+        parts = []
+        if above:
+            parts.append(f"shown above a click and passed over {above}x")
+        if below:
+            parts.append(f"shown next below one and left alone {below}x")
+        kind = PASSED_ABOVE if above else PASSED_BELOW if below else SELDOM_USED
+        return kind, "".join(f"{part}, " for part in parts)

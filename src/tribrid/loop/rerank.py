@@ -16,7 +16,7 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.given_documents import GivenList, Placed, read_given, score_apart
 from tribrid.loop.serving import Ranking, served
 from tribrid.scoring.calibration import AnyCalibration, Proportion
-from tribrid.scoring.scorer import LocalScorer, Scorer
+from tribrid.scoring.scorer import Scorer
 from tribrid.sections import RetrievalConfig
 from tribrid.store.database import now_us
 from tribrid.types import (
@@ -141,7 +141,7 @@ def rerank_apart(ws: Workspace, asked: GivenQuery, scorer: Scorer, budget: Budge
     started = time.perf_counter()
     config, budget = ws.config(), budget or Budget()
     budget.limit(None)
-    if isinstance(scorer, LocalScorer):  # reads the texts alone
+    if scorer.cross_encoder is not None:  # reads the texts alone
         placed, partly = score_apart(scorer, asked.text, asked.documents, config, asked.chunks, budget)
     else:
         given = read_given(ws, None, asked.text, asked.documents, config, asked.chunks, budget)

@@ -14,10 +14,11 @@ from starlette.requests import Request
 
 from serving import Running, Serve
 from tribrid.api import auth, create_app, serve
-from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.auth import Guard
 from tribrid.api.server import listen
 from tribrid.app import Tribrid
 from tribrid.app.access import AccessRules
+from tribrid.cloud.line import is_loopback
 from tribrid.config import read_environment
 from tribrid.errors import InvalidInput, Unauthorized, Unavailable
 

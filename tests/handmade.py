@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import write_artifact
 from tribrid.scoring.memory import Memory, PastQueries
+from tribrid.store.database import now_us
+from tribrid.training.onnx_blend import Linear, blend_of
 from tribrid.types import ModelVersion
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
@@ -25,7 +24,7 @@ def model(ws: DataFolder, corpus_id: str, weight: float) -> str:
     write_artifact(
         staged,
         manifest={"corpus_id": corpus_id, "encoder": encoder.fingerprint, "weight": weight},
-        blends={"blend": Blend(("fused",), np.zeros(1), one, one * weight)},
+        blends={"blend": blend_of(Linear(("fused",), np.zeros(1), one, one * weight))},
         statistics=CorpusStatistics(np.ones(encoder.vocabulary, np.float32), 10.0),
         memory=Memory(PastQueries.of(np.zeros((0, 32), np.float32), []), (), {}),
         snippet_chars=corpus.config.reranking.rerank_input_snippet_chars,
@@ -33,5 +32,5 @@ def model(ws: DataFolder, corpus_id: str, weight: float) -> str:
         cross_encoder_depth=5,
     )
     digest = ws.store.artifacts.commit(staged)
-    ws.store.models.put(ModelVersion(digest[:16], corpus_id, "handmade", digest, {}, time.time_ns() // 1000))
+    ws.store.models.put(ModelVersion(digest[:16], corpus_id, "handmade", digest, {}, now_us()))
     return digest[:16]

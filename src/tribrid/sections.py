@@ -359,12 +359,6 @@ class ServingConfig(Section):
     cached_scores: int = Field(
         50_000, ge=0, le=10_000_000, description="Cross-encoder scores kept in memory, about 250 bytes each; 0: none."
     )
-    settling_queries: int = Field(
-        100,
-        ge=1,
-        le=10_000,
-        description="Most eval queries on which a cross-encoder's int8 form is compared with its fp32.",
-    )
 
 
 class GateConfig(Section):

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -16,15 +15,14 @@ import pytest
 import tiny
 from tribrid.app import Tribrid
 from tribrid.encoders.budget import Budget
-from tribrid.encoders.cross_encoder import MODEL_INT8, HubCrossEncoder
+from tribrid.encoders.cross_encoder import MODEL_INT8, HubCrossEncoder, settle_export
 from tribrid.encoders.models import ensure_export
 from tribrid.encoders.variants import FP32, INT8, describe, machine
 from tribrid.errors import Cancelled, ModelUnavailable
 from tribrid.loop import mine
-from tribrid.loop.forms import settle_forms
 from tribrid.loop.serving import served
 from tribrid.scoring.scorer import LocalScorer
-from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
+from tribrid.types import Document, ScoredDoc
 from tribrid.workspace.corpus import open_corpus
 
 SNIPPET_CHARS = 2000
@@ -76,19 +74,17 @@ def test_an_export_has_tried_both_forms_on_this_machine(export: Path) -> None:
 
 @pytest.mark.parametrize("variant", [FP32, INT8])
 def test_a_pair_has_one_score_in_any_company(export: Path, variant: str) -> None:
-    scorer = HubCrossEncoder(export, SNIPPET_CHARS)
-    scorer.use(variant)
+    scorer = HubCrossEncoder(export, SNIPPET_CHARS, variant=variant)
     together = scorer.score(QUERY, PASSAGES)
     alone = np.concatenate([scorer.score(QUERY, [passage]) for passage in PASSAGES])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_the_forms_agree(export: Path) -> None:
-    scorer = HubCrossEncoder(export, SNIPPET_CHARS)
-    scores = {}
-    for variant in (FP32, INT8):
-        scorer.use(variant)
-        scores[variant] = scorer.score(QUERY, PASSAGES)
+    scores = {
+        variant: HubCrossEncoder(export, SNIPPET_CHARS, variant=variant).score(QUERY, PASSAGES)
+        for variant in (FP32, INT8)
+    }
     assert not np.array_equal(scores[FP32], scores[INT8])
     np.testing.assert_allclose(scores[FP32], scores[INT8], atol=3 * float(scores[FP32].std()))
 
@@ -111,12 +107,13 @@ def test_int8_keeps_early_feed_forward_blocks_exact(export: Path) -> None:
 def test_a_form_that_is_not_there_is_not_served(export: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(export, tmp_path / "copy")
     (folder / MODEL_INT8).unlink()
-    scorer = HubCrossEncoder(folder, SNIPPET_CHARS)
-    scorer.use(FP32)
-    with pytest.raises(ModelUnavailable, match=MODEL_INT8):
-        scorer.use(INT8)
-    assert scorer.variant == FP32
-    assert np.isfinite(scorer.score(QUERY, PASSAGES)).all()
+    for variant, said in ((INT8, MODEL_INT8), ("int4", "no form 'int4'")):
+        with pytest.raises(ModelUnavailable, match=said):
+            HubCrossEncoder(folder, SNIPPET_CHARS, variant=variant)
+    assert np.isfinite(HubCrossEncoder(folder, SNIPPET_CHARS, variant=FP32).score(QUERY, PASSAGES)).all()
+    decision = settle_export(folder)
+    assert (decision["served"], decision["measured"][INT8]["accepted"]) == (FP32, False)
+    assert HubCrossEncoder(folder, SNIPPET_CHARS).variant == FP32
 
 
 def test_a_search_says_how_far_it_was_reranked(tribrid: Tribrid) -> None:
@@ -214,47 +211,13 @@ def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tr
     assert mined.counts["impressions"] == 1
 
 
-def test_int8_that_ranks_worse_on_the_eval_dataset_is_not_served(
-    export: Path, reranker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copied = shutil.copytree(export.parent, tmp_path / "models") / export.name
-    monkeypatch.setenv("TRIBRID_MODELS_DIR", str(copied.parent))
-    with opened(tmp_path / "data", reranker) as tribrid:
-        ws, corpus = tribrid.folder, open_corpus(tribrid.folder, "c")
-        scorer = corpus.scorer
-        assert isinstance(scorer, LocalScorer)
-        name = scorer.cross_encoder.export
-        reading = corpus.read(QUERY, corpus.retriever.retrieve(QUERY, 10))
-        scorer.cross_encoder.use(FP32)
-        best = reading.candidates[int(np.argmax(scorer.score(reading)))].doc_id
-        dataset = EvalDataset("sha", 1, "c", (JudgedQuery("q", QUERY, {best: 1}),), "nDCG@10", 0)
-
-        def settled() -> dict[str, Any]:
-            ws.decisions.put(name, {"served": INT8})
-            settle_forms(corpus, dataset, {"q": reading}, [open_corpus(ws, "c").scorer], nothing)
-            found = ws.decisions.find(name)
-            assert found is not None
-            return found
-
-        def ends(_kind: Any, _data: Any) -> None:
-            raise Cancelled("Ended on request.")
-
-        ws.decisions.put(name, {"served": INT8})
-        with pytest.raises(Cancelled):
-            settle_forms(corpus, dataset, {"q": reading}, [open_corpus(ws, "c").scorer], ends)
-        assert ws.decisions.find(name) == {"served": INT8}, "an interruption says nothing of the form"
-
-        first = settled()
-        assert first["eval_datasets"][0]["accepted"] is (first["served"] == INT8)
-        assert first["eval_datasets"][0]["ndcg@10 fp32"] == 1
-
-        turn_around(copied / MODEL_INT8)
-        scorer.cross_encoder.use(INT8)
-        second = settled()
-        assert (second["served"], second["eval_datasets"][0]["accepted"]) == (FP32, False)
-        assert scorer.cross_encoder.variant == FP32
-        with Tribrid(ws.data_dir) as server:  # another process learns of it from the data folder
-            assert server.corpus("c").status()["form"]["serves"] == FP32
+def test_int8_that_orders_otherwise_is_not_served(export: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(export, tmp_path / "copy")
+    turn_around(folder / MODEL_INT8)
+    decision = settle_export(folder)
+    assert decision["served"] == FP32
+    assert "rank agreement -" in decision["measured"][INT8]["reason"]
+    assert HubCrossEncoder(folder, SNIPPET_CHARS).variant == FP32
 
 
 def turn_around(path: Path) -> None:

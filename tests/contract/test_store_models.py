@@ -324,6 +324,23 @@ def test_evaluations_are_stored_once(store: Store) -> None:
             call("none")
 
 
+def test_the_differences_of_the_last_comparison(store: Store) -> None:
+    def compared(name: str, dataset: str, measure: str, deltas: list[float | None]) -> None:
+        report = {"primary_measure": measure, "eval_dataset": {"sha256": dataset}, "delta": {measure: 0.1}}
+        store.evaluations.put(name, "c", report, [{"query_id": "q", "delta_primary": delta} for delta in deltas])
+
+    assert store.evaluations.differences("c") is None
+    compared("old", "one", "nDCG@10", [0.1, 0.3, None])
+    compared("other", "two", "nDCG@10", [0.2, -0.3])
+    compared("same", "one", "nDCG@10", [0.0, 0.0])
+    compared("rr", "one", "RR@10", [0.5, 0.4])
+    store.evaluations.put("alone", "c", {"primary_measure": "nDCG@10", "eval_dataset": {"sha256": "one"}}, [])
+    assert store.evaluations.differences("c") == ("rr", [0.5, 0.4])
+    assert store.evaluations.differences("c", "nDCG@10") == ("other", [0.2, -0.3])
+    assert store.evaluations.differences("c", "nDCG@10", "one") == ("old", [0.1, 0.3])
+    assert store.evaluations.differences("c", "AP") is None
+
+
 def test_looks_at_an_eval_dataset(store: Store) -> None:
     def report(model_id: str | None, dataset: str, decision: str) -> dict[str, Any]:
         return {

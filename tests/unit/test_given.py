@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from synthetic import reading_of
+from tribrid.encoders.cross_encoder import CrossEncoder
 from tribrid.loop.given_documents import GivenList
 from tribrid.retrieval.outside import WORDLESS
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration
@@ -19,6 +20,7 @@ class Logits:
 
     model_id = "m"
     calibration: AnyCalibration = SIGMOID
+    cross_encoder: CrossEncoder | None = None
 
     def score(self, reading: Reading) -> Scores:
         assert all(c.passage.text for c in reading.candidates)

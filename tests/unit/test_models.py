@@ -147,7 +147,7 @@ def run_without_torch(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_search_and_the_library_do_not_need_torch() -> None:
     done = run_without_torch(
-        "import tribrid.app, tribrid.loop.evaluate, tribrid.training.train, tribrid.api.server\n"
+        "import tribrid.app, tribrid.loop.evaluate, tribrid.scoring.learned, tribrid.api.server\n"
         "assert not {'torch', 'transformers', 'accelerate', 'onnx'} & sys.modules.keys()\n"
     )
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from synthetic import training_list
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import Features
-from tribrid.training.blend import FORMS, LINEAR, RETRIEVAL, TREES_FORM, feature_names, fit, stack
+from tribrid.training.blend import FORMS, LINEAR, RETRIEVAL, feature_names, fit, stack
 from tribrid.training.lists import memory_of
 from tribrid.types import ScoredDoc, rank_order
 
@@ -57,34 +57,27 @@ def test_a_score_that_is_no_number_is_not_served(blend: Blend) -> None:
         blend.score(FEATURES[0] | {"fused": np.full(12, np.nan, np.float32)})
 
 
-def test_trees_add_their_mean() -> None:
-    trees = fit(stack(LISTS, FEATURES, NAMES), NAMES, TREES_FORM, seed=1, bags=2)
-    one, other = (Blend(trees.names, trees.mean, trees.scale, trees.weights, (tree,)) for tree in trees.trees)
-    expected = (one.score(FEATURES[0]) + other.score(FEATURES[0])) / 2
-    np.testing.assert_allclose(trees.score(FEATURES[0]), expected, rtol=1e-9)
+@pytest.mark.parametrize("n", [0, 1, 12])
+def test_a_list_of_any_length_is_scored(blend: Blend, n: int) -> None:
+    few = {name: values[:n] for name, values in FEATURES[0].items()}
+    np.testing.assert_array_equal(blend.score(few), blend.score(FEATURES[0])[:n])
 
 
-@pytest.mark.parametrize("lost", ["blend.safetensors", "blend-trees-1.txt"])
-def test_a_lost_file_is_noticed(lost: str, tmp_path: Path) -> None:
-    trees = fit(stack(LISTS, FEATURES, NAMES), NAMES, TREES_FORM, seed=1, bags=2)
-    trees.save(tmp_path, "blend")
-    (tmp_path / lost).unlink()
+def test_a_lost_file_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="blend"):
-        Blend.load(tmp_path, "blend", trees.names)
+        Blend.load(tmp_path, "blend", NAMES)
 
 
-@pytest.mark.parametrize("broken", ["blend.safetensors", "blend-trees-0.txt"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe nonsense", b"tree\n"])
-def test_a_broken_file_is_noticed(broken: str, content: bytes, tmp_path: Path) -> None:
-    trees = fit(stack(LISTS, FEATURES, NAMES), NAMES, TREES_FORM, seed=1, bags=1)
-    trees.save(tmp_path, "blend")
-    (tmp_path / broken).write_bytes(content)
+def test_a_broken_file_is_noticed(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "blend.onnx").write_bytes(content)
     with pytest.raises(ModelUnavailable):
-        Blend.load(tmp_path, "blend", trees.names)
+        Blend.load(tmp_path, "blend", NAMES)
 
 
 def test_other_names_than_it_was_fitted_on_are_noticed(tmp_path: Path) -> None:
     linear = fit(stack(LISTS, FEATURES, NAMES), NAMES, LINEAR, seed=1)
     linear.save(tmp_path, "blend")
-    with pytest.raises(ModelUnavailable, match="weight"):
-        Blend.load(tmp_path, "blend", linear.names[:-1])
+    for other in (linear.names[:-1], linear.names[::-1]):
+        with pytest.raises(ModelUnavailable, match="other features"):
+            Blend.load(tmp_path, "blend", other)

@@ -110,13 +110,9 @@ def cut_short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
-        *(
-            (name, harm)
-            for name in (MANIFEST, KNOWLEDGE, "blend.safetensors")
-            for harm in (Path.unlink, empty, cut_short)
-        ),
-        ("blend_without_memory-trees-1.txt", Path.unlink),
-        ("blend_without_memory-trees-1.txt", empty),
+        (name, harm)
+        for name in (MANIFEST, KNOWLEDGE, "blend.onnx", "blend_without_memory.onnx")
+        for harm in (Path.unlink, empty, cut_short)
     ],
 )
 def test_a_broken_artifact_is_not_served(
@@ -130,7 +126,12 @@ def test_a_broken_artifact_is_not_served(
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 99}, "format 99"), ({"served": {}}, "cannot be read"), ({"served": None}, "cannot be read")],
+    [
+        ({"format": 2}, "format 2.*Train again"),
+        ({"format": 99}, "format 99"),
+        ({"served": {}}, "cannot be read"),
+        ({"served": None}, "cannot be read"),
+    ],
 )
 def test_a_manifest_of_another_kind_is_not_served(
     made: tuple[Path, Blend, Blend, Memory], tmp_path: Path, change: dict[str, object], said: str

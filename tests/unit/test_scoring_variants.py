@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tribrid.encoders.onnx import FloatArray
-from tribrid.encoders.variants import FP32, INT8, Decisions, compare, decide, machine, measure, multiplies_int8, probes
+from tribrid.encoders.variants import (
+    FP32,
+    INT8,
+    compare,
+    decide,
+    form_here,
+    machine,
+    measure,
+    multiplies_int8,
+    probes,
+    processor_flags,
+)
 from tribrid.errors import ModelUnavailable, ScorerFailed
 
 GOOD = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
@@ -55,16 +65,16 @@ def test_probes_are_whole_lists_of_long_and_short_passages() -> None:
     assert min(lengths) < 250 < 500 < max(lengths)
 
 
-def test_a_decision_holds_for_one_export_on_one_machine_in_every_process(tmp_path: Path) -> None:
-    here, elsewhere = Decisions(tmp_path / "variants.json"), Decisions(tmp_path / "variants.json")
-    shipped = {"machine": machine(), "served": INT8}
-    assert here.in_force("export", shipped) == shipped
-    assert here.in_force("export", {"machine": "another", "served": INT8}) is None
-    elsewhere.put("export", {"served": FP32})
-    assert here.in_force("export", shipped) == {"served": FP32}
-    assert here.in_force("other", shipped) == shipped
-    (tmp_path / "variants.json").write_text("spoilt")
-    assert here.in_force("export", shipped) == shipped
+def test_what_was_decided_on_this_kind_of_processor_holds() -> None:
+    for served in (FP32, INT8):
+        assert form_here({"machine": machine(), "served": served, "measured": {}}) == served
+    assert form_here(None) == FP32
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_elsewhere_int8_serves_where_it_agreed_and_is_multiplied_whole(accepted: bool) -> None:
+    shipped = {"machine": "another", "served": FP32, "measured": {INT8: {"accepted": accepted}}}
+    assert form_here(shipped) == (INT8 if accepted and multiplies_int8(processor_flags()) else FP32)
 
 
 @pytest.mark.parametrize(("flags", "wide"), [(("avx2",), False), (("avx2", "avx512_vnni"), True), ((), False)])

@@ -150,5 +150,7 @@ def test_having_been_good_never_counts_against_a_document() -> None:
     for item, found in zip(lists, features, strict=True):
         found["memory_best"] = np.where(item.grades > 0, 0.0, rng.random(len(item.grades))).astype(np.float32)
     names = feature_names(features[0], use_memory=True)
-    weights = dict(zip(names, fit(stack(lists, features, names), names, LINEAR, 1).weights, strict=True))
-    assert all(weights[name] >= 0 for name in MEMORY_FEATURES)
+    blend = fit(stack(lists, features, names), names, LINEAR, 1)
+    for name in MEMORY_FEATURES:
+        liked = features[0] | {name: features[0][name] + 1}
+        assert (blend.score(liked) - blend.score(features[0]) >= -1e-9).all()

@@ -93,9 +93,8 @@ def test_sentence_transformers_loads_it_unchanged_and_says_what_is_served(
     made: tuple[Path, Trained], query: str
 ) -> None:
     folder = made[1].folder / CROSS_ENCODER
-    cross_encoder = load_cross_encoder(folder, SNIPPET_CHARS)
+    cross_encoder = load_cross_encoder(folder, SNIPPET_CHARS, variant=FP32)  # whichever serves on this machine
     assert cross_encoder.shipped is not None
-    cross_encoder.use(FP32)  # whichever serves on this machine
     served = cross_encoder.score(query, PASSAGES)
     theirs = CrossEncoder(str(folder), device="cpu", local_files_only=True)
     texts = [passage_text(title, text[:SNIPPET_CHARS]) for title, text in PASSAGES]

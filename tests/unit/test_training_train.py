@@ -355,8 +355,7 @@ def test_served_by_onnxruntime_it_says_what_torch_says(tmp_path: Path) -> None:
     folder = tmp_path / CROSS_ENCODER
     folder.mkdir()
     assert loop._model.export(folder) < 1e-3
-    served = JointCrossEncoder(folder)
-    served.use(FP32)  # whichever serves on this machine
+    served = JointCrossEncoder(folder, variant=FP32)  # whichever serves on this machine
     for lesson, expected in zip(dev, loop.read(dev), strict=True):
         item = lesson.item
         texts = [(c.passage.title, c.passage.text) for c in item.candidates]

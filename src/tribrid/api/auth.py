@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from starlette.requests import Request
 
 from tribrid.api.rate import Rates
 from tribrid.app.keys import ANYBODY, AccessRules, split_key
+from tribrid.cloud.line import is_loopback
 from tribrid.errors import RateLimited, Unauthorized, Unavailable
 from tribrid.types import Scope
 
@@ -32,14 +32,6 @@ FRESH_S = 1.0
 """How long rules hold before they are read again: a key that is revoked ends this much later."""
 DEFAULT_PER_MINUTE = 6000
 _NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, by its form alone: no name is looked up."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() in ("localhost", "localhost.")
 
 
 @dataclass(frozen=True, slots=True)

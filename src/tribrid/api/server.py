@@ -33,7 +33,7 @@ from tribrid.api import (
     search,
 )
 from tribrid.api.attending import Admission
-from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.auth import Guard
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
@@ -46,6 +46,7 @@ from tribrid.api.telemetry import Telemetry
 from tribrid.api.tracing import Tracing, tracing
 from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
+from tribrid.cloud.line import is_loopback
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.observing import log_to_stderr
 

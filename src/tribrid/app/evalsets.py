@@ -27,9 +27,6 @@ FORMATS = ("json", *WRITERS)
 
 LEAST_PREFIX = 6
 """Characters of a hash that name it; fewer digits are a version's number."""
-
-
-_COMPARISONS, _ROWS = 20, 5000
 """Evaluations, and rows of one, in which the spread of per-query differences is looked for."""
 
 
@@ -253,13 +250,10 @@ def _spread(folder: DataFolder, dataset: EvalDataset) -> tuple[float, str]:
     """The standard deviation of per-query differences in the primary measure, and where it is from: the last comparison
     on this dataset, else on another of the corpus, else an assumption.
     """
-    rows = folder.store.evaluations.list(dataset.corpus_id, limit=_COMPARISONS)
-    fitting = [r for r in rows if r.report.get("primary_measure") == dataset.primary_measure and r.report.get("delta")]
-    for row in sorted(fitting, key=lambda row: row.report["eval_dataset"]["sha256"] != dataset.sha256):
-        found, _ = folder.store.evaluations.queries(row.evaluation_id, 0, _ROWS)
-        deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
-        if len(deltas) > 1 and any(deltas):
-            return statistics.stdev(deltas), f"spread of evaluation {row.evaluation_id[:12]}, {len(deltas)} queries"
+    found = folder.store.evaluations.differences(dataset.corpus_id, dataset.primary_measure, dataset.sha256)
+    if found is not None:
+        evaluation_id, deltas = found
+        return statistics.stdev(deltas), f"spread of evaluation {evaluation_id[:12]}, {len(deltas)} queries"
     return SPREAD, f"assumed spread of {SPREAD}: no comparison in {dataset.primary_measure} yet"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import tempfile
@@ -14,7 +13,7 @@ from tribrid.app.lineage import record
 from tribrid.encoders.variants import MANIFEST as HUB_MANIFEST
 from tribrid.errors import InvalidInput
 from tribrid.report.model_card import model_card
-from tribrid.scoring.blend import Blend
+from tribrid.scoring.blend import graph_file
 from tribrid.scoring.learned import CROSS_ENCODER, MANIFEST, LearnedReranker
 from tribrid.workspace.data_folder import DataFolder
 
@@ -68,7 +67,9 @@ def _write(data: DataFolder, model_id: str, artifact: Path, folder: Path) -> dic
     """Fill the folder. Library -> how it loads what it can."""
     shutil.copytree(artifact, folder / ARTIFACT, copy_function=_copied)
     manifest = json.loads((artifact / MANIFEST).read_text("utf-8"))
-    loads_in = _blend(artifact, manifest, folder) | _cross_encoder(artifact, folder)
+    _copied(str(graph_file(artifact, "blend")), str(folder / BLEND))
+    blend = f"InferenceSession({BLEND!r}): features in the order that the card lists -> score"
+    loads_in = {ONNX: blend} | _cross_encoder(artifact, folder)
     found = record(data, model_id)
     reports = [data.store.evaluations.get(row["evaluation_id"]) for row in found["evaluations"][:1]]
     (folder / "record.json").write_text(json.dumps(found, indent=1, sort_keys=True), "utf-8")
@@ -83,23 +84,13 @@ def _copied(source: str, target: str) -> str:
     return target
 
 
-def _blend(artifact: Path, manifest: dict[str, Any], folder: Path) -> dict[str, str]:
-    if importlib.util.find_spec("onnx") is None:
-        return {}  # the packages of the extra `train` are missing: the card says what is there without it
-    # Imported here: serving must not load what only training needs.
-    from tribrid.training.onnx_blend import export_blend
-
-    export_blend(Blend.load(artifact, "blend", manifest["served"]["blends"]["blend"]), folder / BLEND)
-    return {ONNX: f"InferenceSession({BLEND!r}): features in the order that the card lists -> score"}
-
-
 def _cross_encoder(artifact: Path, folder: Path) -> dict[str, str]:
     """What can be loaded of the cross-encoder, put where its library looks for it."""
     inside = artifact / CROSS_ENCODER
     if not inside.is_dir():
         return {}
     shutil.copytree(inside, folder, dirs_exist_ok=True, copy_function=_copied)
-    blend = f"; InferenceSession({BLEND!r}): the blend" if (folder / BLEND).is_file() else ""
+    blend = f"; InferenceSession({BLEND!r}): the blend"
     if (inside / HUB_MANIFEST).is_file():
         return {
             ONNX: f"InferenceSession('model.onnx'): the cross-encoder's logit{blend}",

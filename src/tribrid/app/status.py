@@ -8,7 +8,7 @@ from tribrid.app.views import iso
 from tribrid.config import Config
 from tribrid.encoders.variants import machine
 from tribrid.errors import TribridError
-from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
+from tribrid.scoring.scorer import Scorer
 from tribrid.workspace.corpus import OpenCorpus, untrained_scorer
 from tribrid.workspace.data_folder import DataFolder
 
@@ -36,7 +36,7 @@ def status(folder: DataFolder, corpus: OpenCorpus | None) -> dict[str, Any]:
         return {**out, **cloud, "model_id": scorer.model_id if scorer else None}
     if scorer is None:
         return {**out, "reason": "no model has been promoted for this corpus yet; the fused order is served"}
-    return {**out, "model_id": scorer.model_id, "loaded": True, "form": form_view(folder, scorer)}
+    return {**out, "model_id": scorer.model_id, "loaded": True, "form": form_view(scorer)}
 
 
 def _cloud_status(folder: DataFolder, corpus_id: str, config: Config) -> dict[str, Any]:
@@ -58,17 +58,16 @@ def fallbacks_view(folder: DataFolder, corpus_id: str | None) -> dict[str, Any]:
     return {"total": sum(counts.values()), "by_code": dict(sorted(counts.items())), "last": told}
 
 
-def form_view(folder: DataFolder, scorer: Scorer) -> dict[str, Any] | None:
+def form_view(scorer: Scorer) -> dict[str, Any] | None:
     """The form in which a scorer's cross-encoder serves, and what that was decided on; None without one."""
-    cross_encoder = scorer.cross_encoder if isinstance(scorer, LearnedScorer | LocalScorer) else None
+    cross_encoder = scorer.cross_encoder
     if cross_encoder is None:
         return None
-    decision = folder.decisions.in_force(cross_encoder.export, cross_encoder.shipped)
     return {
         "model_id": scorer.model_id,
         "export": cross_encoder.export,
         "serves": cross_encoder.variant,
-        "decision": decision,
+        "decision": cross_encoder.shipped,
     }
 
 
@@ -79,5 +78,5 @@ def runtime_view(folder: DataFolder) -> dict[str, Any]:
         "machine": machine(),
         "engine": engine.view() if engine else None,
         "cache": cache.view() if cache else None,
-        "cross_encoders": [view for scorer in folder.loaded_scorers() if (view := form_view(folder, scorer))],
+        "cross_encoders": [view for scorer in folder.loaded_scorers() if (view := form_view(scorer))],
     }

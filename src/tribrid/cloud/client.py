@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from tribrid.cloud.dialects import ANSWERS_RAW, DOCUMENTS_PER_REQUEST, Answered, Billed, Provider, answer, question
-from tribrid.cloud.line import REDIRECTS, Later, Line, Refused, Unusable
+from tribrid.cloud.line import REDIRECTS, GaveUp, Later, Line, Refused, Unusable
+from tribrid.encoders.cross_encoder import CrossEncoder
 from tribrid.encoders.tokens import passage_text
 from tribrid.errors import ScorerFailed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion
@@ -180,20 +181,22 @@ class RerankClient:
 
     def _batch(self, query: str, texts: Sequence[str], meter: Meter, deadline: float) -> Scores:
         """One request, sent again as often as settings and deadline allow."""
-        for attempt in range(self.service.retries + 1):
+
+        def ask() -> Scores:
             self._turn(deadline)
-            try:
-                scores = self._once(query, texts, meter, deadline)
-            except Later as later:
-                wait_s = self._wait_s(later, attempt)
-                late = time.monotonic() + wait_s >= deadline
-                if attempt == self.service.retries or late or self._line.wait(wait_s):
-                    self.pace.failed()
-                    raise self._failed(f"{later}, {attempt + 1} times asked") from None
-            else:
-                self.pace.worked()
-                return scores
-        raise AssertionError  # unreachable: the last attempt returns or raises
+            return self._once(query, texts, meter, deadline)
+
+        def wait_s(later: Later, attempt: int) -> float | None:
+            seconds = self._wait_s(later, attempt)
+            return seconds if time.monotonic() + seconds < deadline else None
+
+        try:
+            scores = self._line.patiently(ask, self.service.retries, wait_s)
+        except GaveUp as end:
+            self.pace.failed()
+            raise self._failed(str(end)) from None
+        self.pace.worked()
+        return scores
 
     def _turn(self, deadline: float) -> None:
         """Wait until the service may be asked; at once an error where that is too late."""
@@ -262,6 +265,8 @@ class RerankClient:
 
 class CloudScorer:
     """Mode cloud as a Scorer: a client, who pays, and how long a search waits."""
+
+    cross_encoder: CrossEncoder | None = None
 
     def __init__(self, client: RerankClient, meter: Meter, *, timeout_s: float, snippet_chars: int) -> None:
         self.model_id = client.service.name

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from tribrid.cloud.line import REDIRECTS, Later, Line, Refused, Unusable, address_of, is_loopback
+from tribrid.cloud.line import REDIRECTS, GaveUp, Later, Line, Refused, Unusable, address_of, is_loopback
 from tribrid.errors import GenerationFailed, GeneratorUnavailable
 from tribrid.sections import GenerationConfig
 
@@ -118,16 +118,16 @@ class Generator:
             GeneratorUnavailable: it refuses, or cannot be reached and never could: every question would fail.
             GenerationFailed: this question has no answer.
         """
-        for attempt in range(self._config.retries + 1):
-            try:
-                return self._once(messages)
-            except Later as later:
-                wait_s = FIRST_WAIT_S * 2**attempt if later.wait_s is None else later.wait_s
-                if later.lost and not self._answered.is_set():
-                    raise _unavailable(f"{self.host} cannot be reached: {later}.") from None
-                if attempt == self._config.retries or wait_s > LONGEST_WAIT_S or self._line.wait(wait_s):
-                    raise GenerationFailed(f"{self.host}: {later}, {attempt + 1} times asked.") from None
-        raise AssertionError  # unreachable: the last attempt returns or raises
+        try:
+            return self._line.patiently(lambda: self._once(messages), self._config.retries, self._wait_s)
+        except GaveUp as end:
+            raise GenerationFailed(f"{self.host}: {end}.") from None
+
+    def _wait_s(self, later: Later, attempt: int) -> float | None:
+        if later.lost and not self._answered.is_set():
+            raise _unavailable(f"{self.host} cannot be reached: {later}.") from None
+        seconds = FIRST_WAIT_S * 2**attempt if later.wait_s is None else later.wait_s
+        return seconds if seconds <= LONGEST_WAIT_S else None
 
     def _once(self, messages: Sequence[Message]) -> Answer:
         try:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import email.utils
 import ipaddress
+import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 SAID_CHARS = 200
 REDIRECTS = range(300, 400)
+T = TypeVar("T")
 _AGAIN = frozenset({408, 425, 429})
 
 
@@ -43,6 +45,10 @@ class Refused(Exception):
         self.status, self.said = status, said
 
 
+class GaveUp(Exception):
+    """Asked as often as may be, always told to come later; says why, and how often."""
+
+
 class Unusable(Exception):
     """There is an answer, and it cannot be taken."""
 
@@ -58,11 +64,13 @@ def address_of(url: str) -> tuple[str, str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine."""
+    """Whether a host name or address is this machine's own, by its form alone: no name is looked up. A name below
+    `localhost` is not: some resolvers ask the network for it, and what is sent there leaves the machine.
+    """
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return host.lower() in ("localhost", "localhost.")
 
 
 def fits_a_header(key: str) -> bool:
@@ -108,6 +116,27 @@ class Line:
     def wait(self, seconds: float) -> bool:
         """Wait; True if the line was closed meanwhile."""
         return self._closed.wait(seconds)
+
+    def patiently(self, ask: Callable[[], T], retries: int, wait_s: Callable[[Later, int], float | None]) -> T:
+        """What `ask` returns, asked again while it raises Later.
+
+        Args:
+            ask: posts once.
+            retries: most times to ask again.
+            wait_s: seconds before the next attempt, from what was said and how often it was asked again before; None:
+                it is not worth another. Called after every Later.
+
+        Raises:
+            GaveUp: there were no attempts left, or the line was closed.
+        """
+        for attempt in itertools.count():
+            try:
+                return ask()
+            except Later as later:
+                seconds = wait_s(later, attempt)
+                if attempt >= retries or seconds is None or self.wait(seconds):
+                    raise GaveUp(f"{later}, {attempt + 1} times asked") from None
+        raise AssertionError  # unreachable: the count does not end
 
     def post(self, body: Mapping[str, Any], *, timeout_s: float, max_bytes: int) -> bytes:
         """The body of a success.

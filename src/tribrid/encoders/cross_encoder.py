@@ -8,11 +8,11 @@ Either has two forms, fp32 and int8; which one serves is decided in variants.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from tribrid.encoders.engine import Lane, Runtime
 from tribrid.encoders.onnx import PAIR_BATCH_TOKENS, FloatArray, IntArray, load_pair_session, pad
 from tribrid.encoders.pairs import PairEncoder, PairLimits, WholePairEncoder
 from tribrid.encoders.score_cache import score_key
-from tribrid.encoders.variants import FP32, INT8, MANIFEST, describe
+from tribrid.encoders.variants import FP32, INT8, MANIFEST, describe, form_here
 from tribrid.errors import ModelUnavailable, ScorerFailed
 
 MODEL, LOWER, JOINT = "model.onnx", "lower.onnx", "joint.onnx"
@@ -37,20 +37,61 @@ _FILES = {
 }
 
 
-class CrossEncoder(Protocol):
-    """Scores pairs of one query.
+class CrossEncoder(ABC):
+    """Scores pairs of one query, in one form. Safe for threads.
 
     Attributes:
         export: names the weights by their content.
         shipped: the decision about forms that the export came with; None for one that has no other form.
+        variant: the form that serves.
     """
 
-    export: str
-    shipped: dict[str, Any] | None
+    parts: Sequence[str]
+    """The fp32 names of the files that it runs."""
+    reads_fused = False
+    """Whether the first stage's score decides its own."""
+    _snippet_chars: int
 
-    @property
-    def variant(self) -> str:
-        """The form that serves."""
+    def __init__(self, folder: Path, runtime: Runtime | None = None, variant: str | None = None) -> None:
+        """Load an export.
+
+        Args:
+            folder: with description, tokenizer and files.
+            runtime: what it runs on; None: on the thread that calls.
+            variant: the form; None: the one that holds for this machine.
+
+        Raises:
+            ModelUnavailable: a file is missing or broken, or there is no such form.
+        """
+        try:
+            self.description = describe(folder)
+            self.shipped: dict[str, Any] | None = self.description.get("variants")
+            self.export = str((self.shipped or {}).get("export", f"{folder.parent.name}/{folder.name}"))
+            self.variant = variant or form_here(self.shipped)
+            self._read_description(folder)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelUnavailable(f"The cross-encoder's description cannot be read: {error!r}") from error
+        if self.variant not in _FILES:
+            raise ModelUnavailable(f"A cross-encoder has no form {self.variant!r}.")
+        self._sessions = [load_pair_session(folder / _FILES[self.variant][name]) for name in self.parts]
+        self._runtime = runtime or Runtime()
+        self._lane = Lane(self._run, BATCH_TOKENS[self.variant])
+
+    @abstractmethod
+    def _read_description(self, folder: Path) -> None:
+        """Take what this kind needs of `description`, and its tokenizer: above all `_snippet_chars`, the characters of
+        a passage's text that are read.
+        """
+
+    @abstractmethod
+    def _rows(
+        self, query: str, passages: Sequence[tuple[str, str]], fused: Sequence[float]
+    ) -> tuple[list[Any], list[int]]:
+        """What `_run` reads of each pair, and its tokens."""
+
+    @abstractmethod
+    def _run(self, rows: Sequence[Any]) -> FloatArray:
+        """Logits float32 (n,) of a batch."""
 
     def score(
         self,
@@ -59,7 +100,8 @@ class CrossEncoder(Protocol):
         fused: FloatArray | None = None,
         budget: Budget | None = None,
     ) -> FloatArray:
-        """Logits float32 (n,) of (title, text) pairs; `fused` float32 (n,) is the first stage's score of each.
+        """Logits float32 (n,) of (title, text) pairs; `fused` float32 (n,) is the first stage's score of each. Without
+        it all are taken to be equal.
 
         With a budget, what was scored before need not be scored again, and what its time does not suffice for is NaN.
 
@@ -67,61 +109,51 @@ class CrossEncoder(Protocol):
             ScorerFailed: it could not; no score is made up.
             Overloaded, Cancelled: it was not begun.
         """
+        first_stage = [0.0] * len(passages) if fused is None or not self.reads_fused else fused.tolist()
 
-    def use(self, variant: str) -> None:
-        """Serve with this form from the next call on.
+        def keys() -> list[bytes]:
+            model, chars = f"{self.export} {self.variant} {self._snippet_chars}", self._snippet_chars
+            return [
+                score_key(model, query, title, text[:chars], repr(first))
+                for (title, text), first in zip(passages, first_stage, strict=True)
+            ]
 
-        Raises:
-            ModelUnavailable: there is no such form, or it does not load.
-        """
+        def read(places: Sequence[int]) -> tuple[list[Any], list[int]]:
+            return self._rows(query, [passages[i] for i in places], [first_stage[i] for i in places])
+
+        return self._runtime.score(self._lane, keys, read, len(passages), budget)
 
 
-def load_cross_encoder(folder: Path, snippet_chars: int, runtime: Runtime | None = None) -> CrossEncoder:
-    """The cross-encoder of a trained artifact, of either kind, in the form that its export decided for.
+def load_cross_encoder(
+    folder: Path, snippet_chars: int, runtime: Runtime | None = None, variant: str | None = None
+) -> CrossEncoder:
+    """The cross-encoder of an export, of either kind; arguments as CrossEncoder's.
 
     Raises:
         ModelUnavailable: a file is missing or broken.
     """
     if (folder / MANIFEST).is_file():
-        return HubCrossEncoder(folder, snippet_chars, runtime)
-    return JointCrossEncoder(folder, runtime)
-
-
-def parts_of(folder: Path) -> list[Path]:
-    """The fp32 files of an export."""
-    return [folder / name for name in (MODEL, LOWER, JOINT) if (folder / name).is_file()]
+        return HubCrossEncoder(folder, snippet_chars, runtime, variant)
+    return JointCrossEncoder(folder, runtime, variant)
 
 
 def settle_export(folder: Path) -> dict[str, Any]:
-    """Try every form of a fresh export on this machine, and write the decision into its manifest.
+    """Try both forms of a fresh export on this machine, and write the decision into its description; some seconds.
 
     Raises:
-        ModelUnavailable: the fp32 form does not load.
+        ModelUnavailable: the fp32 form does not load, or cannot score.
     """
-    decision = {**try_forms(folder), "export": variants.export_id(parts_of(folder))}
-    variants.record(folder, decision)
-    return decision
-
-
-def try_forms(folder: Path) -> dict[str, Any]:
-    """The decision about an export's forms on this machine; some seconds.
-
-    Raises:
-        ModelUnavailable: the fp32 form does not load.
-    """
-    forms: dict[str, CrossEncoder] = {}
-    broken: dict[str, Any] = {}
-    for variant in (FP32, INT8):
-        form = load_cross_encoder(folder, ALL_CHARS)
-        try:
-            form.use(variant)
-            forms[variant] = form
-        except ModelUnavailable as error:
-            if variant == FP32:
-                raise
-            broken[variant] = {"accepted": False, "reason": error.detail}
+    forms: dict[str, CrossEncoder] = {FP32: load_cross_encoder(folder, ALL_CHARS, variant=FP32)}
+    broken = {}
+    try:
+        forms[INT8] = load_cross_encoder(folder, ALL_CHARS, variant=INT8)
+    except ModelUnavailable as error:
+        broken[INT8] = {"accepted": False, "reason": error.detail}
     decision = variants.measure(forms)
-    return {**decision, "measured": {**decision["measured"], **broken}}
+    decision["measured"] |= broken
+    files = [folder / name for name in (MODEL, LOWER, JOINT) if (folder / name).is_file()]
+    variants.record(folder, decision | {"export": variants.export_id(files)})
+    return decision
 
 
 def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
@@ -134,33 +166,6 @@ def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
     return result
 
 
-def _open(folder: Path, variant: str, names: Sequence[str]) -> list[Any]:
-    if variant not in _FILES:
-        raise ModelUnavailable(f"A cross-encoder has no form {variant!r}.")
-    return [load_pair_session(folder / _FILES[variant][name]) for name in names]
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Around the reading of a description that anybody may have edited.
-
-    Raises:
-        ModelUnavailable: it does not hold what it should.
-    """
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(f"The cross-encoder's {name} cannot be read: {error!r}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """One form, and its lane: they change together."""
-
-    variant: str
-    lane: Lane
-
-
 @dataclass(frozen=True, slots=True)
 class _JointRow:
     """A passage's ids, its query's lower states float32 (t, dim), and the first stage's score."""
@@ -170,75 +175,32 @@ class _JointRow:
     fused: float
 
 
-class JointCrossEncoder:
-    """Score of a (query, passage) pair given the first stage's score of it. Safe for threads."""
+class JointCrossEncoder(CrossEncoder):
+    """Score of a (query, passage) pair given the first stage's score of it."""
 
-    def __init__(self, folder: Path, runtime: Runtime | None = None) -> None:
-        """Load a trained cross-encoder.
+    parts = (LOWER, JOINT)
+    reads_fused = True
 
-        Raises:
-            ModelUnavailable: a file is missing or broken.
-        """
-        with _readable("config.json"):
-            config = describe(folder)
-            limits = PairLimits(**config["limits"])
-            self.shipped: dict[str, Any] | None = config.get("variants")
-            self.export = str((self.shipped or {}).get("export", folder.parent.name))
-        self._folder, self._runtime = folder, runtime or Runtime()
-        self._pairs = PairEncoder(folder, limits)
-        self.use((self.shipped or {}).get("served", FP32))
+    def _read_description(self, folder: Path) -> None:
+        limits = PairLimits(**self.description["limits"])
+        self._pairs, self._snippet_chars = PairEncoder(folder, limits), limits.snippet_chars
 
-    @property
-    def variant(self) -> str:
-        """See CrossEncoder."""
-        return self._served.variant
+    def _run(self, rows: Sequence[_JointRow]) -> FloatArray:
+        ids, mask = pad([row.ids for row in rows]), pad([[1] * len(row.ids) for row in rows])
+        lower, joint = self._sessions
+        states = _run(lower, {"input_ids": ids, "attention_mask": mask})
+        query, query_mask = _padded([row.query for row in rows])
+        fused = np.array([row.fused for row in rows], np.float32)
+        feed = {"query": query, "query_mask": query_mask, "passage": states, "passage_mask": mask, "fused": fused}
+        return _run(joint, feed)
 
-    def use(self, variant: str) -> None:
-        """See CrossEncoder."""
-        lower, joint = _open(self._folder, variant, (LOWER, JOINT))
-
-        def run(rows: Sequence[_JointRow]) -> FloatArray:
-            ids, mask = pad([row.ids for row in rows]), pad([[1] * len(row.ids) for row in rows])
-            states = _run(lower, {"input_ids": ids, "attention_mask": mask})
-            query, query_mask = _padded([row.query for row in rows])
-            fused = np.array([row.fused for row in rows], np.float32)
-            feed = {"query": query, "query_mask": query_mask, "passage": states, "passage_mask": mask, "fused": fused}
-            return _run(joint, feed)
-
-        self._lower = lower
-        self._served = _Served(variant, Lane(run, BATCH_TOKENS[variant]))
-
-    def score(
-        self,
-        query: str,
-        passages: Sequence[tuple[str, str]],
-        fused: FloatArray | None = None,
-        budget: Budget | None = None,
-    ) -> FloatArray:
-        """See CrossEncoder. Without the first stage's scores all are taken to be equal.
-
-        Raises:
-            ScorerFailed: onnxruntime failed.
-            Overloaded, Cancelled: it was not begun.
-        """
-        first_stage = [0.0] * len(passages) if fused is None else fused.tolist()
-        served, chars = self._served, self._pairs.limits.snippet_chars
-
-        def keys() -> list[bytes]:
-            model = f"{self.export} {served.variant}"
-            return [
-                score_key(model, query, title, text[:chars], repr(first))
-                for (title, text), first in zip(passages, first_stage, strict=True)
-            ]
-
-        def read(places: Sequence[int]) -> tuple[list[_JointRow], list[int]]:
-            ids = self._pairs.passages([passages[i] for i in places])
-            query_ids = pad([self._pairs.query(query)])
-            states = _run(self._lower, {"input_ids": query_ids, "attention_mask": np.ones_like(query_ids)})[0]
-            rows = [_JointRow(row, states, first_stage[i]) for row, i in zip(ids, places, strict=True)]
-            return rows, [len(row.ids) + len(states) for row in rows]
-
-        return self._runtime.score(served.lane, keys, read, len(passages), budget)
+    def _rows(
+        self, query: str, passages: Sequence[tuple[str, str]], fused: Sequence[float]
+    ) -> tuple[list[Any], list[int]]:
+        query_ids = pad([self._pairs.query(query)])
+        states = _run(self._sessions[0], {"input_ids": query_ids, "attention_mask": np.ones_like(query_ids)})[0]
+        rows = [_JointRow(ids, states, one) for ids, one in zip(self._pairs.passages(passages), fused, strict=True)]
+        return rows, [len(row.ids) + len(states) for row in rows]
 
 
 def _padded(states: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
@@ -251,68 +213,39 @@ def _padded(states: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
     return out, mask
 
 
-class HubCrossEncoder:
-    """A Hugging Face cross-encoder's logit for (query, passage). Safe for threads."""
+class HubCrossEncoder(CrossEncoder):
+    """A Hugging Face cross-encoder's logit for (query, passage)."""
 
-    def __init__(self, folder: Path, snippet_chars: int, runtime: Runtime | None = None) -> None:
-        """Load an export made by `tribrid.encoders.models.ensure_export`.
+    parts = (MODEL,)
 
-        Raises:
-            ModelUnavailable: the folder is not a finished export.
+    def __init__(
+        self, folder: Path, snippet_chars: int, runtime: Runtime | None = None, variant: str | None = None
+    ) -> None:
+        """Load an export made by `tribrid.encoders.models.ensure_export`; see CrossEncoder.
+
+        Args:
+            snippet_chars: of a passage's text, what is read.
         """
         if not (folder / MANIFEST).is_file():
             raise ModelUnavailable(f"{folder.name} is not an exported cross-encoder (no {MANIFEST}).")
-        with _readable(MANIFEST):
-            self.manifest: dict[str, Any] = describe(folder)
-            max_tokens, self._pad = int(self.manifest["max_tokens"]), int(self.manifest.get("pad", 0))
-            self.shipped: dict[str, Any] | None = self.manifest.get("variants")
-            self.export = str((self.shipped or {}).get("export", folder.name))
-        self._folder, self._runtime, self._snippet_chars = folder, runtime or Runtime(), snippet_chars
-        self._pairs = WholePairEncoder(folder, max_tokens, snippet_chars)
-        self.use((self.shipped or {}).get("served", FP32))
+        self._snippet_chars = snippet_chars
+        super().__init__(folder, runtime, variant)
+        self._inputs = {i.name for i in self._sessions[0].get_inputs()}
 
-    @property
-    def variant(self) -> str:
-        """See CrossEncoder."""
-        return self._served.variant
+    def _read_description(self, folder: Path) -> None:
+        self._pad = int(self.description.get("pad", 0))
+        self._pairs = WholePairEncoder(folder, int(self.description["max_tokens"]), self._snippet_chars)
 
-    def use(self, variant: str) -> None:
-        """See CrossEncoder."""
-        session = _open(self._folder, variant, (MODEL,))[0]
-        inputs = {i.name for i in session.get_inputs()}
+    def _run(self, rows: Sequence[Any]) -> FloatArray:
+        feed = {
+            "input_ids": pad([row.ids for row in rows], self._pad),
+            "attention_mask": pad([row.attention_mask for row in rows]),
+            "token_type_ids": pad([row.type_ids for row in rows]),
+        }
+        return _run(self._sessions[0], {name: array for name, array in feed.items() if name in self._inputs})
 
-        def run(rows: Sequence[Any]) -> FloatArray:
-            feed = {
-                "input_ids": pad([row.ids for row in rows], self._pad),
-                "attention_mask": pad([row.attention_mask for row in rows]),
-                "token_type_ids": pad([row.type_ids for row in rows]),
-            }
-            return _run(session, {name: array for name, array in feed.items() if name in inputs})
-
-        self._served = _Served(variant, Lane(run, BATCH_TOKENS[variant]))
-
-    def score(
-        self,
-        query: str,
-        passages: Sequence[tuple[str, str]],
-        fused: FloatArray | None = None,
-        budget: Budget | None = None,
-    ) -> FloatArray:
-        """See CrossEncoder; of query and passage the longer is cut until both fit. The first stage's scores are not
-        read.
-
-        Raises:
-            ScorerFailed: a pair cannot be read, or onnxruntime failed.
-            Overloaded, Cancelled: it was not begun.
-        """
-        served, chars = self._served, self._snippet_chars
-
-        def keys() -> list[bytes]:
-            model = f"{self.export} {served.variant} {chars}"
-            return [score_key(model, query, title, text[:chars]) for title, text in passages]
-
-        def read(places: Sequence[int]) -> tuple[list[Any], list[int]]:
-            rows = self._pairs.encode(query, [passages[i] for i in places])
-            return rows, [len(row.ids) for row in rows]
-
-        return self._runtime.score(served.lane, keys, read, len(passages), budget)
+    def _rows(
+        self, query: str, passages: Sequence[tuple[str, str]], fused: Sequence[float]
+    ) -> tuple[list[Any], list[int]]:
+        rows = self._pairs.encode(query, passages)
+        return rows, [len(row.ids) for row in rows]

@@ -80,6 +80,23 @@ def load_pair_session(path: Path) -> Any:
     return _open(path, options, ["SkipLayerNormFusion"])
 
 
+def load_graph(content: bytes) -> Any:
+    """A small model on the CPU, each run on the thread that calls, with no threads and no arena of its own.
+
+    Raises:
+        ModelUnavailable: onnxruntime refuses it.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelUnavailable(f"onnxruntime cannot load the graph: {error}") from error
+
+
 def _open(path: Path, options: Any, left_out: Sequence[str] = ()) -> Any:
     import onnxruntime as ort
 

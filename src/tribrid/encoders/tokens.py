@@ -64,6 +64,17 @@ class QueryTokens:
     embedding: FloatArray
 
 
+def maxsim(query: QueryTokens, passage: PassageTokens) -> float:
+    """Mean over the query's tokens of the best cosine with a token of the passage; 0, as if they had nothing in common,
+    where either has none. The features of a blend count so too.
+
+    References: Khattab and Zaharia, ColBERT, SIGIR 2020.
+    """
+    if not len(query.ids) or not len(passage.ids):
+        return 0.0
+    return float((query.vectors @ passage.vectors.T).max(axis=1).mean())
+
+
 def passage_text(title: str, text: str) -> str:
     """The one form in which a passage meets the encoder, in indexing, training and serving."""
     return f"{title}\n{text}" if title else text

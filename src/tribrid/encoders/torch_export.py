@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any, NamedTuple
@@ -50,39 +50,34 @@ class Int8File(NamedTuple):
     exact: float
 
 
-class EncoderGraph(torch.nn.Module):
+def pretrained(kind: Any, source: Path) -> Any:
+    """The model in a folder as it is exported: `kind` is one of transformers' Auto classes."""
+    return kind.from_pretrained(
+        source, attn_implementation="eager", dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
+
+
+class Hidden(torch.nn.Module):
     """ids, mask int64 (n, t) → last hidden states float32 (n, t, dim)."""
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = AutoModel.from_pretrained(
-            source,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
+        self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         hidden: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return hidden
 
 
-class CrossEncoderGraph(torch.nn.Module):
-    """ids, mask, segment int64 (n, t) → logits float32 (n,)."""
+class Logits(torch.nn.Module):
+    """ids, mask, segments int64 (n, t) → logits float32 (n,)."""
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            source,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
-        if self.model.config.num_labels != 1:
-            raise ModelUnavailable(f"A cross-encoder has one output; {source.name} has {self.model.config.num_labels}.")
-        self.segments = getattr(self.model.config, "type_vocab_size", 0) > 1
+        if model.config.num_labels != 1:
+            raise ModelUnavailable(f"A cross-encoder has one output; this model has {model.config.num_labels}.")
+        self.model = model
+        self.segments = getattr(model.config, "type_vocab_size", 0) > 1
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
@@ -90,11 +85,15 @@ class CrossEncoderGraph(torch.nn.Module):
         segments = {"token_type_ids": token_type_ids} if self.segments else {}
         logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
         # Adding zero keeps the third input in the graph of models that do not read it.
-        return logits[:, 0] + 0.0 * token_type_ids.sum()
+        return logits[:, 0].float() + 0.0 * token_type_ids.sum()
 
 
 def write_onnx(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], path: Path, output: str) -> None:
-    """Trace `graph` and write it with a dynamic batch and length on every input."""
+    """Trace `graph` and write it with a dynamic batch, and a dynamic length of every input that has one."""
+    axes = {
+        name: {0: "rows"} | ({1: f"{name.split('_')[0]}_tokens"} if tensor.dim() > 1 else {})
+        for name, tensor in inputs.items()
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of shapes that the parity check proves dynamic
         torch.onnx.export(
@@ -103,7 +102,7 @@ def write_onnx(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], path: Pa
             str(path),
             input_names=list(inputs),
             output_names=[output],
-            dynamic_axes={name: {0: f"{name}_rows", 1: f"{name}_tokens"} for name in inputs},
+            dynamic_axes=axes,
             opset_version=17,
             dynamo=False,
         )
@@ -199,10 +198,10 @@ def write_export(source: Path, folder: Path, role: str, model_id: str, max_token
     Raises:
         ModelUnavailable: it is more than TOLERANCE, or the model is no reranker.
     """
-    build: Callable[[Path], torch.nn.Module] = EncoderGraph if role == "encoder" else CrossEncoderGraph
+    kind, build = (AutoModel, Hidden) if role == "encoder" else (AutoModelForSequenceClassification, Logits)
+    inner = pretrained(kind, source)
     # The graph itself is put in eval mode: the exporter restores the mode it found, children included.
-    graph = build(source).eval()
-    inner: Any = graph.model
+    graph: torch.nn.Module = build(inner).eval()
     padding = int(getattr(inner.config, "pad_token_id", None) or 0)
     feeds = _feeds(source, role, max_tokens, padding)
     write_onnx(

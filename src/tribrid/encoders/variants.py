@@ -1,30 +1,26 @@
 """Which form of a cross-encoder serves on this machine: fp32 as it was exported, or quantised to int8.
 
 int8 is faster where the processor multiplies it in one instruction, slower where it does not; and on processors that
-add pairs of products in 16 bits it can be wrong. So it is not assumed but tried: on probes, whose scores must agree in
-order and in size, and where there is an eval dataset, on that. The fastest form that agrees is served. What was found
-stands in the export's manifest; for another machine than the one that exported, and for eval datasets, in a file of
-the data folder.
+add pairs of products in 16 bits it can be wrong. So it is not assumed but tried once, where the export is made: on
+probes, whose scores must agree in order and in size. The fastest form that agrees is served. What was found stands in
+the export's description and is read again on every machine. How well the served form ranks on real queries is for an
+evaluation to say, which runs it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any, Protocol
 
 import numpy as np
 
-from tribrid.encoders.onnx import FloatArray, runtime_version
+from tribrid.encoders.onnx import FloatArray
 from tribrid.errors import Cancelled, ModelUnavailable, TribridError
 
 FP32, INT8 = "fp32", "int8"
@@ -34,8 +30,6 @@ LEAST_RANK_AGREEMENT = 0.9
 """Kendall's tau between the two orders of a probe's passages, mean over probes."""
 MOST_SCORE_DIFFERENCE = 0.15
 """Mean absolute difference of scores, in standard deviations of the fp32 scores of the same list."""
-MOST_NDCG_LOSS = 0.002
-"""Of nDCG@10 on the eval dataset."""
 PROBES, PROBE_PASSAGES, PROBE_CHARS = 6, 16, 900
 _FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8", "asimddp", "i8mm")
 
@@ -64,8 +58,8 @@ def multiplies_int8(flags: Sequence[str]) -> bool:
 
 
 def machine() -> str:
-    """What a decision holds for: the processor's kind and onnxruntime's version."""
-    return f"{platform.machine()} {'+'.join(processor_flags()) or 'plain'} onnxruntime {runtime_version()}"
+    """The processor's kind, as far as it matters to int8."""
+    return f"{platform.machine()} {'+'.join(processor_flags()) or 'plain'}"
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -185,48 +179,16 @@ def measure(forms: Mapping[str, Scores]) -> dict[str, Any]:
     return decision
 
 
-class Decisions:
-    """What was decided on this machine after the export was made, in a file that other processes write too."""
+def form_here(shipped: Mapping[str, Any] | None) -> str:
+    """The form of an export that this machine serves, by the decision that the export came with.
 
-    def __init__(self, path: Path) -> None:
-        """Reads nothing yet; the file need not be there."""
-        self._path = path
-        self._lock = threading.Lock()
-        self._read_ns = -1
-        self._known: dict[str, Any] = {}
-
-    @cached_property
-    def _machine(self) -> str:
-        return machine()  # asks onnxruntime, which is not loaded for it before a decision is looked up
-
-    def _load(self) -> dict[str, Any]:
-        try:
-            changed_ns = self._path.stat().st_mtime_ns
-            if changed_ns != self._read_ns:
-                self._known, self._read_ns = json.loads(self._path.read_text("utf-8")), changed_ns
-        except (FileNotFoundError, ValueError):  # none yet, or spoilt: then the exports' own decisions hold
-            self._known = {}
-        return self._known
-
-    def find(self, export: str) -> dict[str, Any] | None:
-        """What holds for this export on this machine, if anything was decided here."""
-        with self._lock:
-            found: dict[str, Any] | None = self._load().get(f"{export} {self._machine}")
-        return found
-
-    def put(self, export: str, decision: Mapping[str, Any]) -> None:
-        """Decide."""
-        with self._lock:
-            content = {**self._load(), f"{export} {self._machine}": dict(decision)}
-            with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as staged:
-                json.dump(content, staged, indent=1, sort_keys=True)
-            os.replace(staged.name, self._path)
-
-    def in_force(self, export: str, shipped: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """What holds for this export on this machine: what was decided here, else what it came with; None if that was
-        found on another machine.
-        """
-        found = self.find(export)
-        if found is not None:
-            return found
-        return dict(shipped) if shipped and shipped.get("machine") == self._machine else None
+    Where it was made on this kind of processor, what was decided there holds. Elsewhere int8 is served if it agreed
+    there and this processor sums its products in 32 bits in one instruction: then they are the same integers, and
+    soon made.
+    """
+    if not shipped:
+        return FP32
+    if shipped["machine"] == machine():
+        return str(shipped["served"])
+    agreed = shipped["measured"].get(INT8, {}).get("accepted", False)
+    return INT8 if agreed and multiplies_int8(processor_flags()) else FP32

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tribrid.encoders.tokens import maxsim
 from tribrid.errors import Cancelled, TribridError
 from tribrid.evaluation.report import FrozenCandidates
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
@@ -131,14 +132,5 @@ def run_arms(
 
 
 def base_scores(reading: Reading) -> Scores:
-    """The untrained base encoder as a late-interaction reranker: mean MaxSim over the query's tokens.
-
-    References: Khattab and Zaharia, ColBERT, SIGIR 2020.
-    """
-    if not len(reading.tokens.ids):
-        return np.zeros(len(reading.candidates))
-    scores = [
-        float((reading.tokens.vectors @ passage.vectors.T).max(axis=1).mean()) if len(passage.ids) else -1.0
-        for passage in reading.passages
-    ]
-    return np.array(scores)
+    """The untrained base encoder as a late-interaction reranker."""
+    return np.array([maxsim(reading.tokens, passage) for passage in reading.passages], np.float64)

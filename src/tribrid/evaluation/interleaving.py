@@ -22,12 +22,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tribrid.types import Feedback, Signal, Team
-
-READ_S = 30.0
-"""A dwell of this length is use; a click that was left sooner counts half."""
-SHORT_CLICK = 0.5
-GOOD_RATING, BAD_RATING = 4.0, 2.0
+from tribrid.feedback import opinion
+from tribrid.types import Feedback, Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,36 +88,14 @@ class Credit:
 def credit(doc_ids: Sequence[str], teams: Sequence[Team], feedback: Iterable[Feedback]) -> Credit:
     """Sum up what was done with each team's documents.
 
-    A document that was used (click, copy, cite, a long dwell) counts 1, however often; one that was clicked and left
-    within READ_S counts half. Thumbs and ratings outrank that: the last good one counts 1, the last bad one -1.
+    A document counts what `Opinion.use` says: 1 where it was used, however often, half where it was left at once, and
+    1 or -1 by the last thumb or rating.
     """
     done: defaultdict[str | None, list[Feedback]] = defaultdict(list)
     for item in feedback:
         done[item.doc_id].append(item)
     sums: dict[Team, float] = {"champion": 0.0, "challenger": 0.0, "both": 0.0}
     for doc_id, team in zip(doc_ids, teams, strict=True):
-        sums[team] += _worth(done.get(doc_id, ()))
+        if doc_id in done:
+            sums[team] += opinion(done[doc_id]).use
     return Credit(sums["champion"], sums["challenger"])
-
-
-def _worth(items: Sequence[Feedback]) -> float:
-    """What one document was worth to one user, -1 to 1."""
-    said = [stated for item in items if (stated := _stated(item)) is not None]
-    if said:
-        return said[-1]
-    dwells = [item.value for item in items if item.signal is Signal.DWELL and item.value is not None]
-    if any(dwell >= READ_S for dwell in dwells) or any(item.signal in (Signal.COPY, Signal.CITE) for item in items):
-        return 1.0
-    clicked = any(item.signal is Signal.CLICK for item in items)
-    return (SHORT_CLICK if dwells else 1.0) if clicked else 0.0
-
-
-def _stated(item: Feedback) -> float | None:
-    """What the user said in so many words; None where he said nothing."""
-    if item.signal is Signal.THUMBS_UP:
-        return 1.0
-    if item.signal is Signal.THUMBS_DOWN:
-        return -1.0
-    if item.signal is Signal.RATING and item.value is not None:
-        return 1.0 if item.value >= GOOD_RATING else -1.0 if item.value <= BAD_RATING else 0.0
-    return None

@@ -26,7 +26,6 @@ from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.evaluation.standing import looked, seed_values
 from tribrid.loop.arms import added_arms
 from tribrid.loop.costs import estimate, local_cost
-from tribrid.loop.forms import settle_forms
 from tribrid.loop.frozen import Task, read_task
 from tribrid.loop.index import catch_up
 from tribrid.loop.promote import newest_model
@@ -118,7 +117,6 @@ def _run_systems(
     mode = config.reranking.reranker_mode
     local = corpus.scorer if mode == "local" else None
     cloud = corpus.rival() if mode == "cloud" else None
-    settle_forms(corpus, task.dataset, readings, [challenger, champion, local], emit)
     after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
     added = added_arms(corpus, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]

@@ -22,7 +22,6 @@ from tribrid.workspace.corpus import OpenCorpus
 MOST_SEARCHES = 10_000
 MOST_JUDGED = 5_000
 MOST_EVAL_QUERIES = 5_000
-COMPARED_QUERIES = 300
 DOCUMENTS_READ, CHARACTERS_READ = 50, 20_000
 """From which the number of heuristic queries is extrapolated: of documents, and of the start of each."""
 COVERAGE_QUERIES = 30
@@ -44,6 +43,7 @@ def readiness(corpus: OpenCorpus) -> dict[str, Any]:
     in_judgments, judgments = _admitted(matcher, graded, whole=len(judged) < MOST_JUDGED)
     passages = corpus.index.count()
     found, coverage = _coverage(corpus, [in_logs, in_judgments] if passages else [])
+    compared = corpus.store.evaluations.differences(corpus.corpus_id)
     has_dataset = bool(corpus.store.evalsets.versions(corpus.corpus_id))
     known = Known(
         documents=corpus.store.documents.count(corpus.corpus_id),
@@ -53,7 +53,7 @@ def readiness(corpus: OpenCorpus) -> dict[str, Any]:
         heuristics=_heuristics(corpus),
         coverage=found,
         eval_queries=sum(query.has_positive for query in eval_queries) if has_dataset else None,
-        spread=_spread(corpus),
+        spread=statistics.stdev(compared[1]) if compared else None,
     )
     return {
         "corpus_id": corpus.corpus_id,
@@ -121,13 +121,3 @@ def _heuristics(corpus: OpenCorpus) -> int:
     read = [replace(document, text=document.text[:CHARACTERS_READ]) for document in first]
     groups, _ = heuristic_groups(read)
     return round(len(groups) * corpus.store.documents.count(corpus.corpus_id) / len(read)) if read else 0
-
-
-def _spread(corpus: OpenCorpus) -> float | None:
-    """The standard deviation of per-query differences in the last evaluation that compared two rankings."""
-    for row in corpus.store.evaluations.list(corpus.corpus_id, limit=1):
-        rows, _ = corpus.store.evaluations.queries(row.evaluation_id, 0, COMPARED_QUERIES)
-        deltas = [found["delta_primary"] for found in rows if found.get("delta_primary") is not None]
-        if len(deltas) > 1 and any(deltas):
-            return float(statistics.stdev(deltas))
-    return None

@@ -14,7 +14,7 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.given_documents import GivenList, GivenQuery, Placed, read_apart, read_given, score_apart
 from tribrid.loop.serving import Ranking, served
 from tribrid.scoring.calibration import AnyCalibration, Proportion
-from tribrid.scoring.scorer import LocalScorer, Scorer
+from tribrid.scoring.scorer import Scorer
 from tribrid.sections import RetrievalConfig
 from tribrid.store.database import now_us
 from tribrid.types import (
@@ -109,7 +109,7 @@ def rerank_apart(folder: DataFolder, asked: GivenQuery, scorer: Scorer, budget: 
     started = time.perf_counter()
     config, budget = folder.config(), budget or Budget()
     budget.limit(None)
-    if isinstance(scorer, LocalScorer):  # reads the texts alone
+    if scorer.cross_encoder is not None:  # reads the texts alone
         placed, partly = score_apart(scorer, asked, config, budget)
     else:
         given = read_apart(folder, asked, budget)

@@ -42,11 +42,10 @@ def _head(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[s
 
 def _contents(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
     yield from ["## What is in this folder", ""]
-    yield "- `tribrid/`: the whole model, as Tribrid serves it (safetensors, LightGBM's text form, JSON)."
+    yield "- `tribrid/`: the whole model, as Tribrid serves it (ONNX, safetensors, JSON)."
     yield "- `record.json`: where it came from, what was measured and when it served."
     features = served["blends"]["blend"]
-    if "blend.onnx" in loads_in.get("onnxruntime", ""):
-        yield f"- `blend.onnx`: the blend alone, float64 features (n, {len(features)}) in, score (n,) out."
+    yield f"- `blend.onnx`: the blend alone, float64 features (n, {len(features)}) in, score (n,) out."
     yield from _cross_encoder(record, served, loads_in)
     yield ""
     if loads_in:

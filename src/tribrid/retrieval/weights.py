@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from tribrid.corpus.terms import terms
 from tribrid.retrieval.lance import PassageTable
 from tribrid.retrieval.rows import RowIds
+from tribrid.scoring.features import BM25_B, BM25_K1
 
-K1, B = 1.2, 0.75
-"""LanceDB's constants."""
 LENGTHS_SAMPLED = 500
 """Passages from which the mean length is taken: it is then known to about 2 %, which moves BM25 by less than 1 %."""
 MAX_QUERY_TERMS = 64
@@ -20,8 +19,8 @@ _WEIGHTS_KEPT = 20_000
 
 
 def saturation(frequency: int, length: int, mean_length: float) -> float:
-    """BM25 of one term but for its weight: 0 to K1 + 1."""
-    return frequency * (K1 + 1) / (frequency + K1 * (1 - B + B * length / mean_length))
+    """BM25 of one term but for its weight: 0 to BM25_K1 + 1."""
+    return frequency * (BM25_K1 + 1) / (frequency + BM25_K1 * (1 - BM25_B + BM25_B * length / mean_length))
 
 
 class TermWeights:

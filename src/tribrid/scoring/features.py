@@ -20,7 +20,8 @@ from tribrid.types import DENSE, SPARSE, Candidate
 
 WINDOW = 24
 """Tokens in a window, about a sentence; windows overlap by half."""
-_BM25_K1, _BM25_B = 1.2, 0.75
+BM25_K1, BM25_B = 1.2, 0.75
+"""LanceDB's constants, here and in `retrieval`: every BM25 is on one scale."""
 _TINY = 1e-9
 _RELATIVE = (
     "fused",
@@ -140,8 +141,8 @@ def _lexical_features(
     match = query.ids[:, None] == tokens.ids[None]
     counts = tokens.total(match.astype(np.float32))
     in_title = tokens.total((match & tokens.in_title).astype(np.float32)) > 0
-    norm = _BM25_K1 * (1 - _BM25_B + _BM25_B * tokens.lengths / mean_tokens)
-    gain = idf[:, None] * counts * (_BM25_K1 + 1) / (counts + norm)
+    norm = BM25_K1 * (1 - BM25_B + BM25_B * tokens.lengths / mean_tokens)
+    gain = idf[:, None] * counts * (BM25_K1 + 1) / (counts + norm)
     total = max(float(idf.sum()), _TINY)
     return {
         "overlap": (weights[:, None] * (counts > 0)).sum(0),

@@ -23,7 +23,7 @@ from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.types import Candidate
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
 Part = Literal["served", "blend", "blend_without_memory", "cross_encoder"]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -91,7 +91,8 @@ class LearnedReranker:
             self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
             if self.manifest.get("format") != FORMAT:
                 raise ModelUnavailable(
-                    f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}."
+                    f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}, in which "
+                    "the blend is an ONNX graph. Train again: the triplets and settings are still there."
                 )
             arrays = load_file(folder / KNOWLEDGE)
             served = self.manifest["served"]

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from tribrid.encoders.cross_encoder import CrossEncoder
+from tribrid.encoders.tokens import maxsim
 from tribrid.errors import OutOfTime
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
@@ -26,7 +27,11 @@ class Scorer(Protocol):
 
     @property
     def calibration(self) -> AnyCalibration:
-        """What makes a probability of its scores."""
+        """What makes probabilities of its scores."""
+
+    @property
+    def cross_encoder(self) -> CrossEncoder | None:
+        """The cross-encoder that serves in it, if one does."""
 
     def score(self, reading: Reading) -> Scores:
         """float64 (n,), one a candidate, higher is better. NaN for the last candidates where the reading's budget
@@ -63,7 +68,7 @@ class LearnedScorer:
 
 
 class LocalScorer:
-    """Mode local: a Hugging Face cross-encoder as it is."""
+    """Mode local: a Hugging Face cross-encoder as it is. Its logit is made for a sigmoid."""
 
     calibration: AnyCalibration = SIGMOID
 
@@ -97,6 +102,7 @@ class InteractionScorer:
     """
 
     calibration: AnyCalibration = Proportion()
+    cross_encoder: CrossEncoder | None = None
 
     def __init__(self, model_id: str) -> None:
         self.model_id = model_id
@@ -104,12 +110,7 @@ class InteractionScorer:
     def score(self, reading: Reading) -> Scores:
         """See Scorer. The cosine is the dense leg's."""
         cosines = [c.legs[DENSE].score if DENSE in c.legs else 0.0 for c in reading.candidates]
-        best = [
-            float((reading.tokens.vectors @ p.vectors.T).max(axis=1).mean())
-            if len(p.ids) and len(reading.tokens.ids)
-            else 0.0
-            for p in reading.passages
-        ]
+        best = [maxsim(reading.tokens, passage) for passage in reading.passages]
         mean: Scores = (np.array(cosines) + np.array(best)) / 2
         return mean
 

@@ -18,6 +18,8 @@ from tribrid.store.erasing import OF_CONTENT, erasures_seen
 from tribrid.types import Look
 
 BATCH_ROWS = 1000
+COMPARISONS_READ, QUERIES_READ = 20, 5000
+"""At most, to see how far two rankings differ."""
 _EVALUATION = tables.evaluations.c
 _QUERY = tables.evaluation_queries.c
 _SORT = re.compile(r"-?(\w[\w@-]*)(\.\w[\w@-]*)*")
@@ -111,6 +113,30 @@ class Evaluations:
                 Look(name, sha, model_id, champion, said["decision"], tuple(said["reasons"]), after or {}, frozen, at)
                 for name, sha, model_id, champion, said, after, frozen, at in connection.execute(every)
             ]
+
+    def differences(
+        self, corpus_id: str, measure: str | None = None, sha256: str | None = None
+    ) -> tuple[str, builtins.list[float]] | None:
+        """The last comparison of two rankings that differ at all: its evaluation_id, and the per-query differences in
+        its primary measure; None where there is none.
+
+        Args:
+            measure: the primary measure that is wanted; None: any.
+            sha256: an eval dataset, whose comparisons go before those of others.
+        """
+        rows = [
+            row
+            for row in self.list(corpus_id, limit=COMPARISONS_READ)
+            if row.report.get("delta") and measure in (None, row.report.get("primary_measure"))
+        ]
+        if sha256 is not None:
+            rows.sort(key=lambda row: row.report["eval_dataset"]["sha256"] != sha256)
+        for row in rows:
+            found, _ = self.queries(row.evaluation_id, 0, QUERIES_READ)
+            deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
+            if len(deltas) > 1 and any(deltas):
+                return row.evaluation_id, deltas
+        return None
 
     def queries(
         self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None

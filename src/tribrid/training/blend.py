@@ -18,9 +18,9 @@ from scipy.optimize import minimize
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
-from tribrid.scoring.trees import Trees
 from tribrid.sections import TrainingConfig
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
+from tribrid.training.onnx_blend import Linear, Vector, blend_of
 
 FUSED_SCALE = 30.0
 """Where the linear model starts: this many times the fused score and nothing else, i.e. the ranking as it is."""
@@ -56,7 +56,6 @@ _TREE_PARAMS = {
     "num_threads": 1,
 }
 
-Vector = np.ndarray[Any, np.dtype[np.float64]]
 Form = str
 RETRIEVAL, LINEAR, TREES_FORM = "retrieval", "linear", "trees"
 FORMS: tuple[Form, ...] = (RETRIEVAL, LINEAR, TREES_FORM)
@@ -92,18 +91,17 @@ def fit(rows: Rows, names: Sequence[str], form: Form, seed: int, bags: int = BAG
     start = np.zeros(len(names))
     start[list(names).index("fused")] = FUSED_SCALE * scale[list(names).index("fused")]
     if form == RETRIEVAL:
-        return Blend(tuple(names), mean, scale, start)
+        return blend_of(Linear(tuple(names), mean, scale, start))
     # Having been good for a past query never counts against a document: where every document has one query, as in
     # generated data, the opposite would be learned ("already an answer, so not this one") and be true of the eval
     # dataset too, and of no search after it.
     rising = [int(name in MEMORY_FEATURES) for name in names]
     weights = _fit_linear((rows.columns - mean) / scale, rows, start, rising)
-    linear = Blend(tuple(names), mean, scale, weights)
+    linear = Linear(tuple(names), mean, scale, weights)
     if form == LINEAR:
-        return linear
-    offset = linear.linear(rows.columns)
-    trees = tuple(_fit_trees(rows, offset, rising, seed + bag) for bag in range(bags))
-    return Blend(linear.names, mean, scale, weights, trees)
+        return blend_of(linear)
+    offset = linear.scores(rows.columns)
+    return blend_of(linear, [_fit_trees(rows, offset, rising, seed + bag) for bag in range(bags)])
 
 
 def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int]) -> Vector:
@@ -145,10 +143,10 @@ def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int
     return found
 
 
-def _fit_trees(rows: Rows, offset: Vector, rising: Sequence[int], seed: int) -> Trees:
+def _fit_trees(rows: Rows, offset: Vector, rising: Sequence[int], seed: int) -> lgb.Booster:
     data = lgb.Dataset(rows.columns, rows.grades, weight=rows.weights, group=rows.sizes, init_score=offset)
     params = {**_TREE_PARAMS, "seed": seed, "monotone_constraints": list(rising)}
-    return Trees.read(lgb.train(params, data, num_boost_round=TREES).model_to_string())
+    return lgb.train(params, data, num_boost_round=TREES)
 
 
 @dataclass(frozen=True, slots=True)

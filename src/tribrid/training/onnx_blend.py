@@ -1,14 +1,15 @@
-"""The blend as one ONNX graph, for engines that have the features and want the score: features in, score out.
+"""Writes a blend as one ONNX graph: features in, score out. It serves, and it is what other engines get.
 
 A tree of LightGBM sends a row left where its value is at most the threshold; so does ONNX's BRANCH_LEQ. Features and
-thresholds are float64, as in `scoring.blend`: in float32 a value next to a threshold could go the other way. The
-operator hands the sum of the leaves on in float32.
+thresholds are float64: in float32 a value next to a threshold could go the other way. The operator hands the sum of
+the leaves on in float32. A value that is missing (NaN) takes no way of its own: the linear part makes NaN of it, and
+such a score is not served.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import lightgbm as lgb
@@ -16,9 +17,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tribrid.encoders.onnx import load_session
+from tribrid.encoders.onnx import FloatArray
 from tribrid.errors import Failed
-from tribrid.scoring.blend import Blend
+from tribrid.scoring.blend import FEATURES, SCORE, Blend
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 9
 PARITY = 1e-5
@@ -27,74 +28,95 @@ _LEAF, _BRANCH = "LEAF", "BRANCH_LEQ"
 
 Node = tuple[int, int, str, int, float, int, int, float]
 """Tree, node, mode, feature, threshold, node if true, node if false, weight."""
+Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def export_blend(blend: Blend, path: Path) -> float:
-    """Write the graph: `features` float64 (n, features) in the order of `blend.names` -> `score` float64 (n,).
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """The linear part.
 
-    Returns:
-        The largest difference to the blend itself, on random features.
+    Attributes:
+        names: of the features, in the order of the columns.
+        mean, scale: float64 (len(names),), the standardisation.
+        weights: float64 (len(names),), of the standardised features.
+    """
+
+    names: tuple[str, ...]
+    mean: Vector
+    scale: Vector
+    weights: Vector
+
+    def scores(self, columns: FloatArray) -> Vector:
+        """float64 (n,) of raw feature columns (n, len(names))."""
+        scores: Vector = ((columns - self.mean) / self.scale) @ self.weights
+        return scores
+
+
+def blend_of(linear: Linear, boosters: Sequence[lgb.Booster] = ()) -> Blend:
+    """The blend of a linear part and the mean of boosters, which stand over the raw features.
 
     Raises:
-        Failed: it is larger than PARITY.
+        Failed: on random features its graph differs from what was trained by more than PARITY.
     """
     constants = {
-        "mean": blend.mean,
-        "scale": blend.scale,
-        "weights": blend.weights[:, None],
+        "mean": linear.mean,
+        "scale": linear.scale,
+        "weights": linear.weights[:, None],
         "columns": np.array([1], np.int64),
     }
     nodes = [
-        helper.make_node("Sub", ["features", "mean"], ["centred"]),
+        helper.make_node("Sub", [FEATURES, "mean"], ["centred"]),
         helper.make_node("Div", ["centred", "scale"], ["standard"]),
         helper.make_node("MatMul", ["standard", "weights"], ["linear"]),
     ]
     total = "linear"
-    if blend.trees:
+    if boosters:
         nodes += [
-            _ensemble(blend),
+            _ensemble(boosters),
             helper.make_node("Cast", ["leaves"], ["trees"], to=TensorProto.DOUBLE),
             helper.make_node("Add", ["linear", "trees"], ["total"]),
         ]
         total = "total"
-    nodes.append(helper.make_node("Squeeze", [total, "columns"], ["score"]))
+    nodes.append(helper.make_node("Squeeze", [total, "columns"], [SCORE]))
     graph = helper.make_graph(
         nodes,
         "blend",
-        [helper.make_tensor_value_info("features", TensorProto.DOUBLE, ["n", len(blend.names)])],
-        [helper.make_tensor_value_info("score", TensorProto.DOUBLE, ["n"])],
+        [helper.make_tensor_value_info(FEATURES, TensorProto.DOUBLE, ["n", len(linear.names)])],
+        [helper.make_tensor_value_info(SCORE, TensorProto.DOUBLE, ["n"])],
         [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="tribrid")
-    helper.set_model_props(model, {"features": "\n".join(blend.names)})
+    helper.set_model_props(model, {FEATURES: "\n".join(linear.names)})
     onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    return _checked(blend, path)
+    blend = Blend(linear.names, model.SerializeToString(deterministic=True))
+    _check(blend, linear, boosters)
+    return blend
 
 
-def _checked(blend: Blend, path: Path) -> float:
-    noise = np.random.default_rng(0).normal(size=(_ROWS, len(blend.names)))
+def _check(blend: Blend, linear: Linear, boosters: Sequence[lgb.Booster]) -> None:
+    noise = np.random.default_rng(0).normal(size=(_ROWS, len(linear.names)))
     # Around what the features are, so that the trees branch.
-    rows = (blend.mean + noise * blend.scale).astype(np.float32)
-    expected = blend.score({name: rows[:, column] for column, name in enumerate(blend.names)})
-    got = load_session(path).run(None, {"features": rows.astype(np.float64)})[0]
+    rows = (linear.mean + noise * linear.scale).astype(np.float32)
+    expected = linear.scores(rows)
+    for booster in boosters:
+        expected = expected + np.asarray(booster.predict(rows, num_threads=1)) / len(boosters)
+    got = blend.score({name: rows[:, column] for column, name in enumerate(linear.names)})
     difference = float(np.abs(expected - got).max() / max(1.0, float(np.abs(expected).max())))
     if not difference <= PARITY:
-        raise Failed(f"The exported blend differs from the one that serves by {difference:.2e} (limit {PARITY:.0e}).")
-    return difference
+        raise Failed(f"The blend's graph differs from what was trained by {difference:.2e} (limit {PARITY:.0e}).")
 
 
-def _ensemble(blend: Blend) -> Any:
+def _ensemble(boosters: Sequence[lgb.Booster]) -> Any:
     nodes = [
         node
-        for tree, structure in enumerate(_structures(blend))
-        for node in _flat(tree, structure, 1 / len(blend.trees))
+        for tree, structure in enumerate(_structures(boosters))
+        for node in _flat(tree, structure, 1 / len(boosters))
     ]
     leaves = [node for node in nodes if node[2] == _LEAF]
     return helper.make_node(
         "TreeEnsembleRegressor",
-        ["features"],
+        [FEATURES],
         ["leaves"],
         domain="ai.onnx.ml",
         n_targets=1,
@@ -119,9 +141,9 @@ def _doubles(name: str, values: list[float]) -> Any:
     return numpy_helper.from_array(np.array(values, np.float64), name)
 
 
-def _structures(blend: Blend) -> Iterator[Mapping[str, Any]]:
-    for trees in blend.trees:
-        for tree in lgb.Booster(model_str=trees.text).dump_model()["tree_info"]:
+def _structures(boosters: Sequence[lgb.Booster]) -> Iterator[Mapping[str, Any]]:
+    for booster in boosters:
+        for tree in booster.dump_model()["tree_info"]:
             yield tree["tree_structure"]
 
 
@@ -136,7 +158,7 @@ def _flat(tree: int, root: Mapping[str, Any], share: float) -> list[Node]:
             found.append((tree, number, _LEAF, 0, 0.0, 0, 0, float(node["leaf_value"]) * share))
             continue
         if node["decision_type"] != "<=":
-            raise Failed(f"A tree of the blend decides by {node['decision_type']!r}, which cannot be exported.")
+            raise Failed(f"A tree of the blend decides by {node['decision_type']!r}, which cannot be served.")
         left, right = numbers, numbers + 1
         numbers += 2
         waiting += [(left, node["left_child"]), (right, node["right_child"])]

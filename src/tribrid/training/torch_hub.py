@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tribrid.encoders.cross_encoder import MODEL, MODEL_INT8
 from tribrid.encoders.pairs import PairLimits, WholePairEncoder
-from tribrid.encoders.torch_export import Int8File, add_int8, max_tokens_of, write_export
+from tribrid.encoders.torch_export import Int8File, Logits, add_int8, max_tokens_of, write_export
 from tribrid.errors import ModelUnavailable, TrainingFailed
 from tribrid.training.lessons import Pair
 
@@ -26,20 +26,6 @@ UPPER = 3
 """One layer in so many learns, the last ones, where training.trained_layers is upper."""
 LOGITS = "torch.nn.modules.linear.Identity"
 """What sentence-transformers puts after the model: nothing. A sigmoid would press listwise logits into ties."""
-
-
-class Logits(nn.Module):
-    """ids, mask, segments int64 (n, t) → logits float32 (n,)."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-        self.segments = getattr(model.config, "type_vocab_size", 0) > 1
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        segments = {"token_type_ids": token_type_ids} if self.segments else {}
-        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
-        return logits[:, 0].float()
 
 
 class HubModel:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,7 @@ from transformers import AutoModel
 
 from tribrid.encoders.cross_encoder import JOINT, JOINT_INT8, LOWER, LOWER_INT8
 from tribrid.encoders.pairs import PairEncoder, PairLimits
-from tribrid.encoders.torch_export import Int8File, add_int8
+from tribrid.encoders.torch_export import Int8File, add_int8, pretrained, write_onnx
 from tribrid.errors import TrainingFailed
 from tribrid.training.lessons import Pair
 from tribrid.training.torch_pairs import save_weights
@@ -179,9 +178,7 @@ def _padded(states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def build(source: Path) -> tuple[Lower, Joint]:
     """Split a sentence encoder of BERT's build (see `trainable_as`) after two thirds of its layers."""
-    base: Any = AutoModel.from_pretrained(
-        source, attn_implementation="eager", dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-    )
+    base = pretrained(AutoModel, source)
     layers = list(base.encoder.layer)
     split = max(1, len(layers) * 2 // 3) if len(layers) > 1 else 0
     lower = Lower(base.embeddings, layers[:split]).eval()
@@ -217,7 +214,7 @@ def export(lower: Lower, joint: Joint, folder: Path, dim: int) -> float:
             "fused": torch.rand(3, generator=generator),
         }
         expected = joint(**feed)
-    _write(joint, {name: tensor.clone() for name, tensor in feed.items()}, folder / JOINT)
+    write_onnx(joint, {name: tensor.clone() for name, tensor in feed.items()}, folder / JOINT, "out")
     got = load_session(folder / JOINT).run(None, {name: tensor.numpy() for name, tensor in feed.items()})[0]
     states = export_lower(lower, folder).run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
     difference = max(
@@ -234,23 +231,5 @@ def export_lower(lower: Lower, folder: Path) -> Any:
     from tribrid.encoders.onnx import load_session
 
     ids = torch.ones((2, 5), dtype=torch.int64)
-    _write(lower.eval(), {"input_ids": ids, "attention_mask": ids.clone()}, folder / LOWER)
+    write_onnx(lower.eval(), {"input_ids": ids, "attention_mask": ids.clone()}, folder / LOWER, "out")
     return load_session(folder / LOWER)
-
-
-def _write(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
-    rows = {
-        name: {0: "rows", **({1: f"{name.split('_')[0]}_tokens"} if t.dim() > 1 else {})} for name, t in inputs.items()
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of shapes that the parity check proves dynamic
-        torch.onnx.export(
-            module,
-            tuple(inputs.values()),
-            str(path),
-            input_names=list(inputs),
-            output_names=["out"],
-            dynamic_axes=rows,
-            opset_version=17,
-            dynamo=False,
-        )

@@ -27,7 +27,7 @@ from tribrid.version import __version__
 DEV_FOLD = 0
 FIT_SHARE = 0.75
 """What fitting the chosen blend on all lists takes, as a share of the cross-validation."""
-_VERSIONS = ("torch", "transformers", "accelerate", "lightgbm", "onnxruntime", "numpy")
+_VERSIONS = ("torch", "transformers", "accelerate", "lightgbm", "onnx", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True, slots=True)

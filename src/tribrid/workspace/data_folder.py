@@ -15,7 +15,7 @@ from pathlib import Path
 from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.prices import Prices, load_prices
 from tribrid.config import Config, Environment, Overrides, resolve
-from tribrid.encoders.cross_encoder import CrossEncoder, HubCrossEncoder, try_forms
+from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.engine import Engine, Runtime, cores
 from tribrid.encoders.loading import LoadOnce
 from tribrid.encoders.models import ensure_export, public_name
@@ -24,10 +24,9 @@ from tribrid.encoders.score_cache import ScoreCache
 from tribrid.encoders.text_cache import EmbeddedTexts
 from tribrid.encoders.tokens import PassageEmbedder
 from tribrid.encoders.variants import MANIFEST as EXPORTED
-from tribrid.encoders.variants import Decisions
 from tribrid.errors import ModelUnavailable
 from tribrid.retrieval.index import Index
-from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker
+from tribrid.scoring.learned import LearnedReranker
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
 from tribrid.store.settings import GLOBAL_SCOPE
@@ -55,8 +54,8 @@ class DataFolder:
         self._configs: dict[str, Config] = {}
         self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
         self._embedded: dict[str, EmbeddedTexts] = {}
-        self._scorers: LoadOnce[tuple[str, str, int], Scorer] = LoadOnce(self._load_scorer, _MODELS_KEPT)
-        self.decisions = Decisions(self.data_dir / "variants.json")
+        self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
+        self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self.fallbacks = Fallbacks()
 
     @cached_property
@@ -159,10 +158,7 @@ class DataFolder:
             ModelNotFound: no such version.
             ModelUnavailable: its artifact cannot be read.
         """
-        scorer = self._scorers.get(("learning", model_id, 0))
-        assert isinstance(scorer, LearnedScorer)  # noqa: S101 - by construction in _load_scorer
-        self._settle(scorer.cross_encoder)
-        return scorer
+        return self._learned.get(model_id)
 
     def local(self, name: str, config: Config) -> LocalScorer:
         """A Hugging Face cross-encoder as it is: by its id, its folder, or the folder of its export.
@@ -170,41 +166,20 @@ class DataFolder:
         Raises:
             ModelUnavailable, MissingExtra: it cannot be loaded or exported.
         """
-        local = self._scorers.get(("local", name, config.reranking.rerank_input_snippet_chars))
-        assert isinstance(local, LocalScorer)  # noqa: S101 - by construction in _load_scorer
-        self._settle(local.cross_encoder)
-        return local
+        return self._local.get((name, config.reranking.rerank_input_snippet_chars))
 
     def loaded_scorers(self) -> list[Scorer]:
         """Those that are in memory."""
-        return self._scorers.loaded()
+        return [*self._learned.loaded(), *self._local.loaded()]
 
-    def _settle(self, cross_encoder: CrossEncoder | None) -> None:
-        """Serve the form that holds for this machine, which another process may have decided since."""
-        if cross_encoder is None:
-            return
-        found = self.decisions.in_force(cross_encoder.export, cross_encoder.shipped)
-        if found is not None and found["served"] != cross_encoder.variant:
-            cross_encoder.use(found["served"])
+    def _load_learned(self, model_id: str) -> LearnedScorer:
+        artifact = self.store.artifacts.verified(self.store.models.get(model_id).artifact)
+        return LearnedScorer(model_id, LearnedReranker(artifact, self.runtime))
 
-    def _load_scorer(self, key: tuple[str, str, int]) -> Scorer:
-        kind, name, snippet_chars = key
-        if kind == "learning":
-            model = self.store.models.get(name)
-            artifact = self.store.artifacts.verified(model.artifact)
-            learned = LearnedReranker(artifact, self.runtime)
-            self._try_here(learned.cross_encoder, artifact / CROSS_ENCODER)
-            return LearnedScorer(name, learned)
+    def _load_local(self, key: tuple[str, int]) -> LocalScorer:
+        name, snippet_chars = key
         exported = (Path(name) / EXPORTED).is_file()
         folder = Path(name) if exported else ensure_export(self.models_dir, name, "cross-encoder")
         local = HubCrossEncoder(folder, snippet_chars, self.runtime)
-        self._try_here(local, folder)
-        told = str(local.manifest.get("model_id", name)) if exported else name
+        told = str(local.description.get("model_id", name)) if exported else name
         return LocalScorer(public_name(told), local)
-
-    def _try_here(self, cross_encoder: CrossEncoder | None, folder: Path) -> None:
-        """Decide about the forms of an export that was made on another kind of machine; some seconds, once."""
-        if cross_encoder is None or cross_encoder.shipped is None:
-            return
-        if self.decisions.in_force(cross_encoder.export, cross_encoder.shipped) is None:
-            self.decisions.put(cross_encoder.export, try_forms(folder))

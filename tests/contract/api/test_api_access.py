@@ -14,10 +14,11 @@ from starlette.requests import Request
 
 from serving import Running, Serve
 from tribrid.api import auth, create_app, serve
-from tribrid.api.auth import Guard, is_loopback
+from tribrid.api.auth import Guard
 from tribrid.api.server import listen
 from tribrid.app import Tribrid
 from tribrid.app.keys import AccessRules
+from tribrid.cloud.line import is_loopback
 from tribrid.config import read_environment
 from tribrid.errors import InvalidInput, Unauthorized, Unavailable
 
@@ -48,7 +49,7 @@ def bearer(key: str, scheme: str = "Bearer") -> dict[bytes, bytes]:
 
 
 PATHS = ["/corpora", "/ready", "/metrics", "/docs", "/openapi.json", "/nowhere", "/health/", "//health"]
-STRANGERS = ["evil.example", "evil.example:8000", "localhost.evil.example", "[::1", "", "10.0.0.1"]
+STRANGERS = ["evil.example", "evil.example:8000", "localhost.evil.example", "tribrid.localhost", "[::1", "", "10.0.0.1"]
 
 
 STRANGE_KEYS = [{}, bearer("wrong"), bearer(KEY, "Basic"), bearer(KEY + "x"), {b"Authorization": b"Bearer"}]
@@ -109,7 +110,7 @@ def test_a_host_of_this_machine(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1", "example.com", "127.0.0.1.example.com"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "example.com", "127.0.0.1.example.com", "a.localhost"])
 def test_a_host_that_others_reach(host: str) -> None:
     assert not is_loopback(host)
 

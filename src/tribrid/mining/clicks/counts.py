@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.corpus.lexical import normalise
-from tribrid.mining.clicks.evidence import ACTS, Evidence
+from tribrid.feedback import ACTS
+from tribrid.mining.clicks.evidence import Evidence
 from tribrid.types import LoggedList
 
 Longs = NDArray[np.int64]

@@ -34,7 +34,7 @@ from tribrid.workspace import Workspace
 
 MAX_TOP_K = 1000
 MAX_QUERY_CHARS = 100_000
-_BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
+_BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")
 
 
 class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, Reranking):

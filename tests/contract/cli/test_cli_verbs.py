@@ -15,7 +15,7 @@ from cli_calls import FAST, Cli, start
 from http_examples import DOCUMENTS, EVALUATION, ndjson
 from tribrid.cli.commands import NAMES
 
-HEAVY = ["sqlalchemy", "lancedb", "onnxruntime", "numpy", "httpx", "fastapi", "lightgbm", "torch", "dbos"]
+HEAVY = ["sqlalchemy", "lancedb", "onnxruntime", "numpy", "httpx", "fastapi", "lightgbm", "torch", "psycopg"]
 
 
 # ------------------------------------------------------------------------------------------------ every command

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tribrid.errors import Conflict, EvaluationFailed, Failed, JobNotFound, TrainingFailed
+from tribrid.errors import Conflict, EvaluationFailed, Failed, JobNotFound, TrainingFailed, Unavailable
 from tribrid.jobs.children import Child, Children
 from tribrid.jobs.story import cancelled_problem, finish, give_back, tell_start
 from tribrid.store import Store
@@ -164,8 +164,14 @@ class Execution:
         return True
 
     def _look(self, claim: Claim, *, renew: bool) -> Job | None:
+        """The job as it stands; None if it is not ours any more."""
         jobs, job_id = self._store.jobs, claim.job.job_id
-        return jobs.renew(job_id, claim.holder, self._lease_s) if renew else jobs.held(job_id, claim.holder)
+        try:
+            return jobs.renew(job_id, claim.holder, self._lease_s) if renew else jobs.held(job_id, claim.holder)
+        except Unavailable as error:
+            # It may be back before the job needs it. If another worker takes the job meanwhile, ours cannot write.
+            log.warning("job %s goes on without the store (%s)", job_id, error.code)
+            return claim.job
 
     def _conclude(self, claim: Claim, returncode: int, stderr_tail: str) -> bool:
         """Of a job whose process is dead: write down its end if it could not. Whether the job has ended."""

@@ -38,9 +38,11 @@ log = logging.getLogger("tribrid.jobs.worker")  # __name__ is __main__ here
 def worker_name(data_dir: Path) -> str:
     """The name of the folder's worker, made once: a successor knows by it what its predecessor had in hand."""
     path = data_dir / "worker.id"
-    if not path.exists():  # the caller holds the folder's lock
-        path.write_text(f"{socket.gethostname()}-{uuid4().hex[:12]}\n")
-    return path.read_text().strip()
+    name = path.read_text().strip() if path.exists() else ""
+    if not name:  # the caller holds the folder's lock
+        name = f"{socket.gethostname()}-{uuid4().hex[:12]}"
+        path.write_text(f"{name}\n")
+    return name
 
 
 def serve(execution: Execution, children: Children, pruner: Pruner, stopping: StopSignal) -> None:

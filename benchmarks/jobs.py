@@ -32,12 +32,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Place(NamedTuple):
-    """One database with its workers. `near` submits in the first worker's folder, `far` in one without a worker."""
+    """One database with its workers."""
 
     root: Path
     workers: list[Supervisor]
-    near: Store
-    far: Store
+    store: Store
     server: int | None
     """PostgreSQL's process."""
 
@@ -114,43 +113,43 @@ def place_of(database: str, workers: int) -> Iterator[Place]:
         path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
         env = {**os.environ, "PYTHONPATH": path, "TRIBRID_DATABASE_URL": url}
         folders = [root / f"folder{number}" for number in range(workers)]
-        near, far = Store.open(folders[0], url), Store.open(root / "elsewhere", url)
+        store = Store.open(root / "elsewhere", url)
         for number in range(CORPORA):
-            near.corpora.create(f"c{number}", "")
+            store.corpora.create(f"c{number}", "")
         supervisors = [Supervisor(folder, env, handlers="jobs:HANDLERS") for folder in folders]
         for supervisor in supervisors:
             supervisor.ensure_worker()
             stack.callback(supervisor.stop)
-        wait(near, submit(near, JobKind.MINE, "c0", {}).job_id, TIMEOUT_S)
+        wait(store, submit(store, JobKind.MINE, "c0", {}).job_id, TIMEOUT_S)
         while not all(supervisor.health().alive for supervisor in supervisors):
             time.sleep(0.05)
         time.sleep(3)  # the spare children come up
-        yield Place(root, supervisors, near, far, server)
+        yield Place(root, supervisors, store, server)
 
 
 # ---------------------------------------------------------------------------------------------- what is measured
 
 
-def delays_ms(place: Place, store: Store, count: int) -> list[float]:
+def delays_ms(place: Place, count: int) -> list[float]:
     """From the moment of `submit` to the job's first line, every worker idle."""
     found = []
     for number in range(count):
         time.sleep(1.2 + number * 0.037)  # the next spare is ready; and not in step with anybody's poll
         before_us = time.time_ns() // 1000
-        job_id = submit(store, JobKind.MINE, f"c{number % CORPORA}", {}).job_id
+        job_id = submit(place.store, JobKind.MINE, f"c{number % CORPORA}", {}).job_id
         start = started(place, job_id, 1)
         if start is not None:
             found.append((int(start[1]) - before_us) / 1000)
-        wait(place.near, job_id, TIMEOUT_S)
+        wait(place.store, job_id, TIMEOUT_S)
     return found
 
 
 def jobs_per_s(place: Place, count: int) -> tuple[float, int]:
     """How fast `count` trivial jobs of all corpora go through; how many starts there were too many."""
     begun = time.monotonic()
-    ids = [submit(place.near, JobKind.MINE, f"c{number % CORPORA}", {}).job_id for number in range(count)]
+    ids = [submit(place.store, JobKind.MINE, f"c{number % CORPORA}", {}).job_id for number in range(count)]
     for job_id in ids:
-        wait(place.near, job_id, TIMEOUT_S)
+        wait(place.store, job_id, TIMEOUT_S)
     took = time.monotonic() - begun
     return count / took, sum(len(starts_of(place, job_id)) for job_id in ids) - count
 
@@ -179,7 +178,7 @@ def idle_cpu(place: Place, during_s: float) -> tuple[float, float]:
 def resumed_s(place: Place, *, succeeded_by_own: bool, timeout_s: float = TIMEOUT_S) -> float | None:
     """From kill -9 of the worker to the job's next start: by the same folder's next worker, or by another's."""
     (place.root / "release").unlink(missing_ok=True)
-    job_id = submit(place.near, JobKind.MINE, "c0", {"hold": True}).job_id
+    job_id = submit(place.store, JobKind.MINE, "c0", {"hold": True}).job_id
     start = started(place, job_id, 1)
     if start is None:
         return None
@@ -196,7 +195,7 @@ def resumed_s(place: Place, *, succeeded_by_own: bool, timeout_s: float = TIMEOU
     (place.root / "release").touch()
     if again is None:
         return None
-    wait(place.near, job_id, TIMEOUT_S)
+    wait(place.store, job_id, TIMEOUT_S)
     return int(again[1]) / 1e6 - killed
 
 
@@ -213,11 +212,8 @@ def measure(database: str, workers: int, asked: argparse.Namespace) -> None:
         tell("idle CPU of a worker, % of a core", f"{worker:.2f}")
         if place.server:
             tell("idle CPU of PostgreSQL, % of a core", f"{server:.2f}")
-        for where, store in (("same folder", place.near), ("another folder", place.far)):
-            delays = delays_ms(place, store, asked.delays)
-            tell(
-                f"submit in {where} to start, ms: median / 95 %", f"{statistics.median(delays):.0f} / {p95(delays):.0f}"
-            )
+        delays = delays_ms(place, asked.delays)
+        tell("submit to start, ms: median / 95 %", f"{statistics.median(delays):.0f} / {p95(delays):.0f}")
         rate, doubled = jobs_per_s(place, asked.jobs)
         tell("trivial jobs a second", f"{rate:.2f}")
         tell("jobs run twice", str(doubled))

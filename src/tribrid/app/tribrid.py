@@ -31,7 +31,7 @@ from tribrid.store import Store
 from tribrid.types import Emit
 from tribrid.workspace.data_folder import DataFolder
 
-_BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "dbos", "torch", "transformers", "ir-measures")
+_BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")
 
 
 class Tribrid(Reranking):

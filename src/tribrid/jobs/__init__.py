@@ -1,9 +1,9 @@
 """Long work that outlives the process that asked for it: submit a job, wait for it, cancel it.
 
-The job's row and its events in the store are what users see; DBOS (durable.py) makes sure that what was submitted is
-run, in order, whatever is killed in between. Each job runs in a process of its own (child.py), started by the one
-worker of a data folder (worker.py), which a supervisor keeps alive (supervisor.py). The worker also keeps the log no
-longer than it may (pruning.py).
+The job's row in the store is the queue: a worker claims it under a lease (store/jobs.py), so that what was submitted
+is run once, in order, whatever is killed in between and however many workers share the database. Each job runs in a
+process of its own (child.py), started by the one worker of a data folder (worker.py), which a supervisor keeps alive
+(supervisor.py). The worker also keeps the log no longer than it may (pruning.py).
 """
 
 from tribrid.jobs.queue import cancel, submit

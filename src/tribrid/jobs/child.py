@@ -1,4 +1,4 @@
-"""One job in a process of its own: `python -m tribrid.jobs.child`, started by the worker.
+"""One job in a process of its own: `python -m tribrid.jobs.child`, started by the worker, which names it on stdin.
 
 Looks the job's kind up in the handler map, runs it, writes down how it ended. Memory comes back when it exits, and a
 crash takes nothing else along. What it cannot write down itself (it was killed) the worker does (execution.py).
@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from tribrid.config import read_environment
-from tribrid.errors import Cancelled, InvalidInput, TribridError
+from tribrid.errors import Cancelled, Conflict, InvalidInput, TribridError
 from tribrid.jobs.processes import follow_parent
 from tribrid.jobs.story import FINAL_EVENTS, cancelled_problem, finish
 from tribrid.store import Store
@@ -42,8 +42,8 @@ true it should raise Cancelled soon."""
 class Reporter:
     """The `emit` that a handler gets. Progress is a gauge: two values a second are stored at most, the last always."""
 
-    def __init__(self, store: Store, job_id: str) -> None:
-        self._store, self._job_id = store, job_id
+    def __init__(self, store: Store, job_id: str, holder: str | None = None) -> None:
+        self._store, self._job_id, self._holder = store, job_id, holder
         self._lock = threading.RLock()
         self._next_at = 0.0
         self._held: Mapping[str, Any] | None = None
@@ -55,6 +55,7 @@ class Reporter:
 
         Raises:
             InvalidInput: the type is one that says the job has ended.
+            Conflict: another worker has taken the job over.
         """
         if type_ in FINAL_EVENTS:
             raise InvalidInput(f"{type_!r} is told when a job has ended, by who runs it.", type=type_)
@@ -62,7 +63,7 @@ class Reporter:
             if self._closed:
                 return  # a thread that the job left behind; after the end nothing is told
             if type_ != "progress":
-                self._store.events.append(self._job_id, type_, data)
+                self._store.events.append(self._job_id, type_, data, holder=self._holder)
                 return
             self._held = data
             wait_s = self._next_at - time.monotonic()
@@ -79,8 +80,8 @@ class Reporter:
             self._timer, data, self._held = None, self._held, None
             self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
             if data is not None:
-                self._store.events.append(self._job_id, "progress", data)
-                self._store.jobs.progress(self._job_id, data)
+                self._store.events.append(self._job_id, "progress", data, holder=self._holder)
+                self._store.jobs.progress(self._job_id, data, holder=self._holder)
 
     def close(self) -> None:
         """Store what is held back, and nothing more: the end comes next."""
@@ -124,9 +125,9 @@ def find_handler(spec: str, kind: JobKind) -> Handler:
     return handlers[kind]
 
 
-def run(job: Job, store: Store, data_dir: Path, handlers: str) -> int:
+def run(job: Job, holder: str, store: Store, data_dir: Path, handlers: str) -> int:
     """Run the job and write down its end; the exit code."""
-    reporter, cancellation = Reporter(store, job.job_id), Cancellation()
+    reporter, cancellation = Reporter(store, job.job_id, holder), Cancellation()
     cancellation.install()
     result: Mapping[str, Any] | None = None
     problem: dict[str, Any] | None = None
@@ -147,12 +148,16 @@ def run(job: Job, store: Store, data_dir: Path, handlers: str) -> int:
         # still the request to end.
         cancelled = cancellation.requested()
         problem = None if cancelled else _unexpected(error, reporter.emit)
-    return _write_end(store, job.job_id, reporter, cancelled=cancelled, result=result, problem=problem)
+    try:
+        return _write_end(store, job.job_id, holder, reporter, cancelled=cancelled, result=result, problem=problem)
+    except Conflict:
+        return EXIT_TERMINATED  # another worker has taken the job over: this end is not told
 
 
 def _write_end(
     store: Store,
     job_id: str,
+    holder: str,
     reporter: Reporter,
     *,
     cancelled: bool,
@@ -166,12 +171,12 @@ def _write_end(
         # A whole machine going down sends SIGTERM as well: only the row knows whether a user wants this job's end.
         if not store.jobs.get(job_id).cancel_requested:
             return EXIT_TERMINATED
-        finish(store, job_id, State.CANCELLED, problem=cancelled_problem(job_id))
+        finish(store, job_id, State.CANCELLED, problem=cancelled_problem(job_id), holder=holder)
         return EXIT_TERMINATED
     if problem is not None:
-        finish(store, job_id, State.FAILED, problem=problem)
+        finish(store, job_id, State.FAILED, problem=problem, holder=holder)
         return 1
-    finish(store, job_id, State.SUCCEEDED, result=result)
+    finish(store, job_id, State.SUCCEEDED, result=result, holder=holder)
     return 0
 
 
@@ -190,17 +195,16 @@ def _peak_memory_bytes() -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run one job. Exit code 0: it succeeded; 1: it failed and said so; else the worker has to say it."""
     parser = argparse.ArgumentParser(prog="python -m tribrid.jobs.child", description=__doc__)
-    parser.add_argument("job_id", nargs="?", help="read from standard input if it is not given")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--handlers", default=DEFAULT_HANDLERS)
     parser.add_argument("--parent-pid", type=int, default=os.getppid())
     args = parser.parse_args(argv)
     follow_parent(args.parent_pid, signal.SIGKILL)
-    job_id = args.job_id or sys.stdin.readline().strip()
+    job_id, _, holder = sys.stdin.readline().strip().partition(" ")
     if not job_id:
         return 0  # the worker ended before it had a job for us
     store = Store.open(args.data_dir, read_environment().database_url)
-    return run(store.jobs.get(job_id), store, args.data_dir, args.handlers)
+    return run(store.jobs.get(job_id), holder, store, args.data_dir, args.handlers)
 
 
 def _leave() -> NoReturn:

@@ -14,6 +14,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from tribrid.store.jobs import Claim
+
 
 class Child:
     """A process that will run one job, and the end of what it writes to stderr."""
@@ -27,12 +29,12 @@ class Child:
         os.close(writer)
         self._tail = Tail(reader)
 
-    def give(self, job_id: str) -> bool:
+    def give(self, claim: Claim) -> bool:
         """Hand it its job; False if it died while it waited for one."""
         stdin = self._process.stdin
         try:
             if stdin is not None and self._process.poll() is None:
-                stdin.write(f"{job_id}\n".encode())
+                stdin.write(f"{claim.job.job_id} {claim.holder}\n".encode())
                 stdin.close()
                 return True
         except BrokenPipeError:
@@ -66,14 +68,14 @@ class Child:
 
 
 class Children:
-    """Those of one worker. Call it from threads that live as long as the process, as DBOS's do: the kernel kills a
-    child when the thread that started it ends.
+    """Those of one worker. Whoever calls it stays until the child's end: the kernel kills a child when the thread that
+    started it ends.
     """
 
     def __init__(self, data_dir: Path, handlers: str) -> None:
         self._command = [sys.executable, "-P", "-m", "tribrid.jobs.child", "--data-dir", str(data_dir)]
         self._command += ["--handlers", handlers, "--parent-pid", str(os.getpid())]
-        self._running: dict[str, Child] = {}
+        self._running: dict[Child, Claim] = {}
         self._spare: Child | None = None
         self._lock = threading.Lock()
         self._stopped = False
@@ -88,33 +90,33 @@ class Children:
             if self._spare is None and not self._stopped:
                 self._spare = Child(self._command)
 
-    def start(self, job_id: str) -> Child | None:
-        """A child that runs this job now; None after stop()."""
+    def start(self, claim: Claim) -> Child | None:
+        """A child that does this job now; None after stop()."""
         with self._lock:
             if self._stopped:
                 return None
             child, self._spare = self._spare or Child(self._command), None
-            while not child.give(job_id):
+            while not child.give(claim):
                 child = Child(self._command)
-            self._running[job_id] = child
+            self._running[child] = claim
             return child
 
-    def end(self, job_id: str) -> None:
-        """Make sure that nothing is left of the job's child."""
-        self._running[job_id].kill()
+    def end(self, child: Child) -> None:
+        """Make sure that nothing is left of a job's child."""
+        child.kill()
         with self._lock:
-            del self._running[job_id]
+            del self._running[child]
 
-    def stop(self) -> list[str]:
+    def stop(self) -> list[Claim]:
         """Kill all of them, and start none again; the jobs that were running."""
         with self._lock:
             self._stopped = True
             running = dict(self._running)
-            doomed = [*running.values(), *([self._spare] if self._spare else [])]
+            doomed = [*running, *([self._spare] if self._spare else [])]
             self._spare = None
         for child in doomed:
             child.kill()
-        return list(running)
+        return list(running.values())
 
 
 class Tail:

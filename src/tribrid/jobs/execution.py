@@ -1,4 +1,4 @@
-"""What the worker does with a job: start its process, watch it, cancel it, and write down how it died if it did.
+"""What a worker does with its jobs: claim them, start their processes, watch them, and write down how they died.
 
 A job that ends well or fails on its own says so itself (child.py). Here is decided what a silent end means.
 """
@@ -8,21 +8,22 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
+import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tribrid.errors import EvaluationFailed, Failed, JobNotFound, TrainingFailed
+from tribrid.errors import Conflict, EvaluationFailed, Failed, JobNotFound, TrainingFailed, Unavailable
 from tribrid.jobs.children import Child, Children
-from tribrid.jobs.story import attempts, cancelled_problem, finish, settle, told_interruption, told_start
+from tribrid.jobs.story import cancelled_problem, finish, give_back, tell_start
 from tribrid.store import Store
+from tribrid.store.jobs import Claim
 from tribrid.types import Job, JobKind, State
 
-CANCEL_POLL_S = 0.5
+LOOK_S = 0.5
+"""How often a running job's row is looked at: was its end asked for, is it still ours?"""
 CANCEL_GRACE_S = 10.0
 MAX_ATTEMPTS = 5
-_OPEN_JOBS = 10_000
 _SIGNALS = {int(number): number.name for number in signal.Signals}
 _FAULTS: dict[JobKind, type[Failed]] = {JobKind.TRAIN: TrainingFailed, JobKind.EVALUATE: EvaluationFailed}
 
@@ -30,99 +31,159 @@ log = logging.getLogger(__name__)
 
 
 class Execution:
-    """Runs the jobs of one worker. `run` is called from several threads, each with a job of another corpus."""
+    """The jobs of one worker, each of another corpus and in a thread of its own."""
 
-    def __init__(self, store: Store, children: Children, data_dir: Path) -> None:
+    def __init__(
+        self, store: Store, children: Children, data_dir: Path, *, worker: str, lease_s: float, concurrency: int
+    ) -> None:
+        """Claims nothing yet.
+
+        Args:
+            worker: this worker's name, which no other that lives has.
+            lease_s: how long the worker must be silent before another takes its jobs over.
+            concurrency: how many jobs it runs at once.
+        """
         self._store = store
         self._children = children
         self._runs = data_dir / "runs"
+        self._worker = worker
+        self._lease_s = lease_s
+        self._free = threading.Semaphore(concurrency)
 
-    def run(self, job_id: str) -> None:
-        """Return when the job has ended, and every older one of its corpus before it.
+    def take(self) -> None:
+        """Start what may run, as far as there is room. Cheap when there is nothing.
 
-        The queue's order is that of its own clock. That older rows go first even so makes the order of submission a
-        fact, also for a row whose submitter died before it was queued.
+        Raises:
+            Unavailable: the store cannot be reached.
         """
+        while self._free.acquire(blocking=False):
+            claim = None
+            try:
+                claim = self._claim()
+                if claim is None:
+                    return
+                threading.Thread(target=self._run, args=(claim,), name="job", daemon=True).start()
+            finally:
+                if claim is None:
+                    self._free.release()
+
+    def stop(self) -> None:
+        """Kill what runs and give it back; any worker starts it again."""
+        for claim in self._children.stop():
+            give_back(self._store, claim)
+
+    def _claim(self) -> Claim | None:
+        return self._store.jobs.claim(self._worker, self._lease_s)
+
+    def _run(self, claim: Claim | None) -> None:
+        """See to this job, then to whatever can be claimed."""
+        try:
+            while claim is not None:
+                self._see_to(claim)
+                claim = None if self._children.stopped else self._claim()
+        except Exception:
+            log.exception("cannot look for the next job; the worker looks again")
+        finally:
+            self._free.release()
+
+    def _see_to(self, claim: Claim) -> None:
+        """Return when the job has ended, or is not ours any more."""
+        job_id = claim.job.job_id
         delay_s = 1.0
+        release = False
         while True:
             try:
-                for older in self._until(job_id):
-                    self._run_one(older)
-            except JobNotFound:
-                return  # deleted with its corpus
+                if release:
+                    self._store.jobs.release(job_id, claim.holder, attempts=claim.attempt)
+                else:
+                    self._run_one(claim)
+            except (JobNotFound, Conflict):
+                return  # deleted with its corpus; or another worker has it
             except Exception:
-                # To return now would strand the job, since its workflow would count as done. What fails here is the
-                # store (unreachable, full): it is tried again until it answers, and starts are limited by attempts.
+                # What fails here is the store (unreachable, full). Once it answers the job is given back, and started
+                # again by whoever claims it; starts are limited by attempts.
                 log.exception("job %s could not be seen to; next try in %.0f s", job_id, delay_s)
                 time.sleep(delay_s)
                 delay_s = min(delay_s * 2, 30.0)
+                release = True
             else:
                 return
 
-    def stop(self) -> None:
-        """Kill what runs; the next worker starts it again. After this no `run` returns: the process is about to end."""
-        for job_id in self._children.stop():
-            with suppress(JobNotFound):
-                if not settle(self._store, job_id):
-                    told_interruption(self._store, job_id)
-
-    def _until(self, job_id: str) -> list[str]:
-        job = self._store.jobs.get(job_id)
-        if job.state.final:
-            return []
-        listed = self._store.jobs.list(job.corpus_id, None, (State.QUEUED, State.RUNNING), _OPEN_JOBS)
-        ids = [row.job_id for row in reversed(listed)]  # listed newest first
-        return ids[: ids.index(job_id) + 1] if job_id in ids else [job_id]
-
-    def _run_one(self, job_id: str) -> None:
-        store = self._store
-        # A start is refused to a job that was cancelled while it waited.
-        if settle(store, job_id) or not store.jobs.start(job_id):
-            return
-        job = store.jobs.get(job_id)
-        attempt = attempts(store, job_id) + 1
-        if job.cancel_requested:  # the worker that was asked died before it could
-            finish(store, job_id, State.CANCELLED, problem=cancelled_problem(job_id))
-        elif attempt > MAX_ATTEMPTS:
-            finish(store, job_id, State.FAILED, problem=_gave_up(job))
+    def _run_one(self, claim: Claim) -> None:
+        if claim.job.cancel_requested:  # the worker that was asked died before it could
+            self._cancelled(claim)
+        elif claim.attempt > MAX_ATTEMPTS:
+            self._failed(claim, _gave_up(claim.job))
         else:
-            told_start(store, job_id, attempt)
-            self._in_child(job)
+            tell_start(self._store, claim)
+            if not self._in_child(claim):
+                return
         # Hundreds of megabytes of a checkpoint that nobody will go on from, where it failed or was cancelled.
-        shutil.rmtree(self._runs / job_id, ignore_errors=True)
+        shutil.rmtree(self._runs / claim.job.job_id, ignore_errors=True)
 
-    def _in_child(self, job: Job) -> None:
-        child = self._children.start(job.job_id)
-        if child is not None:
-            try:
-                self._watch(job.job_id, child)
-            finally:
-                self._children.end(job.job_id)
-        # stop() may have killed the child: then the job has not ended, and DBOS must not hear that it has.
-        while self._children.stopped:
-            time.sleep(60)
-        if child is not None:
-            self._conclude(job, *child.last_words())
+    def _cancelled(self, claim: Claim) -> None:
+        job_id = claim.job.job_id
+        finish(self._store, job_id, State.CANCELLED, problem=cancelled_problem(job_id), holder=claim.holder)
 
-    def _watch(self, job_id: str, child: Child) -> None:
-        """Return when the child is dead, by itself or because the job was cancelled."""
+    def _failed(self, claim: Claim, problem: dict[str, Any]) -> None:
+        finish(self._store, claim.job.job_id, State.FAILED, problem=problem, holder=claim.holder)
+
+    def _in_child(self, claim: Claim) -> bool:
+        """Whether the job has ended; False where it goes on elsewhere."""
+        child = self._children.start(claim)
+        if child is None:
+            give_back(self._store, claim)
+            return False
+        try:
+            # stop() may have killed the child: then the job has not ended, and stop() gives it back.
+            if not self._watch(claim, child) or self._children.stopped:
+                return False
+            return self._conclude(claim, *child.last_words())
+        finally:
+            self._children.end(child)
+
+    def _watch(self, claim: Claim, child: Child) -> bool:
+        """Return when the child is dead, by itself or because the job was cancelled: True. False when the job is not
+        ours any more.
+        """
+        renew_s = self._lease_s / 3
+        renew_at = time.monotonic() + renew_s
         kill_at: float | None = None
-        while not child.wait(CANCEL_POLL_S):
-            if kill_at is None and self._store.jobs.get(job_id).cancel_requested:
+        while not child.wait(min(LOOK_S, renew_s)):
+            now = time.monotonic()
+            job = self._look(claim, renew=now >= renew_at)
+            if job is None:
+                log.warning("job %s: another worker has taken it over", claim.job.job_id)
+                return False
+            renew_at = now + renew_s if now >= renew_at else renew_at
+            if kill_at is None and job.cancel_requested:
                 child.ask_to_stop()
-                kill_at = time.monotonic() + CANCEL_GRACE_S
-            elif kill_at is not None and time.monotonic() >= kill_at:
+                kill_at = now + CANCEL_GRACE_S
+            elif kill_at is not None and now >= kill_at:
                 child.kill()
+        return True
 
-    def _conclude(self, job: Job, returncode: int, stderr_tail: str) -> None:
-        store = self._store
-        if settle(store, job.job_id):
-            return
-        if store.jobs.get(job.job_id).cancel_requested:
-            finish(store, job.job_id, State.CANCELLED, problem=cancelled_problem(job.job_id))
+    def _look(self, claim: Claim, *, renew: bool) -> Job | None:
+        """The job as it stands; None if it is not ours any more."""
+        jobs, job_id = self._store.jobs, claim.job.job_id
+        try:
+            return jobs.renew(job_id, claim.holder, self._lease_s) if renew else jobs.held(job_id, claim.holder)
+        except Unavailable as error:
+            # It may be back before the job needs it. If another worker takes the job meanwhile, ours cannot write.
+            log.warning("job %s goes on without the store (%s)", job_id, error.code)
+            return claim.job
+
+    def _conclude(self, claim: Claim, returncode: int, stderr_tail: str) -> bool:
+        """Of a job whose process is dead: write down its end if it could not. Whether the job has ended."""
+        job = self._store.jobs.held(claim.job.job_id, claim.holder)
+        if job is None or job.state.final:
+            return job is not None
+        if job.cancel_requested:
+            self._cancelled(claim)
         else:
             log.warning("job %s: its process ended with %d", job.job_id, returncode)
-            finish(store, job.job_id, State.FAILED, problem=_crash(job, returncode, stderr_tail))
+            self._failed(claim, _crash(job, returncode, stderr_tail))
+        return True
 
 
 def _crash(job: Job, returncode: int, stderr_tail: str) -> dict[str, Any]:

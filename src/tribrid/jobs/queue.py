@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tribrid.jobs.story import cancelled_problem
+from tribrid.jobs.story import QUEUED, cancelled_problem, told_end
 from tribrid.store import Store
 from tribrid.types import Job, JobKind, State
 
@@ -13,15 +13,12 @@ from tribrid.types import Job, JobKind, State
 def submit(store: Store, kind: JobKind, corpus_id: str, params: Mapping[str, Any]) -> Job:
     """Queue a job behind all that its corpus already has. It runs when a worker does, whatever dies until then.
 
-    The row is all that is written: the worker finds it within 0.1 s and hands it to DBOS. Two databases cannot be
-    written in one transaction, so the row is the order and the durable queue follows it, never the other way round.
+    The row is all that is written, and the row is the queue: an idle worker finds it within 0.1 s.
 
     Raises:
         CorpusNotFound: there is no such corpus.
     """
-    job = store.jobs.create(kind, corpus_id, params)
-    store.events.append(job.job_id, "state", {"state": State.QUEUED})
-    return job
+    return store.jobs.create(kind, corpus_id, params, told=QUEUED)
 
 
 def cancel(store: Store, job_id: str) -> Job:
@@ -32,9 +29,4 @@ def cancel(store: Store, job_id: str) -> Job:
         NotRunning: it has ended.
     """
     problem = cancelled_problem(job_id)
-    job = store.jobs.request_cancel(job_id, problem)
-    if job.state is State.CANCELLED:
-        # No worker will touch it again, so its last event is told here.
-        store.events.append(job_id, "state", {"state": State.CANCELLED})
-        store.events.append(job_id, "error", {"state": State.CANCELLED, "problem": problem})
-    return job
+    return store.jobs.request_cancel(job_id, problem, told=told_end(State.CANCELLED, None, problem))

@@ -1,21 +1,30 @@
-"""How a job's story is told: its events, and how its end is written so that a crash cannot leave half of it.
+"""How a job's story is told: the events of its start, an interruption and its end.
 
-The end is two writes, the final event (`complete` or `error`) and the row. The event goes first and holds everything
-the row will: whoever finds a final event without a finished row (a crash fell between the two) writes the row from it.
-So a job's work is never repeated after its end was told, and the final event is always the last.
+Each is written in one transaction with the row it tells of, so a crash leaves neither half: an event that says a job
+has ended stands beside a row that has, and is always the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tribrid.errors import Cancelled
 from tribrid.store import Store
-from tribrid.types import Event, State
+from tribrid.store.jobs import Claim
+from tribrid.types import EventType, State
 
 FINAL_EVENTS = ("complete", "error")
-_PAGE = 1000
+QUEUED: list[tuple[EventType, Mapping[str, Any]]] = [("state", {"state": State.QUEUED})]
+
+
+def told_end(
+    state: State, result: Mapping[str, Any] | None, problem: Mapping[str, Any] | None
+) -> list[tuple[EventType, Mapping[str, Any]]]:
+    """The last events: with the `result` of a job that succeeded, else with a `problem`."""
+    if state is State.SUCCEEDED:
+        return [("state", {"state": state}), ("complete", {"state": state, "result": result})]
+    return [("state", {"state": state}), ("error", {"state": state, "problem": problem})]
 
 
 def finish(
@@ -25,34 +34,15 @@ def finish(
     *,
     result: Mapping[str, Any] | None = None,
     problem: Mapping[str, Any] | None = None,
+    holder: str | None = None,
 ) -> None:
-    """End the job: `state` is final, with a `result` if it succeeded, else with a `problem`.
+    """End the job: `state` is final. Nothing happens if it has ended, or is not in these hands any more.
 
     Raises:
         JobNotFound: it was deleted, with its corpus.
     """
-    store.events.append(job_id, "state", {"state": state})
-    if state is State.SUCCEEDED:
-        store.events.append(job_id, "complete", {"state": state, "result": result})
-    else:
-        store.events.append(job_id, "error", {"state": state, "problem": problem})
-    store.jobs.finish(job_id, state, result=result, problem=problem)
-
-
-def settle(store: Store, job_id: str) -> bool:
-    """Whether the job has ended; writes its row if only the final event was written.
-
-    Raises:
-        JobNotFound: it was deleted, with its corpus.
-    """
-    if store.jobs.get(job_id).state.final:
-        return True
-    for event in all_events(store, job_id):
-        if event.type in FINAL_EVENTS:
-            data = event.data
-            store.jobs.finish(job_id, State(data["state"]), result=data.get("result"), problem=data.get("problem"))
-            return True
-    return False
+    told = told_end(state, result, problem)
+    store.jobs.finish(job_id, state, result=result, problem=problem, told=told, holder=holder)
 
 
 def cancelled_problem(job_id: str) -> dict[str, Any]:
@@ -60,30 +50,13 @@ def cancelled_problem(job_id: str) -> dict[str, Any]:
     return Cancelled("The job was cancelled on request. Submit it again to run it.", job_id=job_id).problem()
 
 
-def told_start(store: Store, job_id: str, attempt: int) -> None:
-    """A worker is about to run the job, for the `attempt`-th time (from 1)."""
-    store.events.append(job_id, "state", {"state": State.RUNNING, "attempt": attempt})
+def tell_start(store: Store, claim: Claim) -> None:
+    """Its worker is about to run the job."""
+    started = {"state": State.RUNNING, "attempt": claim.attempt}
+    store.events.append(claim.job.job_id, "state", started, holder=claim.holder)
 
 
-def told_interruption(store: Store, job_id: str) -> None:
+def give_back(store: Store, claim: Claim) -> None:
     """The worker stops in good order with this job in hand; the next one takes it up."""
-    store.events.append(job_id, "state", {"state": State.RUNNING, "interrupted": True})
-
-
-def attempts(store: Store, job_id: str) -> int:
-    """How often in a row the job was started and nothing was heard of it again."""
-    count = 0
-    for event in all_events(store, job_id):
-        if event.type == "state" and "attempt" in event.data:
-            count += 1
-        elif event.type == "state" and "interrupted" in event.data:
-            count = 0
-    return count
-
-
-def all_events(store: Store, job_id: str) -> Iterator[Event]:
-    """The job's story from the start, however long."""
-    after = 0
-    while page := store.events.read(job_id, after_seq=after, limit=_PAGE):
-        yield from page
-        after = page[-1].seq
+    told: list[tuple[EventType, Mapping[str, Any]]] = [("state", {"state": State.RUNNING, "interrupted": True})]
+    store.jobs.release(claim.job.job_id, claim.holder, attempts=0, told=told)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tribrid.jobs.story import FINAL_EVENTS
 from tribrid.store import Store
 from tribrid.types import Event, Job
 
 SHORTEST_POLL_S = 0.05
 LONGEST_POLL_S = 0.5
 _PAGE = 1000
-# A queued job that is cancelled gets its row first and its last event a moment later.
-_LAST_EVENT_GRACE_S = 1.0
 
 
 def wait(
@@ -28,18 +25,14 @@ def wait(
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     follower = _Follower(store, job_id, on_event)
-    poll_s, ended_at = SHORTEST_POLL_S, None
+    poll_s = SHORTEST_POLL_S
     while True:
         job = store.jobs.get(job_id)  # before the events: a job that has ended has told them all
         news = follower.read()
         now = time.monotonic()
-        if job.state.final:
-            ended_at = ended_at or now
-            if follower.told_end or now - ended_at >= _LAST_EVENT_GRACE_S:
-                return job
-        if deadline is not None and now >= deadline:
+        if job.state.final or (deadline is not None and now >= deadline):
             return job
-        poll_s = SHORTEST_POLL_S if news or job.state.final else min(poll_s * 1.3, LONGEST_POLL_S)
+        poll_s = SHORTEST_POLL_S if news else min(poll_s * 1.3, LONGEST_POLL_S)
         time.sleep(poll_s if deadline is None else max(0.0, min(poll_s, deadline - now)))
 
 
@@ -47,7 +40,6 @@ class _Follower:
     def __init__(self, store: Store, job_id: str, on_event: Callable[[Event], None] | None) -> None:
         self._store, self._job_id, self._on_event = store, job_id, on_event
         self._after = 0
-        self.told_end = on_event is None
 
     def read(self) -> bool:
         """Hand on what is new; whether there was any."""
@@ -57,7 +49,6 @@ class _Follower:
             for event in events:
                 self._on_event(event)
                 self._after = event.seq
-                self.told_end = self.told_end or event.type in FINAL_EVENTS
             if len(events) < _PAGE:
                 break
         return self._after > start

@@ -32,6 +32,13 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def clock_us(dialect: str) -> sa.ColumnElement[int]:
+    """The time by the one clock that all who share the database read: PostgreSQL's own, or the machine's."""
+    if dialect == "sqlite":
+        return sa.bindparam("now_us", callable_=now_us, type_=sa.BigInteger)
+    return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
+
+
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """The items in lists of at most `size`: memory stays flat, and a statement's parameters under its limit."""
     iterator = iter(items)
@@ -105,21 +112,6 @@ def _ours(error: sa.exc.StatementError) -> TribridError | None:
 def newest_revision() -> str:
     """This release's last migration: a file is named after its revision."""
     return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def is_damaged(path: Path) -> bool:
-    """Whether this SQLite file is there and cannot be read as one; one that is locked is not."""
-    if not path.exists():
-        return False
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), poolclass=sa.NullPool)
-    try:
-        with engine.connect() as connection:
-            connection.execute(sa.text("SELECT count(*) FROM sqlite_master"))
-    except sa.exc.DatabaseError as error:
-        return type(error) is sa.exc.DatabaseError
-    finally:
-        engine.dispose()
-    return False
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

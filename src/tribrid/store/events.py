@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from tribrid.errors import JobNotFound
+from tribrid.errors import Conflict, JobNotFound
 from tribrid.store import tables
 from tribrid.store.database import Database, now_us
 from tribrid.types import Event, EventType
 
 _EVENT = tables.events.c
 _JOB = tables.jobs.c
+
+Told = Iterable[tuple[EventType, Mapping[str, Any]]]
+"""Events to store, in this order."""
+
+
+def append_events(connection: sa.Connection, job_id: str, events: Told, holder: str | None = None) -> int:
+    """Store the next events within the caller's transaction; the seq of the last.
+
+    Raises:
+        JobNotFound: there is no such job.
+        Conflict: the job is not in these hands any more.
+    """
+    # The job's row counts. Its lock orders the writers, and a transaction that fails gives the number back; a
+    # sequence would leave gaps, and max(seq) + 1 would let two writers take one number.
+    these = [_JOB.job_id == job_id, *([] if holder is None else [_JOB.worker == holder])]
+    count = sa.update(tables.jobs).where(*these).values(last_seq=_JOB.last_seq + 1).returning(_JOB.last_seq)
+    seq = 0
+    for type_, data in events:
+        counted = connection.execute(count).scalar_one_or_none()
+        if counted is None:
+            raise _missing(connection, job_id)
+        seq = int(counted)
+        row = {"job_id": job_id, "seq": seq, "type": type_, "at_us": now_us(), "data": data}
+        connection.execute(sa.insert(tables.events).values(row))
+    return seq
+
+
+def _missing(connection: sa.Connection, job_id: str) -> JobNotFound | Conflict:
+    if connection.execute(sa.select(_JOB.job_id).where(_JOB.job_id == job_id)).first():
+        return Conflict("Another worker has taken this job over.", job_id=job_id)
+    return JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
 
 
 class Events:
@@ -22,24 +53,19 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, job_id: str, type: EventType, data: Mapping[str, Any]) -> int:
+    def append(self, job_id: str, type: EventType, data: Mapping[str, Any], *, holder: str | None = None) -> int:
         """Store the next event; its seq, from 1 without gaps, whichever processes append.
+
+        Args:
+            holder: only if the job is still in these hands (a claim's `holder`); None for whoever speaks.
 
         Raises:
             JobNotFound: there is no such job.
+            Conflict: the job is not in these hands any more.
             InvalidInput: the data is not JSON, or holds NaN or infinity.
         """
-        # The job's row counts. Its lock orders the writers, and a transaction that fails gives the number back; a
-        # sequence would leave gaps, and max(seq) + 1 would let two writers take one number.
-        count = sa.update(tables.jobs).where(_JOB.job_id == job_id).values(last_seq=_JOB.last_seq + 1)
         with self._database.begin() as connection:
-            seq = connection.execute(count.returning(_JOB.last_seq)).scalar_one_or_none()
-            if seq is None:
-                raise JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
-            connection.execute(
-                sa.insert(tables.events).values(job_id=job_id, seq=seq, type=type, at_us=now_us(), data=data)
-            )
-        return int(seq)
+            return append_events(connection, job_id, [(type, data)], holder)
 
     def read(self, job_id: str, after_seq: int = 0, limit: int = 1000) -> list[Event]:
         """Up to `limit` events after that seq, in order; none for a job that does not exist."""

@@ -1,32 +1,50 @@
-"""Jobs: durable records of long work. Each change of state is one guarded UPDATE, so two workers cannot both win.
+"""Jobs: durable records of long work, and the queue that workers take them from (decision 0008).
 
     queued → running → succeeded | failed | cancelled        (queued → cancelled | failed too)
 
-A training run is a job of kind train. That a corpus has one running training at most is a unique index, not a habit.
+Each change of state is one guarded UPDATE, together with the events that tell of it, so two workers cannot both win.
+A running job is its worker's until its lease has run out; then whoever comes first takes it over, and what the one
+before still writes is refused. That a corpus has one running job at most is a unique index, not a habit.
 """
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.errors import Conflict, InvalidInput, JobNotFound, NotRunning
+from tribrid.errors import InvalidInput, JobNotFound, NotRunning
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
-from tribrid.store.database import Database, now_us
+from tribrid.store.database import Database, clock_us, now_us
+from tribrid.store.events import Told, append_events
 from tribrid.types import Job, JobKind, State
 
 _JOB = tables.jobs.c
 _ACTIVE = (State.QUEUED.value, State.RUNNING.value)
+_MARK = "/"
+_QUEUE = ("job_number", "last_seq", "worker", "lease_until_us", "attempts")
+_ITS = sa.func.substr(_JOB.worker, 1, sa.func.length(sa.bindparam("its"))) == sa.bindparam("its")
+_NOBODY = {"worker": None, "lease_until_us": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job in a worker's hands. Whoever works on it shows the `holder`, the worker's name and a mark of this start."""
+
+    job: Job
+    holder: str
+    attempt: int
+    """1 for the first start; one higher for each after which nothing more was heard of the job."""
 
 
 def _job(row: sa.Row[Any]) -> Job:
-    fields = dict(row._mapping)
-    del fields["job_number"], fields["last_seq"]
+    fields = {column.name: row._mapping[column.name] for column in tables.jobs.c if column.name not in _QUEUE}
     return Job(**{**fields, "kind": JobKind(row.kind), "state": State(row.state)})
 
 
@@ -36,8 +54,8 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any]) -> Job:
-        """A new job, queued.
+    def create(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any], *, told: Told = ()) -> Job:
+        """A new job, queued, with the events `told` of it.
 
         Raises:
             CorpusNotFound: there is no such corpus.
@@ -57,6 +75,7 @@ class Jobs:
                     last_seq=0,
                 )
             )
+            append_events(connection, job.job_id, told)
         return job
 
     def waiting(self) -> dict[tuple[str, str], int]:
@@ -100,32 +119,76 @@ class Jobs:
         with self._database.read() as connection:
             return [_job(row) for row in connection.execute(these.order_by(_JOB.job_number))]
 
-    def start(self, job_id: str) -> bool:
-        """Set a queued job running; take up again one that is running (its worker died). Whether to do the work:
-        False if the job already ended, by a cancel before it began for instance.
+    def claim(self, worker: str, lease_s: float) -> Claim | None:
+        """The next job, set running and this worker's for `lease_s`; None if there is none that may run now.
+
+        That is the oldest open job of a corpus where nothing runs, or one that runs and whose lease is over.
+        """
+        its = {"its": f"{worker}{_MARK}"}
+        # Most looks find nothing, and on SQLite whoever may write keeps others waiting.
+        with self._database.read() as connection:
+            if connection.execute(_next(connection.dialect.name), its).first() is None:
+                return None
+        try:
+            with self._database.begin() as connection:
+                number = connection.execute(_next(connection.dialect.name, lock=True), its).scalar()
+                taken = (
+                    sa.update(tables.jobs)
+                    .where(_JOB.job_number == number)
+                    .values(
+                        state=State.RUNNING.value,
+                        worker=f"{worker}{_MARK}{uuid4().hex[:12]}",
+                        lease_until_us=_after(connection, lease_s),
+                        attempts=_JOB.attempts + 1,
+                        started_us=sa.func.coalesce(_JOB.started_us, now_us()),
+                    )
+                )
+                row = connection.execute(taken.returning(*tables.jobs.c)).first()
+                return None if row is None else Claim(_job(row), row.worker, row.attempts)
+        except sa.exc.IntegrityError:
+            return None  # in the same moment another worker took another job of the corpus
+
+    def held(self, job_id: str, holder: str) -> Job | None:
+        """The job as it stands; None if it is not in these hands any more.
 
         Raises:
             JobNotFound: there is no such job.
-            Conflict: another training of the corpus is running; wait for its end and start again.
         """
-        started = sa.func.coalesce(_JOB.started_us, now_us())
-        try:
-            with self._database.begin() as connection:
-                changed = _change(connection, job_id, _ACTIVE, state=State.RUNNING.value, started_us=started)
-                if not changed:
-                    _get(connection, job_id)
-                return changed
-        except sa.exc.IntegrityError:
-            raise Conflict("Another training of this corpus is running.", job_id=job_id) from None
+        with self._database.read() as connection:
+            return _held(connection, job_id, holder)
 
-    def progress(self, job_id: str, progress: Mapping[str, Any]) -> None:
-        """Replace the job's progress. A report that arrives after the job's end changes nothing.
+    def renew(self, job_id: str, holder: str, lease_s: float) -> Job | None:
+        """As `held`; a job that runs is held for `lease_s` from now on."""
+        with self._database.begin() as connection:
+            until = _after(connection, lease_s)
+            _change(connection, job_id, (State.RUNNING.value,), holder, lease_until_us=until)
+            return _held(connection, job_id, holder)
+
+    def release(self, job_id: str, holder: str, *, attempts: int, told: Told = ()) -> None:
+        """Give a running job back, if it is in these hands: any worker may take it at once.
+
+        Args:
+            attempts: from what its starts are counted on.
+        """
+        with self._database.begin() as connection:
+            if _change(connection, job_id, (State.RUNNING.value,), holder, **_NOBODY, attempts=attempts):
+                append_events(connection, job_id, told)
+
+    def vacate(self, worker: str) -> int:
+        """Take from a worker that is known to be dead what it had in hand, without waiting for the leases; how many."""
+        left = sa.update(tables.jobs).where(_JOB.state == State.RUNNING.value, _ITS).values(**_NOBODY)
+        with self._database.begin() as connection:
+            return connection.execute(left, {"its": f"{worker}{_MARK}"}).rowcount
+
+    def progress(self, job_id: str, progress: Mapping[str, Any], *, holder: str | None = None) -> None:
+        """Replace the job's progress. A report that arrives after the job's end, or out of hands that hold it no
+        longer, changes nothing.
 
         Raises:
             JobNotFound: there is no such job.
         """
         with self._database.begin() as connection:
-            if not _change(connection, job_id, _ACTIVE, progress=progress):
+            if not _change(connection, job_id, _ACTIVE, holder, progress=progress):
                 _get(connection, job_id)
 
     def finish(
@@ -134,8 +197,13 @@ class Jobs:
         state: State,
         result: Mapping[str, Any] | None = None,
         problem: Mapping[str, Any] | None = None,
+        *,
+        told: Told = (),
+        holder: str | None = None,
     ) -> Job:
-        """End the job, once: on one that already ended this changes nothing. Returns the job as it then stands.
+        """End the job, once, and store the events that tell of it. Returns the job as it then stands.
+
+        On one that already ended this changes nothing, and neither on one that is not in these hands any more.
 
         Raises:
             JobNotFound: there is no such job.
@@ -143,17 +211,18 @@ class Jobs:
         """
         if not state.final:
             raise InvalidInput(f"A job cannot end in state {state.value!r}.", job_id=job_id)
+        ended = {"state": state.value, "finished_us": now_us(), "result": result, "problem": problem}
         with self._database.begin() as connection:
-            _change(
-                connection, job_id, _ACTIVE, state=state.value, finished_us=now_us(), result=result, problem=problem
-            )
+            if _change(connection, job_id, _ACTIVE, holder, **ended):
+                append_events(connection, job_id, told)
             return _get(connection, job_id)
 
-    def request_cancel(self, job_id: str, problem: Mapping[str, Any] | None = None) -> Job:
+    def request_cancel(self, job_id: str, problem: Mapping[str, Any] | None = None, *, told: Told = ()) -> Job:
         """Cancel a queued job at once; ask a running one to stop (`cancel_requested`), as often as you like.
 
         Args:
             problem: what a queued job's row says of its end.
+            told: what a queued job's events say of it.
 
         Raises:
             JobNotFound: there is no such job.
@@ -162,6 +231,8 @@ class Jobs:
         with self._database.begin() as connection:
             ended = {"state": State.CANCELLED.value, "finished_us": now_us(), "problem": problem}
             cancelled = _change(connection, job_id, (State.QUEUED.value,), **ended, cancel_requested=True)
+            if cancelled:
+                append_events(connection, job_id, told)
             asked = cancelled or _change(connection, job_id, (State.RUNNING.value,), cancel_requested=True)
             job = _get(connection, job_id)
         if not asked:
@@ -169,10 +240,49 @@ class Jobs:
         return job
 
 
-def _change(connection: sa.Connection, job_id: str, states: tuple[str, ...], **values: Any) -> bool:
-    """Change the job if it is in one of these states; whether it was."""
-    guarded = sa.update(tables.jobs).where(_JOB.job_id == job_id, _JOB.state.in_(states)).values(values)
+@cache  # to build it takes ten times as long as to run it
+def _next(dialect: str, lock: bool = False) -> sa.Select[tuple[int]]:
+    """The number of the job that the worker whose marks begin with `:its` should take.
+
+    Args:
+        lock: keep it from others until the end of the transaction, and pass over what another is just taking. On
+            SQLite that is so in any transaction that writes.
+    """
+    corpus = tables.corpora.c.corpus_id
+    running, waiting = tables.jobs.alias("running"), tables.jobs.alias("waiting")
+    # Spelled as in the index: SQLite does not see that a parameter would say the same.
+    is_running = running.c.state == sa.literal_column("'running'")
+    runs = sa.select(running.c.job_number).where(running.c.corpus_id == corpus, is_running)
+    # Looked up corpus by corpus, so that neither those that ended nor those that wait make a look longer.
+    waits = sa.select(sa.func.min(waiting.c.job_number)).where(
+        waiting.c.corpus_id == corpus, waiting.c.finished_us.is_(None)
+    )
+    fronts = sa.select(sa.func.coalesce(runs.scalar_subquery(), waits.scalar_subquery())).select_from(tables.corpora)
+    # Its own jobs are in its hands, however late it is: it renews the lease itself.
+    expired = sa.and_(_JOB.lease_until_us < clock_us(dialect), ~_ITS)
+    free = sa.or_(_JOB.state == State.QUEUED.value, _JOB.worker.is_(None), expired)
+    these = sa.select(_JOB.job_number).where(_JOB.job_number.in_(fronts), _JOB.finished_us.is_(None), free)
+    found = these.order_by(_JOB.job_number).limit(1)
+    return found.with_for_update(skip_locked=True, of=tables.jobs) if lock else found
+
+
+def _after(connection: sa.Connection, lease_s: float) -> sa.ColumnElement[int]:
+    return clock_us(connection.dialect.name) + int(lease_s * 1_000_000)
+
+
+def _change(
+    connection: sa.Connection, job_id: str, states: tuple[str, ...], holder: str | None = None, /, **values: Any
+) -> bool:
+    """Change the job if it is in one of these states, and in these hands if they are named; whether it was."""
+    its = [] if holder is None else [_JOB.worker == holder]
+    guarded = sa.update(tables.jobs).where(_JOB.job_id == job_id, _JOB.state.in_(states), *its).values(values)
     return connection.execute(guarded).rowcount == 1
+
+
+def _held(connection: sa.Connection, job_id: str, holder: str) -> Job | None:
+    job = _get(connection, job_id)
+    whose = connection.execute(sa.select(_JOB.worker).where(_JOB.job_id == job_id)).scalar()
+    return job if whose == holder else None
 
 
 def _get(connection: sa.Connection, job_id: str) -> Job:

@@ -1,4 +1,4 @@
-"""Every table, and the facts the database itself keeps: keys, cascades, one running training per corpus.
+"""Every table, and the facts the database itself keeps: keys, cascades, one running job per corpus.
 
 A change here needs a migration in `migrations/versions`; a test compares the two. Everything of a corpus hangs
 on its row in `corpora` and goes with it (ON DELETE CASCADE). Times are microseconds since 1970 in UTC.
@@ -219,15 +219,28 @@ jobs = sa.Table(
     sa.Column("problem", JSON),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("last_seq", sa.BigInteger, nullable=False),
+    # Who runs it: a worker's name and the mark of one start. NULL: nobody, and whoever comes first may.
+    sa.Column("worker", ID),
+    # Until when nobody else may take it over, by the clock that all processes of the database share.
+    sa.Column("lease_until_us", MICROSECONDS),
+    # Starts in a row after which nothing more was heard of the job.
+    sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Index(None, "corpus_id", "job_number"),
 )
-_TRAINING_RUNS = "kind = 'train' AND state = 'running'"
-ONE_RUNNING_TRAINING = sa.Index(
-    "ux_jobs_one_running_training",
+# A worker looks for jobs ten times a second: the look must not grow with all that ever ran.
+sa.Index(
+    "ix_jobs_open",
+    jobs.c.corpus_id,
+    jobs.c.job_number,
+    sqlite_where=sa.text("finished_us IS NULL"),
+    postgresql_where=sa.text("finished_us IS NULL"),
+)
+sa.Index(
+    "ux_jobs_one_running",
     jobs.c.corpus_id,
     unique=True,
-    sqlite_where=sa.text(_TRAINING_RUNS),
-    postgresql_where=sa.text(_TRAINING_RUNS),
+    sqlite_where=sa.text("state = 'running'"),
+    postgresql_where=sa.text("state = 'running'"),
 )
 
 events = sa.Table(

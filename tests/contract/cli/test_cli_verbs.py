@@ -15,7 +15,7 @@ from cli_calls import FAST, Cli, start
 from http_examples import DOCUMENTS, EVALUATION, ndjson
 from tribrid.cli.commands import NAMES
 
-HEAVY = ["lancedb", "pyarrow", "onnxruntime", "tokenizers", "httpx", "alembic", "dbos", "fastapi", "uvicorn"]
+HEAVY = ["lancedb", "pyarrow", "onnxruntime", "tokenizers", "httpx", "alembic", "psycopg", "fastapi", "uvicorn"]
 HEAVY += ["torch", "transformers", "lightgbm", "scipy", "sklearn", "pandas", "ir_measures", "onnx"]
 """What only the commands that need it may import. Most of them read a few rows and show them."""
 

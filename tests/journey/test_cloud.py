@@ -115,7 +115,7 @@ def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
             tribrid.put_eval_dataset("c", learnable.queries("eval", 12, seed=3))
             with pytest.raises(InvalidInput, match="not among the addresses"):
                 tribrid.submit_evaluate("c", arms=[{**rival, "url": "http://169.254.169.254"}])
-            report = tribrid.evaluate("c", arms=[{**rival, "url": other.url}])
+            report = tribrid.evaluate("c", arms=[{**rival, "url": other.url}]).model_dump(mode="json")
             check_report(report, server, other)
             assert tribrid.store.spending.usd(ALL_TIME) == pytest.approx(12 * 2 * USD)
             tribrid.patch_config({"reranking": {"reranker_cloud_budget_usd": 0.05}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,11 @@ from tribrid.config import Config, check_overrides
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
-from tribrid.errors import CorpusNotFound, InvalidInput
-from tribrid.evaluation.gate import guard_measures
-from tribrid.evaluation.measures import primary_name, reported
+from tribrid.errors import CorpusNotFound, InvalidInput, MissingExtra
+from tribrid.evaluation.measures import primary_name, report_key, reported
 from tribrid.loop import index
 from tribrid.mining.splits import QueryMatcher
 from tribrid.retrieval.publication import writer_lock
-from tribrid.sections import GateConfig
 from tribrid.types import Document, Emit, JobKind, JudgedQuery
 from tribrid.workspace import Workspace
 
@@ -263,7 +261,7 @@ class Content:
         settings = {
             section: {
                 name: {
-                    "value": value,
+                    "value": _shown(section, name, value),
                     "origin": origins[section][name],
                     "default": defaults[section][name],
                     "description": type(getattr(config, section)).model_fields[name].description,
@@ -302,6 +300,19 @@ class Content:
         return self.config(corpus_id)
 
 
+_MEASURES = {("evaluation", "measures"), ("evaluation", "primary_measure"), ("gate", "guard_measures")}
+"""Settings that name measures."""
+
+
+def _shown(section: str, name: str, value: Any) -> Any:
+    """A setting as it is told: a measure has one name, however it was spelt when it was set."""
+    if (section, name) not in _MEASURES or value is None:
+        return value
+    with suppress(InvalidInput, MissingExtra):  # as it was set
+        return report_key(value) if isinstance(value, str) else [report_key(measure) for measure in value]
+    return value
+
+
 def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a setting that names a measure which there is not.
 
@@ -316,8 +327,7 @@ def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
         if named.get("primary_measure"):
             primary_name(named["primary_measure"])
         setting = "gate.guard_measures"
-        if gate.get("guard_measures"):
-            reported(*guard_measures(GateConfig.model_validate(gate)))
+        reported(*gate.get("guard_measures", ()))
     except InvalidInput as error:
         raise InvalidInput(f"{setting}: {error.detail}", **error.facts) from None
 

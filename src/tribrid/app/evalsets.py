@@ -11,7 +11,7 @@ from tribrid.app.views import iso
 from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
 from tribrid.evaluation.arms import candidates_sha
-from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary
+from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary, report_key
 from tribrid.evaluation.readiness import SPREAD
 from tribrid.evaluation.soundness import HOPED_EFFECT, Facts, check
 from tribrid.mining.contamination import contaminated_rows
@@ -53,7 +53,7 @@ class EvalDatasets:
         bundle = bundle or {}
         chosen = ws.config(corpus_id).evaluation.primary_measure or bundle.get("primary_measure")
         recommended = recommend_primary(queries)
-        primary = primary_name(str(chosen)) if chosen else recommended
+        primary = primary_name(str(chosen) if chosen else recommended)
         sha256 = content_sha(queries)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
@@ -92,7 +92,7 @@ class EvalDatasets:
                 "current": row.current,
                 "queries": row.queries,
                 "judgments": row.judgments,
-                "primary_measure": row.primary_measure,
+                "primary_measure": report_key(row.primary_measure),
                 "created_at": iso(row.created_us),
                 "bundle": _bundle_view(store.evalsets.bundle(corpus_id, row.sha256)),
             }
@@ -150,7 +150,7 @@ class EvalDatasets:
                 queries=dataset.queries,
                 clusters=query_clusters([query.text for query in dataset.queries]),
                 known=ws.store.documents.exists(corpus_id, judged),
-                measure=dataset.primary_measure,
+                measure=report_key(dataset.primary_measure),
                 effect=effect or HOPED_EFFECT,
                 spread=spread,
                 basis=basis,
@@ -191,7 +191,7 @@ def eval_facts(ws: Workspace, corpus_id: str, dataset: EvalDataset | None = None
         "queries": len(dataset.queries),
         "judgments": sum(len(query.judgments) for query in dataset.queries),
         "without_positive": sum(not query.has_positive for query in dataset.queries),
-        "primary_measure": dataset.primary_measure,
+        "primary_measure": report_key(dataset.primary_measure),
         "recommended_measure": recommend_primary(dataset.queries),
         "recommended_because": explain_primary(dataset.queries),
         "created_at": iso(dataset.created_us),
@@ -255,13 +255,14 @@ def _spread(ws: Workspace, dataset: EvalDataset) -> tuple[float, str]:
     on this dataset, else on another of the corpus, else an assumption.
     """
     rows = ws.store.evaluations.list(dataset.corpus_id, limit=_COMPARISONS)
-    fitting = [r for r in rows if r.report.get("primary_measure") == dataset.primary_measure and r.report.get("delta")]
-    for row in sorted(fitting, key=lambda row: row.report["eval_dataset"]["sha256"] != dataset.sha256):
+    measure = report_key(dataset.primary_measure)
+    fitting = [row for row in rows if row.report.primary_measure == measure and row.report.delta]
+    for row in sorted(fitting, key=lambda row: row.report.eval_dataset.sha256 != dataset.sha256):
         found, _ = ws.store.evaluations.queries(row.evaluation_id, 0, _ROWS)
-        deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
+        deltas = [entry.delta_primary for entry in found if entry.delta_primary is not None]
         if len(deltas) > 1 and any(deltas):
             return statistics.stdev(deltas), f"spread of evaluation {row.evaluation_id[:12]}, {len(deltas)} queries"
-    return SPREAD, f"assumed spread of {SPREAD}: no comparison in {dataset.primary_measure} yet"
+    return SPREAD, f"assumed spread of {SPREAD}: no comparison in {measure} yet"
 
 
 def _trained_on(ws: Workspace, dataset: EvalDataset) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tribrid import jobs
+from tribrid.answers.report import EvaluationReport
 from tribrid.app.content import check_measures
 from tribrid.app.views import job_view
 from tribrid.config import with_params
@@ -146,14 +147,14 @@ class Learning:
         corpus_ids: Sequence[str] = (),
         arms: Sequence[Mapping[str, Any]] = (),
         on_event: Watch | None = None,
-    ) -> dict[str, Any]:
+    ) -> EvaluationReport:
         """Measure before and after, promote if it won, and return the report. Arguments: see submit_evaluate.
 
         Raises:
             As submit_evaluate. Failed: the job failed.
         """
         job = self.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=corpus_ids, arms=arms)
-        return self._finished(job, on_event)
+        return EvaluationReport.model_validate(self._finished(job, on_event))
 
     def wait(self, job_id: str, *, timeout_s: float | None = None, on_event: Watch | None = None) -> Job:
         """The job as it ended, or as it stands after `timeout_s`.

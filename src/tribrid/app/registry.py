@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tribrid.answers.report import EvaluationReport, QueryRows
 from tribrid.app.export import export_model
 from tribrid.app.lineage import promotion_view, record, training_queries
 from tribrid.app.views import iso, job_view, model_view, triplet_view
@@ -219,7 +220,7 @@ class Registry:
         keys = {key for row in rows for key in (row.triplet.positive, row.triplet.negative)}
         return self.workspace.index(corpus_id).passages(keys)
 
-    def evaluation(self, evaluation_id: str) -> dict[str, Any]:
+    def evaluation(self, evaluation_id: str) -> EvaluationReport:
         """A stored report. `promoted` is what became of it: a model that won and then did not load, or against which
         another came to serve meanwhile, was not promoted.
 
@@ -228,22 +229,23 @@ class Registry:
         """
         store = self.workspace.store
         report = store.evaluations.get(evaluation_id)
-        if report.get("promoted"):
-            rows = store.models.promotions(report["corpus_id"])
-            report["promoted"] = any(row.evaluation_id == evaluation_id for row in rows)
+        if report.promoted and report.corpus_id is not None:
+            rows = store.models.promotions(report.corpus_id)
+            promoted = any(row.evaluation_id == evaluation_id for row in rows)
+            return report.model_copy(update={"promoted": promoted})
         return report
 
     def evaluation_queries(
         self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None
-    ) -> dict[str, Any]:
-        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.nDCG@10.
+    ) -> QueryRows:
+        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.ndcg@10.
 
         Raises:
             EvaluationNotFound, InvalidInput.
         """
         path = None if sort is None else _row_path(sort)
         rows, total = self.workspace.store.evaluations.queries(evaluation_id, offset, limit, path)
-        return {"evaluation_id": evaluation_id, "total": total, "offset": offset, "queries": rows}
+        return QueryRows(evaluation_id=evaluation_id, total=total, offset=offset, queries=tuple(rows))
 
     def evaluations(self, corpus_id: str) -> list[dict[str, Any]]:
         """The corpus's evaluations, newest first.
@@ -256,9 +258,9 @@ class Registry:
             {
                 "evaluation_id": row.evaluation_id,
                 "created_at": iso(row.created_us),
-                "model_id": row.report.get("model_id"),
-                "run_id": row.report.get("run_id"),
-                "decision": row.report["verdict"]["decision"],
+                "model_id": row.report.model_id,
+                "run_id": row.report.run_id,
+                "decision": row.report.verdict.decision,
             }
             for row in self.workspace.store.evaluations.list(corpus_id)
         ]

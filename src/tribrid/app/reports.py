@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tribrid.answers.difference import EvaluationDifference, RunDifference
+from tribrid.answers.report import EvaluationReport, QueryRow
 from tribrid.app.registry import Registry
 from tribrid.app.rundiff import run_difference
 from tribrid.app.views import job_view
@@ -42,7 +44,7 @@ class Reports(Registry):
         """
         return render_junit(self.workspace.store.evaluations.get(evaluation_id))
 
-    def evaluation_diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+    def evaluation_diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> EvaluationDifference:
         """The change from a to b in each measure, over the queries that both asked and judged alike; and a page of
         these queries, the largest change first.
 
@@ -51,12 +53,11 @@ class Reports(Registry):
             NotComparable: they have no such query, or no measure, in common; says why.
         """
         sides = [self._evaluated(evaluation_id) for evaluation_id in (a, b)]
-        config = self.workspace.config(sides[0].report.get("corpus_id"))
+        config = self.workspace.config(sides[0].report.corpus_id)
         found = difference(sides[0], sides[1], config.evaluation)
-        queries = found.pop("queries")
-        return {**found, "total": len(queries), "offset": offset, "queries": queries[offset : offset + limit]}
+        return found.model_copy(update={"offset": offset, "queries": found.queries[offset : offset + limit]})
 
-    def run_diff(self, a: str, b: str) -> dict[str, Any]:
+    def run_diff(self, a: str, b: str) -> RunDifference:
         """What differs between two training runs, by dotted name: settings, data, base model, library versions,
         metrics, and the last value of each number told while training. `notes` say what may not be compared.
 
@@ -64,9 +65,10 @@ class Reports(Registry):
             RunNotFound.
         """
         found = run_difference(self._run_facts(a), self._run_facts(b))
-        return {"a": a, "b": b, **found, "evaluations": {"a": self._evaluation_of(a), "b": self._evaluation_of(b)}}
+        evaluations = {"a": self._evaluation_of(a), "b": self._evaluation_of(b)}
+        return found.model_copy(update={"evaluations": evaluations})
 
-    def _rows(self, evaluation_id: str) -> Iterator[dict[str, Any]]:
+    def _rows(self, evaluation_id: str) -> Iterator[QueryRow]:
         offset, total = 0, 1
         while offset < total:
             page, total = self.workspace.store.evaluations.queries(evaluation_id, offset, _ROWS_AT_ONCE)
@@ -75,27 +77,25 @@ class Reports(Registry):
             yield from page
             offset += len(page)
 
-    def _documents(self, report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Document]:
-        corpus_id = report.get("corpus_id")
-        if corpus_id is None:
+    def _documents(self, report: EvaluationReport, rows: Sequence[QueryRow]) -> Mapping[str, Document]:
+        if report.corpus_id is None:
             return {}
-        return self.workspace.store.documents.get_many(str(corpus_id), sorted(named_documents(report, rows)))
+        return self.workspace.store.documents.get_many(report.corpus_id, sorted(named_documents(report, rows)))
 
     def _evaluated(self, evaluation_id: str) -> Evaluated:
         report = self.workspace.store.evaluations.get(evaluation_id)
         return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), self._candidates(report))
 
-    def _candidates(self, report: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    def _candidates(self, report: EvaluationReport) -> Mapping[str, Sequence[str]]:
         """What was reranked, kept by its corpus and hash, formerly by the hash alone; empty if it is gone."""
-        sha256, stored = report["candidates"]["sha256"], self.workspace.store.candidates
-        frozen = stored.get(f"{report.get('corpus_id')}/{sha256}") or stored.get(sha256) or {}
+        sha256, stored = report.candidates.sha256, self.workspace.store.candidates
+        frozen = stored.get(f"{report.corpus_id}/{sha256}") or stored.get(sha256) or {}
         doc_ids: Mapping[str, Sequence[str]] = frozen.get("doc_ids", {})
         return doc_ids
 
-    def _judged(self, report: Mapping[str, Any]) -> Sequence[JudgedQuery] | None:
+    def _judged(self, report: EvaluationReport) -> Sequence[JudgedQuery] | None:
         try:
-            sha256 = report["eval_dataset"]["sha256"]
-            return self.workspace.store.evalsets.get(str(report.get("corpus_id")), sha256).queries
+            return self.workspace.store.evalsets.get(str(report.corpus_id), report.eval_dataset.sha256).queries
         except NoEvalDataset:
             return None
 
@@ -116,4 +116,4 @@ class Reports(Registry):
         """The newest evaluation of what the run made."""
         corpus_id = self.workspace.store.jobs.get(run_id).corpus_id
         rows = self.workspace.store.evaluations.list(corpus_id)
-        return next((row.evaluation_id for row in rows if row.report.get("run_id") == run_id), None)
+        return next((row.evaluation_id for row in rows if row.report.run_id == run_id), None)

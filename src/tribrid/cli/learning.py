@@ -10,6 +10,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.answers.report import EvaluationReport
 from tribrid.app import Tribrid
 from tribrid.cli.command import EXIT_REFUSED, Session
 from tribrid.cli.differences import run_difference, two_to_compare
@@ -102,7 +103,7 @@ def evaluate(
         done = _job(
             session,
             lambda tribrid: tribrid.submit_evaluate(corpus_id, model_id=model_id, corpus_ids=also, arms=arms),
-            lambda report: [report_view(report)],
+            lambda report: [report_view(EvaluationReport.model_validate(report))],
             wait=wait,
             then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
         )

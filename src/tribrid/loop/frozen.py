@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from tribrid.config import Config
 from tribrid.evaluation.arms import Readings, freeze
+from tribrid.evaluation.inputs import FrozenCandidates
 from tribrid.evaluation.measures import evaluable
-from tribrid.evaluation.report import FrozenCandidates
 from tribrid.scoring.learned import Reading
 from tribrid.store.evalsets import Bundle
 from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc

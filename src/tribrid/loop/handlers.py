@@ -54,7 +54,7 @@ def _train_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[st
 
 
 def _evaluate_job(ws: Workspace, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    return dict(evaluate(ws, job.corpus_id, job.job_id, job.params, emit))
+    return evaluate(ws, job.corpus_id, job.job_id, job.params, emit).model_dump(mode="json")
 
 
 def _handler(

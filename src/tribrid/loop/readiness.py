@@ -130,9 +130,9 @@ def _heuristics(ws: Workspace, corpus_id: str) -> int:
 
 def _spread(ws: Workspace, corpus_id: str) -> float | None:
     """The standard deviation of per-query differences in the last evaluation that compared two rankings."""
-    for row in ws.store.evaluations.list(corpus_id, limit=1):
-        rows, _ = ws.store.evaluations.queries(row.evaluation_id, 0, COMPARED_QUERIES)
-        deltas = [found["delta_primary"] for found in rows if found.get("delta_primary") is not None]
+    for last in ws.store.evaluations.list(corpus_id, limit=1):
+        rows, _ = ws.store.evaluations.queries(last.evaluation_id, 0, COMPARED_QUERIES)
+        deltas = [row.delta_primary for row in rows if row.delta_primary is not None]
         if len(deltas) > 1 and any(deltas):
             return float(statistics.stdev(deltas))
     return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.answers.report import EvaluationReport, QueryRow
 from tribrid.errors import Erased, EvaluationNotFound, InvalidInput
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
@@ -30,7 +31,7 @@ class EvaluationRow:
     evaluation_id: str
     corpus_id: str
     created_us: int
-    report: Mapping[str, Any]
+    report: EvaluationReport
 
 
 class Evaluations:
@@ -43,8 +44,8 @@ class Evaluations:
         self,
         evaluation_id: str,
         corpus_id: str,
-        report: Mapping[str, Any],
-        queries: Iterable[Mapping[str, Any]],
+        report: EvaluationReport,
+        queries: Iterable[QueryRow],
         dataset_sha256: str | None = None,
         erasures: int | None = None,
     ) -> None:
@@ -65,24 +66,29 @@ class Evaluations:
                 return
             _refuse_erased(connection, corpus_id, dataset_sha256, erasures)
             new = insert_into(connection, tables.evaluations).values(
-                evaluation_id=evaluation_id, corpus_id=corpus_id, created_us=now_us(), report=report
+                evaluation_id=evaluation_id,
+                corpus_id=corpus_id,
+                created_us=now_us(),
+                report=report.model_dump(mode="json"),
             )
             number = connection.execute(new.returning(_EVALUATION.evaluation_number)).scalar_one()
             for batch in batches(enumerate(queries), BATCH_ROWS):
                 connection.execute(
                     sa.insert(tables.evaluation_queries),
-                    [{"evaluation_number": number, "position": position, "data": row} for position, row in batch],
+                    [
+                        {"evaluation_number": number, "position": position, "data": row.model_dump(mode="json")}
+                        for position, row in batch
+                    ],
                 )
 
-    def get(self, evaluation_id: str) -> dict[str, Any]:
+    def get(self, evaluation_id: str) -> EvaluationReport:
         """The report.
 
         Raises:
             EvaluationNotFound: there is none of this id.
         """
         with self._database.read() as connection:
-            report: dict[str, Any] = _find(connection, evaluation_id).report
-        return report
+            return EvaluationReport.model_validate(_find(connection, evaluation_id).report)
 
     def looks(
         self, corpus_id: str, dataset_sha256: str | None = None, model_id: str | None = None
@@ -114,7 +120,7 @@ class Evaluations:
 
     def queries(
         self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None
-    ) -> tuple[builtins.list[dict[str, Any]], int]:
+    ) -> tuple[builtins.list[QueryRow], int]:
         """A stretch of the per-query rows, and how many there are in all.
 
         Args:
@@ -134,7 +140,7 @@ class Evaluations:
                 sa.select(sa.func.count()).select_from(tables.evaluation_queries).where(these)
             ).scalar_one()
             page = sa.select(_QUERY.data).where(these).order_by(*order).offset(offset).limit(limit)
-            return list(connection.execute(page).scalars()), total
+            return [QueryRow.model_validate(row) for row in connection.execute(page).scalars()], total
 
     def list(self, corpus_id: str, limit: int = 100) -> builtins.list[EvaluationRow]:
         """The corpus's evaluations, newest first, at most `limit`."""
@@ -142,7 +148,12 @@ class Evaluations:
         every = sa.select(*columns).where(_EVALUATION.corpus_id == corpus_id)
         with self._database.read() as connection:
             rows = connection.execute(every.order_by(_EVALUATION.evaluation_number.desc()).limit(limit))
-            return [EvaluationRow(**row._mapping) for row in rows]
+            return [
+                EvaluationRow(
+                    row.evaluation_id, row.corpus_id, row.created_us, EvaluationReport.model_validate(row.report)
+                )
+                for row in rows
+            ]
 
 
 def _refuse_erased(connection: sa.Connection, corpus_id: str, sha256: str | None, erasures: int | None) -> None:

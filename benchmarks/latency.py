@@ -47,7 +47,7 @@ def main() -> None:
         report = train_and_evaluate(tribrid, corpus, args.seeds[:1], settings)[0]
         ws = tribrid.workspace
         config = ws.config(corpus)
-        scorer, retriever = ws.learned(report["model_id"], config), ws.retriever(corpus, config)
+        scorer, retriever = ws.learned(report.model_id, config), ws.retriever(corpus, config)
         for number, query in enumerate(queries[: QUERIES + WARM]):
             candidates = retriever.retrieve(query.text, 50)
             later = ws.read(corpus, query.text, candidates, config)
@@ -73,7 +73,7 @@ def main() -> None:
         p50, p95 = statistics.median(values), values[int(len(values) * 0.95)]
         print(f"| {name} | {p50:.1f} | {p95:.1f} | {p50 / ours:.1f} |")
     print(f"\nToken vectors: {statistics.mean(sizes):.0f} bytes a passage (mean of {len(sizes)}).")
-    print(f"nDCG@10 of what was timed: {report['after']['ndcg@10']:.4f}, before {report['before']['ndcg@10']:.4f}")
+    print(f"nDCG@10 of what was timed: {report.after['ndcg@10']:.4f}, before {report.before['ndcg@10']:.4f}")
 
 
 if __name__ == "__main__":

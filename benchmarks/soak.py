@@ -190,7 +190,7 @@ def prepare(tribrid: Tribrid, args: Any) -> None:
     tribrid.put_eval_dataset(corpus, judged(args.folder, "qrels.tsv"))
     tribrid.mine(corpus, max_pairs=args.max_pairs)
     report = train_and_evaluate(tribrid, corpus, args.seeds[:1], ["cross_encoder=false", *args.set])[0]
-    tribrid.promote(corpus, report["model_id"], "the soak serves it", force=True)
+    tribrid.promote(corpus, report.model_id, "the soak serves it", force=True)
     tribrid.supervisor.stop()  # the server's own worker trains
 
 

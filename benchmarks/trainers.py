@@ -131,8 +131,8 @@ def main() -> None:
         found = examples(tribrid, corpus, store.triplets.load(mined["triplet_set_id"]))
         retriever = tribrid.workspace.retriever(corpus, config)
         candidates = {q.query_id: retriever.retrieve(q.text, config.reranking.tribrid_reranker_topn) for q in queries}
-    ours = report["after"]["ndcg@10"]
-    print(f"## {corpus}: {len(found)} pairs, {len(queries)} queries; before {report['before']['ndcg@10']:.4f}\n")
+    ours = report.after["ndcg@10"]
+    print(f"## {corpus}: {len(found)} pairs, {len(queries)} queries; before {report.before['ndcg@10']:.4f}\n")
     print("| trainer | nDCG@10 | ours minus theirs | training, processor s | times ours |\n|---|---|---|---|---|")
     print(f"| Tribrid | {ours:.4f} | | {took:.0f} | |", flush=True)
     for loss in args.losses:

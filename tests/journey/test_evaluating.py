@@ -107,8 +107,8 @@ def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, repo
     run = tribrid.export_eval_dataset("c", "run")["candidates.run"]
     assert len(run.splitlines()) == 30 * 50
     checked = tribrid.check_eval_dataset("c", effect=0.2)
-    assert checked["recall_ceiling"] == candidates["recall_ceiling"]
-    assert report["evaluation_id"][:12] in checked["power"]["basis"]
+    assert checked.recall_ceiling == candidates["recall_ceiling"]
+    assert report["evaluation_id"][:12] in checked.power.basis
 
     again = tribrid.evaluate("c").candidates
     assert (again.same_as_before, again.changed) == (True, ())

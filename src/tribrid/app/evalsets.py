@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.app.content import check_queries, counted, queries_view, unknown_documents
 from tribrid.app.views import iso
 from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
@@ -127,7 +128,7 @@ class EvalDatasets:
 
     def check_eval_dataset(
         self, corpus_id: str, effect: float | None = None, version: str | None = None
-    ) -> dict[str, Any]:
+    ) -> EvalDatasetCheck:
         """What is wrong with a dataset: near-duplicates, unknown documents, overlap with training, too few queries.
 
         Args:
@@ -159,7 +160,7 @@ class EvalDatasets:
                 recall_ceiling=recall_ceiling(frozen["doc_ids"], dataset.queries) if frozen else None,
             )
         )
-        return {"corpus_id": corpus_id, "version": dataset.version, "sha256": dataset.sha256, **found}
+        return EvalDatasetCheck(**dict(found), corpus_id=corpus_id, version=dataset.version, sha256=dataset.sha256)
 
 
 def find_dataset(ws: Workspace, corpus_id: str, version: str | None) -> EvalDataset:

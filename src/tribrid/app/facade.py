@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tribrid import __version__
+from tribrid.answers.readiness import Readiness
 from tribrid.app import access, retention
 from tribrid.app.content import Content, check_text, quiet
 from tribrid.app.doctor import diagnose
@@ -243,7 +244,7 @@ class Tribrid(Content, EvalDatasets, Experiments, Learning, Reports, Registry, R
         self.workspace.store.corpora.get(corpus_id)
         return [erasure_view(done) for done in self.workspace.store.erasures.list(corpus_id)]
 
-    def readiness(self, corpus_id: str) -> dict[str, Any]:
+    def readiness(self, corpus_id: str) -> Readiness:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds.
 
         Raises:

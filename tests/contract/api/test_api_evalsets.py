@@ -115,6 +115,12 @@ def test_a_measure_that_there_is_not_is_refused_by_name(
 
 
 def test_a_measure_of_the_users_decides_and_is_frozen_with_the_dataset(client: httpx.Client, fresh: str) -> None:
+    given = {"evaluation": {"measures": ["AP(rel=2)", "P@3"]}, "gate": {"guard_measures": "RR@10, map"}}
+    told = ok(client.patch(f"{fresh}/config", json=given))["settings"]
+    assert told["evaluation"]["measures"]["value"] == ["map-rel-2", "precision@3"]
+    assert told["gate"]["guard_measures"]["value"] == ["mrr@10", "map"]
+    ok(client.patch(f"{fresh}/config", json={"evaluation": {"measures": ["map-rel-2"]}}))  # as it was shown
+    ok(client.patch(f"{fresh}/config", json={"evaluation": None, "gate": None}))
     ok(client.patch(f"{fresh}/config", json={"evaluation": {"primary_measure": "p@5"}}))
     assert ok(client.put(f"{fresh}/eval_dataset", json={"queries": EVALUATION}))["primary_measure"] == "precision@5"
     ok(client.patch(f"{fresh}/config", json={"evaluation": {"primary_measure": None}}))

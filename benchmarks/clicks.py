@@ -87,8 +87,8 @@ def learned(tribrid: Tribrid, name: str, args: argparse.Namespace) -> float:
     mined = tribrid.corpus(corpus).mine(max_pairs=pairs, sources=[source])
     reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
     print(f"## {corpus}, {name}: {mined['pairs']} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
-    after = [report["after" if report["promoted"] else "before"]["ndcg@10"] for report in reports]
-    return mean(after) - float(reports[0]["before"]["ndcg@10"])
+    after = [(report.after if report.promoted else report.before)["ndcg@10"] for report in reports]
+    return mean(after) - float(reports[0].before["ndcg@10"])
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def main() -> None:
         settings = ["cross_encoder=false", *args.set]
         report = train_and_evaluate(tribrid, corpus, args.seeds[:1], settings)[0]
         opened = open_corpus(tribrid.folder, corpus)
-        scorer, retriever = opened.learned(report["model_id"]), opened.retriever
+        scorer, retriever = opened.learned(str(report.model_id)), opened.retriever
         for number, query in enumerate(queries[: QUERIES + WARM]):
             candidates = retriever.retrieve(query.text, 50)
             later = opened.read(query.text, candidates)
@@ -73,7 +73,7 @@ def main() -> None:
         p50, p95 = statistics.median(values), values[int(len(values) * 0.95)]
         print(f"| {name} | {p50:.1f} | {p95:.1f} | {p50 / ours:.1f} |")
     print(f"\nToken vectors: {statistics.mean(sizes):.0f} bytes a passage (mean of {len(sizes)}).")
-    print(f"nDCG@10 of what was timed: {report['after']['ndcg@10']:.4f}, before {report['before']['ndcg@10']:.4f}")
+    print(f"nDCG@10 of what was timed: {report.after['ndcg@10']:.4f}, before {report.before['ndcg@10']:.4f}")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def main() -> None:
         local = {"reranker_mode": "local", "reranker_local_model": str(source)}
         tribrid.corpus(corpus).patch_settings({"reranking": local})
         export = ensure_export(tribrid.folder.models_dir, str(source), "cross-encoder")
-        times, runs, form = measure(tribrid, corpus, queries[: args.queries + WARM], report["model_id"], source,
+        times, runs, form = measure(tribrid, corpus, queries[: args.queries + WARM], report.model_id, source,
                                     FlashRank(export, work))  # fmt: skip
     show(times, runs, queries, form)
 

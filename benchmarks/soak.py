@@ -190,7 +190,7 @@ def prepare(tribrid: Tribrid, args: Any) -> None:
     tribrid.corpus(corpus).eval_dataset.put(judged(args.folder, "qrels.tsv"))
     tribrid.corpus(corpus).mine(max_pairs=args.max_pairs)
     report = train_and_evaluate(tribrid, corpus, args.seeds[:1], ["cross_encoder=false", *args.set])[0]
-    tribrid.corpus(corpus).promote(report["model_id"], "the soak serves it", force=True)
+    tribrid.corpus(corpus).promote(report.model_id, "the soak serves it", force=True)
     tribrid.supervisor.stop()  # the server's own worker trains
 
 

@@ -125,17 +125,15 @@ def main() -> None:
         params = {"seed": args.seeds[0], **dict(pair.split("=", 1) for pair in args.set)}
         started = time.process_time()
         # In this process, not as a job, so that its processor time can be told.
-        model = train.train(
-            open_corpus(tribrid.folder, corpus), "trainers", params, lambda kind, data: None, lambda: False
-        )
+        opened = open_corpus(tribrid.folder, corpus)
+        model = train.train(opened, "trainers", params, lambda kind, data: None, lambda: False)
         took = time.process_time() - started
         report = tribrid.corpus(corpus).evaluate(model_id=model.model_id)
-        opened = open_corpus(tribrid.folder, corpus)
         found = examples(tribrid, corpus, opened.store.triplets.load(mined["triplet_set_id"]))
         retriever, depth = opened.retriever, opened.config.reranking.tribrid_reranker_topn
         candidates = {q.query_id: retriever.retrieve(q.text, depth) for q in queries}
-    ours = report["after"]["ndcg@10"]
-    print(f"## {corpus}: {len(found)} pairs, {len(queries)} queries; before {report['before']['ndcg@10']:.4f}\n")
+    ours = report.after["ndcg@10"]
+    print(f"## {corpus}: {len(found)} pairs, {len(queries)} queries; before {report.before['ndcg@10']:.4f}\n")
     print("| trainer | nDCG@10 | ours minus theirs | training, processor s | times ours |\n|---|---|---|---|---|")
     print(f"| Tribrid | {ours:.4f} | | {took:.0f} | |", flush=True)
     for loss in args.losses:

@@ -67,9 +67,9 @@ def train_and_evaluate(tribrid: Tribrid, corpus: str, seeds: Sequence[int], sett
         tribrid.corpus(corpus).train(seed=seed, **dict(pair.split("=", 1) for pair in settings))
         report = tribrid.corpus(corpus).evaluate()
         reports.append(report)
-        if report["promoted"]:
+        if report.promoted:
             tribrid.corpus(corpus).rollback("the next seed starts from the first stage too")
-        sys.stderr.write(f"{corpus} seed {seed}: {report['after']}\n")
+        sys.stderr.write(f"{corpus} seed {seed}: {report.after}\n")
     return reports
 
 
@@ -80,15 +80,15 @@ def table(reports: Sequence[Any], seeds: Sequence[int], measure: str) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for seed, report in zip(seeds, reports, strict=True):
-        delta, blend = report["delta"][measure], report["training"]["blend"]
-        low, high = delta["ci95"]
+        delta, blend = report.delta[measure], report.training["blend"]
+        low, high = delta.ci95
         form = f"{blend['form']}{' with memory' if blend['memory'] else ''}"
         rows.append(
-            f"| {seed} | {report['before'][measure]:.4f} | {report['after'][measure]:.4f} "
-            f"| {delta['mean']:+.4f} [{low:+.4f}, {high:+.4f}] | {delta['p_value']:.4f} "
-            f"| {report['verdict']['decision']} | {form} |"
+            f"| {seed} | {report.before[measure]:.4f} | {report.after[measure]:.4f} "
+            f"| {delta.mean:+.4f} [{low:+.4f}, {high:+.4f}] | {delta.p_value:.4f} "
+            f"| {report.verdict.decision} | {form} |"
         )
-    before = sum(report["before"][measure] for report in reports) / len(reports)
-    after = sum(report["after"][measure] for report in reports) / len(reports)
+    before = sum(report.before[measure] for report in reports) / len(reports)
+    after = sum(report.after[measure] for report in reports) / len(reports)
     rows.append(f"| mean | {before:.4f} | {after:.4f} | {after - before:+.4f} | | | |")
     return "\n".join(rows)

@@ -243,11 +243,12 @@ def measures() -> Iterator[str]:
         "counts 0. Ties are broken by `doc_id`, descending."
     )
     rows = [(f"`{key}`", f"`{name}`", *_MEASURES[key]) for key, name in MEASURES.items()]
-    yield _table(("In reports", "Name", "What it is", "Source"), rows)
+    yield _table(("Name", "In ir_measures", "What it is", "Source"), rows)
     yield (
         "These are in every report. Any other that trec_eval computes can be added (`evaluation.measures`) or made to "
-        "decide (`evaluation.primary_measure`) by ir_measures' name: `nDCG@5`, `AP@100`, `P@5`, `Success@1`, `Rprec`, "
-        "`Bpref`, `AP(rel=2)`, `nDCG(dcg='exp-log2')@10` and so on. A report files it under a key made from the name."
+        "decide (`evaluation.primary_measure`), by its name here, such as `ndcg@5`, `precision@5`, `success@1`, or by "
+        "ir_measures' name: `Rprec`, `Bpref`, `AP(rel=2)`, `nDCG(dcg='exp-log2')@10` and so on. Reports, settings and "
+        "answers show every measure by one name: `AP(rel=2)` is `map-rel-2`."
     )
 
 

@@ -21,6 +21,8 @@ def _words(value: Any) -> Any:
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=20)]
 """Words of a setting that is a list; one line of text is split at white space."""
+Measures = Annotated[Words, BeforeValidator(lambda value: value.replace(",", " ") if isinstance(value, str) else value)]
+"""Names of measures; one line of text may have commas between them."""
 
 
 class RerankingConfig(Section):
@@ -249,7 +251,7 @@ class TrainingConfig(Section):
     dev_queries: int = Field(
         64, ge=1, le=10_000, description="Most held-out queries on which checkpoints are compared."
     )
-    evaluations_per_epoch: int = Field(1, ge=1, le=20, description="Times an epoch that dev nDCG@10 is measured.")
+    evaluations_per_epoch: int = Field(1, ge=1, le=20, description="Times an epoch that dev ndcg@10 is measured.")
     patience: int = Field(
         1,
         ge=0,
@@ -287,11 +289,11 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     primary_measure: Word | None = Field(
         None,
-        description="Measure the gate decides on, by ir_measures' name (nDCG@10, RR@10, AP, Success@1...); None: "
+        description="Measure the gate decides on: ndcg@10, mrr@10, map, success@1 ... or an ir_measures name; None: "
         "recommended from the labels. Frozen with the eval dataset.",
     )
     measures: Words = Field(
-        (), description="Measures to report beside the usual seven, such as P@5 or nDCG(dcg='exp-log2')@10."
+        (), description="Measures to report beside the usual seven, such as precision@5 or nDCG(dcg='exp-log2')@10."
     )
     slice_metadata: Words | None = Field(
         None,
@@ -365,10 +367,8 @@ class GateConfig(Section):
     minimum_effect: float = Field(
         0.005, ge=0, le=1, description="Least gain of the primary measure that is worth a change of model."
     )
-    guard_measures: str = Field(
-        "RR@10 R@10",
-        max_length=500,
-        description="Measures, with spaces between them, of which none may fall by more than chance; may be empty.",
+    guard_measures: Measures = Field(
+        ("mrr@10", "recall@10"), description="Measures of which none may fall by more than chance; may be empty."
     )
     max_slice_drop: float = Field(
         0.02, ge=0, le=1, description="Largest fall of the primary measure, beyond chance, on any slice of the queries."
@@ -383,7 +383,7 @@ class GateConfig(Section):
         None, gt=0, le=600_000, description="Longest reranking of a query, 95th percentile, ms; None: no limit."
     )
     max_judged_drop: float = Field(
-        0.1, ge=0, le=1, description="Largest fall of Judged@10, the share of the top 10 that anybody has judged."
+        0.1, ge=0, le=1, description="Largest fall of judged@10, the share of the top 10 that anybody has judged."
     )
     seed_spreads: float = Field(
         2.0,

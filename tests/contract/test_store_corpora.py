@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+import reports
+from tribrid.answers.report import QueryRow
 from tribrid.errors import CorpusExists, CorpusNotFound, DocumentNotFound, InvalidInput, NoEvalDataset
 from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
@@ -81,7 +83,7 @@ def _fill(store: Store, corpus_id: str) -> None:
     store.events.append(job.job_id, "log", {})
     store.models.put(ModelVersion(f"m-{corpus_id}", corpus_id, job.job_id, "0" * 64, {}, 7))
     store.models.promote(corpus_id, f"m-{corpus_id}", "better")
-    store.evaluations.put(f"e-{corpus_id}", corpus_id, {}, [{"query_id": "q1"}])
+    store.evaluations.put(f"e-{corpus_id}", corpus_id, reports.report(), [QueryRow(query_id="q1", text="a")])
     store.candidates.put(f"k-{corpus_id}", corpus_id, {})
     store.logs.add_impression(Impression(f"r-{corpus_id}", corpus_id, "r", shown, "m", True, None, 1.0, 5))
     store.erasures.lists(corpus_id, str.casefold, query_id=f"r-{corpus_id}")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import reports
+from tribrid.answers.report import QueryRow, TopDoc
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store, tables
@@ -64,6 +66,10 @@ def same_as(text: str) -> Callable[[str], bool]:
     return lambda other: normalise(other) == normalise(text)
 
 
+def top(*doc_ids: str) -> tuple[TopDoc, ...]:
+    return tuple(TopDoc(rank=at, doc_id=doc_id, score=1.0, grade=None) for at, doc_id in enumerate(doc_ids, 1))
+
+
 @pytest.fixture
 def filled(store: Store) -> Store:
     """A log of two users, labels of every kind, an eval dataset, a set mined of all of it, a model, a report."""
@@ -82,11 +88,11 @@ def filled(store: Store) -> Store:
     store.reviews.decide(triplet_id("c", SECRET, "d1", "d2"), Mark.ACCEPT)
     store.models.put(ModelVersion("m1", "c", "run", "a" * 64, trained_on(made.triplet_set_id), 1))
     store.models.promote("c", "m1", "better")
-    rows: list[dict[str, Any]] = [
-        {"query_id": "e1", "text": SECRET, "top_after": [{"doc_id": "d1"}, {"doc_id": "d2"}]},
-        {"query_id": "e2", "text": "coffee", "top_after": [{"doc_id": "d1"}, {"doc_id": "d2"}], "delta_primary": 0.5},
+    rows = [
+        QueryRow(query_id="e1", text=SECRET, top_after=top("d1", "d2")),
+        QueryRow(query_id="e2", text="coffee", top_after=top("d1", "d2"), delta_primary=0.5),
     ]
-    store.evaluations.put("report", "c", {"after": {"ndcg@10": 0.5}}, rows)
+    store.evaluations.put("report", "c", reports.report(after={"ndcg@10": 0.5}), rows)
     store.candidates.put("k1", "c", {"depth": 2, "doc_ids": {"e1": ["d1", "d2"]}})
     store.candidates.put("k2", "c", {"depth": 2, "doc_ids": {"e2": ["d3"]}})
     job = store.jobs.create(JobKind.TRAIN, "c", {})
@@ -128,8 +134,8 @@ def test_a_query_goes_from_everywhere(filled: Store) -> None:
     assert told == {"sha256": old.sha256, "version": 1, "queries": 1, "replaced_by": new.sha256}
     with pytest.raises(NoEvalDataset):
         filled.evalsets.get("c", old.sha256)
-    assert [row["query_id"] for row in filled.evaluations.queries("report")[0]] == ["e2"]
-    assert filled.evaluations.get("report")["after"] == {"ndcg@10": 0.5}
+    assert [row.query_id for row in filled.evaluations.queries("report")[0]] == ["e2"]
+    assert filled.evaluations.get("report").after == {"ndcg@10": 0.5}
     assert filled.candidates.get("k1") is None
     assert filled.candidates.get("k2") is not None
     assert filled.jobs.list("c")[0].problem == {"code": "leakage", "detail": "leaks (erased)", "n": 3}
@@ -216,7 +222,7 @@ def test_a_document_goes_from_the_order_that_came_with_a_rerank(store: Store) ->
 
 def test_candidates_go_with_a_query_that_only_reports_still_hold(store: Store) -> None:
     store.evalsets.put("c", [JudgedQuery("e1", SECRET, {"d2": 1}), JudgedQuery("e2", "tea", {"d1": 1})], "nDCG@10")
-    store.evaluations.put("report", "c", {}, [{"query_id": "e1", "text": SECRET}])
+    store.evaluations.put("report", "c", reports.report(), [QueryRow(query_id="e1", text=SECRET)])
     run = "c/run/abc"
     store.candidates.put(run, "c", {"tag": "solr", "lists": {"e1": [["d1", 1.0]]}})
     store.evalsets.put("c", [JudgedQuery("e2", "tea", {"d1": 1})], "nDCG@10")
@@ -285,11 +291,12 @@ def test_an_evaluation_that_may_show_it_is_not_kept(filled: Store) -> None:
     evaluation = filled.jobs.create(JobKind.EVALUATE, "c", {})
     assert filled.jobs.claim("w", lease_s=30)
     assert filled.erasures.lists("c", normalise, client_id="ann").report["jobs"] == []
-    filled.evaluations.put("before", "c", {}, [], erasures=seen)  # a user's searches are not read by it
+    filled.evaluations.put("before", "c", reports.report(), [], erasures=seen)  # a user's searches are not read by it
     done = filled.erasures.document("c", "d%_")
     assert done.report["jobs"] == [{"job_id": evaluation.job_id, "kind": "evaluate"}]
+    row = QueryRow(query_id="e2", text="coffee", top_after=top("d%_"))
     with pytest.raises(Erased, match="Evaluate again"):
-        filled.evaluations.put("after", "c", {}, [{"top_after": [{"doc_id": "d%_"}]}], erasures=seen)
+        filled.evaluations.put("after", "c", reports.report(), [row], erasures=seen)
 
 
 def test_what_was_erased_is_not_left_in_the_file(tmp_path: Path) -> None:

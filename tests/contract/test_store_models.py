@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as AlembicConfig
 
+import reports
+from tribrid.answers.report import EvaluationReport, QueryRow
 from tribrid.errors import (
     Conflict,
     CorpusNotFound,
@@ -312,11 +314,12 @@ def test_only_the_corpus_s_own_models_are_promoted(store: Store) -> None:
 
 
 def test_evaluations_are_stored_once(store: Store) -> None:
-    store.evaluations.put("e1", "c", {"verdict": {"decision": "keep"}}, [{"query_id": "q1"}])
-    store.evaluations.put("e1", "c", {"verdict": {"decision": "promote"}}, [])
-    store.evaluations.put("e2", "c", {}, [])
-    assert store.evaluations.get("e1") == {"verdict": {"decision": "keep"}}
-    assert store.evaluations.queries("e1") == ([{"query_id": "q1"}], 1)
+    first, row = reports.report(verdict={"decision": "keep"}), QueryRow(query_id="q1", text="a")
+    store.evaluations.put("e1", "c", first, [row])
+    store.evaluations.put("e1", "c", reports.report(verdict={"decision": "promote"}), [])
+    store.evaluations.put("e2", "c", reports.report(), [])
+    assert store.evaluations.get("e1") == first
+    assert store.evaluations.queries("e1") == ([row], 1)
     assert [row.evaluation_id for row in store.evaluations.list("c")] == ["e2", "e1"]
     assert [row.evaluation_id for row in store.evaluations.list("c", limit=1)] == ["e2"]
     for call in (store.evaluations.get, store.evaluations.queries):
@@ -325,32 +328,36 @@ def test_evaluations_are_stored_once(store: Store) -> None:
 
 
 def test_the_differences_of_the_last_comparison(store: Store) -> None:
+    def of(dataset: str) -> dict[str, Any]:
+        return {**reports.SMALLEST["eval_dataset"], "sha256": dataset}
+
     def compared(name: str, dataset: str, measure: str, deltas: list[float | None]) -> None:
-        report = {"primary_measure": measure, "eval_dataset": {"sha256": dataset}, "delta": {measure: 0.1}}
-        store.evaluations.put(name, "c", report, [{"query_id": "q", "delta_primary": delta} for delta in deltas])
+        delta = {"mean": 0.1, "ci95": [0.0, 0.2], "p_value": 0.5, "wins": 1, "losses": 0, "ties": 0}
+        found = reports.report(primary_measure=measure, eval_dataset=of(dataset), delta={measure: delta})
+        rows = [QueryRow(query_id="q", text="a", delta_primary=delta) for delta in deltas]
+        store.evaluations.put(name, "c", found, rows)
 
     assert store.evaluations.differences("c") is None
-    compared("old", "one", "nDCG@10", [0.1, 0.3, None])
-    compared("other", "two", "nDCG@10", [0.2, -0.3])
-    compared("same", "one", "nDCG@10", [0.0, 0.0])
-    compared("rr", "one", "RR@10", [0.5, 0.4])
-    store.evaluations.put("alone", "c", {"primary_measure": "nDCG@10", "eval_dataset": {"sha256": "one"}}, [])
+    compared("old", "one", "ndcg@10", [0.1, 0.3, None])
+    compared("other", "two", "ndcg@10", [0.2, -0.3])
+    compared("same", "one", "ndcg@10", [0.0, 0.0])
+    compared("rr", "one", "mrr@10", [0.5, 0.4])
+    store.evaluations.put("alone", "c", reports.report(primary_measure="ndcg@10", eval_dataset=of("one")), [])
     assert store.evaluations.differences("c") == ("rr", [0.5, 0.4])
-    assert store.evaluations.differences("c", "nDCG@10") == ("other", [0.2, -0.3])
-    assert store.evaluations.differences("c", "nDCG@10", "one") == ("old", [0.1, 0.3])
+    assert store.evaluations.differences("c", "ndcg@10") == ("other", [0.2, -0.3])
+    assert store.evaluations.differences("c", "ndcg@10", "one") == ("old", [0.1, 0.3])
     assert store.evaluations.differences("c", "AP") is None
 
 
 def test_looks_at_an_eval_dataset(store: Store) -> None:
-    def report(model_id: str | None, dataset: str, decision: str) -> dict[str, Any]:
-        return {
-            "model_id": model_id,
-            "champion_id": None,
-            "eval_dataset": {"sha256": dataset},
-            "candidates": {"sha256": "k"},
-            "verdict": {"decision": decision, "reasons": ["because"]},
-            "after": {"ndcg@10": 0.5} if model_id else None,
-        }
+    def report(model_id: str | None, dataset: str, decision: str) -> EvaluationReport:
+        return reports.report(
+            model_id=model_id,
+            eval_dataset={**reports.SMALLEST["eval_dataset"], "sha256": dataset},
+            candidates={**reports.SMALLEST["candidates"], "sha256": "k"},
+            verdict={"decision": decision, "reasons": ["because"]},
+            after={"ndcg@10": 0.5} if model_id else None,
+        )
 
     store.evaluations.put("e1", "c", report("m1", "one", "keep"), [])
     store.evaluations.put("e2", "c", report(None, "one", "keep"), [])
@@ -366,25 +373,27 @@ def test_looks_at_an_eval_dataset(store: Store) -> None:
     )
     assert [look.evaluation_id for look in store.evaluations.looks("c", model_id="m1")] == ["e3", "e1"]
     with pytest.raises(Erased):
-        store.evaluations.put("e4", "c", {}, [], dataset_sha256="one")
+        store.evaluations.put("e4", "c", reports.report(), [], dataset_sha256="one")
 
 
 def test_per_query_rows_are_sorted_by_any_number_in_them(store: Store) -> None:
     deltas = [0.25, -1.5, None, 0.0, 10]
-    rows = [{"query_id": f"q{n}", "delta": delta, "after": {"nDCG@10": -n}} for n, delta in enumerate(deltas)]
-    del rows[2]["delta"]
-    store.evaluations.put("e", "c", {}, rows)
+    rows = [
+        QueryRow(query_id=f"q{n}", text="a", delta_primary=delta, after={"ndcg@10": -n})
+        for n, delta in enumerate(deltas)
+    ]
+    store.evaluations.put("e", "c", reports.report(), rows)
 
     def order(sort: str | None, offset: int = 0, limit: int = 100) -> list[str]:
         page, total = store.evaluations.queries("e", offset, limit, sort)
         assert total == 5
-        return [row["query_id"] for row in page]
+        return [row.query_id for row in page]
 
     assert order(None) == ["q0", "q1", "q2", "q3", "q4"]
-    assert order("delta") == ["q1", "q3", "q0", "q4", "q2"]
-    assert order("-delta") == ["q4", "q0", "q3", "q1", "q2"]
-    assert order("after.nDCG@10") == ["q4", "q3", "q2", "q1", "q0"]
-    assert order("-delta", offset=1, limit=2) == ["q0", "q3"]
-    for bad in ("", "-", "a..b", "delta; drop", "a'", "no.such.number", "delta.mean", "after"):
+    assert order("delta_primary") == ["q1", "q3", "q0", "q4", "q2"]
+    assert order("-delta_primary") == ["q4", "q0", "q3", "q1", "q2"]
+    assert order("after.ndcg@10") == ["q4", "q3", "q2", "q1", "q0"]
+    assert order("-delta_primary", offset=1, limit=2) == ["q0", "q3"]
+    for bad in ("", "-", "a..b", "delta_primary; drop", "a'", "no.such.number", "delta_primary.mean", "after"):
         with pytest.raises(InvalidInput):
             order(bad)

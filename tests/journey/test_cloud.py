@@ -115,7 +115,7 @@ def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
             tribrid.corpus("c").eval_dataset.put(learnable.queries("eval", 12, seed=3))
             with pytest.raises(InvalidInput, match="not among the addresses"):
                 tribrid.corpus("c").submit_evaluate(arms=[{**rival, "url": "http://169.254.169.254"}])
-            report = tribrid.corpus("c").evaluate(arms=[{**rival, "url": other.url}])
+            report = tribrid.corpus("c").evaluate(arms=[{**rival, "url": other.url}]).model_dump(mode="json")
             check_report(report, server, other)
             assert tribrid.store.spending.usd(ALL_TIME) == pytest.approx(12 * 2 * USD)
             tribrid.patch_settings({"reranking": {"reranker_cloud_budget_usd": 0.05}})

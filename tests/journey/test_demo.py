@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tribrid.answers.report import QueryRow, TopDoc
 from tribrid.demo.examples import choose, relevant_rank
 from tribrid.demo.memory import recall
 from waiting import until
@@ -115,17 +115,17 @@ def test_the_demo_leaves_a_corpus_of_its_name_alone(tmp_path: Path) -> None:
     assert json.loads(out)["code"] == "conflict"
 
 
-def row(query_id: str, delta: float | None) -> dict[str, object]:
-    return {"query_id": query_id, "text": query_id, "delta_primary": delta}
+def row(query_id: str, delta: float | None) -> QueryRow:
+    return QueryRow(query_id=query_id, text=query_id, delta_primary=delta)
 
 
 def test_the_biggest_win_and_a_typical_loss_are_shown() -> None:
     rows = [row("a", 0.1), row("b", 0.9), row("c", 0.0), row("d", -0.1), row("e", -0.3), row("f", -0.9)]
-    assert [example.row["query_id"] for example in choose(rows)] == ["b", "e"]
+    assert [example.row.query_id for example in choose(rows)] == ["b", "e"]
 
 
 def test_without_a_loss_the_second_win_is_shown() -> None:
-    assert [example.row["query_id"] for example in choose([row("a", 0.1), row("b", 0.9)])] == ["b", "a"]
+    assert [example.row.query_id for example in choose([row("a", 0.1), row("b", 0.9)])] == ["b", "a"]
 
 
 def test_without_a_change_nothing_is_shown() -> None:
@@ -133,6 +133,6 @@ def test_without_a_change_nothing_is_shown() -> None:
 
 
 def test_the_first_relevant_document_counts() -> None:
-    ranking: list[dict[str, Any]] = [{"rank": 1, "grade": None}, {"rank": 2, "grade": 0}, {"rank": 3, "grade": 2}]
+    ranking = [TopDoc(rank=rank, doc_id="d", score=1.0, grade=grade) for rank, grade in ((1, None), (2, 0), (3, 2))]
     assert relevant_rank(ranking) == 3
     assert relevant_rank(ranking[:2]) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import learnable
+from tribrid.answers.report import Compared
 from tribrid.app import Tribrid
 from tribrid.errors import (
     CorpusNotFound,
@@ -62,13 +63,15 @@ def test_the_loop(tribrid: Tribrid) -> None:
     assert tribrid.corpus("c").search(QUERY)["reranked"] is False  # trained is not promoted
 
     report = tribrid.corpus("c").evaluate()
-    assert (report["model_id"], report["champion_id"]) == (trained["model_id"], None)
-    assert report["compared"] == {"before": "retrieval", "after": "challenger"}
-    assert report["after"]["ndcg@10"] > report["before"]["ndcg@10"]
-    assert (report["verdict"]["decision"], report["promoted"]) == ("promote", True)
-    assert report["cost"]["units"] == 30 * 50
-    assert report["leakage"]["overlapping"] == []
-    assert tribrid.evaluations.get(report["evaluation_id"]) == {k: v for k, v in report.items() if k != "job_id"}
+    assert (report.model_id, report.champion_id) == (trained["model_id"], None)
+    assert report.compared == Compared(before="retrieval", after="challenger")
+    assert report.after is not None
+    assert report.before is not None
+    assert report.after["ndcg@10"] > report.before["ndcg@10"]
+    assert (report.verdict.decision, report.promoted) == ("promote", True)
+    assert report.cost.units == 30 * 50
+    assert (report.leakage and report.leakage.overlapping) == ()
+    assert tribrid.evaluations.get(str(report.evaluation_id)) == report
 
     after = tribrid.corpus("c").search(QUERY, top_k=70)
     assert (after["reranked"], after["model_id"]) == (True, trained["model_id"])
@@ -84,18 +87,18 @@ def test_the_loop(tribrid: Tribrid) -> None:
 def test_the_same_model_again_is_kept_and_changes_nothing(tribrid: Tribrid) -> None:
     champion = tribrid.corpus("c").models()["champion"]
     report = tribrid.corpus("c").evaluate(model_id=champion)
-    assert report["promoted"] is False
-    assert report["systems"]["champion"]["ndcg@10"] == report["systems"]["challenger"]["ndcg@10"]
+    assert report.promoted is False
+    assert report.systems["champion"] == report.systems["challenger"]
     assert tribrid.corpus("c").models()["previous"] is None
 
 
 def test_what_is_served_is_what_was_measured(tribrid: Tribrid) -> None:
     """The report's ranking of a query is the one that a search gets."""
     evaluation_id = tribrid.corpus("c").evaluations()[0]["evaluation_id"]
-    for row in tribrid.evaluations.queries(evaluation_id, limit=5)["queries"]:
-        served = tribrid.corpus("c").search(row["text"])["results"]
+    for row in tribrid.evaluations.queries(evaluation_id, limit=5).queries:
+        served = tribrid.corpus("c").search(row.text)["results"]
         assert [(r["doc_id"], r["score"]) for r in served] == [
-            (top["doc_id"], pytest.approx(top["score"], abs=1e-6)) for top in row["top_after"]
+            (top.doc_id, pytest.approx(top.score, abs=1e-6)) for top in row.top_after
         ]
 
 

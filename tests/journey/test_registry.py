@@ -57,7 +57,7 @@ def test_going_back_goes_back_in_history_and_a_proven_model_needs_no_force(tribr
     newest = tribrid.corpus("c").models()["promotions"][0]
     assert (newest["kind"], newest["forced"]) == ("hand", False)
     assert "rises from" in newest["reason"], "the reasons of the evaluation that it won"
-    assert tribrid.evaluations.get(newest["evaluation_id"])["model_id"] == champion
+    assert tribrid.evaluations.get(newest["evaluation_id"]).model_id == champion
 
 
 def test_a_model_reaches_the_searches_it_was_trained_on(tribrid: Tribrid) -> None:
@@ -91,9 +91,10 @@ def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid:
     first, second = (
         tribrid.evaluations.get(row["evaluation_id"]) for row in reversed(tribrid.corpus("c").evaluations())
     )
-    assert (first["looks"]["count"], second["looks"]["count"]) == (1, 2)
-    assert first["looks"]["models"] == second["looks"]["models"] == 1, "the same model twice"
-    passed = {guard["name"]: guard["passed"] for guard in first["gate"]["guards"]}
+    looks = [(found.looks.count, found.looks.models) for found in (first, second) if found.looks]
+    assert looks == [(1, 1), (2, 1)], "the same model twice"
+    assert first.gate is not None
+    passed = {guard.name: guard.passed for guard in first.gate.guards}
     assert passed["interval"] is passed["minimum_effect"] is passed["retrieval"] is passed["judged@10"] is True
     assert passed["latency_p95"] is None
 
@@ -101,9 +102,9 @@ def test_looks_at_the_eval_dataset_are_counted_and_every_guard_is_shown(tribrid:
 def test_a_report_says_promoted_only_of_a_model_that_was(tribrid: Tribrid) -> None:
     """The job may die, or the model not load, after the report was stored."""
     first = tribrid.evaluations.get("e1")
-    assert first["promoted"]
-    tribrid.store.evaluations.put("died", "c", {**first, "evaluation_id": "died"}, [])
-    assert tribrid.evaluations.get("died")["promoted"] is False
+    assert first.promoted
+    tribrid.store.evaluations.put("died", "c", first.model_copy(update={"evaluation_id": "died"}), [])
+    assert tribrid.evaluations.get("died").promoted is False
     with tribrid.store.database.begin() as connection:
         connection.execute(sa.delete(tables.evaluations).where(tables.evaluations.c.evaluation_id == "died"))
 
@@ -113,7 +114,7 @@ def test_a_model_is_exported_with_its_card(tribrid: Tribrid, tmp_path: Path) -> 
     done = tribrid.models.export(champion, tmp_path / "out")
     assert {"README.md", "record.json", "blend.onnx", "tribrid/manifest.json"} <= set(done["files"])
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
-    for told in (champion, "triplet set", "No cross-encoder", "nDCG@10", "Decision: promote", "vocabulary ids"):
+    for told in (champion, "triplet set", "No cross-encoder", "ndcg@10", "Decision: promote", "vocabulary ids"):
         assert told in card
     session = onnxruntime.InferenceSession(tmp_path / "out" / "blend.onnx")
     (features,) = session.get_inputs()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from counting import calls_of
+from tribrid.answers.changes import Delta
 from tribrid.errors import EvaluationFailed, InvalidInput
-from tribrid.evaluation.comparison import Delta, adjusted, compare, deltas, holm, intervals
+from tribrid.evaluation.comparison import adjusted, compare, deltas, holm, intervals
 
 
 def compared(before: list[float], after: list[float], *, resamples: int = 2000, seed: int = 1) -> Delta:
@@ -68,7 +69,7 @@ def test_a_handful_of_wins_proves_little(queries: int, p_value: float) -> None:
 
 
 def test_json_has_the_reports_keys() -> None:
-    written = compared([0.0, 0.5], [0.5, 0.5]).as_json()
+    written = compared([0.0, 0.5], [0.5, 0.5]).model_dump(mode="json")
     assert set(written) >= {"mean", "ci95", "p_value", "wins", "losses", "ties"}
     assert written["ci95"] == [pytest.approx(0.0), pytest.approx(0.5)]
 

@@ -24,19 +24,20 @@ def corpus(name: str, gain: float, queries: int = 80, *, seed: int = 1, spread: 
 
 
 def answer(*changes: CorpusChange) -> tuple[str, str]:
-    _, found = compare_corpora("nDCG@10", changes, CONFIG)
-    return found["consistent"], " ".join(found["reasons"])
+    _, found = compare_corpora("ndcg@10", changes, CONFIG)
+    return found.consistent, " ".join(found.reasons)
 
 
 def test_a_gain_everywhere_is_consistent() -> None:
-    rows, found = compare_corpora("nDCG@10", [corpus("a", 0.1), corpus("b", 0.1), corpus("c", 0.1)], CONFIG)
-    assert found["consistent"] == "yes"
-    assert found["reasons"][0] == "It rises on each of the 3 corpora."
-    assert [row["corpus_id"] for row in rows] == ["a", "b", "c"]
-    assert found["pooled"]["mean"] == pytest.approx(np.mean([row["delta"]["mean"] for row in rows]))
-    low, high = found["pooled"]["ci95"]
-    assert 0 < low < found["pooled"]["mean"] < high
-    assert (found["gains"], found["losses"]) == (3, 0)
+    rows, found = compare_corpora("ndcg@10", [corpus("a", 0.1), corpus("b", 0.1), corpus("c", 0.1)], CONFIG)
+    assert found.consistent == "yes"
+    assert found.reasons[0] == "It rises on each of the 3 corpora."
+    assert [row.corpus_id for row in rows] == ["a", "b", "c"]
+    assert found.pooled is not None
+    assert found.pooled.mean == pytest.approx(np.mean([row.delta.mean for row in rows if row.delta]))
+    low, high = found.pooled.ci95
+    assert 0 < low < found.pooled.mean < high
+    assert (found.gains, found.losses) == (3, 0)
 
 
 def test_a_gain_on_queries_that_were_trained_on_proves_nothing() -> None:
@@ -68,22 +69,24 @@ def test_what_may_be_chance_is_left_open() -> None:
 
 def test_heterogeneity_is_cochrans_and_weights_every_corpus_by_its_error() -> None:
     changes = [corpus("a", 0.1, 50), corpus("b", 0.0, 200), corpus("c", 0.3, 30)]
-    found = compare_corpora("nDCG@10", changes, CONFIG)[1]["heterogeneity"]
+    found = compare_corpora("ndcg@10", changes, CONFIG)[1].heterogeneity
+    assert found is not None
     means = np.array([change.differences.mean() for change in changes])
     errors = np.array([stats.sem(change.differences) for change in changes])
     pooled = np.average(means, weights=errors**-2)
     q = (((means - pooled) / errors) ** 2).sum()
-    assert found["q"] == pytest.approx(q)
-    assert found["p_value"] == pytest.approx(stats.chi2.sf(q, 2))
-    assert found["i2"] == pytest.approx(max(0.0, (q - 2) / q))
+    assert found.q == pytest.approx(q)
+    assert found.p_value == pytest.approx(stats.chi2.sf(q, 2))
+    assert found.i2 == pytest.approx(max(0.0, (q - 2) / q))
 
 
 def test_alike_corpora_are_seldom_said_to_differ_and_no_gain_is_seldom_called_consistent() -> None:
     differ = consistent = 0
     for seed in range(100):
         changes = [corpus(name, 0.0, 60, seed=seed) for name in ("a", "bb", "ccc")]
-        found = compare_corpora("nDCG@10", changes, EvaluationConfig.model_validate({"resamples": 200}))[1]
-        differ += found["heterogeneity"]["p_value"] < 0.05
-        consistent += found["consistent"] == "yes"
+        found = compare_corpora("ndcg@10", changes, EvaluationConfig.model_validate({"resamples": 200}))[1]
+        assert found.heterogeneity is not None
+        differ += found.heterogeneity.p_value < 0.05
+        consistent += found.consistent == "yes"
     assert differ <= 12
     assert consistent <= 6

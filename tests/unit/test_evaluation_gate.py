@@ -7,21 +7,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tribrid.evaluation.comparison import Delta, deltas
-from tribrid.evaluation.gate import Decision, Evidence, Guard, Looks, decide
+from tribrid.answers.changes import CorpusPart, Delta, Guard, SlicePart
+from tribrid.answers.report import Looks
+from tribrid.evaluation.comparison import deltas
+from tribrid.evaluation.gate import Decision, Evidence, decide, luck
 from tribrid.sections import GateConfig
 
 GAIN = Delta(
     mean=0.052, ci95=(0.031, 0.074), p_value=0.0001, wins=82, losses=31, ties=187, ci=(0.031, 0.074), confidence=0.95
 )
-PROVEN = Evidence(measure="nDCG@10", delta=GAIN, before=0.690, after=0.742, retrieval=0.690)
+
+
+def changed(delta: Delta, **fields: object) -> Delta:
+    return delta.model_copy(update=fields)
+
+
+PROVEN = Evidence(measure="ndcg@10", delta=GAIN, before=0.690, after=0.742, retrieval=0.690)
 
 
 def test_a_proven_gain_is_promoted_with_its_grounds() -> None:
     decision = decide(PROVEN)
     assert decision.decision == "promote"
     assert decision.reasons == (
-        "nDCG@10 rises from 0.690 to 0.742 (+0.052); the 95 % interval [+0.031, +0.074] lies above 0 (p = 0.0001).",
+        "ndcg@10 rises from 0.690 to 0.742 (+0.052); the 95 % interval [+0.031, +0.074] lies above 0 (p = 0.0001).",
         "Better on 82 queries, worse on 31, the same on 187.",
     )
 
@@ -41,11 +49,11 @@ def test_against_a_champion_it_also_says_that_retrieval_is_beaten() -> None:
         ({"fallbacks": 3}, "on 3 queries"),
         ({"leaked": 2}, "2 queries of the eval dataset also stood in the training data"),
         ({"retrieval": 0.742}, "not above retrieval alone (0.742)"),
-        ({"delta": replace(GAIN, ci=(-0.004, 0.022), mean=0.009)}, "includes 0: on 300 queries that cannot be told"),
-        ({"delta": replace(GAIN, ci=(0.0, 0.05))}, "includes 0"),
-        ({"delta": replace(GAIN, ci=(-0.06, -0.01), mean=-0.035)}, "falls by 0.035"),
-        ({"delta": replace(GAIN, p_value=0.0625, wins=5, losses=0, ties=0)}, "rests on 5 queries: chance alone"),
-        ({"delta": replace(GAIN, wins=0, losses=0, mean=0.0, ci=(0.0, 0.0))}, "is the same on each of the 187 queries"),
+        ({"delta": changed(GAIN, ci=(-0.004, 0.022), mean=0.009)}, "includes 0: on 300 queries that cannot be told"),
+        ({"delta": changed(GAIN, ci=(0.0, 0.05))}, "includes 0"),
+        ({"delta": changed(GAIN, ci=(-0.06, -0.01), mean=-0.035)}, "falls by 0.035"),
+        ({"delta": changed(GAIN, p_value=0.0625, wins=5, losses=0, ties=0)}, "rests on 5 queries: chance alone"),
+        ({"delta": changed(GAIN, wins=0, losses=0, mean=0.0, ci=(0.0, 0.0))}, "is the same on each of the 187 queries"),
     ],
 )
 def test_every_reason_to_keep(change: dict[str, object], reason: str) -> None:
@@ -55,9 +63,9 @@ def test_every_reason_to_keep(change: dict[str, object], reason: str) -> None:
 
 
 def test_all_reasons_are_given_not_only_the_first() -> None:
-    nothing = Evidence(measure="AP", delta=None, before=None, after=None, retrieval=None, failed={"base": "gone"})
+    nothing = Evidence(measure="map", delta=None, before=None, after=None, retrieval=None, failed={"base": "gone"})
     assert len(decide(nothing).reasons) == 3
-    assert decide(nothing).as_json()["decision"] == "keep"
+    assert decide(nothing).decision == "keep"
 
 
 # ------------------------------------------------------------------------------------------ guards
@@ -70,8 +78,12 @@ HELD = Delta(
 )
 
 
-def row(delta: Delta | None, **names: object) -> dict[str, object]:
-    return {"queries": 40, "delta": delta.as_json() if delta else None, **names}
+def piece(delta: Delta, field: str, name: str, queries: int = 40) -> SlicePart:
+    return SlicePart(field=field, slice=name, queries=queries, delta=delta)
+
+
+def corpus(delta: Delta | None, corpus_id: str) -> CorpusPart:
+    return CorpusPart(corpus_id=corpus_id, queries=40, delta=delta)
 
 
 def guard(decision: Decision, name: str) -> Guard:
@@ -97,22 +109,27 @@ def test_every_guard_is_listed_with_what_became_of_it() -> None:
         "judged@10": None,
         "seeds": None,
     }
-    assert all(row["detail"].endswith(".") for row in decision.guards_json())
+    assert all(guard.detail.endswith(".") for guard in decision.guards)
 
 
 @pytest.mark.parametrize(
     ("change", "settings", "name", "reason"),
     [
         ({}, {"minimum_effect": 0.06}, "minimum_effect", "rises by 0.0520, less than the least gain asked for, 0.06"),
-        ({"deltas": {"RR@10": FALL, "R@10": HELD}}, {}, "measure RR@10", "RR@10 falls by 0.030"),
-        ({"deltas": {"RR@10": HELD}}, {"guard_measures": "RR@10, P@3"}, "measure P@3", "'P@3', which was not measured"),
+        ({"deltas": {"mrr@10": FALL, "recall@10": HELD}}, {}, "measure mrr@10", "mrr@10 falls by 0.030"),
         (
-            {"slices": [row(HELD, field="length", slice="short"), row(FALL, field="kind", slice="code")]},
+            {"deltas": {"mrr@10": HELD}},
+            {"guard_measures": "RR@10, P@3"},
+            "measure precision@3",
+            "'precision@3', which was not measured",
+        ),
+        (
+            {"slices": [piece(HELD, "length", "short"), piece(FALL, "kind", "code")]},
             {},
             "worst_slice",
-            "slice kind code, nDCG@10 -0.030 [-0.050, -0.010] on 40 queries",
+            "slice kind code, ndcg@10 -0.030 [-0.050, -0.010] on 40 queries",
         ),
-        ({"corpora": [row(GAIN, corpus_id="a"), row(FALL, corpus_id="b")]}, {}, "other_corpora", "On corpus b"),
+        ({"corpora": [corpus(GAIN, "a"), corpus(FALL, "b")]}, {}, "other_corpora", "On corpus b"),
         ({"latency_p95_ms": 81.0}, {"max_latency_p95_ms": 80}, "latency_p95", "takes 81 ms"),
         (
             {"latency_p95_ms": 81.0, "timeout_ms": 80},
@@ -120,9 +137,9 @@ def test_every_guard_is_listed_with_what_became_of_it() -> None:
             "latency_p95",
             "the limit is 80 ms (reranking.reranker_timeout_ms",
         ),
-        ({"given": HELD}, {}, "given", "on 300 queries, nDCG@10 changes by -0.003"),
+        ({"given": HELD}, {}, "given", "on 300 queries, ndcg@10 changes by -0.003"),
         ({"judged": (0.9, 0.7)}, {}, "judged@10", "90% were judged before and 70% after"),
-        ({"seeds": (0.70, 0.76, 0.742)}, {}, "seeds", "3 seeds give nDCG@10 0.700 to 0.760"),
+        ({"seeds": (0.70, 0.76, 0.742)}, {}, "seeds", "3 seeds give ndcg@10 0.700 to 0.760"),
     ],
 )
 def test_every_guard_that_can_stop_a_promotion(
@@ -137,12 +154,12 @@ def test_every_guard_that_can_stop_a_promotion(
 @pytest.mark.parametrize(
     ("change", "settings", "name"),
     [
-        ({"deltas": {"RR@10": HELD, "R@10": GAIN}}, {}, "measure RR@10"),
-        ({"deltas": {"RR@10": FALL, "R@10": FALL}}, {"guard_measures": ""}, "interval"),
+        ({"deltas": {"mrr@10": HELD, "recall@10": GAIN}}, {}, "measure mrr@10"),
+        ({"deltas": {"mrr@10": FALL, "recall@10": FALL}}, {"guard_measures": ""}, "interval"),
         # A fall that is no more than is allowed; one that may be chance; one of too few queries to say.
-        ({"slices": [row(FALL, field="a", slice="b")]}, {"max_slice_drop": 0.04}, "worst_slice"),
-        ({"slices": [row(HELD, field="a", slice="b")]}, {"max_slice_drop": 0}, "worst_slice"),
-        ({"corpora": [row(HELD, corpus_id="a"), row(None, corpus_id="b")]}, {}, "other_corpora"),
+        ({"slices": [piece(FALL, "a", "b")]}, {"max_slice_drop": 0.04}, "worst_slice"),
+        ({"slices": [piece(HELD, "a", "b")]}, {"max_slice_drop": 0}, "worst_slice"),
+        ({"corpora": [corpus(HELD, "a"), corpus(None, "b")]}, {}, "other_corpora"),
         ({"latency_p95_ms": 79.0}, {"max_latency_p95_ms": 80}, "latency_p95"),
         ({"latency_p95_ms": 79.0, "timeout_ms": 80}, {}, "latency_p95"),
         ({"given": GAIN}, {}, "given"),
@@ -158,7 +175,7 @@ def test_what_a_guard_lets_pass(change: dict[str, object], settings: dict[str, o
 
 
 def test_a_rerank_s_own_order_on_few_queries_decides_nothing() -> None:
-    found = guard(decide(replace(PROVEN, given=replace(FALL, wins=0, losses=9, ties=0))), "given")
+    found = guard(decide(replace(PROVEN, given=changed(FALL, wins=0, losses=9, ties=0))), "given")
     assert found.passed is None
     assert "fewer than 10 queries" in found.detail
 
@@ -169,20 +186,22 @@ def test_a_model_that_failed_is_not_said_to_be_missing() -> None:
 
 
 def test_a_slice_of_few_queries_decides_nothing() -> None:
-    few = {**row(FALL, field="a", slice="b"), "queries": 9}
+    few = piece(FALL, "a", "b", queries=9)
     assert guard(decide(replace(PROVEN, slices=[few])), "worst_slice").passed is None
 
 
 def test_a_yes_names_the_guards_and_how_often_the_dataset_was_looked_at() -> None:
-    decision = decide(replace(PROVEN, deltas={"RR@10": HELD, "R@10": HELD}, judged=(0.5, 0.5), looks=Looks(7, 5)))
+    decision = decide(
+        replace(PROVEN, deltas={"mrr@10": HELD, "recall@10": HELD}, judged=(0.5, 0.5), looks=Looks(count=7, models=5))
+    )
     assert decision.reasons[2:] == (
-        "No guard fails: RR@10, R@10, judged@10.",
+        "No guard fails: mrr@10, recall@10, judged@10.",
         (
             "This eval dataset has been looked at 7 times, with 5 models: were none of so many better, one would pass "
             "by luck with probability 0.12."
         ),
     )
-    assert Looks(7, 5).as_json(0.95)["false_promotion_risk"] == pytest.approx(1 - 0.975**5)
+    assert luck(5, 0.95) == pytest.approx(1 - 0.975**5)
 
 
 # ------------------------------------------------------------------------------------------ how often it errs
@@ -192,14 +211,14 @@ def promoted(values: np.ndarray, seed: int) -> float:
     """Share of the columns (challengers' per-query gains over a system of mean 0.5) that the gate lets through."""
     found = deltas(values, resamples=1000, confidence=0.95, seed=seed)
     decisions = [
-        decide(Evidence(measure="nDCG@10", delta=delta, before=0.5, after=0.5 + delta.mean, retrieval=0.5))
+        decide(Evidence(measure="ndcg@10", delta=delta, before=0.5, after=0.5 + delta.mean, retrieval=0.5))
         for delta in found
     ]
     return sum(decision.decision == "promote" for decision in decisions) / len(decisions)
 
 
 def moves(generator: np.random.Generator, queries: int, challengers: int, up: float) -> np.ndarray:
-    """Per-query gains of nDCG@10 with one relevant document a query, as reranking makes them.
+    """Per-query gains of ndcg@10 with one relevant document a query, as reranking makes them.
 
     It stands at a rank from 1 to 20, high more often than low. In half of the queries it stays there; in the others it
     moves, by one rank more often than by several, up with probability `up`. Its gain is 1 / log2(rank + 1), and 0 below

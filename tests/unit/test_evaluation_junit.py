@@ -7,24 +7,24 @@ from xml.etree import ElementTree
 
 import pytest
 
+import reports
+from tribrid.answers.report import EvaluationReport
 from tribrid.report.junit import render_junit, render_junit_error
 
 
 def delta(mean: float, low: float, high: float, p_value: float, **more: Any) -> dict[str, Any]:
-    return {"mean": mean, "ci95": [low, high], "p_value": p_value, "wins": 3, "losses": 1, "ties": 9, **more}
+    known = {"mean": mean, "ci95": [low, high], "p_value": p_value, "wins": 3, "losses": 1, "ties": 9}
+    return {**known, "ci": [low, high], "confidence": 0.95, **more}
 
 
-def report(**changes: Any) -> dict[str, Any]:
-    measures = {"ndcg@10": "nDCG@10", "map": "AP", "judged@10": "Judged@10"}
+def report(**changes: Any) -> EvaluationReport:
+    measures = ["ndcg@10", "map", "judged@10"]
     known = {
         "corpus_id": "wiki",
         "evaluation_id": "e1",
         "model_id": "m1",
-        "created_us": 1_700_000_000_000_000,
-        "eval_dataset": {"sha256": "ab"},
-        "candidates": {"sha256": "cd"},
-        "primary_key": "map",
-        "primary_measure": "AP",
+        "created_at": "2023-11-14T22:13:20+00:00",
+        "primary_measure": "map",
         "measures": measures,
         "before": dict.fromkeys(measures, 0.5),
         "after": dict.fromkeys(measures, 0.6),
@@ -33,12 +33,12 @@ def report(**changes: Any) -> dict[str, Any]:
             "map": delta(0.1, 0.05, 0.15, 0.001),
             "judged@10": delta(-0.2, -0.3, -0.1, 0.001),
         },
-        "verdict": {"decision": "promote", "reasons": ["AP rises."]},
+        "verdict": {"decision": "promote", "reasons": ["map rises."]},
         "failed": {},
         "fallbacks": {"count": 0, "reasons": {}},
         "leakage": {"overlapping": []},
     }
-    return known | changes
+    return reports.report(**(known | changes))
 
 
 def outcomes(document: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def test_a_promotion_passes() -> None:
     document = render_junit(report())
     found = outcomes(document)
     assert set(found.values()) == {"passed"}
-    assert list(found)[-3:] == ["measures.AP", "measures.nDCG@10", "measures.Judged@10"], "the one that decides first"
+    assert list(found)[-3:] == ["measures.map", "measures.ndcg@10", "measures.judged@10"], "the one that decides first"
     suite = ElementTree.fromstring(document).find("testsuite")
     assert suite is not None
     assert suite.get("timestamp") == "2023-11-14T22:13:20"
@@ -85,7 +85,7 @@ def test_each_check_has_its_own_test() -> None:
                 gate={"minimum_effect": 0.01, "guards": guards},
                 failed={"champion": "it is gone"},
                 fallbacks={"count": 2, "reasons": {"timeout": 2}},
-                leakage={},
+                leakage=None,
             )
         )
     )
@@ -98,9 +98,9 @@ def test_each_check_has_its_own_test() -> None:
         "conditions.every system ran": "error",
         "conditions.no fallback": "failure",
         "conditions.no leakage": "skipped",
-        "measures.AP": "passed",
-        "measures.nDCG@10": "passed",
-        "measures.Judged@10": "passed",
+        "measures.map": "passed",
+        "measures.ndcg@10": "passed",
+        "measures.judged@10": "passed",
     }
 
 
@@ -113,16 +113,16 @@ def test_each_check_has_its_own_test() -> None:
     ],
 )
 def test_a_measure_fails_only_beyond_chance(entry: dict[str, Any], outcome: str) -> None:
-    changed = report()
-    changed["delta"]["ndcg@10"] = entry
-    assert outcomes(render_junit(changed))["measures.nDCG@10"] == outcome
+    same = delta(0.1, 0.05, 0.15, 0.001)
+    changed = report(delta={"ndcg@10": entry, "map": same, "judged@10": same})
+    assert outcomes(render_junit(changed))["measures.ndcg@10"] == outcome
 
 
 def test_without_a_model_there_is_nothing_to_compare() -> None:
     verdict = {"decision": "keep", "reasons": ["There is no trained model to compare."]}
     found = outcomes(render_junit(report(after=None, delta=None, verdict=verdict)))
     assert found["gate.verdict"] == "failure"
-    assert found["measures.AP"] == "skipped"
+    assert found["measures.map"] == "skipped"
 
 
 def test_text_that_xml_cannot_hold() -> None:

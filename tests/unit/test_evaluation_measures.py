@@ -100,17 +100,47 @@ def test_any_measure_of_ir_measures_is_taken_by_its_name(given: str, name: str, 
 
 @pytest.mark.parametrize(
     "name",
-    ["nDCG@0", "nDCG@-1", "R", "P@x", "Foo@3", "AP(rel=0)", "NumRet", "R@True", "", "RR@10; x", "__import__('os')"],
+    [
+        "AP(rel=2)@100",
+        "nDCG(dcg='exp-log2')@10",
+        "P(rel=2,judged_only=True)@5",
+        "Compat(p=0.8)",
+        "IPrec@0.5",
+        *MEASURES,
+    ],
+)
+def test_the_name_that_is_shown_is_taken_as_well(name: str) -> None:
+    assert measure_name(report_key(name)) == measure_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "map-rel",
+        "map-2",
+        "ndcg-gains-1-3@10",
+        "nDCG@0",
+        "nDCG@-1",
+        "R",
+        "P@x",
+        "Foo@3",
+        "AP(rel=0)",
+        "NumRet",
+        "R@True",
+        "",
+        "RR@10; x",
+        "__import__('os')",
+    ],
 )
 def test_a_name_without_a_measure_is_refused_by_name(name: str) -> None:
-    with pytest.raises(InvalidInput, match=r"no measure .*nDCG@10") as caught:
+    with pytest.raises(InvalidInput, match=r"no measure .*ndcg@10") as caught:
         measure_name(name)
     assert caught.value.facts["measure"] == name
 
 
 def test_what_was_judged_cannot_decide() -> None:
     assert primary_name("success@1") == "Success@1"
-    with pytest.raises(InvalidInput, match="Judged@5 says how much was judged"):
+    with pytest.raises(InvalidInput, match="judged@5 says how much was judged"):
         primary_name("Judged@5")
 
 
@@ -148,7 +178,7 @@ def test_oracle_is_the_best_order_of_the_candidates() -> None:
     ],
 )
 def test_primary_measure_is_recommended_with_a_reason(queries: list[JudgedQuery], reason: str) -> None:
-    assert recommend_primary(queries) == "nDCG@10"
+    assert recommend_primary(queries) == "ndcg@10"
     assert reason in explain_primary(queries)
 
 

@@ -10,10 +10,14 @@ import subprocess
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.answers.changes import CorpusPart, Delta, Gate, SlicePart
+from tribrid.answers.report import About, EvaluationReport, Looks, OutsideSystem
+from tribrid.evaluation.inputs import EvaluationInputs, FrozenCandidates
+from tribrid.evaluation.report import Report, build_report
 from tribrid.report.page import render_html
 from tribrid.report.queries import named_documents
 from tribrid.report.quoting import quoted
@@ -21,7 +25,7 @@ from tribrid.sections import EvaluationConfig
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 
 EVIL = "</style><script>alert('x')</script><img src=x onerror=alert(1)> \"&"
-CHANGE = {"mean": 0.03, "ci95": [0.01, 0.05], "p_value": 0.01, "wins": 5, "losses": 2, "ties": 3}
+CHANGE = Delta(mean=0.03, ci95=(0.01, 0.05), p_value=0.01, wins=5, losses=2, ties=3, ci=(0.01, 0.05), confidence=0.95)
 GAIN = "+0.030 [+0.010, +0.050]"
 
 
@@ -46,9 +50,14 @@ def made(text: str = "where is the key") -> Report:
             before="retrieval",
             after="challenger",
             config=EvaluationConfig.model_validate({"resamples": 200}),
-            context={"corpus_id": "wiki"},
+            about=About(corpus_id="wiki"),
         )
     )
+
+
+def changed(report: EvaluationReport, **fields: Any) -> EvaluationReport:
+    """The report with these fields in place of its own."""
+    return EvaluationReport.model_validate({**dict(report), **fields})
 
 
 class Page(HTMLParser):
@@ -104,51 +113,55 @@ def test_the_rankings_quote_documents_and_say_where_the_relevant_ones_moved(repo
 def test_text_of_documents_is_escaped(evil: str) -> None:
     summary, rows = made(evil)
     documents = {name: Document(name, evil * 3, title=evil) for name in named_documents(summary, rows)}
-    for part in ("slices", "corpora"):
-        summary[part] = [{"field": evil, "slice": evil, "corpus_id": evil, "queries": 3, "delta": CHANGE}]
-    summary["consistency"] = {"consistent": evil, "reasons": [evil]}
-    summary["outside"] = {"challenger": {"kind": evil}}
-    summary["gate"] = {"minimum_effect": 0.01, "guards": [{"name": evil, "passed": False, "detail": evil}]}
-    summary["calibration"] |= {"system": evil, "notes": [evil]}
+    assert summary.calibration is not None
+    summary = changed(
+        summary,
+        slices=[SlicePart(field=evil, slice=evil, queries=3, delta=CHANGE)],
+        corpora=[CorpusPart(corpus_id=evil, queries=3, delta=CHANGE)],
+        consistency={"consistent": "no", "reasons": [evil]},
+        outside={"challenger": OutsideSystem(kind=evil)},
+        gate=Gate.model_validate({"guards": [{"name": evil, "passed": False, "detail": evil}]}),
+        calibration=summary.calibration.model_copy(update={"system": evil, "notes": (evil,)}),
+    )
     page = Page(render_html(summary, rows, documents))
     assert not {"script", "img"} & set(page.tags)
     assert EVIL in page.text
 
 
 def test_what_a_report_has_is_shown(report: Report) -> None:
-    summary = {
-        **report.summary,
-        "slices": [
-            {"field": "length", "slice": "short", "queries": 10, "before": 0.5, "after": 0.53, "delta": CHANGE},
-            {"field": "length", "slice": "long", "queries": 2, "before": 0.5, "after": None, "delta": None},
+    corpus = CorpusPart(
+        corpus_id="code",
+        queries=10,
+        before=0.61,
+        after=0.64,
+        delta=CHANGE,
+        compared_with="champion",
+        transferred=True,
+        leaked=2,
+    )
+    delta = report.summary.delta or {}
+    summary = changed(
+        report.summary,
+        slices=[
+            SlicePart(field="length", slice="short", queries=10, before=0.5, after=0.53, delta=CHANGE),
+            SlicePart(field="length", slice="long", queries=2, before=0.5, after=None, delta=None),
         ],
-        "corpora": [
-            {
-                "corpus_id": "code",
-                "queries": 10,
-                "before": {"ndcg@10": 0.61},
-                "after": {"ndcg@10": 0.64},
-                "delta": {"ndcg@10": CHANGE},
-                "compared_with": "champion",
-                "transferred": True,
-                "leaked": 2,
-            }
-        ],
-        "consistency": {"consistent": "unclear", "reasons": ["It falls on code (-0.1)."]},
-        "gate": {
+        corpora=[corpus],
+        consistency={"consistent": "unclear", "reasons": ["It falls on code (-0.1)."]},
+        gate={
             "minimum_effect": 0.02,
             "guards": [
                 {"name": "latency_p95", "passed": False, "detail": "too slow by -3 ms"},
                 {"name": "seeds", "passed": None, "detail": "one seed"},
             ],
         },
-        "looks": {"count": 7, "models": 3, "false_promotion_risk": 0.0731},
-        "learning_curve": [
+        looks=Looks(count=7, models=3, false_promotion_risk=0.0731),
+        learning_curve=[
             {"step": 0, "epoch": None, "loss": None, "dev_ndcg@10": 0.2, "dev_served_ndcg@10": 0.61},
             {"step": 9, "epoch": 1.0, "loss": 0.4, "dev_ndcg@10": 0.3, "dev_served_ndcg@10": 0.62},
         ],
-        "delta": {key: {**entry, "p_holm": 0.777} for key, entry in report.summary["delta"].items()},
-    }
+        delta={key: entry.model_copy(update={"p_holm": 0.777}) for key, entry in delta.items()},
+    )
     text = Page(render_html(summary, report.queries)).text
     for said in (
         "By kind of query", "short", GAIN, "not compared",
@@ -163,13 +176,13 @@ def test_what_a_report_has_is_shown(report: Report) -> None:
 
 
 def test_what_a_report_does_not_have_is_left_out(report: Report) -> None:
-    text = Page(render_html({**report.summary, "calibration": None, "gate": None, "looks": None}, report.queries)).text
+    text = Page(render_html(changed(report.summary, calibration=None, gate=None, looks=None), report.queries)).text
     for said in ("By kind", "By corpus", "gate checked", "times", "training went", "a score means"):
         assert said not in text, said
 
 
 def test_the_rows_of_an_older_report_are_shown_as_well(report: Report) -> None:
-    rows = [{name: value for name, value in row.items() if name != "relevant"} for row in report.queries]
+    rows = [row.model_copy(update={"relevant": (), "relevant_total": 0}) for row in report.queries]
     assert "Biggest wins" in render_html(report.summary, rows)
 
 
@@ -202,8 +215,11 @@ def test_the_page_fits_a_phone_and_a_desk(tmp_path: Path) -> None:
     word = "unbreakable" * 30
     summary, rows = made(word)
     documents = {name: Document(name, f"{word} {EVIL}", title=word) for name in named_documents(summary, rows)}
-    summary["slices"] = [{"field": word, "slice": word, "queries": 10, "before": 0.5, "after": 0.6, "delta": CHANGE}]
-    summary["gate"] = {"minimum_effect": 0.02, "guards": [{"name": word, "passed": False, "detail": word}]}
+    summary = changed(
+        summary,
+        slices=[SlicePart(field=word, slice=word, queries=10, before=0.5, after=0.6, delta=CHANGE)],
+        gate={"minimum_effect": 0.02, "guards": [{"name": word, "passed": False, "detail": word}]},
+    )
     page = escape(render_html(summary, rows, documents))
     frames = "".join(f'<iframe width="{width}" height="800" srcdoc="{page}"></iframe>' for width in WIDTHS)
     harness = tmp_path / "harness.html"

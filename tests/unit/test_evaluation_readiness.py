@@ -22,10 +22,10 @@ ENOUGH = Known(
 
 def test_enough_is_a_yes_in_words() -> None:
     found = assess(ENOUGH)
-    assert (found["ready"], found["answer"]) == (True, "yes")
-    assert (found["missing"], found["advice"]) == ([], [])
-    assert "500 labelled queries" in found["summary"]
-    assert "300 eval queries" in found["summary"]
+    assert (found.ready, found.answer) == (True, "yes")
+    assert (found.missing, found.advice) == ((), ())
+    assert "500 labelled queries" in found.summary
+    assert "300 eval queries" in found.summary
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_enough_is_a_yes_in_words() -> None:
 )
 def test_what_cannot_go_well_at_all_is_a_no_that_names_it(change, missing) -> None:
     found = assess(replace(ENOUGH, **change))
-    assert (found["ready"], found["answer"]) == (False, "no")
-    assert found["missing"][0].startswith(missing)
-    assert missing in found["summary"]
+    assert (found.ready, found.answer) == (False, "no")
+    assert found.missing[0].startswith(missing)
+    assert missing in found.summary
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_what_cannot_go_well_at_all_is_a_no_that_names_it(change, missing) -> No
 )
 def test_what_is_unlikely_to_go_well_is_a_perhaps_that_says_what_would_help(change, advice) -> None:
     found = assess(replace(ENOUGH, **change))
-    assert (found["ready"], found["answer"], found["missing"]) == (False, "perhaps", [])
-    assert advice in found["advice"][0]
-    assert found["advice"][0] in found["summary"]
+    assert (found.ready, found.answer, found.missing) == (False, "perhaps", ())
+    assert advice in found.advice[0]
+    assert found.advice[0] in found.summary
 
 
 def test_the_eval_queries_it_asks_for_are_enough() -> None:
     few = assess(replace(ENOUGH, eval_queries=20))
-    wanted = int(few["advice"][0].split("some ")[1].replace(",", ""))
-    assert assess(replace(ENOUGH, eval_queries=wanted))["answer"] == "yes"
-    assert assess(replace(ENOUGH, eval_queries=wanted - 2))["answer"] == "perhaps"
+    wanted = int(few.advice[0].split("some ")[1].replace(",", ""))
+    assert assess(replace(ENOUGH, eval_queries=wanted)).answer == "yes"
+    assert assess(replace(ENOUGH, eval_queries=wanted - 2)).answer == "perhaps"
 
 
 def test_the_interval_grows_with_the_queries_up_to_what_was_measured() -> None:

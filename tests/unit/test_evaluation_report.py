@@ -6,22 +6,41 @@ import json
 import math
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from tribrid.answers.changes import Delta, Guard, Verdict
+from tribrid.answers.costs import EvaluationCost
+from tribrid.answers.report import (
+    About,
+    EvalDatasetFacts,
+    EvaluationReport,
+    Fallbacks,
+    Latency,
+    Leakage,
+    Origin,
+    QueryRow,
+    System,
+)
+from tribrid.cli.reports import report_view
 from tribrid.errors import EvaluationFailed, InvalidInput
-from tribrid.evaluation.comparison import Delta, compare
+from tribrid.evaluation.comparison import compare
+from tribrid.evaluation.inputs import EvaluationInputs, FrozenCandidates
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
 from tribrid.evaluation.notes import Findings, notes
-from tribrid.evaluation.report import EvaluationInputs, FrozenCandidates, Report, build_report
+from tribrid.evaluation.report import Report, build_report
+from tribrid.report.junit import render_junit
 from tribrid.report.page import render_html
 from tribrid.sections import EvaluationConfig, GateConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
 QUERIES = 60
+MADE = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 DEPTH = 15
 STRENGTH = {
     "sparse": 0.5,
@@ -54,9 +73,9 @@ def make_inputs(**changes: Any) -> EvaluationInputs:
         "after": "challenger",
         "config": EvaluationConfig.model_validate({"resamples": 500}),
         "latency_ms": [1.0, 2.0, 3.0, 100.0],
-        "cost": {"usd": 0.0, "compute_s": np.float64(1.5)},
-        "leakage": {"overlapping": [], "exact": 0, "checked": 9, "eval_queries": 61},
-        "context": {"evaluation_id": "e1", "corpus_id": "wiki", "created_us": 1_700_000_000_000_000},
+        "cost": EvaluationCost(usd=0.0, compute_s=1.5),
+        "leakage": Leakage(overlapping=(), exact=0, checked=9, eval_queries=61),
+        "about": About(evaluation_id="e1", corpus_id="wiki", created_at=MADE),
     }
     return EvaluationInputs(**(defaults | changes))
 
@@ -66,106 +85,198 @@ def report() -> Report:
     return build_report(make_inputs())
 
 
+def system(report: Report, name: str) -> System:
+    found = report.summary.systems[name]
+    assert found is not None
+    return found
+
+
+def guards(summary: EvaluationReport) -> tuple[Guard, ...]:
+    assert summary.gate is not None
+    return summary.gate.guards
+
+
 def without(name: str) -> dict[str, Run]:
     return {system: run for system, run in make_inputs().systems.items() if system != name}
 
 
 def test_the_contracts_shape(report: Report) -> None:
     summary = report.summary
-    assert summary["eval_dataset"] == {
-        "sha256": "ab" * 32,
-        "version": 2,
-        "queries": 61,
-        "judgments": 121,
-        "excluded": 1,
-    }
-    assert summary["candidates"] == {"depth": DEPTH, "sha256": "cd" * 32, "recall_ceiling": 1.0}
-    assert set(summary["before"]) == set(summary["after"]) == set(summary["delta"]) == set(MEASURES)
+    assert summary.eval_dataset == EvalDatasetFacts(sha256="ab" * 32, version=2, queries=61, judgments=121, excluded=1)
+    found = summary.candidates
+    assert (found.depth, found.sha256, found.recall_ceiling) == (DEPTH, "cd" * 32, 1.0)
+    assert summary.delta is not None
+    assert set(summary.before or ()) == set(summary.after or ()) == set(summary.delta) == set(MEASURES)
+    assert set(summary.systems) == {*STRENGTH, "champion", "oracle"}
+    assert summary.systems["champion"] is None
+    assert system(report, "oracle").means["ndcg@10"] == pytest.approx(1.0)
+    assert summary.verdict.decision == "promote"
+    assert (summary.latency_ms.p50, summary.latency_ms.queries) == (2.5, 4)
+    assert summary.latency_ms.p95 == pytest.approx(85.45)
+    assert (summary.cost.usd, summary.cost.compute_s) == (0.0, 1.5)
+    assert summary.fallbacks == Fallbacks(count=0, reasons={})
+    assert (summary.primary_measure, summary.evaluation_id) == ("ndcg@10", "e1")
+
+
+def test_the_json_has_the_promised_keys(report: Report) -> None:
+    summary = json.loads(report.summary.model_dump_json())
+    promised = "eval_dataset candidates before after systems delta verdict latency_ms cost fallbacks leakage"
+    assert set(promised.split()) <= summary.keys()
+    assert {"sha256", "queries", "judgments", "excluded"} <= summary["eval_dataset"].keys()
+    assert {"depth", "sha256", "recall_ceiling"} <= summary["candidates"].keys()
     assert set(summary["delta"]["map"]) >= {"mean", "ci95", "p_value", "wins", "losses", "ties"}
-    assert set(summary["systems"]) == {*STRENGTH, "champion", "oracle"}
-    assert summary["systems"]["champion"] is None
-    assert summary["systems"]["oracle"]["ndcg@10"] == pytest.approx(1.0)
     assert set(summary["systems"]["oracle"]) == {*MEASURES, "ci95", "after_minus"}
-    assert summary["verdict"]["decision"] == "promote"
-    assert summary["latency_ms"] == {"p50": 2.5, "p95": pytest.approx(85.45), "queries": 4}
-    assert summary["cost"] == {"usd": 0.0, "compute_s": 1.5}
-    assert summary["fallbacks"] == {"count": 0, "reasons": {}}
-    assert (summary["primary_measure"], summary["primary_key"]) == ("nDCG@10", "ndcg@10")
-    assert summary["evaluation_id"] == "e1"
+    assert {"retrieval", "base", "champion", "challenger", "oracle"} <= summary["systems"].keys()
+    assert summary["created_at"] == "2023-11-14T22:13:20+00:00"
+    assert not [name for name in summary if name.endswith("_us") or name == "primary_key"]
 
 
 def test_it_is_plain_json(report: Report) -> None:
-    assert json.loads(json.dumps(report, allow_nan=False)) == [report.summary, report.queries]
+    text = json.dumps(report.summary.model_dump(mode="json"), allow_nan=False)
+    assert EvaluationReport.model_validate(json.loads(text)) == report.summary
+    assert EvaluationReport.model_validate(report.summary.model_dump()) == report.summary
+    rows = json.loads(json.dumps([row.model_dump(mode="json") for row in report.queries], allow_nan=False))
+    assert [QueryRow.model_validate(row) for row in rows] == report.queries
+
+
+def test_a_report_that_an_older_build_stored_is_read() -> None:
+    """Two names of a measure, microseconds, {} for what was not checked, and without what was added later."""
+    change = {"mean": 0.1, "ci95": [0.05, 0.15], "p_value": 0.01, "wins": 3, "losses": 1, "ties": 0}
+    old = {
+        "status": "succeeded",
+        "evaluation_id": "e1",
+        "corpus_id": "wiki",
+        "created_us": 1_700_000_000_000_000,
+        "model_id": "m1",
+        "eval_dataset": {"sha256": "ab", "version": 1, "queries": 4, "judgments": 8, "excluded": 0},
+        "candidates": {"depth": 50, "sha256": "cd", "recall_ceiling": 0.9},
+        "primary_measure": "AP",
+        "primary_key": "map",
+        "primary_reason": "Chosen for this eval dataset.",
+        "measures": {"ndcg@10": "nDCG@10", "map": "AP"},
+        "compared": {"before": "retrieval", "after": "challenger"},
+        "before": {"ndcg@10": 0.4, "map": 0.3},
+        "after": {"ndcg@10": 0.5, "map": 0.4},
+        "delta": {key: {**change, "ci": [0.05, 0.15], "confidence": 0.95} for key in ("ndcg@10", "map")},
+        "systems": {
+            "retrieval": {"ndcg@10": 0.4, "map": 0.3, "ci95": {"ndcg@10": [0.3, 0.5], "map": [0.2, 0.4]}},
+            "base": None,
+        },
+        "verdict": {"decision": "promote", "reasons": ["AP rises."]},
+        "notes": [],
+        "latency_ms": {"p50": 1.0, "p95": 2.0, "queries": 4},
+        "cost": {"usd": 0.0, "model": "tribrid", "unit": "pair"},
+        "fallbacks": {"count": 0, "reasons": {}},
+        "leakage": {},
+        "failed": {},
+        "settings": {"resamples": 100, "confidence": 0.95, "seed": 13},
+    }
+    found = EvaluationReport.model_validate(old)
+    assert (found.primary_measure, found.measures) == ("map", ("ndcg@10", "map"))
+    assert found.created_at == MADE
+    assert (found.leakage, found.gate, found.looks, found.mode) == (None, None, None, "learning")
+    assert found.primary_delta is not None
+    assert (found.primary_delta.mean, found.primary_delta.certain, found.corrected) == (0.1, "gain", False)
+    row = {"query_id": "q", "text": "t", "before": {"map": 0.1}, "after": None, "delta": None, "delta_primary": None}
+    assert QueryRow.model_validate({**row, "top_before": [], "top_after": []}).relevant == ()
+    page = render_html(found, [])
+    assert "14 November 2023" in page
+    assert EvaluationReport.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_measure_has_one_name_wherever_it_is_shown(report: Report) -> None:
+    """On the page, on the command line and in JUnit the report keys stand, and nothing of ir_measures' spellings."""
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(report_view(report.summary))
+    shown = {
+        "page": Page(render_html(*report)).text,
+        "terminal": captured.get(),
+        "junit": render_junit(report.summary),
+        "reasons": " ".join((*report.summary.verdict.reasons, *report.summary.notes, report.summary.primary_reason)),
+    }
+    for where, text in shown.items():
+        for name in MEASURES.values():
+            assert not re.search(rf"(?<![\w@]){re.escape(name)}(?![\w@])", text), (where, name)
+    for where in ("page", "terminal", "junit"):
+        assert [key for key in MEASURES if key not in shown[where]] == [], where
 
 
 def test_its_numbers_are_those_of_its_parts(report: Report) -> None:
     inputs = make_inputs()
     values = {name: per_query(inputs.systems[name], inputs.dataset.queries) for name in ("retrieval", "challenger")}
-    assert report.summary["before"] == means(values["retrieval"])
-    assert report.summary["after"] == means(values["challenger"])
-    assert report.summary["systems"]["challenger"]["mrr@10"] == report.summary["after"]["mrr@10"]
+    before, after, delta = report.summary.before, report.summary.after, report.summary.delta
+    assert before is not None
+    assert after is not None
+    assert delta is not None
+    assert before == means(values["retrieval"])
+    assert after == means(values["challenger"])
+    assert system(report, "challenger").means["mrr@10"] == after["mrr@10"]
     for key in MEASURES:
         alone = compare(values["retrieval"][key], values["challenger"][key], resamples=500, confidence=0.95, seed=13)
-        written = report.summary["delta"][key]
-        assert written["mean"] == pytest.approx(report.summary["after"][key] - report.summary["before"][key])
-        assert written["ci95"] == pytest.approx(alone.ci95, abs=1e-9)
-        assert (written["p_value"], written["wins"]) == (alone.p_value, alone.wins)
-    assert report.summary["systems"]["retrieval"]["after_minus"]["mean"] == pytest.approx(
-        report.summary["delta"]["ndcg@10"]["mean"]
-    )
-    assert report.summary["systems"]["challenger"]["after_minus"] is None
+        written = delta[key]
+        assert written.mean == pytest.approx(after[key] - before[key])
+        assert written.ci95 == pytest.approx(alone.ci95, abs=1e-9)
+        assert (written.p_value, written.wins) == (alone.p_value, alone.wins)
+    minus = system(report, "retrieval").after_minus
+    assert minus is not None
+    assert minus.mean == pytest.approx(delta["ndcg@10"].mean)
+    assert system(report, "challenger").after_minus is None
 
 
 def test_a_row_for_each_evaluable_query(report: Report) -> None:
-    assert [row["query_id"] for row in report.queries] == [f"q{at:02}" for at in range(QUERIES)]
+    assert [row.query_id for row in report.queries] == [f"q{at:02}" for at in range(QUERIES)]
     for key in MEASURES:
-        mean = math.fsum(row["after"][key] for row in report.queries) / QUERIES
-        assert mean == pytest.approx(report.summary["after"][key])
+        mean = math.fsum((row.after or {})[key] for row in report.queries) / QUERIES
+        assert mean == pytest.approx((report.summary.after or {})[key])
     row = report.queries[7]
-    assert row["delta_primary"] == row["delta"]["ndcg@10"] == row["after"]["ndcg@10"] - row["before"]["ndcg@10"]
+    assert row.delta is not None
+    assert row.before is not None
+    assert row.after is not None
+    assert row.delta_primary == row.delta["ndcg@10"] == row.after["ndcg@10"] - row.before["ndcg@10"]
     expected = rank_order(make_inputs().systems["challenger"]["q07"])[:10]
-    assert [(doc["doc_id"], doc["score"]) for doc in row["top_after"]] == [(d.doc_id, d.score) for d in expected]
-    grades = {doc["doc_id"]: doc["grade"] for doc in row["top_after"]}
+    assert [(doc.doc_id, doc.score) for doc in row.top_after] == [(d.doc_id, d.score) for d in expected]
+    grades = {doc.doc_id: doc.grade for doc in row.top_after}
     assert grades["d7_0"] == 1
     assert set(grades.values()) <= {0, 1, None}
-    assert [doc["rank"] for doc in row["top_before"]] == list(range(1, 11))
+    assert [doc.rank for doc in row.top_before] == list(range(1, 11))
 
 
 def test_without_a_trained_model_there_is_a_before_and_no_verdict_but_keep() -> None:
     summary, rows = build_report(make_inputs(after=None, systems=without("challenger"), latency_ms=()))
-    assert summary["after"] is None
-    assert summary["delta"] is None
-    assert summary["verdict"] == {"decision": "keep", "reasons": ["There is no trained model to compare."]}
-    assert summary["latency_ms"] == {"p50": None, "p95": None, "queries": 0}
-    assert rows[0]["top_after"] == []
-    assert rows[0]["delta_primary"] is None
+    assert summary.after is None
+    assert summary.delta is None
+    assert summary.verdict == Verdict(decision="keep", reasons=("There is no trained model to compare.",))
+    assert summary.latency_ms == Latency(p50=None, p95=None, queries=0)
+    assert rows[0].top_after == ()
+    assert rows[0].delta_primary is None
 
 
 @pytest.mark.parametrize("failed", ["retrieval", "challenger"])
 def test_a_failed_arm_is_shown_and_keeps(failed: str) -> None:
     inputs = make_inputs(systems=without(failed), failed={failed: "the process died"})
     summary, rows = build_report(inputs)
-    assert summary["verdict"]["decision"] == "keep"
-    assert f"{failed} failed" in summary["verdict"]["reasons"][0]
-    assert summary["systems"][failed] is None
-    assert summary["failed"] == {failed: "the process died"}
+    assert summary.verdict.decision == "keep"
+    assert f"{failed} failed" in summary.verdict.reasons[0]
+    assert summary.systems[failed] is None
+    assert summary.failed == {failed: "the process died"}
     assert "the process died" in render_html(summary, rows)
 
 
 @pytest.mark.parametrize(
-    "change", [{"fallbacks": {"timeout": 1}}, {"leakage": {"overlapping": ["q01"], "exact": 1, "checked": 5}}]
+    "change", [{"fallbacks": {"timeout": 1}}, {"leakage": Leakage(overlapping=("q01",), exact=1, checked=5)}]
 )
 def test_fallbacks_and_leakage_keep(change: dict[str, Any]) -> None:
-    assert build_report(make_inputs(**change)).summary["verdict"]["decision"] == "keep"
+    assert build_report(make_inputs(**change)).summary.verdict.decision == "keep"
 
 
 def test_guard_measures_are_known_by_any_of_their_names() -> None:
     """MRR@10 is RR@10, `ap` AP: none is "not measured" for the way it is spelt."""
     gate = GateConfig.model_validate({"guard_measures": "MRR@10 ap recall@20 ndcg@10 p@5"})
     found = build_report(make_inputs(gate=gate)).summary
-    passed = {guard["name"] for guard in found["gate"]["guards"] if guard["passed"]}
-    assert {f"measure {name}" for name in ("MRR@10", "ap", "recall@20", "ndcg@10", "p@5")} <= passed
-    assert found["verdict"]["decision"] == "promote"
+    passed = {guard.name for guard in guards(found) if guard.passed}
+    assert {f"measure {name}" for name in ("mrr@10", "map", "recall@20", "precision@5")} <= passed
+    assert found.verdict.decision == "promote"
 
 
 def test_the_order_that_came_with_the_documents_must_be_beaten_where_it_is_known() -> None:
@@ -178,12 +289,12 @@ def test_the_order_that_came_with_the_documents_must_be_beaten_where_it_is_known
     }
     some = [f"q{at:02}" for at in range(20)]
     found = build_report(replace(inputs, systems=systems, given=some)).summary
-    (guard,) = [guard for guard in found["gate"]["guards"] if guard["name"] == "given"]
-    assert (guard["passed"], found["verdict"]["decision"]) == (False, "keep")
-    assert "on 20 queries" in guard["detail"]
-    assert "is not beaten" in found["verdict"]["reasons"][-1]
+    (guard,) = [guard for guard in guards(found) if guard.name == "given"]
+    assert (guard.passed, found.verdict.decision) == (False, "keep")
+    assert "on 20 queries" in guard.detail
+    assert "is not beaten" in found.verdict.reasons[-1]
     unknown = build_report(replace(inputs, systems=systems)).summary
-    assert unknown["verdict"]["decision"] == "promote"
+    assert unknown.verdict.decision == "promote"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +309,9 @@ def test_the_order_that_came_with_the_documents_must_be_beaten_where_it_is_known
 )
 def test_other_candidates_than_before_are_told(origin: dict[str, Any], said: str | None) -> None:
     inputs = make_inputs()
-    found = build_report(replace(inputs, candidates=replace(inputs.candidates, origin=origin))).summary["notes"]
+    found = build_report(
+        replace(inputs, candidates=replace(inputs.candidates, origin=Origin.model_validate(origin)))
+    ).summary.notes
     told = [note for note in found if note.startswith("The candidates are not those")]
     assert [said in note for note in told if said] == ([True] if said else [])
     assert len(told) == (said is not None)
@@ -221,14 +334,12 @@ def test_a_reranker_must_order_exactly_the_frozen_candidates(fault: str) -> None
         run["q05"][0] = ScoredDoc("from elsewhere", 9.0)
     with pytest.raises(EvaluationFailed, match=r"does not order the frozen candidates on 1 queries \(first: 'q05'\)"):
         build_report(replace(inputs, systems={**inputs.systems, "challenger": run}))
-    assert build_report(replace(inputs, systems={**inputs.systems, "sparse": run})).summary["verdict"]
+    assert build_report(replace(inputs, systems={**inputs.systems, "sparse": run})).summary.verdict.reasons
 
 
 def test_numbers_that_are_none_are_refused_by_name() -> None:
-    with pytest.raises(EvaluationFailed, match=r"report\.cost\.usd is not a finite number"):
-        build_report(make_inputs(cost={"usd": math.nan}))
-    with pytest.raises(EvaluationFailed, match=r"report\.when is a set"):
-        build_report(make_inputs(context={"when": {1}}))
+    with pytest.raises(EvaluationFailed, match=r"Latency\.p50: Input should be a finite number"):
+        build_report(make_inputs(latency_ms=[math.nan]))
 
 
 def test_no_positive_anywhere_is_refused() -> None:
@@ -240,17 +351,21 @@ def test_no_positive_anywhere_is_refused() -> None:
 def test_another_primary_measure_decides() -> None:
     dataset = replace(make_inputs().dataset, primary_measure="RR@10")
     summary = build_report(make_inputs(dataset=dataset)).summary
-    assert summary["primary_key"] == "mrr@10"
-    assert summary["verdict"]["reasons"][0].startswith("RR@10 rises")
+    assert summary.primary_measure == "mrr@10"
+    assert summary.verdict.reasons[0].startswith("mrr@10 rises")
 
 
 # ---- notes
 
 
+def delta(mean: float, ci: tuple[float, float], p_value: float, wins: int, losses: int, ties: int) -> Delta:
+    return Delta(mean=mean, ci95=ci, p_value=p_value, wins=wins, losses=losses, ties=ties, ci=ci, confidence=0.95)
+
+
 def findings(**changes: Any) -> Findings:
-    gain = Delta(0.05, (0.02, 0.08), 0.001, 30, 10, 60, (0.02, 0.08), 0.95)
+    gain = delta(0.05, (0.02, 0.08), 0.001, 30, 10, 60)
     defaults: dict[str, Any] = {
-        "measure": "nDCG@10",
+        "measure": "ndcg@10",
         "before": "retrieval",
         "after": "challenger",
         "queries": 100,
@@ -267,7 +382,7 @@ def findings(**changes: Any) -> Findings:
 
 def test_a_repaired_fusion_is_called_that() -> None:
     strong_leg = {"retrieval": 0.594, "dense": 0.731, "challenger": 0.735}
-    chance = Delta(0.004, (-0.01, 0.02), 0.6, 20, 18, 62, (-0.01, 0.02), 0.95)
+    chance = delta(0.004, (-0.01, 0.02), 0.6, 20, 18, 62)
     said = notes(findings(primary=strong_leg, after_minus={"dense": chance}))
     assert "dense leg alone (0.731) ranks better than the fused order (0.594)" in said[0]
     assert "only repairs the fusion" in said[0]
@@ -280,15 +395,15 @@ def test_a_repaired_fusion_is_called_that() -> None:
     [
         ({}, "earns its place"),
         ({}, "goes 50% of the way from retrieval to it"),
-        ({"judged": (0.5, 0.4)}, "Judged@10 falls from 0.500 to 0.400"),
+        ({"judged": (0.5, 0.4)}, "judged@10 falls from 0.500 to 0.400"),
         ({"recall_ceiling": 0.8}, "20% of a query's relevant documents"),
         ({"queries": 12}, "With 12 queries"),
         (
-            {"after_minus": {"blend_without_cross_encoder": Delta(0, (-0.1, 0.1), 1, 1, 1, 9, (-0.1, 0.1), 0.95)}},
+            {"after_minus": {"blend_without_cross_encoder": delta(0, (-0.1, 0.1), 1, 1, 1, 9)}},
             "cannot be told from chance",
         ),
         (
-            {"after_minus": {"blend_without_cross_encoder": Delta(-0.2, (-0.3, -0.1), 0, 1, 9, 9, (-0.3, -0.1), 0.95)}},
+            {"after_minus": {"blend_without_cross_encoder": delta(-0.2, (-0.3, -0.1), 0, 1, 9, 9)}},
             "does harm",
         ),
     ],
@@ -331,11 +446,11 @@ class Page(HTMLParser):
 
 def test_the_page_shows_the_report(report: Report) -> None:
     page = Page(render_html(*report))
-    after = report.summary["after"]["ndcg@10"]
+    after = (report.summary.after or {})["ndcg@10"]
     for expected in ("wiki", "Promote", f"{after:.3f}", "BM25 alone", "Biggest wins", "2.5 ms", "14 November 2023"):
         assert expected in page.text, expected
-    biggest = max(report.queries, key=lambda row: row["delta_primary"])
-    assert biggest["text"] in page.text
+    biggest = max(report.queries, key=lambda row: row.delta_primary or 0.0)
+    assert biggest.text in page.text
     assert sum(tag == "svg" for tag, _ in page.tags) >= 20
 
 
@@ -358,8 +473,8 @@ def test_text_from_outside_is_escaped() -> None:
             systems={**inputs.systems, evil: inputs.systems["challenger"]},
             after=evil,
             failed={evil + "2": evil},
-            cost={evil: evil},
-            context={"corpus_id": evil, "evaluation_id": evil},
+            cost=EvaluationCost(usd=1.0, model=evil, provider=evil),
+            about=About(corpus_id=evil, evaluation_id=evil),
         )
     )
     page = Page(render_html(summary, rows))
@@ -379,7 +494,7 @@ def test_the_page_of_few_and_of_many_queries(queries: int) -> None:
             systems={"retrieval": worse, "challenger": better},
         )
     )
-    assert summary["verdict"]["decision"] == ("promote" if queries > 2 else "keep")
+    assert summary.verdict.decision == ("promote" if queries > 2 else "keep")
     html = render_html(summary, rows)
     assert len(Page(html).text) < 20_000
     assert len(html) < 300_000

@@ -89,9 +89,11 @@ def test_a_loss_on_some_shows_beside_a_gain_on_average() -> None:
     before = dict.fromkeys((query.query_id for query in queries), 0.5)
     after = {query.query_id: 0.9 if at < 30 else 0.1 for at, query in enumerate(queries)}
     rows = slice_rows(slices(queries, SliceFacts(), CONFIG), before, after, CONFIG)
-    code = next(row for row in rows if (row["field"], row["slice"]) == ("code_or_prose", "code"))
-    assert (code["queries"], code["before"]) == (10, 0.5)
-    assert code["after"] == pytest.approx(0.1)
-    assert code["delta"]["mean"] == pytest.approx(-0.4)
-    assert (code["delta"]["wins"], code["delta"]["losses"], code["delta"]["ties"]) == (0, 10, 0)
-    assert code["delta"]["p_holm"] >= code["delta"]["p_value"]
+    code = next(row for row in rows if (row.field, row.slice) == ("code_or_prose", "code"))
+    assert (code.queries, code.before) == (10, 0.5)
+    assert code.after == pytest.approx(0.1)
+    assert code.delta is not None
+    assert code.delta.mean == pytest.approx(-0.4)
+    assert (code.delta.wins, code.delta.losses, code.delta.ties) == (0, 10, 0)
+    assert code.delta.p_holm is not None
+    assert code.delta.p_holm >= code.delta.p_value

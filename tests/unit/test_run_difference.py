@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tribrid.answers.difference import RunDifference, ValueDifference
+from tribrid.answers.report import LearningPoint
 from tribrid.app.rundiff import run_difference
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.types import State
@@ -35,7 +37,7 @@ def test_causes_come_before_what_came_of_them() -> None:
         events=[{"step": 4, "loss": 0.2}],
     )
     found = run_difference(run("a"), b)
-    assert list(found["differences"]) == [
+    assert list(found.differences) == [
         "config.epochs",
         "config.patience",
         "data.sha256",
@@ -45,23 +47,23 @@ def test_causes_come_before_what_came_of_them() -> None:
         "events.loss",
         "events.step",
     ]
-    assert found["differences"]["config.epochs"] == {"a": 1, "b": 2, "change": 1}
-    assert found["differences"]["config.patience"] == {"a": None, "b": 3}
-    assert found["differences"]["metrics.blend.form"] == {"a": "trees", "b": "linear"}
-    assert found["differences"]["events.loss"]["change"] == 0.2 - 0.4
-    assert "not of the same queries" in found["notes"][0]
+    assert found.differences["config.epochs"] == ValueDifference(a=1, b=2, change=1)
+    assert found.differences["config.patience"] == ValueDifference(a=None, b=3)
+    assert found.differences["metrics.blend.form"] == ValueDifference(a="trees", b="linear")
+    assert found.differences["events.loss"].change == 0.2 - 0.4
+    assert "not of the same queries" in found.notes[0]
 
 
 def test_what_is_the_same_does_not_differ() -> None:
-    assert run_difference(run("a"), run("a")) == {"differences": {}, "notes": []}
+    assert run_difference(run("a"), run("a")) == RunDifference(a="a", b="a", differences={}, notes=())
 
 
 def test_notes_say_what_a_difference_means() -> None:
     seeded = run("b", config={"epochs": 1, "seed": 14, "base_model": "m"})
-    assert "chance" in run_difference(run("a"), seeded)["notes"][0]
+    assert "chance" in run_difference(run("a"), seeded).notes[0]
     failed = run("b", state=State.FAILED, problem={"detail": "Out of memory."}, metrics=None, config=None)
-    assert run_difference(run("a"), failed)["notes"][0] == "b failed, so it has no metrics. Out of memory."
-    assert "two corpora" in run_difference(run("a"), run("b", corpus_id="other"))["notes"][0]
+    assert run_difference(run("a"), failed).notes[0] == "b failed, so it has no metrics. Out of memory."
+    assert "two corpora" in run_difference(run("a"), run("b", corpus_id="other")).notes[0]
 
 
 def test_the_learning_curve_is_what_the_run_told() -> None:
@@ -74,7 +76,8 @@ def test_the_learning_curve_is_what_the_run_told() -> None:
         {"step": 2, "epoch": 1.0, "loss": 0.5},
         {"step": 2, "dev_ndcg@10": 0.3, "dev_served_ndcg@10": 0.7},
     ]
-    assert learning_curve(told) == [
+    first, second = learning_curve(told)
+    assert first == LearningPoint.model_validate(
         {
             "step": 0,
             "epoch": None,
@@ -83,7 +86,10 @@ def test_the_learning_curve_is_what_the_run_told() -> None:
             "dev_served_ndcg@10": 0.6,
             "dev_spread": 0.1,
             "dev_margin": 0.2,
-        },
-        {"step": 2, "epoch": 1.0, "loss": 0.75, "dev_ndcg@10": 0.3, "dev_served_ndcg@10": 0.7},
-    ]
-    assert learning_curve([{"stage": "blend"}]) == []
+        }
+    )
+    assert second == LearningPoint.model_validate(
+        {"step": 2, "epoch": 1.0, "loss": 0.75, "dev_ndcg@10": 0.3, "dev_served_ndcg@10": 0.7}
+    )
+    assert second.model_dump(mode="json")["dev_ndcg@10"] == 0.3
+    assert learning_curve([{"stage": "blend"}]) == ()

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 
 def json_bytes(body: object) -> bytes:
-    """Compact JSON. Never holds NaN; a lone surrogate, which UTF-8 cannot hold, becomes a question mark.
+    """Compact JSON, of a model too. It never holds NaN; half of a surrogate pair, which UTF-8 cannot hold, becomes "?".
 
     Raises:
         ValueError: the body holds NaN or infinity.
     """
+    body = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
 

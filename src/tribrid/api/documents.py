@@ -66,7 +66,7 @@ async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
 
 
 def _corpus_settings(tribrid: Facade, corpus_id: str) -> dict[str, Any]:
-    tribrid.corpus(corpus_id).describe()  # before a byte of the body is read
+    # Refuses a corpus that is not there before a byte of the body is read.
     settings: dict[str, Any] = tribrid.corpus(corpus_id).settings()["settings"]
     return settings
 

@@ -18,7 +18,7 @@ from tribrid.errors import InvalidInput
 
 router = APIRouter(tags=["labels"])
 
-_EVAL_DATASET = {"sha256": "9f86d081", "version": 1, "primary_measure": "nDCG@10", **STORED}
+_EVAL_DATASET = {"sha256": "9f86d081", "version": 1, "primary_measure": "ndcg@10", **STORED}
 _JSONL = '{"query_id": "1", "text": "annual leave", "judgments": {"a": 1, "b": 0}}\n'
 _CSV = "query,docid,rating\nannual leave,a,1\n"
 _CHECKED = {

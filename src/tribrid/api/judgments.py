@@ -59,7 +59,7 @@ async def put_judgments(
     """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. What takes longer than a
     second is answered in a body that starts with white space.
     """
-    await run_in_threadpool(tribrid.corpus, corpus_id)
+    await run_in_threadpool(tribrid.corpus(corpus_id).require)
     queries = await run_in_threadpool(judged, raw)
     return await work_response(request, lambda: tribrid.corpus(corpus_id).judgments.put(queries, replace=replace))
 

@@ -13,7 +13,7 @@ from tribrid.api.schemas import Limit, OfCorpus, Offset, PromoteBody, RollbackBo
 router = APIRouter(tags=["models"], route_class=JsonRoute)
 
 _NAMES = {"champion": "5b1e", "challenger": "77c2", "previous": None, "can_roll_back": True}
-_PROMOTION = {"model_id": "5b1e", "instead_of": None, "kind": "gate", "forced": False, "reason": "nDCG@10 rises ..."}
+_PROMOTION = {"model_id": "5b1e", "instead_of": None, "kind": "gate", "forced": False, "reason": "ndcg@10 rises ..."}
 _MODELS = {**_NAMES, "models": [{"model_id": "5b1e", "run_id": "b7e0"}], "promotions": [_PROMOTION]}
 _LINEAGE = {
     "code": {"version": "0.1.0", "sha256": "9f3c"},

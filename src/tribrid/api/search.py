@@ -131,7 +131,7 @@ async def import_logs(
     document. A log of which nothing joins is a 422 that names the likely cause, and leaves nothing behind. For `clicks`
     the lists that were shown are reconstructed from the corpus's retrieval, each query asked once.
     """
-    await run_in_threadpool(tribrid.corpus, corpus_id)
+    await run_in_threadpool(tribrid.corpus(corpus_id).require)
     body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)
 
     def read() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from tribrid.answers.readiness import Readiness
 from tribrid.app.documents import Documents
 from tribrid.app.erasure import erase, erasure_view
 from tribrid.app.evalsets import EvalDatasets
@@ -114,7 +115,7 @@ class Corpus(Learning):
         documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
         return search_view(found, documents)
 
-    def readiness(self) -> dict[str, Any]:
+    def readiness(self) -> Readiness:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds."""
         return readiness(self._open())
 
@@ -125,7 +126,7 @@ class Corpus(Learning):
 
     def settings(self) -> dict[str, Any]:
         """Every setting: its value, where it came from, its default and what it means."""
-        self._there()
+        self.require()
         return settings(self._folder, self.corpus_id)
 
     def patch_settings(self, overrides: Overrides) -> dict[str, Any]:
@@ -134,7 +135,7 @@ class Corpus(Learning):
         Raises:
             CorpusNotFound, UnknownSetting, InvalidInput.
         """
-        self._there()
+        self.require()
         return patch_settings(self._folder, overrides, self.corpus_id)
 
     def runs(self) -> list[dict[str, Any]]:
@@ -206,5 +207,5 @@ class Corpus(Learning):
 
     def erasures(self) -> list[dict[str, Any]]:
         """Every erasure, newest first: how much went and who had used it, never what it was."""
-        self._there()
+        self.require()
         return [erasure_view(done) for done in self._folder.store.erasures.list(self.corpus_id)]

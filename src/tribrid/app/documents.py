@@ -104,7 +104,7 @@ class Documents(CorpusPart):
             CorpusNotFound.
         """
         try:
-            self._there()
+            self.require()
         except CorpusNotFound:
             self._folder.forget_corpus(self.corpus_id, [], [])  # the index was made after the deletion looked for it
             raise
@@ -140,7 +140,7 @@ class Documents(CorpusPart):
         Raises:
             CorpusNotFound, DocumentNotFound.
         """
-        self._there()
+        self.require()
         found = self._folder.store.documents.get(self.corpus_id, doc_id)
         return {
             "doc_id": found.doc_id,

@@ -6,13 +6,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.app.judgments import check_queries, counted, queries_view, unknown_documents
 from tribrid.app.parts import CorpusPart
 from tribrid.app.views import iso
 from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
 from tribrid.evaluation.arms import candidates_sha
-from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary
+from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary, report_key
 from tribrid.evaluation.readiness import SPREAD
 from tribrid.evaluation.soundness import HOPED_EFFECT, Facts, check
 from tribrid.mining.contamination import contaminated_rows
@@ -49,7 +50,7 @@ class EvalDatasets(CorpusPart):
         folder, bundle = self._folder, bundle or {}
         chosen = self._open().config.evaluation.primary_measure or bundle.get("primary_measure")
         recommended = recommend_primary(queries)
-        primary = primary_name(str(chosen)) if chosen else recommended
+        primary = primary_name(str(chosen) if chosen else recommended)
         sha256 = content_sha(queries)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
@@ -71,7 +72,7 @@ class EvalDatasets(CorpusPart):
         Raises:
             CorpusNotFound, NoEvalDataset, InvalidInput: the start of more than one hash.
         """
-        self._there()
+        self.require()
         dataset = find_dataset(self._folder, self.corpus_id, version)
         facts = eval_facts(self._folder, self.corpus_id, dataset)
         return {**facts, "queries": queries_view(dataset.queries), "query_count": len(dataset.queries)}
@@ -83,7 +84,7 @@ class EvalDatasets(CorpusPart):
             CorpusNotFound.
         """
         store = self._folder.store
-        self._there()
+        self.require()
         return [
             {
                 "version": row.version,
@@ -91,7 +92,7 @@ class EvalDatasets(CorpusPart):
                 "current": row.current,
                 "queries": row.queries,
                 "judgments": row.judgments,
-                "primary_measure": row.primary_measure,
+                "primary_measure": report_key(row.primary_measure),
                 "created_at": iso(row.created_us),
                 "bundle": _bundle_view(store.evalsets.bundle(self.corpus_id, row.sha256)),
             }
@@ -112,7 +113,7 @@ class EvalDatasets(CorpusPart):
         """
         if form not in FORMATS:
             raise InvalidInput(f"format: {form!r} is not one of {list(FORMATS)}.", format=form)
-        self._there()
+        self.require()
         dataset = find_dataset(self._folder, self.corpus_id, version)
         frozen = frozen_candidates(self._folder, self.corpus_id, dataset.sha256)
         if form == "json":
@@ -123,7 +124,7 @@ class EvalDatasets(CorpusPart):
             raise InvalidInput(f"No evaluation has frozen candidates of {self.corpus_id!r} yet: evaluate first.")
         return WRITERS[form](dataset.queries, frozen["doc_ids"] if frozen else {})
 
-    def check(self, effect: float | None = None, version: str | None = None) -> dict[str, Any]:
+    def check(self, effect: float | None = None, version: str | None = None) -> EvalDatasetCheck:
         """What is wrong with a dataset: near-duplicates, unknown documents, overlap with training, too few queries.
 
         Args:
@@ -134,7 +135,7 @@ class EvalDatasets(CorpusPart):
             CorpusNotFound, NoEvalDataset, InvalidInput: the effect is not above 0 and below 1.
         """
         folder = self._folder
-        self._there()
+        self.require()
         if effect is not None and not 0 < effect < 1:
             raise InvalidInput(f"effect: {effect} is not above 0 and below 1.", effect=effect)
         dataset = find_dataset(folder, self.corpus_id, version)
@@ -146,7 +147,7 @@ class EvalDatasets(CorpusPart):
                 queries=dataset.queries,
                 clusters=query_clusters([query.text for query in dataset.queries]),
                 known=folder.store.documents.exists(self.corpus_id, judged),
-                measure=dataset.primary_measure,
+                measure=report_key(dataset.primary_measure),
                 effect=effect or HOPED_EFFECT,
                 spread=spread,
                 basis=basis,
@@ -155,7 +156,7 @@ class EvalDatasets(CorpusPart):
                 recall_ceiling=recall_ceiling(frozen["doc_ids"], dataset.queries) if frozen else None,
             )
         )
-        return {"corpus_id": self.corpus_id, "version": dataset.version, "sha256": dataset.sha256, **found}
+        return EvalDatasetCheck(**dict(found), corpus_id=self.corpus_id, version=dataset.version, sha256=dataset.sha256)
 
 
 def find_dataset(folder: DataFolder, corpus_id: str, version: str | None) -> EvalDataset:
@@ -187,7 +188,7 @@ def eval_facts(folder: DataFolder, corpus_id: str, dataset: EvalDataset | None =
         "queries": len(dataset.queries),
         "judgments": sum(len(query.judgments) for query in dataset.queries),
         "without_positive": sum(not query.has_positive for query in dataset.queries),
-        "primary_measure": dataset.primary_measure,
+        "primary_measure": report_key(dataset.primary_measure),
         "recommended_measure": recommend_primary(dataset.queries),
         "recommended_because": explain_primary(dataset.queries),
         "created_at": iso(dataset.created_us),
@@ -250,11 +251,12 @@ def _spread(folder: DataFolder, dataset: EvalDataset) -> tuple[float, str]:
     """The standard deviation of per-query differences in the primary measure, and where it is from: the last comparison
     on this dataset, else on another of the corpus, else an assumption.
     """
-    found = folder.store.evaluations.differences(dataset.corpus_id, dataset.primary_measure, dataset.sha256)
+    measure = report_key(dataset.primary_measure)
+    found = folder.store.evaluations.differences(dataset.corpus_id, measure, dataset.sha256)
     if found is not None:
         evaluation_id, deltas = found
         return statistics.stdev(deltas), f"spread of evaluation {evaluation_id[:12]}, {len(deltas)} queries"
-    return SPREAD, f"assumed spread of {SPREAD}: no comparison in {dataset.primary_measure} yet"
+    return SPREAD, f"assumed spread of {SPREAD}: no comparison in {measure} yet"
 
 
 def _trained_on(folder: DataFolder, dataset: EvalDataset) -> list[str]:

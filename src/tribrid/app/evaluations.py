@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from tribrid.answers.difference import EvaluationDifference
+from tribrid.answers.report import EvaluationReport, QueryRow, QueryRows
 from tribrid.app.parts import FolderPart
 from tribrid.app.views import iso
 from tribrid.config import Config
@@ -24,7 +26,7 @@ _ROWS_AT_ONCE = 1000
 class Evaluations(FolderPart):
     """Evaluations, by their id."""
 
-    def get(self, evaluation_id: str) -> dict[str, Any]:
+    def get(self, evaluation_id: str) -> EvaluationReport:
         """A stored report. `promoted` is what became of it: a model that won and then did not load, or against which
         another came to serve meanwhile, was not promoted.
 
@@ -33,22 +35,21 @@ class Evaluations(FolderPart):
         """
         store = self._folder.store
         report = store.evaluations.get(evaluation_id)
-        if report.get("promoted"):
-            rows = store.models.promotions(report["corpus_id"])
-            report["promoted"] = any(row.evaluation_id == evaluation_id for row in rows)
+        if report.promoted and report.corpus_id is not None:
+            rows = store.models.promotions(report.corpus_id)
+            promoted = any(row.evaluation_id == evaluation_id for row in rows)
+            return report.model_copy(update={"promoted": promoted})
         return report
 
-    def queries(
-        self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None
-    ) -> dict[str, Any]:
-        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.nDCG@10.
+    def queries(self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None) -> QueryRows:
+        """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.ndcg@10.
 
         Raises:
             EvaluationNotFound, InvalidInput.
         """
         path = None if sort is None else _row_path(sort)
         rows, total = self._folder.store.evaluations.queries(evaluation_id, offset, limit, path)
-        return {"evaluation_id": evaluation_id, "total": total, "offset": offset, "queries": rows}
+        return QueryRows(evaluation_id=evaluation_id, total=total, offset=offset, queries=tuple(rows))
 
     def page(self, evaluation_id: str) -> str:
         """The report as one HTML page that loads nothing from anywhere. The documents that it shows are quoted as they
@@ -69,7 +70,7 @@ class Evaluations(FolderPart):
         """
         return render_junit(self._folder.store.evaluations.get(evaluation_id))
 
-    def diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+    def diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> EvaluationDifference:
         """The change from a to b in each measure, over the queries that both asked and judged alike; and a page of
         these queries, the largest change first.
 
@@ -78,15 +79,14 @@ class Evaluations(FolderPart):
             NotComparable: they have no such query, or no measure, in common; says why.
         """
         sides = [self._evaluated(evaluation_id) for evaluation_id in (a, b)]
-        config = self._config(sides[0].report.get("corpus_id"))
+        config = self._config(sides[0].report.corpus_id)
         found = difference(sides[0], sides[1], config.evaluation)
-        queries = found.pop("queries")
-        return {**found, "total": len(queries), "offset": offset, "queries": queries[offset : offset + limit]}
+        return found.model_copy(update={"offset": offset, "queries": found.queries[offset : offset + limit]})
 
     def _config(self, corpus_id: str | None) -> Config:
         return open_corpus(self._folder, corpus_id).config if corpus_id else self._folder.config()
 
-    def _rows(self, evaluation_id: str) -> Iterator[dict[str, Any]]:
+    def _rows(self, evaluation_id: str) -> Iterator[QueryRow]:
         offset, total = 0, 1
         while offset < total:
             page, total = self._folder.store.evaluations.queries(evaluation_id, offset, _ROWS_AT_ONCE)
@@ -95,27 +95,25 @@ class Evaluations(FolderPart):
             yield from page
             offset += len(page)
 
-    def _documents(self, report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Document]:
-        corpus_id = report.get("corpus_id")
-        if corpus_id is None:
+    def _documents(self, report: EvaluationReport, rows: Sequence[QueryRow]) -> Mapping[str, Document]:
+        if report.corpus_id is None:
             return {}
-        return self._folder.store.documents.get_many(str(corpus_id), sorted(named_documents(report, rows)))
+        return self._folder.store.documents.get_many(report.corpus_id, sorted(named_documents(report, rows)))
 
     def _evaluated(self, evaluation_id: str) -> Evaluated:
         report = self._folder.store.evaluations.get(evaluation_id)
         return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), self._candidates(report))
 
-    def _candidates(self, report: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    def _candidates(self, report: EvaluationReport) -> Mapping[str, Sequence[str]]:
         """What was reranked, kept by its corpus and hash, formerly by the hash alone; empty if it is gone."""
-        sha256, stored = report["candidates"]["sha256"], self._folder.store.candidates
-        frozen = stored.get(f"{report.get('corpus_id')}/{sha256}") or stored.get(sha256) or {}
+        sha256, stored = report.candidates.sha256, self._folder.store.candidates
+        frozen = stored.get(f"{report.corpus_id}/{sha256}") or stored.get(sha256) or {}
         doc_ids: Mapping[str, Sequence[str]] = frozen.get("doc_ids", {})
         return doc_ids
 
-    def _judged(self, report: Mapping[str, Any]) -> Sequence[JudgedQuery] | None:
+    def _judged(self, report: EvaluationReport) -> Sequence[JudgedQuery] | None:
         try:
-            sha256 = report["eval_dataset"]["sha256"]
-            return self._folder.store.evalsets.get(str(report.get("corpus_id")), sha256).queries
+            return self._folder.store.evalsets.get(str(report.corpus_id), report.eval_dataset.sha256).queries
         except NoEvalDataset:
             return None
 
@@ -135,9 +133,9 @@ def list_evaluations(corpus: OpenCorpus) -> list[dict[str, Any]]:
         {
             "evaluation_id": row.evaluation_id,
             "created_at": iso(row.created_us),
-            "model_id": row.report.get("model_id"),
-            "run_id": row.report.get("run_id"),
-            "decision": row.report["verdict"]["decision"],
+            "model_id": row.report.model_id,
+            "run_id": row.report.run_id,
+            "decision": row.report.verdict.decision,
         }
         for row in corpus.store.evaluations.list(corpus.corpus_id)
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tribrid import jobs
+from tribrid.answers.difference import RunDifference
 from tribrid.app.parts import FolderPart
 from tribrid.app.rundiff import run_difference
 from tribrid.app.views import job_view
@@ -95,7 +96,7 @@ class Runs(FolderPart):
         self._run(run_id)
         return self._folder.store.events.read(run_id, after_seq, limit)
 
-    def diff(self, a: str, b: str) -> dict[str, Any]:
+    def diff(self, a: str, b: str) -> RunDifference:
         """What differs between two training runs, by dotted name: settings, data, base model, library versions,
         metrics, and the last value of each number told while training. `notes` say what may not be compared.
 
@@ -103,7 +104,8 @@ class Runs(FolderPart):
             RunNotFound.
         """
         found = run_difference(self._run_facts(a), self._run_facts(b))
-        return {"a": a, "b": b, **found, "evaluations": {"a": self._evaluation_of(a), "b": self._evaluation_of(b)}}
+        evaluations = {"a": self._evaluation_of(a), "b": self._evaluation_of(b)}
+        return found.model_copy(update={"evaluations": evaluations})
 
     def _run_facts(self, run_id: str) -> dict[str, Any]:
         """All that is known of a training run, in sections."""
@@ -122,7 +124,7 @@ class Runs(FolderPart):
         """The newest evaluation of what the run made."""
         corpus_id = self._folder.store.jobs.get(run_id).corpus_id
         rows = self._folder.store.evaluations.list(corpus_id)
-        return next((row.evaluation_id for row in rows if row.report.get("run_id") == run_id), None)
+        return next((row.evaluation_id for row in rows if row.report.run_id == run_id), None)
 
     def _run(self, run_id: str) -> Job:
         try:

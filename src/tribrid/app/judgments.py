@@ -43,7 +43,7 @@ class Judgments(CorpusPart):
         Raises:
             CorpusNotFound.
         """
-        self._there()
+        self.require()
         return {"corpus_id": self.corpus_id, "queries": queries_view(self._folder.store.judgments.list(self.corpus_id))}
 
 

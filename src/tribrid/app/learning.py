@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tribrid import jobs
+from tribrid.answers.report import EvaluationReport
 from tribrid.app.parts import CorpusPart
 from tribrid.app.settings import check_measures
 from tribrid.encoders.models import locate, require_torch
@@ -142,14 +143,14 @@ class Learning(CorpusPart):
         corpus_ids: Sequence[str] = (),
         arms: Sequence[Mapping[str, Any]] = (),
         on_event: Watch | None = None,
-    ) -> dict[str, Any]:
+    ) -> EvaluationReport:
         """Measure before and after, promote if it won, and return the report. Arguments: see submit_evaluate.
 
         Raises:
             As submit_evaluate. Failed: the job failed.
         """
         job = self.submit_evaluate(model_id=model_id, corpus_ids=corpus_ids, arms=arms)
-        return self._finished(job, on_event)
+        return EvaluationReport.model_validate(self._finished(job, on_event))
 
     def estimate(self, kind: JobKind, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""

@@ -29,7 +29,7 @@ class Logs(CorpusPart):
         Raises:
             CorpusNotFound.
         """
-        self._there()
+        self.require()
         return {"corpus_id": self.corpus_id, **self._folder.store.logs.stats(self.corpus_id)}
 
     def prune(self, *, days: int | None = None, emit: Emit = quiet) -> dict[str, Any]:
@@ -38,5 +38,5 @@ class Logs(CorpusPart):
         Raises:
             CorpusNotFound. InvalidInput: days is not 1 or more.
         """
-        self._there()
+        self.require()
         return prune_logs(self._folder, self.corpus_id, days, emit)

@@ -36,8 +36,8 @@ class CorpusPart(FolderPart):
         """
         return open_corpus(self._folder, self.corpus_id)
 
-    def _there(self) -> None:
-        """Check that the corpus exists.
+    def require(self) -> None:
+        """Check that there is such a corpus.
 
         Raises:
             CorpusNotFound.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
+from tribrid.answers.difference import RunDifference, ValueDifference
 from tribrid.types import State
 
 Json = Mapping[str, Any]
@@ -14,22 +15,19 @@ _CAUSES = ("params", "config", "data", "base", "encoder", "retrieval", "rerankin
 _STANDS = {State.FAILED: "failed", State.CANCELLED: "was cancelled"}
 
 
-def run_difference(a: Json, b: Json) -> dict[str, Any]:
+def run_difference(a: Json, b: Json) -> RunDifference:
     """What differs between two runs.
 
     Args:
         a, b: `run_id`, `corpus_id`, `state`, `problem`, what `_CAUSES` names, `metrics`, and `events`: the data of the
             run's metrics events, in order.
-
-    Returns:
-        differences: dotted name → {a, b} and, for two numbers, their change; a side that has no such value has null.
-        notes: in words, what may not be compared, and why.
     """
     sides = [_flat(_compared(run)) for run in (a, b)]
     names = sorted(sides[0].keys() | sides[1].keys(), key=_place)
     pairs = {name: (sides[0].get(name), sides[1].get(name)) for name in names}
     differences = {name: _side_by_side(*pair) for name, pair in pairs.items() if pair[0] != pair[1]}
-    return {"differences": differences, "notes": list(_notes(a, b, differences))}
+    notes = tuple(_notes(a, b, set(differences)))
+    return RunDifference(a=a["run_id"], b=b["run_id"], differences=differences, notes=notes)
 
 
 def _compared(run: Json) -> dict[str, Any]:
@@ -46,9 +44,8 @@ def _last_values(events: Iterable[Json]) -> dict[str, Any]:
     return found
 
 
-def _side_by_side(a: Any, b: Any) -> dict[str, Any]:
-    change = {"change": b - a} if _is_number(a) and _is_number(b) else {}
-    return {"a": a, "b": b, **change}
+def _side_by_side(a: Any, b: Any) -> ValueDifference:
+    return ValueDifference(a=a, b=b, change=b - a if _is_number(a) and _is_number(b) else None)
 
 
 def _is_number(value: Any) -> bool:
@@ -62,7 +59,7 @@ def _place(name: str) -> tuple[int, str]:
     return (order.index(section) if section in order else len(order), name)
 
 
-def _notes(a: Json, b: Json, differences: Json) -> Iterator[str]:
+def _notes(a: Json, b: Json, differences: Set[str]) -> Iterator[str]:
     for run in (a, b):
         if run["state"] != State.SUCCEEDED:
             why = (run.get("problem") or {}).get("detail", "")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tribrid.cloud.allowed import check_outbound
 from tribrid.config import Config, check_overrides, resolve
-from tribrid.errors import InvalidInput
-from tribrid.evaluation.gate import guard_measures
-from tribrid.evaluation.measures import primary_name, reported
-from tribrid.sections import GateConfig
+from tribrid.errors import InvalidInput, MissingExtra
+from tribrid.evaluation.measures import primary_name, report_key, reported
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.workspace.data_folder import DataFolder
 
@@ -35,7 +34,7 @@ def settings(folder: DataFolder, corpus_id: str | None) -> dict[str, Any]:
     found = {
         section: {
             name: {
-                "value": value,
+                "value": _shown(section, name, value),
                 "origin": origins[section][name],
                 "default": defaults[section][name],
                 "description": type(getattr(config, section)).model_fields[name].description,
@@ -73,6 +72,19 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
     return settings(folder, corpus_id)
 
 
+_MEASURES = {("evaluation", "measures"), ("evaluation", "primary_measure"), ("gate", "guard_measures")}
+"""Settings that name measures."""
+
+
+def _shown(section: str, name: str, value: Any) -> Any:
+    """A setting as it is told: a measure has one name, however it was spelt when it was set."""
+    if (section, name) not in _MEASURES or value is None:
+        return value
+    with suppress(InvalidInput, MissingExtra):  # as it was set
+        return report_key(value) if isinstance(value, str) else [report_key(measure) for measure in value]
+    return value
+
+
 def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a setting that names a measure which there is not.
 
@@ -87,7 +99,6 @@ def check_measures(overrides: Mapping[str, Mapping[str, Any]]) -> None:
         if named.get("primary_measure"):
             primary_name(named["primary_measure"])
         setting = "gate.guard_measures"
-        if gate.get("guard_measures"):
-            reported(*guard_measures(GateConfig.model_validate(gate)))
+        reported(*gate.get("guard_measures", ()))
     except InvalidInput as error:
         raise InvalidInput(f"{setting}: {error.detail}", **error.facts) from None

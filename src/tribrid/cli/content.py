@@ -106,7 +106,7 @@ def _max_document_chars(tribrid: Library, corpus_id: str) -> int:
 
 def _ensure(tribrid: Library, corpus_id: str) -> None:
     try:
-        tribrid.corpus(corpus_id).describe()
+        tribrid.corpus(corpus_id).require()
     except CorpusNotFound:
         with suppress(CorpusExists):  # another command made it meanwhile
             tribrid.create_corpus(corpus_id)

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.answers.report import EvaluationReport, TopDoc
 from tribrid.cli.command import Session
 from tribrid.cli.events import Teller
 from tribrid.cli.progress import gauge
@@ -98,17 +99,17 @@ def _server(terminal: Terminal, folder: Path, port: int | None, api_key: str | N
         yield opened.enter_context(closing(Client(server)))
 
 
-def _tell(session: Session, data_dir: Path, loop: Loop, report: Json, started: float) -> None:
+def _tell(session: Session, data_dir: Path, loop: Loop, report: EvaluationReport, started: float) -> None:
     """Everything that came of it, the page with the plots, and how to go on."""
     rows = loop.rows()
     _write(loop.page())
     chosen = choose(rows)
-    query = chosen[0].row["text"] if chosen else rows[0]["text"]
+    query = chosen[0].row.text if chosen else rows[0].text
     served = loop.search(query, _TOP)
     document = {
         "corpus_id": CORPUS_ID,
-        "report": report,
-        "examples": [{"title": example.title, **example.row} for example in chosen],
+        "report": report.model_dump(mode="json"),
+        "examples": [{"title": example.title, **example.row.model_dump(mode="json")} for example in chosen],
         "page": str(PAGE),
         "took_s": dict(loop.took_s),
         "served": served,
@@ -121,7 +122,7 @@ def _tell(session: Session, data_dir: Path, loop: Loop, report: Json, started: f
         before_after(report),
         Text(),
         verdict_view(report),
-        *(indented(f"Note: {note}", "dim") for note in report["notes"]),
+        *(indented(f"Note: {note}", "dim") for note in report.notes),
         *_examples(report, chosen),
         Text(),
         _served(query, served),
@@ -140,31 +141,29 @@ def _write(page: str) -> None:
         ) from None
 
 
-def _examples(report: Json, chosen: Sequence[Example]) -> Iterator[RenderableType]:
+def _examples(report: EvaluationReport, chosen: Sequence[Example]) -> Iterator[RenderableType]:
     """Two queries with the first documents of both rankings, and how many went which way."""
     for example in chosen:
         row = example.row
-        ranks = [_rank(relevant_rank(row[side])) for side in ("top_before", "top_after")]
+        ranks = [_rank(relevant_rank(ranking)) for ranking in (row.top_before, row.top_after)]
         yield Text()
-        yield Text.assemble((f"{example.title}: ", "bold"), f"“{plain(row['text'])}”")
+        yield Text.assemble((f"{example.title}: ", "bold"), f"“{plain(row.text)}”")
         yield Text(f"  The right answer goes from {ranks[0]} to {ranks[1]}.", style="dim")
-        sides = [[_listed(doc) for doc in row[side][:_TOP]] for side in ("top_before", "top_after")]
+        sides = [[_listed(doc) for doc in ranking[:_TOP]] for ranking in (row.top_before, row.top_after)]
         yield table(["  Before", "After"], zip_longest(*sides, fillvalue=Text()))
-    delta = (report["delta"] or {}).get(report["primary_key"])
+    delta = report.primary_delta
     if delta:
         yield Text()
-        yield f"Of all queries {delta['wins']} got better, {delta['losses']} worse, {delta['ties']} stayed the same."
+        yield f"Of all queries {delta.wins} got better, {delta.losses} worse, {delta.ties} stayed the same."
 
 
 def _rank(rank: int | None) -> str:
     return f"rank {rank}" if rank is not None else "below the first ten"
 
 
-def _listed(doc: Json) -> Text:
-    relevant = (doc["grade"] or 0) >= 1
-    return Text(
-        f"  {doc['rank']} {'✓ ' if relevant else '  '}{one_line(doc['doc_id'], 60)}", "green" if relevant else ""
-    )
+def _listed(doc: TopDoc) -> Text:
+    mark = "✓ " if doc.relevant else "  "
+    return Text(f"  {doc.rank} {mark}{one_line(doc.doc_id, 60)}", "green" if doc.relevant else "")
 
 
 def _served(query: str, served: Json) -> Text:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tribrid.answers.difference import (
+    Common,
+    ComparedReport,
+    EvaluationDifference,
+    QueryDifference,
+    RunDifference,
+)
 from tribrid.cli.reports import change_style, probability
 from tribrid.cli.terminal import facts, indented, one_line, table
 from tribrid.corpus.jsonlines import text_fault
 from tribrid.errors import InvalidInput
-
-Json = Mapping[str, Any]
 
 _DIFF = "diff"
 _WIDTH = 60
@@ -39,57 +43,57 @@ def two_to_compare(asked: Sequence[str], command: str) -> tuple[str, str] | None
     return None
 
 
-def run_difference(found: Json) -> Iterator[RenderableType]:
+def run_difference(found: RunDifference) -> Iterator[RenderableType]:
     """The answer of `run_diff`."""
     rows = [
-        [name, _shown(side["a"]), _shown(side["b"]), f"{side['change']:+.4g}" if "change" in side else ""]
-        for name, side in found["differences"].items()
+        [name, _shown(of.a), _shown(of.b), "" if of.change is None else f"{of.change:+.4g}"]
+        for name, of in found.differences.items()
     ]
-    yield table(["", found["a"], found["b"], ("Change", "right")], rows) if rows else "They do not differ."
-    yield from _notes(found)
-    if all(found["evaluations"].values()) and found["a"] != found["b"]:
-        both = " ".join(found["evaluations"].values())
+    yield table(["", found.a, found.b, ("Change", "right")], rows) if rows else "They do not differ."
+    yield from _notes(found.notes)
+    if all(found.evaluations.values()) and found.a != found.b:
+        both = " ".join(map(str, found.evaluations.values()))
         yield Text(f"Their evaluations query by query: tribrid evaluations diff {both}", style="dim")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return one_line("" if value is None else value, _WIDTH)
 
 
-def evaluation_difference(found: Json) -> Iterator[RenderableType]:
+def evaluation_difference(found: EvaluationDifference) -> Iterator[RenderableType]:
     """The answer of `evaluation_diff`: measures, then the queries that moved most."""
-    yield facts({side: _about(found[side]) for side in ("a", "b")} | {"Queries": _common(found["common"])})
+    yield facts({"a": _about(found.a), "b": _about(found.b), "Queries": _common(found.common)})
     yield Text()
     yield _measures(found)
-    yield from _notes(found)
-    movers = [row for row in found["queries"] if row["delta_primary"]][:_MOVERS]
+    yield from _notes(found.notes)
+    movers = [row for row in found.queries if row.delta_primary][:_MOVERS]
     if movers:
-        name = found["measures"][found["primary_key"]]["name"]
+        key = found.primary_measure
         yield Text()
         yield table(
-            ["Query", ("a", "right"), ("b", "right"), (f"Change of {name}", "right")],
-            [_mover(row, found["primary_key"]) for row in movers],
+            ["Query", ("a", "right"), ("b", "right"), (f"Change of {key}", "right")],
+            [_mover(row, key) for row in movers],
         )
 
 
-def _about(side: Json) -> str:
-    model = f", model {side['model_id']}" if side["model_id"] else ""
-    return f"{side['evaluation_id']}: {side['system']}{model}, eval dataset {side['eval_dataset']['sha256'][:12]}"
+def _about(side: ComparedReport) -> str:
+    model = f", model {side.model_id}" if side.model_id else ""
+    return f"{side.evaluation_id}: {side.system}{model}, eval dataset {side.eval_dataset.sha256[:12]}"
 
 
-def _common(common: Json) -> str:
+def _common(common: Common) -> str:
     left_out = {
-        "judged differently": common["judged_differently"],
-        "only in a": common["only_a"],
-        "only in b": common["only_b"],
+        "judged differently": common.judged_differently,
+        "only in a": common.only_a,
+        "only in b": common.only_b,
     }
     rest = ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
-    return f"{common['queries']:,} compared" + (f"; left out: {rest}" if rest else "")
+    return f"{common.queries:,} compared" + (f"; left out: {rest}" if rest else "")
 
 
-def _measures(found: Json) -> Table:
+def _measures(found: EvaluationDifference) -> Table:
     made = table(
         [
             "Measure",
@@ -102,27 +106,26 @@ def _measures(found: Json) -> Table:
         ],
         [],
     )
-    ordered = sorted(found["measures"].items(), key=lambda item: item[0] != found["primary_key"])
-    for key, entry in ordered:
-        delta = entry["delta"]
-        low, high = delta["ci95"]
+    for key, entry in sorted(found.measures.items(), key=lambda item: item[0] != found.primary_measure):
+        delta = entry.delta
+        low, high = delta.ci95
         made.add_row(
-            Text(entry["name"], style="bold" if key == found["primary_key"] else ""),
-            Text(f"{entry['a']:.3f}"),
-            Text(f"{entry['b']:.3f}", style="bold"),
-            Text(f"{delta['mean']:+.3f}", style=change_style(delta)),
+            Text(key, style="bold" if key == found.primary_measure else ""),
+            Text(f"{entry.a:.3f}"),
+            Text(f"{entry.b:.3f}", style="bold"),
+            Text(f"{delta.mean:+.3f}", style=change_style(delta)),
             Text(f"[{low:+.3f}, {high:+.3f}]"),
             Text(probability(delta)),
-            Text(f"{delta['wins']}/{delta['losses']}/{delta['ties']}"),
+            Text(f"{delta.wins}/{delta.losses}/{delta.ties}"),
         )
     return made
 
 
-def _mover(row: Json, key: str) -> list[Any]:
-    change = row["delta_primary"]
+def _mover(row: QueryDifference, key: str) -> list[object]:
+    change = row.delta_primary
     style = "green" if change > 0 else "red"
-    return [one_line(row["text"], 80), f"{row['a'][key]:.3f}", f"{row['b'][key]:.3f}", Text(f"{change:+.3f}", style)]
+    return [one_line(row.text, 80), f"{row.a[key]:.3f}", f"{row.b[key]:.3f}", Text(f"{change:+.3f}", style)]
 
 
-def _notes(found: Json) -> Iterator[RenderableType]:
-    yield from (indented(f"Note: {note}", "dim") for note in found["notes"])
+def _notes(notes: Iterable[str]) -> Iterator[RenderableType]:
+    yield from (indented(f"Note: {note}", "dim") for note in notes)

@@ -12,6 +12,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.cli.command import Session
 from tribrid.cli.content import stored_view
 from tribrid.cli.judgedfiles import Given, read
@@ -135,27 +136,27 @@ def _list(session: Session, tribrid: Library, corpus_id: str, _given: Given, _as
 def _check(session: Session, tribrid: Library, corpus_id: str, _given: Given, asked: Asked) -> int:
     found = tribrid.corpus(corpus_id).eval_dataset.check(asked.effect, asked.version)
     session.terminal.result(found, *_checked(found))
-    return 0 if found["ok"] else 1
+    return 0 if found.ok else 1
 
 
-def _checked(found: Mapping[str, Any]) -> Iterator[RenderableType]:
-    power = found["power"]
-    seen = "nothing" if power["detectable"] is None else f"a change of {power['detectable']:.3f} or more"
-    yield Text("Fit to decide on", "bold green") if found["ok"] else Text("Not fit to decide on", "bold red")
+def _checked(found: EvalDatasetCheck) -> Iterator[RenderableType]:
+    power = found.power
+    seen = "nothing" if power.detectable is None else f"a change of {power.detectable:.3f} or more"
+    yield Text("Fit to decide on", "bold green") if found.ok else Text("Not fit to decide on", "bold red")
     yield facts(
         {
-            "Queries": f"{found['evaluable']:,} of {found['queries']:,}, {power['independent_queries']:,} independent",
-            "Judgments": f"{found['judgments']:,}, {found['positives_per_query']:.1f} relevant a query",
-            "Decides on": found["primary_measure"],
-            "Can show": f"{seen} ({power['basis']})",
-            "Recall ceiling": f"{found['recall_ceiling']:.3f}" if found["recall_ceiling"] is not None else None,
+            "Queries": f"{found.evaluable:,} of {found.queries:,}, {power.independent_queries:,} independent",
+            "Judgments": f"{found.judgments:,}, {found.positives_per_query:.1f} relevant a query",
+            "Decides on": found.primary_measure,
+            "Can show": f"{seen} ({power.basis})",
+            "Recall ceiling": f"{found.recall_ceiling:.3f}" if found.recall_ceiling is not None else None,
         }
     )
-    for problem in found["problems"]:
-        yield Text(f"{problem['severity']}: {problem['detail']}", _STYLES[problem["severity"]])
-        if problem["examples"]:
-            named = ", ".join(plain(example) for example in problem["examples"][:5])
-            yield indented(named + ("…" if problem["count"] > 5 else ""), "dim")
+    for problem in found.problems:
+        yield Text(f"{problem.severity}: {problem.detail}", _STYLES[problem.severity])
+        if problem.examples:
+            named = ", ".join(one if isinstance(one, str) else " = ".join(one) for one in problem.examples[:5])
+            yield indented(plain(named) + ("…" if problem.count > 5 else ""), "dim")
 
 
 def _export(session: Session, tribrid: Library, corpus_id: str, _given: Given, asked: Asked) -> int:

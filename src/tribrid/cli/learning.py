@@ -10,6 +10,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.answers.report import EvaluationReport
 from tribrid.cli.command import EXIT_REFUSED, Corpus, Session
 from tribrid.cli.events import follow, words
 from tribrid.cli.judgedfiles import text_of
@@ -119,7 +120,7 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
         done = _job(
             session,
             lambda tribrid: tribrid.corpus(corpus).submit_evaluate(model_id=model, corpus_ids=also or [], arms=arms),
-            lambda report: [report_view(report)],
+            lambda report: [report_view(EvaluationReport.model_validate(report))],
             wait=not no_wait,
             then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
         )

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -64,6 +65,7 @@ class Terminal:
 
     def json(self, document: Any) -> None:
         """The command's one document, as UTF-8 whatever the locale."""
+        document = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")

@@ -9,6 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.answers.readiness import LabelCounts, Readiness
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, one_line, table
@@ -25,30 +26,31 @@ def readiness(session: Session, corpus: Corpus) -> None:
     session.terminal.result(found, *_readiness(found))
 
 
-def _readiness(found: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield Text(found["summary"], style=_COLOURS[found["answer"]])
-    gain, coverage, seen = found["expected_gain"], found["coverage"], found["detectable_change"]
-    share = coverage["share"]
+def _readiness(found: Readiness) -> Iterator[RenderableType]:
+    yield Text(found.summary, style=_COLOURS[found.answer])
+    gain, coverage, labels, seen = found.expected_gain, found.coverage, found.labels, found.detectable_change
+    retrieved = f"not measured: {coverage.reason}"
+    if coverage.share is not None:
+        deep = f"sampled positives in the first {coverage.depth}"
+        retrieved = f"{coverage.share:.0%} of {coverage.positives:,} {deep}"
     yield facts(
         {
-            "Documents": f"{found['documents']:,}, {found['passages']:,} passages indexed",
-            **{name.title(): _labels(labels) for name, labels in found["labels"].items()},
-            "Retrieved": f"{share:.0%} of {coverage['positives']:,} sampled positives in the first {coverage['depth']}"
-            if share is not None
-            else f"not measured: {coverage['reason']}",
-            "Eval queries": "no eval dataset" if found["eval_queries"] is None else f"{found['eval_queries']:,}",
+            "Documents": f"{found.documents:,}, {found.passages:,} passages indexed",
+            "Logs": _labels(labels.logs),
+            "Judgments": _labels(labels.judgments),
+            "Heuristics": f"about {labels.heuristics.queries:,} queries that documents ask of themselves",
+            "Retrieved": retrieved,
+            "Eval queries": "no eval dataset" if found.eval_queries is None else f"{found.eval_queries:,}",
             "Change that shows": f"{seen:.3f} in the primary measure, four times out of five" if seen else None,
-            "Gain to expect": f"{gain['low']:.3f} to {gain['high']:.3f} in {gain['measure']}: {gain['basis']}",
+            "Gain to expect": f"{gain.low:.3f} to {gain.high:.3f} in {gain.measure}: {gain.basis}",
         }
     )
 
 
-def _labels(labels: Mapping[str, Any]) -> str:
-    if labels.get("estimate"):
-        return f"about {labels['queries']:,} queries that documents ask of themselves"
-    least = "at least " if labels["at_least"] else ""
-    left = f"; {labels['in_eval_dataset']:,} more are the eval dataset's" if labels["in_eval_dataset"] else ""
-    return f"{least}{labels['queries']:,} queries, {labels['positives']:,} positives{left}"
+def _labels(labels: LabelCounts) -> str:
+    least = "at least " if labels.at_least else ""
+    left = f"; {labels.in_eval_dataset:,} more are the eval dataset's" if labels.in_eval_dataset else ""
+    return f"{least}{labels.queries:,} queries, {labels.positives:,} positives{left}"
 
 
 def triplets(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Json = Mapping[str, Any]
+from tribrid.answers.report import QueryRow, TopDoc
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,22 +13,22 @@ class Example:
     """A report's row and what it stands for."""
 
     title: str
-    row: Json
+    row: QueryRow
 
 
-def choose(rows: Sequence[Json]) -> list[Example]:
+def choose(rows: Sequence[QueryRow]) -> list[Example]:
     """The biggest win and the median loss; where nothing was lost, the two biggest wins. Empty without a comparison."""
-    changed = [row for row in rows if row["delta_primary"]]
+    changed = [(row.delta_primary, row) for row in rows if row.delta_primary]
     # Of equal changes the longer query says more.
-    changed.sort(key=lambda row: (-row["delta_primary"], -len(row["text"]), row["query_id"]))
-    wins = [row for row in changed if row["delta_primary"] > 0]
-    losses = [row for row in changed if row["delta_primary"] < 0]
+    changed.sort(key=lambda found: (-found[0], -len(found[1].text), found[1].query_id))
+    wins = [row for change, row in changed if change > 0]
+    losses = [row for change, row in changed if change < 0]
     shown = [Example("The biggest win", row) for row in wins[:1]]
     if losses:
         return [*shown, Example("A typical loss", losses[len(losses) // 2])]
     return [*shown, *(Example("The next", row) for row in wins[1:2])]
 
 
-def relevant_rank(ranking: Sequence[Json]) -> int | None:
+def relevant_rank(ranking: Sequence[TopDoc]) -> int | None:
     """The rank of the first relevant document; None if it is not among those listed."""
-    return next((doc["rank"] for doc in ranking if (doc["grade"] or 0) >= 1), None)
+    return next((doc.rank for doc in ranking if doc.relevant), None)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from tribrid.answers.report import EvaluationReport, QueryRow, QueryRows
 from tribrid.demo.client import Client, Json
 from tribrid.demo.collection import CORPUS_ID, Collection
 from tribrid.demo.memory import Memory, remember
@@ -80,7 +81,7 @@ class Loop:
             corpus_id=CORPUS_ID,
         )
 
-    def run(self, collection: Collection) -> Json:
+    def run(self, collection: Collection) -> EvaluationReport:
         """Whatever of the loop on this collection is not done yet; the evaluation's report.
 
         Raises:
@@ -94,18 +95,18 @@ class Loop:
         self._evaluate()
         return self.report()
 
-    def report(self) -> Json:
+    def report(self) -> EvaluationReport:
         """The report of the evaluation that is done."""
-        return self._client.get(f"/reranker/evaluations/{self._memory.evaluation_id}")
+        return EvaluationReport.model_validate(self._client.get(f"/reranker/evaluations/{self._memory.evaluation_id}"))
 
-    def rows(self) -> list[Json]:
+    def rows(self) -> list[QueryRow]:
         """The report's rows, one a query."""
         path = f"/reranker/evaluations/{self._memory.evaluation_id}/queries"
-        rows: list[Json] = []
+        rows: list[QueryRow] = []
         while True:
-            page = self._client.get(path, offset=len(rows), limit=_ROWS_PER_PAGE)
-            rows += page["queries"]
-            if len(rows) >= page["total"] or not page["queries"]:
+            page = QueryRows.model_validate(self._client.get(path, offset=len(rows), limit=_ROWS_PER_PAGE))
+            rows += page.queries
+            if len(rows) >= page.total or not page.queries:
                 return rows
 
     def page(self) -> str:

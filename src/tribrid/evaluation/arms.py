@@ -11,7 +11,7 @@ import numpy as np
 
 from tribrid.encoders.tokens import maxsim
 from tribrid.errors import Cancelled, TribridError
-from tribrid.evaluation.report import FrozenCandidates
+from tribrid.evaluation.inputs import FrozenCandidates
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores
 from tribrid.scoring.scorer import Scorer, ranked
 from tribrid.types import ScoredDoc, rank_order

@@ -19,11 +19,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tribrid.answers.calibration import Band, Calibration, ChosenThreshold, Kept, ScoreOrder, Threshold
 from tribrid.evaluation.measures import Run, evaluable
 from tribrid.types import JudgedQuery
 
@@ -62,17 +62,19 @@ class _Pairs:
 
 def calibrate_served(
     systems: Mapping[str, Run], names: Sequence[str | None], queries: Sequence[JudgedQuery], threshold: float | None
-) -> dict[str, Any] | None:
-    """The calibration of the first of these systems that was run, with its name as `system`; None as `calibrate`."""
+) -> Calibration | None:
+    """The calibration of the first of these systems that was run; None as `calibrate`."""
     name = next((name for name in names if name in systems), None)
-    found = calibrate(systems[name], queries, threshold) if name is not None else None
-    return {"system": name, **found} if found else None
+    return None if name is None else calibrate(name, systems[name], queries, threshold)
 
 
-def calibrate(run: Run, queries: Sequence[JudgedQuery], threshold: float | None = None) -> dict[str, Any] | None:
+def calibrate(
+    system: str, run: Run, queries: Sequence[JudgedQuery], threshold: float | None = None
+) -> Calibration | None:
     """The calibration of a system's scores; None where there is nothing to read: no relevant candidate, or one score.
 
     Args:
+        system: the run's name.
         run: the served scores, of one kind.
         queries: with their judgments; those without a positive are left out.
         threshold: the one to measure; None: that with the best F1.
@@ -81,18 +83,22 @@ def calibrate(run: Run, queries: Sequence[JudgedQuery], threshold: float | None 
     if not pairs.relevant.any() or float(np.ptp(pairs.scores)) == 0:
         return None
     within, across = _order_within(pairs), _auc(pairs.scores, pairs.relevant)
-    return {
-        "queries": len(pairs.positives),
-        "pairs": len(pairs.scores),
-        "judged": int(pairs.judged.sum()),
-        "relevant": int(pairs.relevant.sum()),
-        "relevant_not_candidates": int(pairs.positives.sum() - pairs.relevant.sum()),
-        "order": {"within_queries": within, "across_queries": across},
-        "bins": _bins(pairs),
-        "thresholds": [_threshold(pairs, value) for value in _candidate_thresholds(pairs)],
-        "chosen": _chosen(pairs, threshold),
-        "notes": _notes(pairs, within, across),
-    }
+    return Calibration(
+        system=system,
+        queries=len(pairs.positives),
+        pairs=len(pairs.scores),
+        judged=int(pairs.judged.sum()),
+        relevant=int(pairs.relevant.sum()),
+        relevant_not_candidates=int(pairs.positives.sum() - pairs.relevant.sum()),
+        order=ScoreOrder(within_queries=within, across_queries=across),
+        bins=tuple(_bins(pairs)),
+        thresholds=tuple(
+            Threshold(threshold=value, **dict(_kept(pairs, pairs.scores >= value)))
+            for value in _candidate_thresholds(pairs)
+        ),
+        chosen=_chosen(pairs, threshold),
+        notes=tuple(_notes(pairs, within, across)),
+    )
 
 
 def _collect(run: Run, queries: Sequence[JudgedQuery]) -> _Pairs:
@@ -139,7 +145,7 @@ def _order_within(pairs: _Pairs) -> float | None:
     return float(np.mean(found)) if found else None
 
 
-def _bins(pairs: _Pairs) -> list[dict[str, Any]]:
+def _bins(pairs: _Pairs) -> list[Band]:
     """Bands of the score from the highest down; equal scores are never split."""
     highest_first = np.sort(pairs.scores)[::-1]
     wanted = [highest_first[min(len(highest_first) - 1, int(share * len(highest_first)))] for share in _TOP_SHARES]
@@ -159,20 +165,20 @@ def _bins(pairs: _Pairs) -> list[dict[str, Any]]:
     return found
 
 
-def _bin(pairs: _Pairs, inside: Flags) -> dict[str, Any]:
+def _bin(pairs: _Pairs, inside: Flags) -> Band:
     scores, relevant, judged = pairs.scores[inside], inside & pairs.relevant, inside & pairs.judged
     share, interval = _share(pairs.by_query(relevant), pairs.by_query(inside))
-    return {
-        "low": float(scores.min()),
-        "high": float(scores.max()),
-        "mean_score": float(scores.mean()),
-        "pairs": int(inside.sum()),
-        "judged": int(judged.sum()),
-        "relevant": int(relevant.sum()),
-        "share": share,
-        "ci95": interval,
-        "share_of_judged": _of_judged(pairs, relevant, judged),
-    }
+    return Band(
+        low=float(scores.min()),
+        high=float(scores.max()),
+        mean_score=float(scores.mean()),
+        pairs=int(inside.sum()),
+        judged=int(judged.sum()),
+        relevant=int(relevant.sum()),
+        share=share,
+        ci95=interval,
+        share_of_judged=_of_judged(pairs, relevant, judged),
+    )
 
 
 def _candidate_thresholds(pairs: _Pairs) -> list[float]:
@@ -182,37 +188,35 @@ def _candidate_thresholds(pairs: _Pairs) -> list[float]:
     return list(dict.fromkeys(float(found[place]) for place in places))
 
 
-def _threshold(pairs: _Pairs, value: float) -> dict[str, Any]:
-    """What keeping every score of at least `value` would mean on these queries."""
-    return {"threshold": value, **_kept(pairs, pairs.scores >= value)}
-
-
-def _kept(pairs: _Pairs, kept: Flags) -> dict[str, Any]:
+def _kept(pairs: _Pairs, kept: Flags) -> Kept:
+    """What keeping these scores would mean on these queries."""
     good = kept & pairs.relevant
     precision, precision_ci = _share(pairs.by_query(good), pairs.by_query(kept))
     recall, recall_ci = _share(pairs.by_query(good), pairs.positives)
-    return {
-        "kept_per_query": float(kept.sum() / len(pairs.positives)),
-        "queries_with_none": int((pairs.by_query(kept) == 0).sum()),
-        "precision": precision,
-        "precision_ci95": precision_ci,
-        "precision_of_judged": _of_judged(pairs, good, kept & pairs.judged),
-        "recall": recall,
-        "recall_ci95": recall_ci,
-    }
+    return Kept(
+        kept_per_query=float(kept.sum() / len(pairs.positives)),
+        queries_with_none=int((pairs.by_query(kept) == 0).sum()),
+        precision=precision,
+        precision_ci95=precision_ci,
+        precision_of_judged=_of_judged(pairs, good, kept & pairs.judged),
+        recall=recall,
+        recall_ci95=recall_ci,
+    )
 
 
-def _chosen(pairs: _Pairs, threshold: float | None) -> dict[str, Any]:
+def _chosen(pairs: _Pairs, threshold: float | None) -> ChosenThreshold:
     """One threshold with its precision and recall, measured on queries that had no part in choosing it."""
     if threshold is not None:
-        return {"by": "setting", "held_out": False, **_threshold(pairs, threshold)}
+        kept = _kept(pairs, pairs.scores >= threshold)
+        return ChosenThreshold(by="setting", held_out=False, threshold=threshold, **dict(kept))
     best = _best_f1(pairs, np.ones(len(pairs.positives), dtype=np.bool_))
     sides = [np.asarray(pairs.half == half) for half in (0, 1)]
     if not all(pairs.relevant[side[pairs.owner]].any() for side in sides):
-        return {"by": "best F1", "held_out": False, **_threshold(pairs, best)}
+        kept = _kept(pairs, pairs.scores >= best)
+        return ChosenThreshold(by="best F1", held_out=False, threshold=best, **dict(kept))
     # Each half of the queries is cut by what the other half chose.
     cut = np.array([_best_f1(pairs, sides[1 - half]) for half in (0, 1)])[pairs.half][pairs.owner]
-    return {"by": "best F1", "held_out": True, "threshold": best, **_kept(pairs, pairs.scores >= cut)}
+    return ChosenThreshold(by="best F1", held_out=True, threshold=best, **dict(_kept(pairs, pairs.scores >= cut)))
 
 
 def _best_f1(pairs: _Pairs, chosen: Flags) -> float:
@@ -226,7 +230,7 @@ def _best_f1(pairs: _Pairs, chosen: Flags) -> float:
     return float(scores[last][np.argmax(f1[last])])
 
 
-def _share(hits: Vector, trials: Vector) -> tuple[float | None, list[float] | None]:
+def _share(hits: Vector, trials: Vector) -> tuple[float | None, tuple[float, float] | None]:
     """The share of trials that hit, and its 95 % interval: Wilson's, on as many independent trials as these are worth.
 
     Args:
@@ -246,11 +250,11 @@ def _share(hits: Vector, trials: Vector) -> tuple[float | None, list[float] | No
     return share, _wilson(share, worth)
 
 
-def _wilson(share: float, trials: float) -> list[float]:
+def _wilson(share: float, trials: float) -> tuple[float, float]:
     z2 = NormalDist().inv_cdf((1 + _LEVEL) / 2) ** 2
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     reach = float(np.sqrt(z2 * (share * (1 - share) / trials + z2 / (4 * trials**2)))) / (1 + z2 / trials)
-    return [max(0.0, middle - reach), min(1.0, middle + reach)]
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _of_judged(pairs: _Pairs, relevant: Flags, judged: Flags) -> float | None:

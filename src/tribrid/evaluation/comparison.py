@@ -16,12 +16,11 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tribrid.answers.changes import Delta
 from tribrid.errors import EvaluationFailed, InvalidInput
 
 Matrix = NDArray[np.float64]
@@ -35,43 +34,6 @@ _KEPT = 8_000_000
 """Resampled means held at once; 8 bytes each."""
 _FEW_COLUMNS = 8
 _BOOTSTRAP, _FLIPS = 0, 1
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """after - before over the same queries.
-
-    `ci95` is the 95 % interval of the mean, whatever `confidence` is; `ci` is the one at `confidence`, which the
-    gate reads. `p_value` is two-sided; `p_holm` is the same, corrected for the family it was looked at with (None: it
-    was looked at alone). `wins`, `losses` and `ties` count queries.
-    """
-
-    mean: float
-    ci95: tuple[float, float]
-    p_value: float
-    wins: int
-    losses: int
-    ties: int
-    ci: tuple[float, float]
-    confidence: float
-    p_holm: float | None = None
-
-    @property
-    def queries(self) -> int:
-        return self.wins + self.losses + self.ties
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "mean": self.mean,
-            "ci95": list(self.ci95),
-            "p_value": self.p_value,
-            "wins": self.wins,
-            "losses": self.losses,
-            "ties": self.ties,
-            "ci": list(self.ci),
-            "confidence": self.confidence,
-            **({} if self.p_holm is None else {"p_holm": self.p_holm}),
-        }
 
 
 def compare(
@@ -140,7 +102,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def adjusted(family: Sequence[Delta]) -> list[Delta]:
     """The same changes, each with its `p_holm` within this family."""
     corrected = holm([delta.p_value for delta in family])
-    return [replace(delta, p_holm=value) for delta, value in zip(family, corrected, strict=True)]
+    return [delta.model_copy(update={"p_holm": value}) for delta, value in zip(family, corrected, strict=True)]
 
 
 def by_family(changes: Mapping[str, Delta], is_quality: Callable[[str], bool]) -> dict[str, Delta]:

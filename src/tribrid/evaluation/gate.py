@@ -13,41 +13,16 @@ References:
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from tribrid.evaluation.comparison import TIE, Delta
+from tribrid.answers.changes import CorpusPart, Delta, Guard, Part, SlicePart
+from tribrid.answers.report import Looks
+from tribrid.evaluation.comparison import TIE
 from tribrid.evaluation.measures import report_key
 from tribrid.sections import GateConfig
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """One thing that the gate looked at. `passed` None: there was nothing to look at, or nobody asked for it."""
-
-    name: str
-    passed: bool | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """How often an eval dataset was measured on, this time included, and how many models with it."""
-
-    count: int = 0
-    models: int = 0
-
-    def risk(self, confidence: float) -> float:
-        """How likely at least one of so many models passes by luck, were none of them better, 0..1."""
-        return float(1 - (1 - (1 - confidence) / 2) ** self.models)
-
-    def as_json(self, confidence: float) -> dict[str, Any]:
-        return {"count": self.count, "models": self.models, "false_promotion_risk": self.risk(confidence)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +33,13 @@ class Decision:
     reasons: tuple[str, ...]
     guards: tuple[Guard, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        return {"decision": self.decision, "reasons": list(self.reasons)}
 
-    def guards_json(self) -> list[dict[str, Any]]:
-        return [{"name": guard.name, "passed": guard.passed, "detail": guard.detail} for guard in self.guards]
+NO_LOOKS = Looks(count=0)
+
+
+def luck(models: int, confidence: float) -> float:
+    """How likely at least one of so many models passes by luck, were none of them better, 0..1."""
+    return float(1 - (1 - (1 - confidence) / 2) ** models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +47,8 @@ class Evidence:
     """What the gate looks at; all but `deltas` and `judged` in the primary measure.
 
     `delta` is None where nothing was trained, `before` and `retrieval` None where there was nothing to compare with.
-    `deltas`: measure's name → after - before. `judged`: Judged@10 before and after. `slices` and `corpora`: the
-    report's rows, each with a `delta`. `seeds`: after's value for models that differ in nothing but their seed.
+    `deltas`: report key → after - before. `judged`: judged@10 before and after. `slices` and `corpora`: the
+    report's. `seeds`: after's value for models that differ in nothing but their seed.
     `given`: after - the order in which users' own engine gave the documents, over the queries of which that is known.
     `timeout_ms`: when a search stops reranking, None for never.
     """
@@ -86,13 +63,13 @@ class Evidence:
     leaked: int = 0
     deltas: Mapping[str, Delta] = field(default_factory=dict)
     judged: tuple[float, float] | None = None
-    slices: Sequence[Row] = ()
-    corpora: Sequence[Row] = ()
+    slices: Sequence[SlicePart] = ()
+    corpora: Sequence[CorpusPart] = ()
     latency_p95_ms: float | None = None
     timeout_ms: float | None = None
     given: Delta | None = None
     seeds: Sequence[float] = ()
-    looks: Looks = Looks()
+    looks: Looks = NO_LOOKS
 
 
 _DEFAULTS = GateConfig()  # type: ignore[call-arg]
@@ -105,6 +82,10 @@ def decide(evidence: Evidence, config: GateConfig = _DEFAULTS) -> Decision:
     if against:
         return Decision("keep", against, guards)
     return Decision("promote", tuple(_grounds(evidence, guards)), guards)
+
+
+def _guard(name: str, passed: bool | None, detail: str) -> Guard:
+    return Guard(name=name, passed=passed, detail=detail)
 
 
 def _guards(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
@@ -122,16 +103,16 @@ def _guards(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
 def _complete(evidence: Evidence) -> Iterator[Guard]:
     """Whether the comparison is what it says it is."""
     for system, problem in evidence.failed.items():
-        yield Guard("systems", False, f"{system} failed, so the comparison is not complete: {problem}")
+        yield _guard("systems", False, f"{system} failed, so the comparison is not complete: {problem}")
     if not evidence.failed:
-        yield Guard("systems", True, "No system failed.")
+        yield _guard("systems", True, "No system failed.")
     lacking = evidence.after is None or (evidence.delta is None and evidence.before is not None)
     none = f"There is no trained model {'that was measured' if evidence.failed else 'to compare'}."
-    yield Guard("challenger", not lacking, none if lacking else "There is a trained model.")
+    yield _guard("challenger", not lacking, none if lacking else "There is a trained model.")
     based = evidence.before is not None and evidence.retrieval is not None
-    yield Guard("baseline", based, "There is one." if based else "There is no baseline, so no gain can be shown.")
+    yield _guard("baseline", based, "There is one." if based else "There is no baseline, so no gain can be shown.")
     fell = _count(evidence.fallbacks, "query", "queries")
-    yield Guard(
+    yield _guard(
         "fallbacks",
         not evidence.fallbacks,
         f"The reranker fell back to the retrieval order on {fell}; these measure retrieval, not the model."
@@ -139,7 +120,7 @@ def _complete(evidence: Evidence) -> Iterator[Guard]:
         else "The reranker ranked every query.",
     )
     leaked = _count(evidence.leaked, "query", "queries")
-    yield Guard(
+    yield _guard(
         "leakage",
         not evidence.leaked,
         f"{leaked} of the eval dataset also stood in the training data, so part of the gain may be memory."
@@ -155,34 +136,34 @@ def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
         return
     weakness = _weakness(evidence.measure, delta)
     interval = f"{evidence.measure} changes by {delta.mean:+.3f}; {_interval(delta)} lies above 0."
-    yield Guard("interval", weakness is None, weakness or interval)
+    yield _guard("interval", weakness is None, weakness or interval)
     least = f"{config.minimum_effect:g} (gate.minimum_effect)"
     if weakness is not None:
-        yield Guard("minimum_effect", None, f"No gain was shown, so none can reach {least}.")
+        yield _guard("minimum_effect", None, f"No gain was shown, so none can reach {least}.")
     elif delta.mean < config.minimum_effect - TIE:
         told = f"{evidence.measure} rises by {delta.mean:.4f}, less than the least gain asked for, {least}."
-        yield Guard("minimum_effect", False, told)
+        yield _guard("minimum_effect", False, told)
     else:
-        yield Guard("minimum_effect", True, f"{evidence.measure} rises by {delta.mean:.3f}, at least {least}.")
+        yield _guard("minimum_effect", True, f"{evidence.measure} rises by {delta.mean:.3f}, at least {least}.")
     if evidence.retrieval is not None:
         beaten = after > evidence.retrieval
         above = "above" if beaten else "not above"
         told = f"{evidence.measure} is {after:.3f}, {above} retrieval alone ({evidence.retrieval:.3f})."
-        yield Guard("retrieval", beaten, told)
+        yield _guard("retrieval", beaten, told)
 
 
 def _given(evidence: Evidence, config: GateConfig) -> Guard:
     """Another engine's documents come to be reranked: its own order must be beaten, as retrieval's must."""
     delta, least = evidence.given, config.least_slice_queries
     if delta is None:
-        return Guard("given", None, "No query of the eval dataset came to a rerank, with an order of its own.")
+        return _guard("given", None, "No query of the eval dataset came to a rerank, with an order of its own.")
     queries = _count(delta.queries, "query", "queries")
     told = f"Against the order in which documents came to a rerank, on {queries}, {evidence.measure} changes by"
     told += f" {delta.mean:+.3f} {_bounds(delta.ci)}"
     if delta.queries < least:
-        return Guard("given", None, f"{told}: fewer than {least} queries (gate.least_slice_queries) decide nothing.")
+        return _guard("given", None, f"{told}: fewer than {least} queries (gate.least_slice_queries) decide nothing.")
     beaten = delta.mean > TIE
-    return Guard("given", beaten, f"{told}." if beaten else f"{told}: that order is not beaten.")
+    return _guard("given", beaten, f"{told}." if beaten else f"{told}: that order is not beaten.")
 
 
 def _weakness(measure: str, delta: Delta) -> str | None:
@@ -208,14 +189,8 @@ def _weakness(measure: str, delta: Delta) -> str | None:
 
 
 def guard_measures(config: GateConfig) -> list[str]:
-    """The names in gate.guard_measures."""
-    return [name for name in re.split(r"[\s,]+", config.guard_measures.strip()) if name]
-
-
-def as_guards_name_them(deltas: Mapping[str, Delta], config: GateConfig) -> dict[str, Delta]:
-    """Changes by report key, and by each name that gate.guard_measures has for them: RR@10, MRR@10, mrr@10."""
-    named = {name: report_key(name) for name in guard_measures(config)}
-    return {**deltas, **{name: deltas[key] for name, key in named.items() if key in deltas}}
+    """The report keys of gate.guard_measures."""
+    return list(dict.fromkeys(map(report_key, config.guard_measures)))
 
 
 def _measures(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
@@ -225,41 +200,39 @@ def _measures(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
             continue
         name, delta = f"measure {measure}", evidence.deltas.get(measure)
         if delta is None:
-            yield Guard(name, False, f"gate.guard_measures names {measure!r}, which was not measured.")
+            yield _guard(name, False, f"gate.guard_measures names {measure!r}, which was not measured.")
         elif delta.ci[1] < 0 and delta.p_value <= 1 - delta.confidence:
-            yield Guard(name, False, f"{measure} falls by {-delta.mean:.3f}: {_interval(delta)} lies below 0.")
+            yield _guard(name, False, f"{measure} falls by {-delta.mean:.3f}: {_interval(delta)} lies below 0.")
         else:
-            yield Guard(name, True, f"{measure} changes by {delta.mean:+.3f} {_bounds(delta.ci)}: no fall.")
+            yield _guard(name, True, f"{measure} changes by {delta.mean:+.3f} {_bounds(delta.ci)}: no fall.")
 
 
 def _slices(evidence: Evidence, config: GateConfig) -> Guard:
     """No kind of query may get worse by more than chance and by more than is allowed."""
-    rows = [
-        row for row in evidence.slices if row.get("delta") is not None and row["queries"] >= config.least_slice_queries
-    ]
+    rows = [row for row in evidence.slices if row.delta is not None and row.queries >= config.least_slice_queries]
     if not rows:
-        return Guard("worst_slice", None, f"There is no slice of {config.least_slice_queries} queries or more.")
+        return _guard("worst_slice", None, f"There is no slice of {config.least_slice_queries} queries or more.")
     fallen = [row for row in rows if _falls(row, config.max_slice_drop)]
-    worst = min(fallen or rows, key=lambda row: float(row["delta"]["mean"]))
-    told = f"{worst['field']} {worst['slice']}, {evidence.measure} {_change(worst)}"
+    worst = min(fallen or rows, key=_mean)
+    told = f"{worst.field} {worst.slice}, {evidence.measure} {_change(worst)}"
     if fallen:
         most = f"{config.max_slice_drop:g} (gate.max_slice_drop)"
-        return Guard("worst_slice", False, f"Queries of the slice {told}: a fall of more than {most}.")
-    return Guard("worst_slice", True, f"The worst of {len(rows)} slices is {told}.")
+        return _guard("worst_slice", False, f"Queries of the slice {told}: a fall of more than {most}.")
+    return _guard("worst_slice", True, f"The worst of {len(rows)} slices is {told}.")
 
 
 def _corpora(evidence: Evidence, config: GateConfig) -> Guard:
     """No other corpus may get worse by more than chance and by more than is allowed."""
-    rows = [row for row in evidence.corpora if row.get("delta") is not None]
+    rows = [row for row in evidence.corpora if row.delta is not None]
     if not rows:
-        return Guard("other_corpora", None, "No other corpus was measured.")
+        return _guard("other_corpora", None, "No other corpus was measured.")
     fallen = [row for row in rows if _falls(row, config.max_corpus_drop)]
-    worst = min(fallen or rows, key=lambda row: float(row["delta"]["mean"]))
-    told = f"corpus {worst['corpus_id']}, {evidence.measure} {_change(worst)}"
+    worst = min(fallen or rows, key=_mean)
+    told = f"corpus {worst.corpus_id}, {evidence.measure} {_change(worst)}"
     if fallen:
         most = f"{config.max_corpus_drop:g} (gate.max_corpus_drop)"
-        return Guard("other_corpora", False, f"On {told}: a fall of more than {most}.")
-    return Guard("other_corpora", True, f"The worst of {len(rows)} corpora is {told}.")
+        return _guard("other_corpora", False, f"On {told}: a fall of more than {most}.")
+    return _guard("other_corpora", True, f"The worst of {len(rows)} corpora is {told}.")
 
 
 def _latency(evidence: Evidence, config: GateConfig) -> Guard:
@@ -269,30 +242,32 @@ def _latency(evidence: Evidence, config: GateConfig) -> Guard:
     limits += [(evidence.timeout_ms, "reranking.reranker_timeout_ms: searches stop reading there")]
     known = [(limit, setting) for limit, setting in limits if limit is not None]
     if not known:
-        return Guard(name, None, "No limit is set (gate.max_latency_p95_ms).")
+        return _guard(name, None, "No limit is set (gate.max_latency_p95_ms).")
     limit, setting = min(known)
     if p95 is None:
-        return Guard(name, None, f"Nothing was timed; the limit is {limit:g} ms.")
+        return _guard(name, None, f"Nothing was timed; the limit is {limit:g} ms.")
     told = f"Reranking a query takes {p95:.0f} ms at the 95th percentile; the limit is {limit:g} ms"
-    return Guard(name, p95 <= limit, f"{told} ({setting}).")
+    return _guard(name, p95 <= limit, f"{told} ({setting}).")
 
 
 def _judged(evidence: Evidence, config: GateConfig) -> Guard:
     if evidence.judged is None:
-        return Guard("judged@10", None, "There is nothing to compare.")
+        return _guard("judged@10", None, "There is nothing to compare.")
     before, after = evidence.judged
     fell = before - after > config.max_judged_drop + TIE
     told = f"Of the top 10 documents {before:.0%} were judged before and {after:.0%} after"
     if not fell:
-        return Guard("judged@10", True, f"{told}.")
+        return _guard("judged@10", True, f"{told}.")
     most = f"{config.max_judged_drop:g} (gate.max_judged_drop)"
-    return Guard("judged@10", False, f"{told}: a fall of more than {most}. Judge what it shows now, and compare again.")
+    return _guard(
+        "judged@10", False, f"{told}: a fall of more than {most}. Judge what it shows now, and compare again."
+    )
 
 
 def _seeds(evidence: Evidence, config: GateConfig) -> Guard:
     """The gain must stand out of what another seed alone would change."""
     if len(evidence.seeds) < 2 or evidence.delta is None:
-        return Guard("seeds", None, "No model that differs in its seed alone was measured on this eval dataset.")
+        return _guard("seeds", None, "No model that differs in its seed alone was measured on this eval dataset.")
     spread = statistics.stdev(evidence.seeds)
     least = config.seed_spreads * spread
     told = (
@@ -300,18 +275,21 @@ def _seeds(evidence: Evidence, config: GateConfig) -> Guard:
         f"(standard deviation {spread:.4f}); the gain of {evidence.delta.mean:+.3f}"
     )
     if evidence.delta.mean > least or spread <= TIE:
-        return Guard("seeds", True, f"{told} is more than {config.seed_spreads:g} of these.")
-    return Guard("seeds", False, f"{told} is not more than {config.seed_spreads:g} of these (gate.seed_spreads).")
+        return _guard("seeds", True, f"{told} is more than {config.seed_spreads:g} of these.")
+    return _guard("seeds", False, f"{told} is not more than {config.seed_spreads:g} of these (gate.seed_spreads).")
 
 
-def _falls(row: Row, allowed: float) -> bool:
-    mean, (_, high) = float(row["delta"]["mean"]), row["delta"]["ci95"]
-    return mean < -allowed - TIE and high < 0
+def _mean(part: Part) -> float:
+    return part.delta.mean if part.delta is not None else 0.0
 
 
-def _change(row: Row) -> str:
-    delta = row["delta"]
-    return f"{delta['mean']:+.3f} {_bounds(delta['ci95'])} on {_count(row['queries'], 'query', 'queries')}"
+def _falls(part: Part, allowed: float) -> bool:
+    return part.delta is not None and part.delta.mean < -allowed - TIE and part.delta.ci95[1] < 0
+
+
+def _change(part: Part) -> str:
+    bounds = _bounds(part.delta.ci95) if part.delta is not None else ""
+    return f"{_mean(part):+.3f} {bounds} on {_count(part.queries, 'query', 'queries')}"
 
 
 def _grounds(evidence: Evidence, guards: Sequence[Guard]) -> Iterator[str]:
@@ -331,7 +309,7 @@ def _grounds(evidence: Evidence, guards: Sequence[Guard]) -> Iterator[str]:
     if held:
         yield f"No guard fails: {', '.join(held).replace('_', ' ')}."
     if evidence.looks.models > 1:
-        risk = evidence.looks.risk(delta.confidence)
+        risk = luck(evidence.looks.models, delta.confidence)
         yield (
             f"This eval dataset has been looked at {evidence.looks.count} times, with {evidence.looks.models} models: "
             f"were none of so many better, one would pass by luck with probability {risk:.2f}."

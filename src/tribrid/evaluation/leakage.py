@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
+from tribrid.answers.report import Leakage
 from tribrid.corpus.lexical import jaccard, normalise, shingles
 from tribrid.types import JudgedQuery, Query
 
@@ -29,7 +30,7 @@ class Matcher(Protocol):
 
 def leakage(
     eval_queries: Iterable[Query | JudgedQuery], training_queries: Iterable[str], matcher: Matcher | None = None
-) -> dict[str, Any]:
+) -> Leakage:
     """Which eval queries were trained on. 10,000 against 10,000 take about a second.
 
     Args:
@@ -38,8 +39,8 @@ def leakage(
         matcher: replaces the word 3-grams.
 
     Returns:
-        `overlapping`: query_ids in ascending order; `exact`: how many of them have the very words (case and white
-        space aside); `checked`: distinct training queries looked at; `eval_queries`: eval queries looked at.
+        `overlapping`: in ascending order; `exact`: with the very words, case and white space aside; `checked`: distinct
+        training queries.
     """
     seen = {normalise(text) for text in training_queries}
     near = _Shingled(seen) if matcher is None else matcher
@@ -51,7 +52,7 @@ def leakage(
             overlapping.append(query.query_id)
         elif near.matches(query.text):
             overlapping.append(query.query_id)
-    return {"overlapping": sorted(overlapping), "exact": exact, "checked": len(seen), "eval_queries": looked_at}
+    return Leakage(overlapping=tuple(sorted(overlapping)), exact=exact, checked=len(seen), eval_queries=looked_at)
 
 
 class _Shingled:

@@ -6,20 +6,18 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tribrid.answers.report import LearningPoint
+
 _MEASURED = "dev_ndcg@10"
 _TAKEN = ("dev_ndcg@10", "dev_served_ndcg@10", "dev_spread", "dev_margin")
 
 
-def learning_curve(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def learning_curve(metrics: Iterable[Mapping[str, Any]]) -> tuple[LearningPoint, ...]:
     """A point for each measurement on held-out queries, by step.
 
     Args:
         metrics: the data of the run's metrics events, in order. A step that was trained again after an interruption
             counts as it was told last.
-
-    Returns:
-        step, epoch (where told), loss (the mean since the point before; none for a first one before any step), and the
-        measurements: nDCG@10 of the cross-encoder alone and of what would be served with it.
     """
     steps: dict[int, Mapping[str, Any]] = {}
     points: dict[int, Mapping[str, Any]] = {}
@@ -37,6 +35,6 @@ def learning_curve(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
         point = {"step": step, "epoch": (steps.get(step) or {}).get("epoch")}
         point["loss"] = math.fsum(losses) / len(losses) if losses else None
         point |= {name: points[step][name] for name in _TAKEN if points[step].get(name) is not None}
-        found.append(point)
+        found.append(LearningPoint.model_validate(point))
         before = step
-    return found
+    return tuple(found)

@@ -42,7 +42,8 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "judged@10": "Judged@10",
     }
 )
-"""The measures of every report: report key → the field's name, as ir_measures writes it."""
+"""The measures of every report: report key, which is what everybody reads → the field's name, as ir_measures has it."""
+_KEYS = {name: key for key, name in MEASURES.items()}
 
 MAX_NAME_CHARS = 100
 _MAX_CUTOFF = 100_000
@@ -80,20 +81,24 @@ def _providers() -> Any:
 
 
 def measure_name(measure: str) -> str:
-    """The one name of a measure: `ndcg@10`, `NDCG@10` and `nDCG@10` are nDCG@10, `mrr@10` is RR@10.
+    """A measure as ir_measures writes it: `ndcg@10`, `NDCG@10` and `nDCG@10` are nDCG@10, `mrr@10` is RR@10.
 
     Raises:
         InvalidInput: ir_measures knows no such measure, or its parameters are wrong; names it.
     """
+    if measure in MEASURES or measure in _KEYS:  # known without the library
+        return MEASURES.get(measure, measure)
     return str(_parsed(measure))
 
 
 def report_key(measure: str) -> str:
-    """The key a report files a measure under: "nDCG@10" → "ndcg@10"; a key is returned as it is.
+    """The one name of a measure that people and programs read: "nDCG@10" → "ndcg@10"; a key is returned as it is.
 
     Raises:
         InvalidInput: as `measure_name`.
     """
+    if measure in MEASURES or measure in _KEYS:  # known without the library
+        return _KEYS.get(measure, measure)
     found = _parsed(measure)
     name = str(found)
     head, rest = name[: len(found.NAME or "")], name[len(found.NAME or "") :]
@@ -116,7 +121,7 @@ def is_quality(key: str) -> bool:
 
 
 def primary_name(measure: str) -> str:
-    """The name of a measure that decides.
+    """A measure that decides, as ir_measures writes it.
 
     Raises:
         InvalidInput: as `measure_name`, or more of it is not better.
@@ -124,15 +129,18 @@ def primary_name(measure: str) -> str:
     name = measure_name(measure)
     if not is_quality(report_key(name)):
         raise InvalidInput(
-            f"{name} says how much was judged, not how good a ranking is: it cannot decide.", measure=measure
+            f"{report_key(name)} says how much was judged, not how good a ranking is: it cannot decide.",
+            measure=measure,
         )
     return name
 
 
 @lru_cache(maxsize=1024)
 def _parsed(measure: str) -> Measure:
-    """The measure of a name, with its parameters checked and a provider for it."""
+    """The measure of a name or a report key, with its parameters checked and a provider for it."""
     head, rest = _split(measure)
+    if "-" in rest and "(" not in rest:
+        rest = _spelled(measure, head, rest)
     try:
         found: Measure = _library().parse_measure(_heads()[head.lower()] + rest)
         found.validate_params()
@@ -164,11 +172,29 @@ def _split(measure: str) -> tuple[str, str]:
     return matched[1], matched[2]
 
 
+def _spelled(measure: str, head: str, rest: str) -> str:
+    """The rest of a report key as ir_measures writes it: "-rel-2@10" is "(rel=2)@10"."""
+    written, at, cutoff = rest.partition("@")
+    known = _library().measures.registry[_heads()[head.lower()]].SUPPORTED_PARAMS
+    pieces: dict[str, list[str]] = {}
+    for word in written.split("-")[1:]:
+        if word in known:
+            pieces[word] = []
+        elif pieces:
+            pieces[next(reversed(pieces))].append(word)
+        else:
+            raise _no_measure(measure, f"{word!r} is no parameter of it")
+    values = {name: ("." if known[name].dtype is float else "-").join(words) for name, words in pieces.items()}
+    told = [f"{name}={value!r}" if known[name].dtype is str else f"{name}={value}" for name, value in values.items()]
+    return f"({','.join(told)})" * bool(told) + at + cutoff.replace("-", ".")
+
+
 def _no_measure(measure: str, why: str) -> InvalidInput:
     because = f" ({why})" if why else ""
     return InvalidInput(
-        f"There is no measure {measure[:MAX_NAME_CHARS]!r}{because}. Measures have ir_measures' names: nDCG@10, RR@10, "
-        "R@20, AP, P@5, Success@1, Judged@10, AP(rel=2), nDCG(dcg='exp-log2')@10 and so on.",
+        f"There is no measure {measure[:MAX_NAME_CHARS]!r}{because}. Measures are ndcg@10, mrr@10, recall@20, map, "
+        "precision@5, success@1, judged@10 and so on, or have ir_measures' names: nDCG@10, AP(rel=2), "
+        "nDCG(dcg='exp-log2')@10.",
         measure=measure[:MAX_NAME_CHARS],
     )
 
@@ -269,13 +295,13 @@ def recall_ceiling(candidates: Mapping[str, Sequence[str]], queries: Iterable[Ju
 
 
 def recommend_primary(queries: Sequence[JudgedQuery]) -> str:
-    """The measure the gate should decide on, from the labels' shape, by ir_measures' name; see `explain_primary`.
+    """The measure the gate should decide on, from the labels' shape, by its report key; see `explain_primary`.
 
     Raises:
         InvalidInput: no query has a positive judgment, so no measure has a value.
     """
     _shape(queries)
-    return MEASURES["ndcg@10"]
+    return "ndcg@10"
 
 
 def explain_primary(queries: Sequence[JudgedQuery]) -> str:
@@ -291,12 +317,12 @@ def explain_primary(queries: Sequence[JudgedQuery]) -> str:
     """
     graded, several = _shape(queries)
     if graded:
-        return "The labels are graded, and of these measures only nDCG@10 counts a grade."
+        return "The labels are graded, and of these measures only ndcg@10 counts a grade."
     if several:
-        return "Queries have several relevant documents; nDCG@10 counts each of them in the top 10, by rank."
+        return "Queries have several relevant documents; ndcg@10 counts each of them in the top 10, by rank."
     return (
-        "Each query has one relevant document; nDCG@10 and RR@10 both read only its rank, "
-        "and nDCG@10 needs fewer queries to show the same gain."
+        "Each query has one relevant document; ndcg@10 and mrr@10 both read only its rank, "
+        "and ndcg@10 needs fewer queries to show the same gain."
     )
 
 

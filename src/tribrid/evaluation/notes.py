@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tribrid.evaluation.comparison import Delta
+from tribrid.answers.changes import Delta
 from tribrid.types import LEGS
 
 RETRIEVAL, ORACLE, GIVEN = "retrieval", "oracle", "given"
@@ -32,7 +32,7 @@ class Findings:
     """What the notes are read from.
 
     `primary` holds each system's mean of the primary measure, `after_minus` the comparison of after with each system
-    (empty without a trained model), `judged` Judged@10 before and after. `drifted` says what changed since the dataset
+    (empty without a trained model), `judged` judged@10 before and after. `drifted` says what changed since the dataset
     was measured on other candidates, None where it was not.
     """
 
@@ -131,7 +131,7 @@ def _judged(findings: Findings) -> Iterator[str]:
     before, after = findings.judged
     if after < before - _JUDGED_DROP:
         yield (
-            f"Judged@10 falls from {before:.3f} to {after:.3f}: {findings.after} shows more documents that nobody has "
+            f"judged@10 falls from {before:.3f} to {after:.3f}: {findings.after} shows more documents that nobody has "
             "judged. They count as not relevant, so it may be better than measured."
         )
 

@@ -8,9 +8,11 @@ the gains that were measured elsewhere. The latter are of other collections: a r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from tribrid.answers.readiness import Assessment, ExpectedGain, LabelCounts
 
 MEASURED_GAINS = {
     "SciFact, 500 judged pairs": 0.065,
@@ -88,35 +90,29 @@ def expected_gain(queries: int) -> tuple[float, float]:
     return min(gains) * share, max(gains) * share
 
 
-def assess(known: Known) -> dict[str, Any]:
-    """Yes, no or perhaps, and why; JSON-shaped.
-
-    Returns:
-        `ready`: whether the answer is yes; `answer`; `summary`, one sentence; `missing`: what stands in the way;
-        `advice`: what would help; `expected_gain`: `low`, `high` and what it rests on; `detectable_change` (None
-        without an eval dataset).
-    """
+def assess(known: Known) -> Assessment:
+    """Yes, no or perhaps, and why."""
     missing = _missing(known)
     usable = known.labelled or known.heuristics
     low, high = expected_gain(usable)
     seen = detectable(known.eval_queries, known.spread or SPREAD) if known.eval_queries else None
     advice = [] if missing else _advice(known, high, seen)
     answer: Answer = "no" if missing else "perhaps" if advice else "yes"
-    return {
-        "ready": answer == "yes",
-        "answer": answer,
-        "summary": _summary(answer, known, missing or advice),
-        "missing": missing,
-        "advice": advice,
-        "expected_gain": {
-            "measure": "ndcg@10",
-            "low": round(low, 4),
-            "high": round(high, 4),
-            "basis": f"a rough guide: changes measured on other collections, scaled to {usable:,} queries",
-            "measured": dict(MEASURED_GAINS),
-        },
-        "detectable_change": None if seen is None else round(seen, 4),
-    }
+    return Assessment(
+        ready=answer == "yes",
+        answer=answer,
+        summary=_summary(answer, known, missing or advice),
+        missing=tuple(missing),
+        advice=tuple(advice),
+        expected_gain=ExpectedGain(
+            measure="ndcg@10",
+            low=round(low, 4),
+            high=round(high, 4),
+            basis=f"a rough guide: changes measured on other collections, scaled to {usable:,} queries",
+            measured=dict(MEASURED_GAINS),
+        ),
+        detectable_change=None if seen is None else round(seen, 4),
+    )
 
 
 def _missing(known: Known) -> list[str]:
@@ -167,11 +163,11 @@ def _summary(answer: Answer, known: Known, reasons: Sequence[str]) -> str:
     )
 
 
-def labels_view(labels: Labels) -> Mapping[str, Any]:
-    """JSON-shaped; counts of a sample are lower bounds."""
-    return {
-        "queries": labels.queries,
-        "positives": labels.positives,
-        "in_eval_dataset": labels.left_out,
-        "at_least": not labels.whole,
-    }
+def labels_view(labels: Labels) -> LabelCounts:
+    """The counts; those of a sample are lower bounds."""
+    return LabelCounts(
+        queries=labels.queries,
+        positives=labels.positives,
+        in_eval_dataset=labels.left_out,
+        at_least=not labels.whole,
+    )

@@ -1,4 +1,4 @@
-"""The evaluation report: every number of a before/after comparison, as plain JSON, and a row for each query.
+"""The evaluation report: every number of a before/after comparison, and a row for each query.
 
 It takes runs that were made elsewhere and calls no model. It refuses, as EvaluationFailed, what would make the
 comparison untrue without showing: a reranked list that is not a permutation of the frozen candidates, a score that is
@@ -9,17 +9,31 @@ no number. What it can show it shows: arms that failed, fallbacks, leakage, all 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from pydantic import ValidationError
 
+from tribrid.answers.changes import Consistency, CorpusPart, Delta, Gate, SlicePart, Verdict
+from tribrid.answers.report import (
+    Candidates,
+    Compared,
+    EvalDatasetFacts,
+    EvaluationReport,
+    Fallbacks,
+    Latency,
+    QueryRow,
+    Statistics,
+    System,
+)
 from tribrid.errors import EvaluationFailed
 from tribrid.evaluation.calibration import calibrate_served
-from tribrid.evaluation.comparison import Delta, Matrix, by_family, compare, deltas, intervals
+from tribrid.evaluation.comparison import Matrix, by_family, compare, deltas, intervals
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
-from tribrid.evaluation.gate import Evidence, Looks, as_guards_name_them, decide, guard_measures
+from tribrid.evaluation.gate import Evidence, decide, guard_measures, luck
+from tribrid.evaluation.inputs import EvaluationInputs
 from tribrid.evaluation.measures import (
     PerQuery,
     Run,
@@ -33,93 +47,27 @@ from tribrid.evaluation.measures import (
     report_key,
     reported,
 )
-from tribrid.evaluation.moves import relevant_moves, top
+from tribrid.evaluation.moves import MOST, relevant_moves, top
 from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
-from tribrid.evaluation.plain import plain
-from tribrid.evaluation.slices import SliceFacts, slice_rows, slices
-from tribrid.sections import EvaluationConfig, GateConfig
+from tribrid.evaluation.slices import slice_rows, slices
 from tribrid.types import LEGS, EvalDataset, JudgedQuery
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)
 """Systems every report has a place for; null where there is no such system."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenCandidates:
-    """What every reranker was given. `doc_ids`: query_id → doc_ids in retrieval order, at most `depth` of them.
-
-    `origin`: put into the report as it is (the corpus's version, whether an earlier evaluation had the same).
-    """
-
-    depth: int
-    sha256: str
-    doc_ids: Mapping[str, Sequence[str]]
-    origin: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def drift(self) -> tuple[str, ...] | None:
-        """What changed since the dataset was measured on other candidates; None where these are the same, or first."""
-        return tuple(self.origin.get("changed", ())) if self.origin.get("same_as_before") is False else None
-
-    def facts(self, recall_ceiling: float) -> dict[str, Any]:
-        """What the report says of them."""
-        return {"depth": self.depth, "sha256": self.sha256, "recall_ceiling": recall_ceiling, **self.origin}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationInputs:
-    """Everything a report is made from.
-
-    `systems`: name → run. The legs (`sparse`, `dense`) may hold what they like; every other run must order exactly the
-    frozen candidates. `retrieval` is the fused order; the oracle is made here.
-    `outside`: name of an arm that the caller added → what is known of it; with `own_candidates` it is judged as it is.
-    `slice_facts`: what the queries are sliced by. `others`: the same comparison on further corpora, in the primary
-    measure.
-    `before`, `after`: names in `systems`; `after` is None where there is no trained model.
-    `latency_ms`: of reranking one query, one value a query, in any order.
-    `fallbacks`: reason → queries on which `after` served the retrieval order instead of its own.
-    `failed`: name of a system that could not be run → what happened.
-    `context`: put into the report as it is (ids, times, model names).
-    `looks`: how often the dataset has been measured on, this time included.
-    `seeds`: the primary measure of models that differ from `after` in their seed alone, where some were measured.
-    `given`: query_ids of which the run `given` knows the order in which their documents came to a rerank.
-    `timeout_ms`: when a search stops reranking.
-    """
-
-    dataset: EvalDataset
-    candidates: FrozenCandidates
-    systems: Mapping[str, Run]
-    before: str
-    after: str | None
-    config: EvaluationConfig
-    latency_ms: Sequence[float] = ()
-    cost: Mapping[str, Any] = field(default_factory=dict)
-    fallbacks: Mapping[str, int] = field(default_factory=dict)
-    leakage: Mapping[str, Any] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
-    context: Mapping[str, Any] = field(default_factory=dict)
-    outside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    slice_facts: SliceFacts = field(default_factory=SliceFacts)
-    others: Sequence[CorpusChange] = ()
-    gate: GateConfig = field(default_factory=lambda: GateConfig.model_validate({}))
-    looks: Looks = field(default_factory=Looks)
-    seeds: Sequence[float] = ()
-    given: Collection[str] = ()
-    timeout_ms: float | None = None
-
-
 class Report(NamedTuple):
-    """`summary` is the JSON report; `queries` its rows, one for each evaluable query, by query_id."""
+    """`summary` is the report; `queries` its rows, one for each evaluable query, by query_id."""
 
-    summary: dict[str, Any]
-    queries: list[dict[str, Any]]
+    summary: EvaluationReport
+    queries: list[QueryRow]
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Per-query values of each system, and what was read off them. `names`: report key → name of each measure."""
+    """Per-query values of each system, and what was read off them. `keys`: report keys of the measures."""
 
-    names: dict[str, str]
+    keys: tuple[str, ...]
     queries: list[JudgedQuery]
     values: dict[str, PerQuery]
     means: dict[str, dict[str, float]]
@@ -134,56 +82,59 @@ def build_report(inputs: EvaluationInputs) -> Report:
     Raises:
         InvalidInput: no query of the dataset has a positive judgment.
         EvaluationFailed: `retrieval`, `before` or `after` was neither run nor failed; a run does not order the frozen
-            candidates; a score or a cost is not a finite number.
+            candidates; a score is not a finite number.
     """
+    try:
+        return _built(inputs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join((error.title, *map(str, first["loc"])))
+        raise EvaluationFailed(f"{where}: {first['msg']}.", field=where) from error
+
+
+def _built(inputs: EvaluationInputs) -> Report:
     explanation = explain_primary(inputs.dataset.queries)
     systems = _systems(inputs)
     measured = _measure(inputs, systems)
     primary = report_key(inputs.dataset.primary_measure)
     ceiling = recall_ceiling(inputs.candidates.doc_ids, measured.queries)
-    before, after = measured.means.get(inputs.before), measured.means.get(inputs.after or "")
     across = _across(inputs, measured, primary)
-    summary: dict[str, Any] = {
-        **inputs.context,
-        "eval_dataset": _dataset_facts(inputs.dataset, len(measured.queries)),
-        "candidates": inputs.candidates.facts(ceiling),
-        "primary_measure": measured.names[primary],
-        "primary_key": primary,
-        "primary_reason": explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",
-        "measures": measured.names,
-        "compared": {"before": inputs.before, "after": inputs.after},
-        "before": before,
-        "after": after,
-        "delta": {key: delta.as_json() for key, delta in measured.delta.items()} or None,
-        "systems": _system_rows(measured),
-        "outside": {name: dict(facts) for name, facts in inputs.outside.items()},
-        **across,
-        "verdict": None,
-        "notes": notes(_findings(inputs, measured, primary, ceiling)),
-        "latency_ms": _latency(inputs.latency_ms),
-        "calibration": calibrate_served(
-            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, inputs.config.score_threshold
+    latency = _latency(inputs.latency_ms)
+    decision = decide(_evidence(inputs, measured, primary, across, latency.p95), inputs.gate)
+    config, candidates = inputs.config, inputs.candidates
+    summary = EvaluationReport(
+        **dict(inputs.about),
+        eval_dataset=_dataset_facts(inputs.dataset, len(measured.queries)),
+        candidates=Candidates(
+            **dict(candidates.origin), depth=candidates.depth, sha256=candidates.sha256, recall_ceiling=ceiling
         ),
-        "cost": dict(inputs.cost),
-        "fallbacks": {"count": sum(inputs.fallbacks.values()), "reasons": dict(inputs.fallbacks)},
-        "leakage": dict(inputs.leakage),
-        "failed": dict(inputs.failed),
-        "looks": inputs.looks.as_json(inputs.config.confidence),
-        "settings": {
-            "resamples": inputs.config.resamples,
-            "confidence": inputs.config.confidence,
-            "seed": inputs.config.seed,
-        },
-    }
-    _judge(summary, inputs, measured, primary)
-    return Report(plain(summary, "report"), plain(_rows(inputs, measured, primary), "queries"))
-
-
-def _judge(summary: dict[str, Any], inputs: EvaluationInputs, measured: _Measured, primary: str) -> None:
-    """Put the verdict into a report that is otherwise complete: the gate reads its slices and corpora too."""
-    decision = decide(_evidence(inputs, measured, primary, summary), inputs.gate)
-    summary["verdict"] = decision.as_json()
-    summary["gate"] = {"minimum_effect": inputs.gate.minimum_effect, "guards": decision.guards_json()}
+        primary_measure=primary,
+        primary_reason=explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",
+        measures=measured.keys,
+        compared=Compared(before=inputs.before, after=inputs.after),
+        before=measured.means.get(inputs.before),
+        after=measured.means.get(inputs.after or ""),
+        delta=measured.delta or None,
+        systems=_system_rows(measured),
+        outside=dict(inputs.outside),
+        slices=across.slices,
+        corpora=across.corpora,
+        consistency=across.consistency,
+        verdict=Verdict(decision=decision.decision, reasons=decision.reasons),
+        gate=Gate(minimum_effect=inputs.gate.minimum_effect, guards=decision.guards),
+        notes=tuple(notes(_findings(inputs, measured, primary, ceiling))),
+        latency_ms=latency,
+        calibration=calibrate_served(
+            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
+        ),
+        cost=inputs.cost,
+        fallbacks=Fallbacks(count=sum(inputs.fallbacks.values()), reasons=dict(inputs.fallbacks)),
+        leakage=inputs.leakage,
+        failed=dict(inputs.failed),
+        looks=inputs.looks.model_copy(update={"false_promotion_risk": luck(inputs.looks.models, config.confidence)}),
+        settings=Statistics(resamples=config.resamples, confidence=config.confidence, seed=config.seed),
+    )
+    return Report(summary, _rows(inputs, measured, primary))
 
 
 def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
@@ -192,7 +143,7 @@ def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
         if name is not None and name not in inputs.systems and name not in inputs.failed:
             raise EvaluationFailed(f"The report compares {name!r}, but it was not run.", system=name)
     for name, run in inputs.systems.items():
-        if name not in LEGS and not inputs.outside.get(name, {}).get("own_candidates"):
+        if name not in LEGS and not (name in inputs.outside and inputs.outside[name].own_candidates):
             _check_frozen(name, run, inputs.candidates.doc_ids)
     return {**inputs.systems, ORACLE: oracle(inputs.candidates.doc_ids, inputs.dataset.queries)}
 
@@ -219,7 +170,7 @@ def _measure(inputs: EvaluationInputs, systems: Mapping[str, Run]) -> _Measured:
     values = {name: per_query(run, queries, tuple(names.values())) for name, run in systems.items()}
     delta, after_minus = _comparisons(inputs, values, list(names))
     return _Measured(
-        names=names,
+        keys=tuple(names),
         queries=queries,
         values=values,
         means={name: means(of) for name, of in values.items()},
@@ -260,25 +211,32 @@ def _comparisons(
     return delta, dict(zip(others, found[len(measures) :], strict=True))
 
 
-def _across(inputs: EvaluationInputs, measured: _Measured, primary: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Across:
     """The change on slices of the queries, and on other corpora where some were asked for."""
+
+    slices: tuple[SlicePart, ...] = ()
+    corpora: tuple[CorpusPart, ...] = ()
+    consistency: Consistency | None = None
+
+
+def _across(inputs: EvaluationInputs, measured: _Measured, primary: str) -> _Across:
     before, after = measured.values.get(inputs.before), measured.values.get(inputs.after or "")
     if before is None or after is None:
-        return {"slices": []}
+        return _Across()
     found = slices(measured.queries, inputs.slice_facts, inputs.config)
-    across: dict[str, Any] = {"slices": slice_rows(found, before[primary], after[primary], inputs.config)}
-    if inputs.others:
-        here = CorpusChange(
-            corpus_id=inputs.dataset.corpus_id,
-            before=before[primary],
-            after=after[primary],
-            before_system=inputs.before,
-            model_id=inputs.context.get("model_id"),
-            leaked=len(inputs.leakage.get("overlapping", ())),
-        )
-        rows, consistency = compare_corpora(measured.names[primary], [here, *inputs.others], inputs.config)
-        across |= {"corpora": rows, "consistency": consistency}
-    return across
+    across = _Across(slice_rows(found, before[primary], after[primary], inputs.config))
+    if not inputs.others:
+        return across
+    here = CorpusChange(
+        corpus_id=inputs.dataset.corpus_id,
+        before=before[primary],
+        after=after[primary],
+        before_system=inputs.before,
+        model_id=inputs.about.model_id,
+        leaked=inputs.leaked,
+    )
+    return _Across(across.slices, *compare_corpora(primary, [here, *inputs.others], inputs.config))
 
 
 def _column(values: Mapping[str, float]) -> Matrix:
@@ -286,25 +244,27 @@ def _column(values: Mapping[str, float]) -> Matrix:
     return np.array([values[query_id] for query_id in sorted(values)], dtype=np.float64)
 
 
-def _evidence(inputs: EvaluationInputs, measured: _Measured, primary: str, summary: Mapping[str, Any]) -> Evidence:
+def _evidence(
+    inputs: EvaluationInputs, measured: _Measured, primary: str, across: _Across, latency_p95_ms: float | None
+) -> Evidence:
     def mean(name: str | None, key: str = primary) -> float | None:
         return measured.means[name][key] if name in measured.means else None
 
     after, judged = mean(inputs.after), (mean(inputs.before, "judged@10"), mean(inputs.after, "judged@10"))
     return Evidence(
-        measure=measured.names[primary],
+        measure=primary,
         delta=measured.delta.get(primary),
         before=mean(inputs.before),
         after=after,
         retrieval=mean(RETRIEVAL),
         failed=inputs.failed,
         fallbacks=sum(inputs.fallbacks.values()),
-        leaked=len(inputs.leakage.get("overlapping", ())),
-        deltas=as_guards_name_them(measured.delta, inputs.gate),
+        leaked=inputs.leaked,
+        deltas=measured.delta,
         judged=None if judged[0] is None or judged[1] is None else (judged[0], judged[1]),
-        slices=summary.get("slices") or (),
-        corpora=summary.get("corpora") or (),
-        latency_p95_ms=summary["latency_ms"]["p95"],
+        slices=across.slices,
+        corpora=across.corpora,
+        latency_p95_ms=latency_p95_ms,
         timeout_ms=inputs.timeout_ms,
         given=_against_given(inputs, measured, primary),
         seeds=(*inputs.seeds, after) if inputs.seeds and after is not None else (),
@@ -326,7 +286,7 @@ def _against_given(inputs: EvaluationInputs, measured: _Measured, primary: str) 
 def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceiling: float) -> Findings:
     before, after = measured.means.get(inputs.before), measured.means.get(inputs.after or "")
     return Findings(
-        measure=measured.names[primary],
+        measure=primary,
         before=inputs.before,
         after=inputs.after,
         queries=len(measured.queries),
@@ -339,54 +299,55 @@ def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceili
     )
 
 
-def _dataset_facts(dataset: EvalDataset, counted: int) -> dict[str, Any]:
-    return {
-        "sha256": dataset.sha256,
-        "version": dataset.version,
-        "queries": len(dataset.queries),
-        "judgments": sum(len(query.judgments) for query in dataset.queries),
-        "excluded": len(dataset.queries) - counted,
-    }
+def _dataset_facts(dataset: EvalDataset, counted: int) -> EvalDatasetFacts:
+    return EvalDatasetFacts(
+        sha256=dataset.sha256,
+        version=dataset.version,
+        queries=len(dataset.queries),
+        judgments=sum(len(query.judgments) for query in dataset.queries),
+        excluded=len(dataset.queries) - counted,
+    )
 
 
-def _system_rows(measured: _Measured) -> dict[str, Any]:
+def _system_rows(measured: _Measured) -> dict[str, System | None]:
     """Each system's measures, their 95 % intervals, and after minus it in the primary measure."""
-    rows: dict[str, Any] = dict.fromkeys(NAMED)
+    rows: dict[str, System | None] = dict.fromkeys(NAMED)
     for name, values in measured.means.items():
-        delta = measured.after_minus.get(name)
-        rows[name] = {**values, "ci95": measured.bounds[name], "after_minus": delta.as_json() if delta else None}
+        beside = {"ci95": measured.bounds[name], "after_minus": measured.after_minus.get(name)}
+        rows[name] = System.model_validate({**values, **beside})
     return rows
 
 
-def _latency(latency_ms: Sequence[float]) -> dict[str, Any]:
-    """Percentiles of the time to rerank one query, ms; null where nothing was timed."""
+def _latency(latency_ms: Sequence[float]) -> Latency:
     if not latency_ms:
-        return {"p50": None, "p95": None, "queries": 0}
+        return Latency(p50=None, p95=None)
     p50, p95 = np.percentile(np.asarray(latency_ms, dtype=np.float64), [50, 95])
-    return {"p50": float(p50), "p95": float(p95), "queries": len(latency_ms)}
+    return Latency(p50=float(p50), p95=float(p95), queries=len(latency_ms))
 
 
-def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[dict[str, Any]]:
+def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[QueryRow]:
     after_name = inputs.after if inputs.after in measured.values else None
     before_values = measured.values.get(inputs.before, {})
-    rows: list[dict[str, Any]] = []
+    after_values = measured.values[after_name] if after_name else {}
+    runs = inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {})
+    rows: list[QueryRow] = []
     for query in measured.queries:
         before = {key: of[query.query_id] for key, of in before_values.items()} or None
-        after = {key: of[query.query_id] for key, of in measured.values[after_name].items()} if after_name else None
-        change = {key: after[key] - before[key] for key in measured.names} if before and after else None
+        after = {key: of[query.query_id] for key, of in after_values.items()} or None
+        change = {key: after[key] - before[key] for key in measured.keys} if before and after else None
+        relevant = relevant_moves(*runs, query)
         rows.append(
-            {
-                "query_id": query.query_id,
-                "text": query.text,
-                "before": before,
-                "after": after,
-                "delta": change,
-                "delta_primary": change[primary] if change else None,
-                "top_before": top(inputs.systems.get(inputs.before, {}), query),
-                "top_after": top(inputs.systems[after_name], query) if after_name else [],
-                **relevant_moves(
-                    inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {}), query
-                ),
-            }
+            QueryRow(
+                query_id=query.query_id,
+                text=query.text,
+                before=before,
+                after=after,
+                delta=change,
+                delta_primary=change[primary] if change else None,
+                top_before=top(runs[0], query),
+                top_after=top(runs[1], query),
+                relevant=tuple(relevant[:MOST]),
+                relevant_total=len(relevant),
+            )
         )
     return rows

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.answers.changes import SlicePart
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.evaluation.comparison import Matrix, adjusted, deltas
 from tribrid.sections import EvaluationConfig
@@ -93,8 +94,8 @@ def slices(queries: Sequence[JudgedQuery], facts: SliceFacts, config: Evaluation
 
 def slice_rows(
     found: Iterable[Slice], before: Mapping[str, float], after: Mapping[str, float], config: EvaluationConfig
-) -> list[dict[str, Any]]:
-    """One measure's before, after and change on each slice; JSON-shaped. p-values are also given as Holm corrects them
+) -> tuple[SlicePart, ...]:
+    """One measure's before, after and change on each slice. p-values are also given as Holm corrects them
     over all slices: looking at twenty, one in twenty differs by chance.
 
     Args:
@@ -105,9 +106,17 @@ def slice_rows(
         sides = [np.array([side[query_id] for query_id in piece.query_ids]) for side in (before, after)]
         difference: Matrix = (sides[1] - sides[0]).reshape(-1, 1)
         changes += deltas(difference, resamples=config.resamples, confidence=config.confidence, seed=config.seed)
-        means = {"before": float(sides[0].mean()), "after": float(sides[1].mean())}
-        rows.append({"field": piece.field, "slice": piece.name, "queries": len(piece.query_ids), **means})
-    return [row | {"delta": change.as_json()} for row, change in zip(rows, adjusted(changes), strict=True)]
+        before_mean, after_mean = (float(side.mean()) for side in sides)
+        rows.append(
+            SlicePart(
+                field=piece.field,
+                slice=piece.name,
+                queries=len(piece.query_ids),
+                before=before_mean,
+                after=after_mean,
+            )
+        )
+    return tuple(row.model_copy(update={"delta": change}) for row, change in zip(rows, adjusted(changes), strict=True))
 
 
 def _cut(queries: Sequence[JudgedQuery], names: Callable[[JudgedQuery], list[str]]) -> dict[str, list[str]]:

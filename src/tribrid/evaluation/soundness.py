@@ -9,8 +9,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from tribrid.answers.readiness import Power, Problem, Soundness
 from tribrid.evaluation.measures import evaluable
 from tribrid.evaluation.readiness import POWER, detectable
 from tribrid.types import JudgedQuery
@@ -49,8 +50,8 @@ class Facts:
     recall_ceiling: float | None = None
 
 
-def check(facts: Facts) -> dict[str, Any]:
-    """Everything found; JSON-shaped. `ok`: there is no error."""
+def check(facts: Facts) -> Soundness:
+    """Everything found."""
     counted = evaluable(facts.queries)
     problems = [
         *_labels(facts, counted),
@@ -61,21 +62,21 @@ def check(facts: Facts) -> dict[str, Any]:
     ]
     grades = Counter(grade for query in facts.queries for grade in query.judgments.values())
     positives = sum(grade >= 1 for query in counted for grade in query.judgments.values())
-    return {
-        "ok": not any(problem["severity"] == "error" for problem in problems),
-        "problems": problems,
-        "queries": len(facts.queries),
-        "evaluable": len(counted),
-        "judgments": grades.total(),
-        "grades": {str(grade): grades[grade] for grade in sorted(grades)},
-        "positives_per_query": round(positives / len(counted), 3) if counted else 0.0,
-        "primary_measure": facts.measure,
-        "recall_ceiling": facts.recall_ceiling,
-        "power": _power(facts, counted),
-    }
+    return Soundness(
+        ok=not any(problem.severity == "error" for problem in problems),
+        problems=tuple(problems),
+        queries=len(facts.queries),
+        evaluable=len(counted),
+        judgments=grades.total(),
+        grades={str(grade): grades[grade] for grade in sorted(grades)},
+        positives_per_query=round(positives / len(counted), 3) if counted else 0.0,
+        primary_measure=facts.measure,
+        recall_ceiling=facts.recall_ceiling,
+        power=_power(facts, counted),
+    )
 
 
-def _power(facts: Facts, counted: Sequence[JudgedQuery]) -> dict[str, Any]:
+def _power(facts: Facts, counted: Sequence[JudgedQuery]) -> Power:
     """The smallest change that the dataset shows four times out of five (two-sided test at 5 %).
 
     Near-duplicates count as one query: they win and lose together, and are no further evidence.
@@ -83,21 +84,23 @@ def _power(facts: Facts, counted: Sequence[JudgedQuery]) -> dict[str, Any]:
     cluster_of = {query.query_id: of for query, of in zip(facts.queries, facts.clusters, strict=True)}
     independent = len({cluster_of[query.query_id] for query in counted})
     seen = detectable(independent, facts.spread) if independent else None
-    return {
-        "effect": facts.effect,
-        "detectable": None if seen is None else round(seen, 4),
-        "independent_queries": independent,
-        "queries_needed": math.ceil((POWER * facts.spread / facts.effect) ** 2),
-        "spread": round(facts.spread, 4),
-        "basis": facts.basis,
-    }
+    return Power(
+        effect=facts.effect,
+        detectable=None if seen is None else round(seen, 4),
+        independent_queries=independent,
+        queries_needed=math.ceil((POWER * facts.spread / facts.effect) ** 2),
+        spread=round(facts.spread, 4),
+        basis=facts.basis,
+    )
 
 
-def _problem(code: str, severity: str, detail: str, ids: Sequence[Any]) -> dict[str, Any]:
-    return {"code": code, "severity": severity, "detail": detail, "count": len(ids), "examples": list(ids[:NAMED])}
+def _problem(
+    code: str, severity: Literal["error", "warning"], detail: str, ids: Sequence[str | tuple[str, ...]]
+) -> Problem:
+    return Problem(code=code, severity=severity, detail=detail, count=len(ids), examples=tuple(ids[:NAMED]))
 
 
-def _labels(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[dict[str, Any]]:
+def _labels(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[Problem]:
     without = [query.query_id for query in facts.queries if not query.has_positive]
     if not counted:
         yield _problem(
@@ -108,7 +111,7 @@ def _labels(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[dict[str, 
         yield _problem("without_positive", "warning", said, without)
 
 
-def _documents(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[dict[str, Any]]:
+def _documents(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[Problem]:
     judged = {doc_id for query in facts.queries for doc_id in query.judgments}
     unknown = sorted(judged - set(facts.known))
     if unknown:
@@ -124,17 +127,17 @@ def _documents(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[dict[st
         yield _problem("unanswerable_queries", "error" if len(lost) == len(counted) else "warning", said, lost)
 
 
-def _duplicates(facts: Facts) -> Iterator[dict[str, Any]]:
+def _duplicates(facts: Facts) -> Iterator[Problem]:
     groups: defaultdict[str, list[JudgedQuery]] = defaultdict(list)
     for query, cluster in zip(facts.queries, facts.clusters, strict=True):
         groups[cluster].append(query)
     repeated = [group for group in groups.values() if len(group) > 1]
     if repeated:
-        ids = [[query.query_id for query in group] for group in repeated]
+        ids = [tuple(query.query_id for query in group) for group in repeated]
         extra = sum(len(group) - 1 for group in repeated)
         said = f"{len(repeated):,} groups of queries that are nearly the same: {extra:,} of them add no evidence."
         yield _problem("duplicate_queries", "warning", said, ids)
-    torn = [[query.query_id for query in group] for group in repeated if _contradict(group)]
+    torn = [tuple(query.query_id for query in group) for group in repeated if _contradict(group)]
     if torn:
         said = (
             f"{len(torn):,} groups of nearly the same query in which a document is relevant to one and not to another."
@@ -150,7 +153,7 @@ def _contradict(group: Sequence[JudgedQuery]) -> bool:
     return any(len(said) > 1 for said in relevant.values())
 
 
-def _training(facts: Facts) -> Iterator[dict[str, Any]]:
+def _training(facts: Facts) -> Iterator[Problem]:
     if facts.trained_on:
         said = f"{_queries(facts.trained_on)} also stand among the mined triplets, word for word or nearly: mine again."
         yield _problem("training_overlap", "error", said, facts.trained_on)
@@ -159,13 +162,13 @@ def _training(facts: Facts) -> Iterator[dict[str, Any]]:
         yield _problem("judgments_overlap", "warning", said, facts.in_judgments)
 
 
-def _size(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[dict[str, Any]]:
+def _size(facts: Facts, counted: Sequence[JudgedQuery]) -> Iterator[Problem]:
     power = _power(facts, counted)
-    if power["detectable"] is not None and power["detectable"] > facts.effect:
+    if power.detectable is not None and power.detectable > facts.effect:
         said = (
-            f"{power['independent_queries']:,} independent queries show a change of {power['detectable']:.3f} in "
+            f"{power.independent_queries:,} independent queries show a change of {power.detectable:.3f} in "
             f"{facts.measure} four times out of five, not one of {facts.effect:.3f}: that takes about "
-            f"{power['queries_needed']:,} ({facts.basis})."
+            f"{power.queries_needed:,} ({facts.basis})."
         )
         yield _problem("too_few_queries", "error", said, [])
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tribrid.evaluation.gate import Looks
+from tribrid.answers.report import Looks
 from tribrid.types import Look, ModelVersion
 
 
@@ -43,7 +43,7 @@ def standing(looks: Sequence[Look], model_id: str, champion_id: str | None) -> S
 def looked(looks: Sequence[Look], model_id: str | None) -> Looks:
     """The looks at a dataset, with the one that is about to be taken at this model."""
     models = {look.model_id for look in looks if look.model_id is not None}
-    return Looks(len(looks) + 1, len(models | ({model_id} if model_id is not None else set())))
+    return Looks(count=len(looks) + 1, models=len(models | ({model_id} if model_id is not None else set())))
 
 
 def seed_values(

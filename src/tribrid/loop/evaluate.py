@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from tribrid.answers.costs import EvaluationCost
+from tribrid.answers.report import About, EvaluationReport, OutsideSystem
 from tribrid.cloud.purse import bills, with_services
 from tribrid.errors import EvaluationNotFound
 from tribrid.evaluation.arms import (
@@ -17,11 +20,12 @@ from tribrid.evaluation.arms import (
     run_arms,
 )
 from tribrid.evaluation.consistency import CorpusChange
+from tribrid.evaluation.inputs import EvaluationInputs
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
 from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
-from tribrid.evaluation.report import EvaluationInputs, build_report
+from tribrid.evaluation.report import build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.evaluation.standing import looked, seed_values
 from tribrid.loop.arms import added_arms
@@ -43,7 +47,7 @@ from tribrid.types import (
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 
-def evaluate(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> Mapping[str, Any]:
+def evaluate(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> EvaluationReport:
     """Compare before with after on the eval dataset's frozen candidates; the challenger is promoted if it won.
 
     Raises:
@@ -56,11 +60,10 @@ def evaluate(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], 
         if corpus.index.count() == 0:
             catch_up(corpus, emit)
         summary = compare_systems(corpus, evaluation_id, params, emit)
-    if summary["promoted"]:
-        corpus.learned(summary["model_id"])  # loads, or is not promoted
-        reasons = " ".join(summary["verdict"]["reasons"])
-        over = summary["champion_id"]
-        corpus.store.models.promote(corpus.corpus_id, summary["model_id"], reasons, evaluation_id, "gate", over)
+    if summary.promoted and summary.model_id is not None:
+        corpus.learned(summary.model_id)  # loads, or is not promoted
+        reasons, over = " ".join(summary.verdict.reasons), summary.champion_id
+        corpus.store.models.promote(corpus.corpus_id, summary.model_id, reasons, evaluation_id, "gate", over)
     return summary
 
 
@@ -68,7 +71,7 @@ WORDS_COUNTED_IN, CHARACTERS_READ = 5000, 20_000
 """Documents in which it is counted how common a query's words are, and of each the start."""
 
 
-def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> EvaluationReport:
     """The report, stored; `promoted` says whether the challenger won its place.
 
     Args:
@@ -90,21 +93,19 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str,
             slice_facts=_slice_facts(corpus, dataset),
             others=[change for change, _ in others if change is not None],
             failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
-            context={
-                **inputs.context,
-                "evaluation_id": evaluation_id,
-                "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
-            },
+            about=inputs.about.model_copy(
+                update={
+                    "evaluation_id": evaluation_id,
+                    "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
+                }
+            ),
         )
     )
-    report.summary["notes"][:0] = [*_made_nothing(corpus, params), *_learned_nothing(report.summary)]
-    champion_id = report.summary["champion_id"]
-    won = report.summary["verdict"]["decision"] == "promote"
-    report.summary["promoted"] = won and challenger_id is not None and challenger_id != champion_id
-    corpus.store.evaluations.put(
-        evaluation_id, corpus.corpus_id, report.summary, report.queries, dataset.sha256, erasures
-    )
-    return report.summary
+    first = (*_made_nothing(corpus, params), *_learned_nothing(report.summary))
+    won = report.summary.verdict.decision == "promote" and challenger_id not in (None, report.summary.champion_id)
+    summary = report.summary.model_copy(update={"notes": (*first, *report.summary.notes), "promoted": won})
+    corpus.store.evaluations.put(evaluation_id, corpus.corpus_id, summary, report.queries, dataset.sha256, erasures)
+    return summary
 
 
 def _run_systems(
@@ -144,12 +145,20 @@ def _run_systems(
         after=after,
         config=config.evaluation,
         latency_ms=found.latency_ms,
-        cost=cost | {"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})},
-        leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else {},
+        cost=EvaluationCost.model_validate(cost | {"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})}),
+        leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else None,
         failed={**found.failed, **added.failed},
-        context=_context(corpus.corpus_id, champion_id, challenger_id, training)
-        | {"mode": mode, "learning_curve": learning_curve(corpus.store.events.metrics(str(training.get("run_id"))))},
-        outside=added.facts,
+        about=About(
+            corpus_id=corpus.corpus_id,
+            created_at=datetime.fromtimestamp(now_us() / 1e6, UTC),
+            model_id=challenger_id,
+            champion_id=champion_id,
+            run_id=training.get("run_id"),
+            mode=mode,
+            training=training.get("metrics"),
+            learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
+        ),
+        outside={name: OutsideSystem.model_validate(facts) for name, facts in added.facts.items()},
         gate=config.gate,
         looks=looked(looks, challenger_id),
         seeds=_seeds(corpus, task.dataset, looks, challenger_id, task.candidates.sha256),
@@ -190,7 +199,7 @@ def _elsewhere(
         before_system=before,
         model_id=model_id,
         transferred=own is None,
-        leaked=len(leakage(queries, texts, QueryMatcher(texts))["overlapping"]) if texts else 0,
+        leaked=len(leakage(queries, texts, QueryMatcher(texts)).overlapping) if texts else 0,
     )
     return change, {}
 
@@ -206,21 +215,6 @@ def _slice_facts(corpus: OpenCorpus, dataset: EvalDataset) -> SliceFacts:
     first = islice(corpus.store.documents.iterate(corpus.corpus_id), WORDS_COUNTED_IN)
     documents, holding = count_words(queries, (f"{d.title} {d.text[:CHARACTERS_READ]}" for d in first))
     return SliceFacts(documents, holding, metadata)
-
-
-def _context(
-    corpus_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a report says of where it comes from."""
-    return {
-        "status": State.SUCCEEDED,
-        "corpus_id": corpus_id,
-        "created_us": now_us(),
-        "model_id": challenger_id,
-        "champion_id": champion_id,
-        "run_id": training.get("run_id"),
-        "training": training.get("metrics"),
-    }
 
 
 def _looks(corpus: OpenCorpus, dataset: EvalDataset) -> list[Look]:
@@ -253,6 +247,6 @@ def _made_nothing(corpus: OpenCorpus, params: Mapping[str, Any]) -> list[str]:
     return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]
 
 
-def _learned_nothing(summary: Mapping[str, Any]) -> list[str]:
+def _learned_nothing(summary: EvaluationReport) -> list[str]:
     """A note where the challenger is the retrieval order under another name."""
-    return [LEARNED_NOTHING] if ranks_as_retrieval(summary.get("training") or {}) else []
+    return [LEARNED_NOTHING] if ranks_as_retrieval(summary.training or {}) else []

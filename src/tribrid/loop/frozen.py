@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tribrid.evaluation.arms import Readings, freeze
+from tribrid.evaluation.inputs import FrozenCandidates
 from tribrid.evaluation.measures import evaluable
-from tribrid.evaluation.report import FrozenCandidates
 from tribrid.scoring.learned import Reading
 from tribrid.store.evalsets import Bundle
 from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc

@@ -56,7 +56,7 @@ def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> di
 
 
 def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    return dict(evaluate(corpus, job.job_id, job.params, emit))
+    return evaluate(corpus, job.job_id, job.params, emit).model_dump(mode="json")
 
 
 def _handler(

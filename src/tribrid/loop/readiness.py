@@ -7,8 +7,8 @@ import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
+from tribrid.answers.readiness import Coverage, EstimatedQueries, LabelSources, Readiness, Searches
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import TribridError
 from tribrid.evaluation.readiness import Known, Labels, assess, labels_view
@@ -32,8 +32,12 @@ Positives = dict[str, set[str]]
 """Query text → good documents."""
 
 
-def readiness(corpus: OpenCorpus) -> dict[str, Any]:
-    """Whether there is enough data to train a reranker and to see what came of it; JSON-shaped."""
+def readiness(corpus: OpenCorpus) -> Readiness:
+    """Whether there is enough data to train a reranker and to see what came of it.
+
+    Raises:
+        CorpusNotFound.
+    """
     eval_queries = eval_queries_of(corpus)
     matcher = QueryMatcher(query.text for query in eval_queries[:MOST_EVAL_QUERIES])
     log = corpus.store.labelled.log(corpus.corpus_id, MOST_SEARCHES)
@@ -55,21 +59,21 @@ def readiness(corpus: OpenCorpus) -> dict[str, Any]:
         eval_queries=sum(query.has_positive for query in eval_queries) if has_dataset else None,
         spread=statistics.stdev(compared[1]) if compared else None,
     )
-    return {
-        "corpus_id": corpus.corpus_id,
-        **assess(known),
-        "documents": known.documents,
-        "passages": known.passages,
-        "searches": {"looked_at": log.impressions, "at_least": not log.whole, "acts": len(log.used)},
-        "labels": {
-            "logs": labels_view(logs),
-            "judgments": labels_view(judgments),
-            "heuristics": {"queries": known.heuristics, "estimate": True},
-        },
-        "labelled_documents": len(set().union(*in_logs.values(), *in_judgments.values())),
-        "coverage": coverage,
-        "eval_queries": known.eval_queries,
-    }
+    return Readiness(
+        **dict(assess(known)),
+        corpus_id=corpus.corpus_id,
+        documents=known.documents,
+        passages=known.passages,
+        searches=Searches(looked_at=log.impressions, at_least=not log.whole, acts=len(log.used)),
+        labels=LabelSources(
+            logs=labels_view(logs),
+            judgments=labels_view(judgments),
+            heuristics=EstimatedQueries(queries=known.heuristics),
+        ),
+        labelled_documents=len(set().union(*in_logs.values(), *in_judgments.values())),
+        coverage=coverage,
+        eval_queries=known.eval_queries,
+    )
 
 
 def _used(acts: Iterable[tuple[str, Feedback]]) -> Iterable[tuple[str, set[str]]]:
@@ -94,11 +98,11 @@ def _admitted(matcher: QueryMatcher, found: Iterable[tuple[str, set[str]]], *, w
     return kept, Labels(len(kept), pairs, len(positives) - len(kept), whole)
 
 
-def _coverage(corpus: OpenCorpus, sources: Sequence[Positives]) -> tuple[float | None, dict[str, Any]]:
+def _coverage(corpus: OpenCorpus, sources: Sequence[Positives]) -> tuple[float | None, Coverage]:
     """The share of sampled positives that are retrieved as deep as the reranker reads, and how it was measured."""
     queries = [item for source in sources for item in itertools.islice(source.items(), COVERAGE_QUERIES)]
     if not queries:
-        return None, {"share": None, "reason": "there is no labelled query, or nothing is indexed"}
+        return None, Coverage(share=None, reason="there is no labelled query, or nothing is indexed")
     config = corpus.config
     depth = config.reranking.tribrid_reranker_topn
     try:
@@ -110,9 +114,9 @@ def _coverage(corpus: OpenCorpus, sources: Sequence[Positives]) -> tuple[float |
             wanted, asked = wanted + len(good), asked + 1
             retrieved += len(good & {candidate.doc_id for candidate in retriever.retrieve(query, depth)})
     except TribridError as error:  # a gauge that cannot measure one thing says so and shows the rest
-        return None, {"share": None, "reason": error.detail}
+        return None, Coverage(share=None, reason=error.detail)
     share = retrieved / wanted
-    return share, {"share": round(share, 4), "queries": asked, "positives": wanted, "depth": depth}
+    return share, Coverage(share=round(share, 4), queries=asked, positives=wanted, depth=depth)
 
 
 def _heuristics(corpus: OpenCorpus) -> int:

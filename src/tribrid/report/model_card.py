@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tribrid.answers.report import EvaluationReport
+
 Json = Mapping[str, Any]
 
 
-def model_card(record: Json, report: Json | None, served: Json, loads_in: Mapping[str, str]) -> str:
+def model_card(record: Json, report: EvaluationReport | None, served: Json, loads_in: Mapping[str, str]) -> str:
     """Markdown.
 
     Args:
@@ -111,38 +113,38 @@ def _data(record: Json) -> Iterator[str]:
     yield ""
 
 
-def _measures(report: Json | None) -> Iterator[str]:
+def _measures(report: EvaluationReport | None) -> Iterator[str]:
     yield from ["## Measured", ""]
     if report is None:
         yield from ["It was never evaluated. Nothing is known of how good it is.", ""]
         return
-    dataset, verdict = report["eval_dataset"], report["verdict"]
-    if not report.get("before") or not report.get("after"):
-        yield from [f"Its newest evaluation compared nothing. {' '.join(verdict['reasons'])}", ""]
+    dataset, verdict = report.eval_dataset, report.verdict
+    if not report.before or not report.after:
+        yield from [f"Its newest evaluation compared nothing. {' '.join(verdict.reasons)}", ""]
         return
     yield (
-        f"On {dataset['queries'] - dataset['excluded']:,} queries with {dataset['judgments']:,} judgments (eval "
-        f"dataset `{dataset['sha256']}`), against {_opponent(report)}, on the same candidates:"
+        f"On {dataset.counted:,} queries with {dataset.judgments:,} judgments (eval "
+        f"dataset `{dataset.sha256}`), against {_opponent(report)}, on the same candidates:"
     )
     yield from ["", "| Measure | Before | After | Change | 95 % interval |", "| --- | --- | --- | --- | --- |"]
-    for key, name in report["measures"].items():
-        delta = (report["delta"] or {}).get(key)
+    for key in report.measures:
+        delta = (report.delta or {}).get(key)
         if delta:
-            low, high = delta["ci95"]
+            low, high = delta.ci95
             yield (
-                f"| {name} | {report['before'][key]:.4f} | {report['after'][key]:.4f} | {delta['mean']:+.4f} "
+                f"| {key} | {report.before[key]:.4f} | {report.after[key]:.4f} | {delta.mean:+.4f} "
                 f"| [{low:+.4f}, {high:+.4f}] |"
             )
-    yield from ["", f"Decision: {verdict['decision']}. {' '.join(verdict['reasons'])}", ""]
+    yield from ["", f"Decision: {verdict.decision}. {' '.join(verdict.reasons)}", ""]
 
 
-def _opponent(report: Json) -> str:
+def _opponent(report: EvaluationReport) -> str:
     """What it was compared with, by name."""
-    before, champion_id = report["compared"]["before"], report.get("champion_id")
+    before, champion_id = report.compared.before, report.champion_id
     return f"the champion `{champion_id}`" if before == "champion" else str(before)
 
 
-def _limits(record: Json, served: Json, report: Json | None) -> Iterator[str]:
+def _limits(record: Json, served: Json, report: EvaluationReport | None) -> Iterator[str]:
     triplets = record["lineage"]["triplet_set"] or {}
     sources: Sequence[str] = sorted(triplets.get("by_source") or {})
     yield from ["## Limits", ""]
@@ -156,7 +158,7 @@ def _limits(record: Json, served: Json, report: Json | None) -> Iterator[str]:
             "- It remembers its training queries: `tribrid/knowledge.safetensors` holds their embeddings and their "
             "words as vocabulary ids. Treat the folder as you treat your search log."
         )
-    if report is not None and report.get("looks", {}).get("models", 0) > 1:
-        looks = report["looks"]
-        yield f"- By then the eval dataset had been looked at {looks['count']} times, with {looks['models']} models."
+    looks = report.looks if report is not None else None
+    if looks is not None and looks.models > 1:
+        yield f"- By then the eval dataset had been looked at {looks.count} times, with {looks.models} models."
     yield "- The base model's licence applies to what was made of it."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import escape
+
+from markupsafe import Markup, escape
 
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
@@ -13,7 +14,7 @@ _READ = 20_000
 """Characters of a document that are looked at."""
 
 
-def quoted(text: str, query: str, chars: int) -> str:
+def quoted(text: str, query: str, chars: int) -> Markup:
     """About `chars` characters of the text, from where most of the query's words stand close together.
 
     Where none stands in it, its beginning. Escaped, with `mark` around the query's words.
@@ -24,8 +25,8 @@ def quoted(text: str, query: str, chars: int) -> str:
     piece = line[start : start + chars]
     if start + chars < len(line) and " " in piece:
         piece = piece[: piece.rindex(" ")]
-    marked = "".join(_pieces(piece, wanted))
-    return f"{'… ' if start else ''}{marked}{' …' if start + len(piece) < len(line) else ''}"
+    before, behind = "… " if start else "", " …" if start + len(piece) < len(line) else ""
+    return Markup("").join([before, *_pieces(piece, wanted), behind])
 
 
 def _start(line: str, wanted: set[str], chars: int) -> int:
@@ -43,11 +44,12 @@ def _start(line: str, wanted: set[str], chars: int) -> int:
     return next((at for at, _ in places if at >= before), start)
 
 
-def _pieces(text: str, wanted: set[str]) -> Iterator[str]:
+def _pieces(text: str, wanted: set[str]) -> Iterator[Markup]:
     done = 0
     for match in _WORD.finditer(text):
         if match.group().casefold() in wanted:
-            yield f"{escape(text[done : match.start()])}<mark>{escape(match.group())}</mark>"
+            yield escape(text[done : match.start()])
+            yield Markup("<mark>{}</mark>").format(match.group())
             done = match.end()
     yield escape(text[done:])
 

@@ -1,49 +1,32 @@
-"""How the report page writes numbers and records."""
+"""How the report page writes numbers and words, as plain text: the templates escape it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from tribrid.report.plots import signed
-
-Json = Mapping[str, Any]
-
-_CERTAIN = 0.05
-"""A p-value up to this, and an interval without 0, give a change its colour."""
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
-def told_change(entry: Json) -> str:
-    """A mean change with its 95 % interval."""
-    low, high = entry["ci95"]
-    return f"<b>{signed(entry['mean'])}</b> [{signed(low)}, {signed(high)}]"
+def number(value: float, digits: int = 3) -> str:
+    """A number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
-def p_of(entry: Json) -> float:
-    """The p-value to read: corrected for looking at several measures, where that was done."""
-    corrected = entry.get("p_holm")
-    return float(entry["p_value"] if corrected is None else corrected)
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign: +0.052, −0.004, and 0.000 without one."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
-def kind_of(entry: Json) -> str:
-    """The class of a change: gain or loss where interval and p-value both tell it from 0, else none."""
-    low, high = entry["ci95"]
-    if p_of(entry) > _CERTAIN or low <= 0 <= high:
-        return ""
-    return "gain" if low > 0 else "loss"
-
-
-def prose(text: str) -> str:
-    """Escaped, with true minus signs before numbers."""
-    return _MINUS.sub("−", escape(text))
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of one."""
+    return "–" if share is None else f"{share:.{digits}%}".replace("%", " %")
 
 
 def probability(value: float) -> str:
     """A p-value."""
-    return "&lt; 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def milliseconds(value: float | None) -> str:
@@ -51,23 +34,26 @@ def milliseconds(value: float | None) -> str:
     return "not timed" if value is None else f"{value:,.1f} ms" if value < 100 else f"{value:,.0f} ms"
 
 
+def prose(text: str) -> str:
+    """A sentence with true minus signs before numbers."""
+    return _MINUS.sub("−", text)
+
+
+def spaced(name: str) -> str:
+    """A name as people write it."""
+    return name.replace("_", " ")
+
+
 def shortened(value: str) -> str:
     """A hash."""
     return f"{value[:12]}…" if len(value) > 12 else value
 
 
-def definition_list(entries: Sequence[tuple[str, Any]]) -> str:
-    """Names and values as a list."""
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>' for name, value in entries)}</dl>"
-
-
-def flat(value: Json, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested record as lines of name and value."""
+def flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested record as lines of name and value; what is not known is left out."""
     for name, item in value.items():
         label = f"{prefix}{name}"
         if isinstance(item, Mapping):
             yield from flat(item, f"{label}.")
-        elif isinstance(item, list | tuple):
-            yield label, ", ".join(map(str, item)) or "none"
         elif item is not None:
             yield label, f"{item:,.4g}" if isinstance(item, float) else str(item)

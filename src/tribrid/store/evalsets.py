@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.answers.report import Origin
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
@@ -65,14 +66,15 @@ class Bundle:
         canonical = json.dumps({**facts, "settings": self.settings}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def origin(self, before: Bundle | None) -> dict[str, Any]:
+    def origin(self, before: Bundle | None) -> Origin:
         """Where the candidates are from, and how they differ from those that the dataset was measured on last."""
-        origin = {"corpus_version": self.corpus_version, "bundle_sha256": self.bundle_sha256}
+        origin = Origin(corpus_version=self.corpus_version, bundle_sha256=self.bundle_sha256)
         if before is None:
-            return {**origin, "same_as_before": None, "changed": []}
+            return origin
         parts = ("corpus_version", "depth", "settings") if before.source == self.source else ("source",)
-        changed = [name for name in parts if getattr(before, name) != getattr(self, name)]
-        return {**origin, "same_as_before": before.candidates_sha256 == self.candidates_sha256, "changed": changed}
+        changed = tuple(name for name in parts if getattr(before, name) != getattr(self, name))
+        same = before.candidates_sha256 == self.candidates_sha256
+        return origin.model_copy(update={"same_as_before": same, "changed": changed})
 
 
 def content_sha(queries: Sequence[JudgedQuery]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.answers.report import EvaluationReport, QueryRow
 from tribrid.errors import Erased, EvaluationNotFound, InvalidInput
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
@@ -32,7 +33,7 @@ class EvaluationRow:
     evaluation_id: str
     corpus_id: str
     created_us: int
-    report: Mapping[str, Any]
+    report: EvaluationReport
 
 
 class Evaluations:
@@ -45,8 +46,8 @@ class Evaluations:
         self,
         evaluation_id: str,
         corpus_id: str,
-        report: Mapping[str, Any],
-        queries: Iterable[Mapping[str, Any]],
+        report: EvaluationReport,
+        queries: Iterable[QueryRow],
         dataset_sha256: str | None = None,
         erasures: int | None = None,
     ) -> None:
@@ -67,24 +68,29 @@ class Evaluations:
                 return
             _refuse_erased(connection, corpus_id, dataset_sha256, erasures)
             new = insert_into(connection, tables.evaluations).values(
-                evaluation_id=evaluation_id, corpus_id=corpus_id, created_us=now_us(), report=report
+                evaluation_id=evaluation_id,
+                corpus_id=corpus_id,
+                created_us=now_us(),
+                report=report.model_dump(mode="json"),
             )
             number = connection.execute(new.returning(_EVALUATION.evaluation_number)).scalar_one()
             for batch in batches(enumerate(queries), BATCH_ROWS):
                 connection.execute(
                     sa.insert(tables.evaluation_queries),
-                    [{"evaluation_number": number, "position": position, "data": row} for position, row in batch],
+                    [
+                        {"evaluation_number": number, "position": position, "data": row.model_dump(mode="json")}
+                        for position, row in batch
+                    ],
                 )
 
-    def get(self, evaluation_id: str) -> dict[str, Any]:
+    def get(self, evaluation_id: str) -> EvaluationReport:
         """The report.
 
         Raises:
             EvaluationNotFound: there is none of this id.
         """
         with self._database.read() as connection:
-            report: dict[str, Any] = _find(connection, evaluation_id).report
-        return report
+            return EvaluationReport.model_validate(_find(connection, evaluation_id).report)
 
     def looks(
         self, corpus_id: str, dataset_sha256: str | None = None, model_id: str | None = None
@@ -127,20 +133,20 @@ class Evaluations:
         rows = [
             row
             for row in self.list(corpus_id, limit=COMPARISONS_READ)
-            if row.report.get("delta") and measure in (None, row.report.get("primary_measure"))
+            if row.report.delta and measure in (None, row.report.primary_measure)
         ]
         if sha256 is not None:
-            rows.sort(key=lambda row: row.report["eval_dataset"]["sha256"] != sha256)
+            rows.sort(key=lambda row: row.report.eval_dataset.sha256 != sha256)
         for row in rows:
             found, _ = self.queries(row.evaluation_id, 0, QUERIES_READ)
-            deltas = [entry["delta_primary"] for entry in found if entry.get("delta_primary") is not None]
+            deltas = [entry.delta_primary for entry in found if entry.delta_primary is not None]
             if len(deltas) > 1 and any(deltas):
                 return row.evaluation_id, deltas
         return None
 
     def queries(
         self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None
-    ) -> tuple[builtins.list[dict[str, Any]], int]:
+    ) -> tuple[builtins.list[QueryRow], int]:
         """A stretch of the per-query rows, and how many there are in all.
 
         Args:
@@ -160,7 +166,7 @@ class Evaluations:
                 sa.select(sa.func.count()).select_from(tables.evaluation_queries).where(these)
             ).scalar_one()
             page = sa.select(_QUERY.data).where(these).order_by(*order).offset(offset).limit(limit)
-            return list(connection.execute(page).scalars()), total
+            return [QueryRow.model_validate(row) for row in connection.execute(page).scalars()], total
 
     def list(self, corpus_id: str, limit: int = 100) -> builtins.list[EvaluationRow]:
         """The corpus's evaluations, newest first, at most `limit`."""
@@ -168,7 +174,12 @@ class Evaluations:
         every = sa.select(*columns).where(_EVALUATION.corpus_id == corpus_id)
         with self._database.read() as connection:
             rows = connection.execute(every.order_by(_EVALUATION.evaluation_number.desc()).limit(limit))
-            return [EvaluationRow(**row._mapping) for row in rows]
+            return [
+                EvaluationRow(
+                    row.evaluation_id, row.corpus_id, row.created_us, EvaluationReport.model_validate(row.report)
+                )
+                for row in rows
+            ]
 
 
 def _refuse_erased(connection: sa.Connection, corpus_id: str, sha256: str | None, erasures: int | None) -> None:

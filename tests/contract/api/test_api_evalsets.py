@@ -77,7 +77,7 @@ def test_candidates_come_with_a_bundle(client: httpx.Client, fresh: str) -> None
     known = EVALUATION[0]["query_id"]
     given = {"queries": EVALUATION, "candidates": {"doc_ids": {known: ["b", "a"]}}, "primary_measure": "success@1"}
     put_ = ok(client.put(f"{fresh}/eval_dataset", json=given))
-    assert put_["primary_measure"] == "Success@1"
+    assert put_["primary_measure"] == "success@1"
     assert (put_["bundle"]["source"], put_["bundle"]["corpus_version"], put_["bundle"]["depth"]) == ("import", None, 2)
     run = client.get(f"{fresh}/eval_dataset", params={"format": "run"}).text
     assert run == f"{known} Q0 b 1 2 tribrid-candidates\n{known} Q0 a 2 1 tribrid-candidates\n"
@@ -115,11 +115,17 @@ def test_a_measure_that_there_is_not_is_refused_by_name(
 
 
 def test_a_measure_of_the_users_decides_and_is_frozen_with_the_dataset(client: httpx.Client, fresh: str) -> None:
+    given = {"evaluation": {"measures": ["AP(rel=2)", "P@3"]}, "gate": {"guard_measures": "RR@10, map"}}
+    told = ok(client.patch(f"{fresh}/config", json=given))["settings"]
+    assert told["evaluation"]["measures"]["value"] == ["map-rel-2", "precision@3"]
+    assert told["gate"]["guard_measures"]["value"] == ["mrr@10", "map"]
+    ok(client.patch(f"{fresh}/config", json={"evaluation": {"measures": ["map-rel-2"]}}))  # as it was shown
+    ok(client.patch(f"{fresh}/config", json={"evaluation": None, "gate": None}))
     ok(client.patch(f"{fresh}/config", json={"evaluation": {"primary_measure": "p@5"}}))
-    assert ok(client.put(f"{fresh}/eval_dataset", json={"queries": EVALUATION}))["primary_measure"] == "P@5"
+    assert ok(client.put(f"{fresh}/eval_dataset", json={"queries": EVALUATION}))["primary_measure"] == "precision@5"
     ok(client.patch(f"{fresh}/config", json={"evaluation": {"primary_measure": None}}))
     again = ok(client.put(f"{fresh}/eval_dataset", json={"queries": EVALUATION}))
-    assert (again["version"], again["primary_measure"], again["recommended_measure"]) == (1, "P@5", "nDCG@10")
+    assert (again["version"], again["primary_measure"], again["recommended_measure"]) == (1, "precision@5", "ndcg@10")
     client.patch(f"{fresh}/config", json={"evaluation": {"primary_measure": "Judged@10"}}).read()
     judged = client.patch(f"{fresh}/config", json={"evaluation": {"primary_measure": "Judged@10"}})
     assert "cannot decide" in refused(judged, 422, "invalid_input")["detail"]

@@ -192,7 +192,7 @@ def test_a_trained_model_is_evaluated_and_shown(cli: Cli, corpus: str, run_id: s
     page, checks = tmp_path / "report.html", tmp_path / "report.xml"
     shown = cli("evaluate", corpus, "--html", str(page), "--junit", str(checks))
     assert shown.code == 0, "an evaluation that ran well, whatever it says"
-    for word in ("nDCG@10", "retrieval", "challenger", "95 % interval", "KEEP"):
+    for word in ("ndcg@10", "retrieval", "challenger", "95 % interval", "KEEP"):
         assert word in shown.out
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert ElementTree.parse(checks).find(".//testcase[@name='verdict']/failure") is not None

@@ -1,0 +1,31 @@
+"""What every answer is: data that is checked once, when it is made, and never changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+
+class Answer(BaseModel):
+    """The base of all answers. Fields that it does not know are passed over, so that answers which another build stored
+    can still be read.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        serialize_by_alias=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+Time = Annotated[
+    AwareDatetime,
+    PlainSerializer(datetime.isoformat, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A time in UTC; as text ISO 8601."""

@@ -332,7 +332,16 @@ def test_the_differences_of_the_last_comparison(store: Store) -> None:
         return {**reports.SMALLEST["eval_dataset"], "sha256": dataset}
 
     def compared(name: str, dataset: str, measure: str, deltas: list[float | None]) -> None:
-        delta = {"mean": 0.1, "ci95": [0.0, 0.2], "p_value": 0.5, "wins": 1, "losses": 0, "ties": 0}
+        delta = {
+            "mean": 0.1,
+            "ci95": [0.0, 0.2],
+            "ci": [0.0, 0.2],
+            "confidence": 0.95,
+            "p_value": 0.5,
+            "wins": 1,
+            "losses": 0,
+            "ties": 0,
+        }
         found = reports.report(primary_measure=measure, eval_dataset=of(dataset), delta={measure: delta})
         rows = [QueryRow(query_id="q", text="a", delta_primary=delta) for delta in deltas]
         store.evaluations.put(name, "c", found, rows)

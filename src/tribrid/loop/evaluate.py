@@ -152,16 +152,7 @@ def _run_systems(
         ),
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else None,
         failed={**found.failed, **added.failed},
-        about=About(
-            corpus_id=corpus_id,
-            created_at=datetime.fromtimestamp(now_us() / 1e6, UTC),
-            model_id=challenger_id,
-            champion_id=champion_id,
-            run_id=training.get("run_id"),
-            mode=mode,
-            training=training.get("metrics"),
-            learning_curve=learning_curve(ws.store.events.metrics(str(training.get("run_id")))),
-        ),
+        about=_about(ws, corpus_id, champion_id, challenger_id, training).model_copy(update={"mode": mode}),
         outside={name: OutsideSystem.model_validate(facts) for name, facts in added.facts.items()},
         gate=config.gate,
         looks=looked(looks, challenger_id),
@@ -219,6 +210,21 @@ def _slice_facts(ws: Workspace, dataset: EvalDataset) -> SliceFacts:
     first = islice(ws.store.documents.iterate(dataset.corpus_id), WORDS_COUNTED_IN)
     documents, holding = count_words(queries, (f"{d.title} {d.text[:CHARACTERS_READ]}" for d in first))
     return SliceFacts(documents, holding, metadata)
+
+
+def _about(
+    ws: Workspace, corpus_id: str, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
+) -> About:
+    """What a report says of where it comes from."""
+    return About(
+        corpus_id=corpus_id,
+        created_at=datetime.fromtimestamp(now_us() / 1e6, UTC),
+        model_id=challenger_id,
+        champion_id=champion_id,
+        run_id=training.get("run_id"),
+        training=training.get("metrics"),
+        learning_curve=learning_curve(ws.store.events.metrics(str(training.get("run_id")))),
+    )
 
 
 def _looks(ws: Workspace, dataset: EvalDataset) -> list[Look]:

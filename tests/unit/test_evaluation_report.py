@@ -1,23 +1,17 @@
-"""The report and its page: the contract's shape, numbers that agree with the parts, refusals, notes, escaping."""
+"""The report: the contract's shape, numbers that agree with the parts, refusals."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import replace
-from datetime import UTC, datetime
-from html.parser import HTMLParser
 from typing import Any
 
-import numpy as np
 import pytest
-from rich.console import Console
 
-from tribrid.answers.changes import Delta, Guard, Verdict
-from tribrid.answers.costs import EvaluationCost
+from compared import DEPTH, QUERIES, STRENGTH, make_inputs
+from tribrid.answers.changes import Guard, Verdict
 from tribrid.answers.report import (
-    About,
     EvalDatasetFacts,
     EvaluationReport,
     Fallbacks,
@@ -27,57 +21,13 @@ from tribrid.answers.report import (
     QueryRow,
     System,
 )
-from tribrid.cli.reports import report_view
 from tribrid.errors import EvaluationFailed, InvalidInput
 from tribrid.evaluation.comparison import compare
-from tribrid.evaluation.inputs import EvaluationInputs, FrozenCandidates
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
-from tribrid.evaluation.notes import Findings, notes
 from tribrid.evaluation.report import Report, build_report
-from tribrid.report.junit import render_junit
 from tribrid.report.page import render_html
-from tribrid.sections import EvaluationConfig, GateConfig
+from tribrid.sections import GateConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
-
-QUERIES = 60
-MADE = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-DEPTH = 15
-STRENGTH = {
-    "sparse": 0.5,
-    "dense": 0.8,
-    "retrieval": 1.0,
-    "base": 0.2,
-    "blend_without_cross_encoder": 1.8,
-    "challenger": 2.2,
-}
-
-
-def make_inputs(**changes: Any) -> EvaluationInputs:
-    """60 judged queries and one without a positive; each system finds the relevant document as well as its strength."""
-    generator = np.random.default_rng(4)
-    queries = [JudgedQuery(f"q{at:02}", f"question {at}", {f"d{at}_0": 1, f"d{at}_1": 0}) for at in range(QUERIES)]
-    candidates = {f"q{at:02}": [f"d{at}_{rank}" for rank in range(DEPTH)] for at in range(QUERIES)}
-    systems: dict[str, dict[str, list[ScoredDoc]]] = {name: {} for name in STRENGTH}
-    for query_id, doc_ids in candidates.items():
-        shared = generator.normal(size=DEPTH)
-        for name, strength in STRENGTH.items():
-            scores = shared + 0.4 * generator.normal(size=DEPTH)
-            scores[0] += strength
-            systems[name][query_id] = [ScoredDoc(d, float(s)) for d, s in zip(doc_ids, scores, strict=True)]
-    queries.append(JudgedQuery("none", "nobody knows", {"d0_0": 0}))
-    defaults: dict[str, Any] = {
-        "dataset": EvalDataset("ab" * 32, 2, "wiki", tuple(queries), "nDCG@10", 0),
-        "candidates": FrozenCandidates(DEPTH, "cd" * 32, candidates),
-        "systems": systems,
-        "before": "retrieval",
-        "after": "challenger",
-        "config": EvaluationConfig.model_validate({"resamples": 500}),
-        "latency_ms": [1.0, 2.0, 3.0, 100.0],
-        "cost": EvaluationCost(usd=0.0, compute_s=1.5),
-        "leakage": Leakage(overlapping=(), exact=0, checked=9, eval_queries=61),
-        "about": About(evaluation_id="e1", corpus_id="wiki", created_at=MADE),
-    }
-    return EvaluationInputs(**(defaults | changes))
 
 
 @pytest.fixture(scope="module")
@@ -137,69 +87,6 @@ def test_it_is_plain_json(report: Report) -> None:
     assert EvaluationReport.model_validate(report.summary.model_dump()) == report.summary
     rows = json.loads(json.dumps([row.model_dump(mode="json") for row in report.queries], allow_nan=False))
     assert [QueryRow.model_validate(row) for row in rows] == report.queries
-
-
-def test_a_report_that_an_older_build_stored_is_read() -> None:
-    """Two names of a measure, microseconds, {} for what was not checked, and without what was added later."""
-    change = {"mean": 0.1, "ci95": [0.05, 0.15], "p_value": 0.01, "wins": 3, "losses": 1, "ties": 0}
-    old = {
-        "status": "succeeded",
-        "evaluation_id": "e1",
-        "corpus_id": "wiki",
-        "created_us": 1_700_000_000_000_000,
-        "model_id": "m1",
-        "eval_dataset": {"sha256": "ab", "version": 1, "queries": 4, "judgments": 8, "excluded": 0},
-        "candidates": {"depth": 50, "sha256": "cd", "recall_ceiling": 0.9},
-        "primary_measure": "AP",
-        "primary_key": "map",
-        "primary_reason": "Chosen for this eval dataset.",
-        "measures": {"ndcg@10": "nDCG@10", "map": "AP"},
-        "compared": {"before": "retrieval", "after": "challenger"},
-        "before": {"ndcg@10": 0.4, "map": 0.3},
-        "after": {"ndcg@10": 0.5, "map": 0.4},
-        "delta": {key: {**change, "ci": [0.05, 0.15], "confidence": 0.95} for key in ("ndcg@10", "map")},
-        "systems": {
-            "retrieval": {"ndcg@10": 0.4, "map": 0.3, "ci95": {"ndcg@10": [0.3, 0.5], "map": [0.2, 0.4]}},
-            "base": None,
-        },
-        "verdict": {"decision": "promote", "reasons": ["AP rises."]},
-        "notes": [],
-        "latency_ms": {"p50": 1.0, "p95": 2.0, "queries": 4},
-        "cost": {"usd": 0.0, "model": "tribrid", "unit": "pair"},
-        "fallbacks": {"count": 0, "reasons": {}},
-        "leakage": {},
-        "failed": {},
-        "settings": {"resamples": 100, "confidence": 0.95, "seed": 13},
-    }
-    found = EvaluationReport.model_validate(old)
-    assert (found.primary_measure, found.measures) == ("map", ("ndcg@10", "map"))
-    assert found.created_at == MADE
-    assert (found.leakage, found.gate, found.looks, found.mode) == (None, None, None, "learning")
-    assert found.primary_delta is not None
-    assert (found.primary_delta.mean, found.primary_delta.certain, found.corrected) == (0.1, "gain", False)
-    row = {"query_id": "q", "text": "t", "before": {"map": 0.1}, "after": None, "delta": None, "delta_primary": None}
-    assert QueryRow.model_validate({**row, "top_before": [], "top_after": []}).relevant == ()
-    page = render_html(found, [])
-    assert "14 November 2023" in page
-    assert EvaluationReport.model_validate_json(found.model_dump_json()) == found
-
-
-def test_a_measure_has_one_name_wherever_it_is_shown(report: Report) -> None:
-    """On the page, on the command line and in JUnit the report keys stand, and nothing of ir_measures' spellings."""
-    console = Console(width=200)
-    with console.capture() as captured:
-        console.print(report_view(report.summary))
-    shown = {
-        "page": Page(render_html(*report)).text,
-        "terminal": captured.get(),
-        "junit": render_junit(report.summary),
-        "reasons": " ".join((*report.summary.verdict.reasons, *report.summary.notes, report.summary.primary_reason)),
-    }
-    for where, text in shown.items():
-        for name in MEASURES.values():
-            assert not re.search(rf"(?<![\w@]){re.escape(name)}(?![\w@])", text), (where, name)
-    for where in ("page", "terminal", "junit"):
-        assert [key for key in MEASURES if key not in shown[where]] == [], where
 
 
 def test_its_numbers_are_those_of_its_parts(report: Report) -> None:
@@ -353,148 +240,3 @@ def test_another_primary_measure_decides() -> None:
     summary = build_report(make_inputs(dataset=dataset)).summary
     assert summary.primary_measure == "mrr@10"
     assert summary.verdict.reasons[0].startswith("mrr@10 rises")
-
-
-# ---- notes
-
-
-def delta(mean: float, ci: tuple[float, float], p_value: float, wins: int, losses: int, ties: int) -> Delta:
-    return Delta(mean=mean, ci95=ci, p_value=p_value, wins=wins, losses=losses, ties=ties, ci=ci, confidence=0.95)
-
-
-def findings(**changes: Any) -> Findings:
-    gain = delta(0.05, (0.02, 0.08), 0.001, 30, 10, 60)
-    defaults: dict[str, Any] = {
-        "measure": "ndcg@10",
-        "before": "retrieval",
-        "after": "challenger",
-        "queries": 100,
-        "primary": {"retrieval": 0.5, "challenger": 0.75, "oracle": 1.0, "dense": 0.4},
-        "after_minus": {"dense": gain, "blend_without_cross_encoder": gain},
-        "judged": (0.5, 0.5),
-        "recall_ceiling": 0.95,
-        "depth": 50,
-    }
-    merged = defaults | changes
-    merged["primary"] = {"blend_without_cross_encoder": 0.7} | merged["primary"]
-    return Findings(**merged)
-
-
-def test_a_repaired_fusion_is_called_that() -> None:
-    strong_leg = {"retrieval": 0.594, "dense": 0.731, "challenger": 0.735}
-    chance = delta(0.004, (-0.01, 0.02), 0.6, 20, 18, 62)
-    said = notes(findings(primary=strong_leg, after_minus={"dense": chance}))
-    assert "dense leg alone (0.731) ranks better than the fused order (0.594)" in said[0]
-    assert "only repairs the fusion" in said[0]
-    assert "beats that leg as well" in notes(findings(primary=strong_leg))[0]
-    assert notes(findings(primary=strong_leg, after=None, after_minus={}))[0].endswith("(0.594).")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({}, "earns its place"),
-        ({}, "goes 50% of the way from retrieval to it"),
-        ({"judged": (0.5, 0.4)}, "judged@10 falls from 0.500 to 0.400"),
-        ({"recall_ceiling": 0.8}, "20% of a query's relevant documents"),
-        ({"queries": 12}, "With 12 queries"),
-        (
-            {"after_minus": {"blend_without_cross_encoder": delta(0, (-0.1, 0.1), 1, 1, 1, 9)}},
-            "cannot be told from chance",
-        ),
-        (
-            {"after_minus": {"blend_without_cross_encoder": delta(-0.2, (-0.3, -0.1), 0, 1, 9, 9)}},
-            "does harm",
-        ),
-    ],
-)
-def test_notes(change: dict[str, Any], said: str) -> None:
-    assert any(said in note for note in notes(findings(**change)))
-
-
-# ---- the page
-
-
-class Page(HTMLParser):
-    """Collects what a browser would see, tags and text; every tag must be closed in order."""
-
-    VOID = frozenset({"meta", "link", "img", "br"})
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.stack: list[str] = []
-        self.text = ""
-        self.feed(page)
-        assert self.stack == [], self.stack
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.stack and self.stack[-1] != "style":
-            self.text += data
-
-
-def test_the_page_shows_the_report(report: Report) -> None:
-    page = Page(render_html(*report))
-    after = (report.summary.after or {})["ndcg@10"]
-    for expected in ("wiki", "Promote", f"{after:.3f}", "BM25 alone", "Biggest wins", "2.5 ms", "14 November 2023"):
-        assert expected in page.text, expected
-    biggest = max(report.queries, key=lambda row: row.delta_primary or 0.0)
-    assert biggest.text in page.text
-    assert sum(tag == "svg" for tag, _ in page.tags) >= 20
-
-
-def test_the_page_asks_for_nothing_from_outside(report: Report) -> None:
-    html = render_html(*report)
-    page = Page(html)
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "use", "image"}
-    assert not re.search(r"url\(|@import|https?:", html)
-    assert not any(name in ("src", "href") or name.startswith("on") for _, attrs in page.tags for name in attrs)
-
-
-def test_text_from_outside_is_escaped() -> None:
-    evil = "</style><script>alert('x')</script><img src=x onerror=alert(1)> \"&"
-    inputs = make_inputs()
-    queries = tuple(replace(query, text=evil) for query in inputs.dataset.queries)
-    summary, rows = build_report(
-        replace(
-            inputs,
-            dataset=replace(inputs.dataset, queries=queries),
-            systems={**inputs.systems, evil: inputs.systems["challenger"]},
-            after=evil,
-            failed={evil + "2": evil},
-            cost=EvaluationCost(usd=1.0, model=evil, provider=evil),
-            about=About(corpus_id=evil, evaluation_id=evil),
-        )
-    )
-    page = Page(render_html(summary, rows))
-    assert not {tag for tag, _ in page.tags} & {"script", "img"}
-    assert evil in page.text
-
-
-@pytest.mark.parametrize("queries", [1, 2, 2000])
-def test_the_page_of_few_and_of_many_queries(queries: int) -> None:
-    judged = tuple(JudgedQuery(f"q{at}", f"t{at}", {"a": 1}) for at in range(queries))
-    worse = {query.query_id: [ScoredDoc("a", 0.0), ScoredDoc("b", 1.0)] for query in judged}
-    better = {query.query_id: [ScoredDoc("a", 1.0), ScoredDoc("b", 0.0)] for query in judged}
-    summary, rows = build_report(
-        make_inputs(
-            dataset=EvalDataset("ab", 1, "wiki", judged, "nDCG@10", 0),
-            candidates=FrozenCandidates(2, "cd", {query.query_id: ["a", "b"] for query in judged}),
-            systems={"retrieval": worse, "challenger": better},
-        )
-    )
-    assert summary.verdict.decision == ("promote" if queries > 2 else "keep")
-    html = render_html(summary, rows)
-    assert len(Page(html).text) < 20_000
-    assert len(html) < 300_000

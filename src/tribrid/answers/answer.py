@@ -17,6 +17,7 @@ class Answer(BaseModel):
         frozen=True,
         extra="ignore",
         allow_inf_nan=False,
+        defer_build=True,  # a command builds what it answers, and no more
         protected_namespaces=(),
         serialize_by_alias=True,
         json_schema_serialization_defaults_required=True,

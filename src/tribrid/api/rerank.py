@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -163,6 +164,7 @@ def model(model: str, tribrid: Facade) -> Json:
 
 
 def _model(row: Mapping[str, Any]) -> dict[str, Any]:
-    about = {name: value for name, value in row.items() if name != "created_us"}
-    told = {"object": "model", "created": row["created_us"] // 1_000_000, "owned_by": "tribrid"}
+    about = {name: value for name, value in row.items() if name != "created_at"}
+    created = int(datetime.fromisoformat(row["created_at"]).timestamp()) if row["created_at"] else 0
+    told = {"object": "model", "created": created, "owned_by": "tribrid"}
     return {**about, **told, "model_type": "rerank", "model_name": row["id"]}

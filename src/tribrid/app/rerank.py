@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from tribrid.app.parts import FolderPart
+from tribrid.app.views import iso
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document, storable
 from tribrid.corpus.jsonlines import id_fault
@@ -218,16 +219,16 @@ class Reranking(FolderPart):
         for corpus in folder.store.corpora.list():
             champion = folder.store.models.alias(corpus.corpus_id, "champion")
             rows.append(
-                {"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_us": corpus.created_us}
+                {"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_at": iso(corpus.created_us)}
             )
             rows += [
-                {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_us": v.created_us}
+                {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_at": iso(v.created_us)}
                 for v in folder.store.models.list(corpus.corpus_id)
             ]
         local = [public_name(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
         names = dict.fromkeys([*local, *local_rerankers(folder.models_dir)])
-        rows += [{"id": name, "kind": "local", "created_us": 0} for name in names]
-        return [*rows, {"id": public_name(config.indexing.embedding_model), "kind": "encoder", "created_us": 0}]
+        rows += [{"id": name, "kind": "local", "created_at": None} for name in names]
+        return [*rows, {"id": public_name(config.indexing.embedding_model), "kind": "encoder", "created_at": None}]
 
     def _known(self, corpus_id: str | None, inline: Sequence[Inline]) -> list[Document]:
         """The documents with an id each: the client's; else that of the corpus's document that says the same; else a

@@ -2,7 +2,7 @@
 
 measure   arms.py runs systems on frozen candidates, measures.py measures, comparison.py compares; slices, consistency
 decide    gate.py, on what leakage.py and standing.py know of the eval dataset; soundness.py and readiness.py ask before
-tell      report.py puts it together with notes.py, calibration.py, moves.py and learning_curve.py; html*.py, plots.py,
-          curves.py, quoting.py and stylesheet.py make the page of it, junit.py the XML; difference.py compares two
+tell      report.py puts it together of inputs.py with notes.py, calibration.py, moves.py and learning_curve.py;
+          difference.py compares two. The types are in answers/, the page and the XML in report/
 live      interleaving.py mixes two rankings, sequential.py decides between them
 """

@@ -148,16 +148,7 @@ def _run_systems(
         cost=EvaluationCost.model_validate(cost | {"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})}),
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else None,
         failed={**found.failed, **added.failed},
-        about=About(
-            corpus_id=corpus.corpus_id,
-            created_at=datetime.fromtimestamp(now_us() / 1e6, UTC),
-            model_id=challenger_id,
-            champion_id=champion_id,
-            run_id=training.get("run_id"),
-            mode=mode,
-            training=training.get("metrics"),
-            learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
-        ),
+        about=_about(corpus, champion_id, challenger_id, training).model_copy(update={"mode": mode}),
         outside={name: OutsideSystem.model_validate(facts) for name, facts in added.facts.items()},
         gate=config.gate,
         looks=looked(looks, challenger_id),
@@ -215,6 +206,21 @@ def _slice_facts(corpus: OpenCorpus, dataset: EvalDataset) -> SliceFacts:
     first = islice(corpus.store.documents.iterate(corpus.corpus_id), WORDS_COUNTED_IN)
     documents, holding = count_words(queries, (f"{d.title} {d.text[:CHARACTERS_READ]}" for d in first))
     return SliceFacts(documents, holding, metadata)
+
+
+def _about(
+    corpus: OpenCorpus, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
+) -> About:
+    """What a report says of where it comes from."""
+    return About(
+        corpus_id=corpus.corpus_id,
+        created_at=datetime.fromtimestamp(now_us() / 1e6, UTC),
+        model_id=challenger_id,
+        champion_id=champion_id,
+        run_id=training.get("run_id"),
+        training=training.get("metrics"),
+        learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
+    )
 
 
 def _looks(corpus: OpenCorpus, dataset: EvalDataset) -> list[Look]:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import complexity
+import parallel
 import tribrid
 from tribrid import errors
 from tribrid.app.doctor import TRAINING
@@ -360,3 +361,13 @@ def test_every_make_target_is_explained() -> None:
     phony = {name for line in re.findall(r"^\.PHONY: (.+)$", makefile, flags=re.MULTILINE) for name in line.split()}
     explained = set(re.findall(r"^([a-z]+):.*## \w", makefile, flags=re.MULTILINE))
     assert phony == explained
+
+
+def test_what_is_shared_out_on_its_own_is_there() -> None:
+    """After a renaming two processes could want port 8000 at once."""
+    for name in (*parallel.PORT_8000, *parallel.LONG_FIRST):
+        file, _, test = name.partition("::")
+        assert (ROOT / file).exists()
+        assert f"def {test.rstrip('[')}" in ((ROOT / file).read_text(encoding="utf-8") if test else "def ")
+    assert {parallel.piece(f"{file}::test") for file in parallel.PORT_8000} == {"port 8000"}
+    assert parallel.turn(f"{parallel.PAGES}README.md]") < parallel.turn("tests/unit/test_models.py::test")

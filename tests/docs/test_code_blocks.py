@@ -223,6 +223,7 @@ def follow(page: Path, folder: Path) -> None:
 RUN = [page for page in PAGES if runnable(page)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_the_page_runs_as_it_stands(page: Path, program: Callable[[str], str], tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tribrid.scoring.variants import FP32, INT8, describe, machine
 from tribrid.serving import served, settle_forms
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 
+pytestmark = pytest.mark.slow  # it exports models and starts processes
 SNIPPET_CHARS = 2000
 QUERY = "how do I renew the certificate"
 TEXTS = ["renew the certificate " * 9, "soup in the kitchen", "proxy", "how do I search", "backup by night " * 20, "a"]

@@ -25,6 +25,7 @@ from tribrid.scoring.scorer import LocalScorer
 from tribrid.types import Document, ScoredDoc
 from tribrid.workspace.corpus import open_corpus
 
+pytestmark = pytest.mark.slow  # it exports models and starts processes
 SNIPPET_CHARS = 2000
 QUERY = "how do I renew the certificate"
 TEXTS = ["renew the certificate " * 9, "soup in the kitchen", "proxy", "how do I search", "backup by night " * 20, "a"]

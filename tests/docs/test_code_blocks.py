@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,7 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     return [
         Block(
-            f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            f"{page.name}:{text.count(chr(10), 0, found.start('code')) + 1}",
             found["language"],
             found["code"],
             found["reason"],
@@ -224,49 +223,52 @@ def follow(page: Path, folder: Path) -> None:
 RUN = [page for page in PAGES if runnable(page)]
 
 
-@pytest.fixture(scope="module")
-def followed(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[Path, Future[None]]]:
-    """The pages that this run asks for, each being followed: two at a time, as a page waits more than it works."""
-    mine = test_the_page_runs_as_it_stands.__name__
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == mine]
-    asked = [page for item in items if isinstance(page := item.callspec.params["page"], Path)]
-    readers = ThreadPoolExecutor(2)
-    try:
-        yield {page: readers.submit(follow, page, tmp_path_factory.mktemp(page.stem)) for page in asked}
-    finally:
-        readers.shutdown(cancel_futures=True)
-
-
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_the_page_runs_as_it_stands(
-    page: Path, followed: Mapping[Path, Future[None]], program: Callable[[str], str]
-) -> None:
+def test_the_page_runs_as_it_stands(page: Path, program: Callable[[str], str], tmp_path: Path) -> None:
     for name in needed(page):
         program(name)
-    followed[page].result()
+    follow(page, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_is_not_run_is_counted(page: Path) -> None:
-    left_out = [block.where for block in blocks(page) if block.reason is not None]
-    assert len(left_out) == NOT_RUN.get(page.name, 0), left_out
+def test_what_is_not_run_is_counted() -> None:
+    left_out = {page.name: sum(block.reason is not None for block in blocks(page)) for page in PAGES}
+    assert {name: count for name, count in left_out.items() if count} == NOT_RUN
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_block_is_of_a_kind_that_is_known(page: Path) -> None:
+def faults(page: Path) -> Iterator[str]:
+    """What this test would pass over or could not read."""
     known = INERT | {"bash", "python", "typescript"}
-    assert not [block.where for block in blocks(page) if block.language not in known]
-    assert page.read_text("utf-8").count("```") == 2 * len(blocks(page)), "a fence this test does not see"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_json_is_json(page: Path) -> None:
+    if page.read_text("utf-8").count("```") != 2 * len(blocks(page)):
+        yield f"{page.name}: a fence this test does not see"
     for block in blocks(page):
-        if block.language == "json":
-            json.loads(block.code)
+        if block.language not in known:
+            yield f"{block.where}: {block.language or 'no language'} is not known"
+        elif block.language == "json" and not is_json(block.code):
+            yield f"{block.where}: not JSON"
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_every_block_is_of_a_kind_that_is_known_and_json_is_json() -> None:
+    assert not [fault for page in PAGES for fault in faults(page)]
+
+
+def test_a_block_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```json\n{}\n```\n```perl\n1\n```\n```json\n{,}\n```\n- a\n  ```json\n  {}\n  ```\n", "utf-8")
+    assert list(faults(page)) == [
+        "page.md: a fence this test does not see",
+        "page.md:5: perl is not known",
+        "page.md:8: not JSON",
+    ]
 
 
 def test_the_pages_are_found() -> None:

@@ -75,6 +75,7 @@ def test_pickled_weights_are_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "went-off").exists()
 
 
+@pytest.mark.slow
 def test_code_beside_the_weights_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tiny.build_encoder(tmp_path / "model")

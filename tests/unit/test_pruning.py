@@ -49,6 +49,7 @@ def test_one_batch_a_tick_and_then_nothing_for_a_day(tribrid: Tribrid) -> None:
     assert left(tribrid) == 1
 
 
+@pytest.mark.slow
 def test_the_worker_does_it_when_it_starts(tribrid: Tribrid) -> None:
     tribrid.supervisor.ensure_worker()
     deadline = time.monotonic() + 90

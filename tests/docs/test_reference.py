@@ -143,7 +143,7 @@ def test_every_metric_is_on_the_page_about_production(family: Any) -> None:
      "/reranker/train/run/{run_id}", "/reranker/train/run/{run_id}/metrics"],
 )  # fmt: skip
 def test_the_promised_routes_are_on_the_promised_page(route: str) -> None:
-    assert f"| `{route}` |" in (DOCS / "howto-train-evaluate.md").read_text("utf-8")
+    assert f"| `{route}` |" in (DOCS / "howto-train.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_the_promised_routes_are_on_the_promised_page(route: str) -> None:
      "rerank_input_snippet_chars"],
 )  # fmt: skip
 def test_the_promised_settings_are_on_the_promised_page(field: str) -> None:
-    assert f"| `reranking.{field}` |" in (DOCS / "howto-train-evaluate.md").read_text("utf-8")
+    assert f"| `reranking.{field}` |" in (DOCS / "howto-promote-export.md").read_text("utf-8")

@@ -2,8 +2,8 @@
 
 A page has a folder of its own with a copy of `docs/`, a data folder and a port of its own. Its bash blocks share their
 variables, as in one terminal; a block that ends with `tribrid serve` goes on in a second one until the page is done.
-What cannot run is marked `<!-- not run: reason -->`, and counted. A page that goes on from sections of other pages names
-them, `<!-- after: guide-first-loop.md#index -->`: their blocks run first, so that no example is written twice.
+What cannot run is marked `<!-- not run: reason -->`, and counted. A page that goes on from sections of other pages has
+a marker, `<!-- after: guide-first-loop.md#index -->`: their blocks run first, so that no example is written twice.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A page has a folder of its own with a copy of `docs/`, a data folder and a port of its own. Its bash blocks share their
 variables, as in one terminal; a block that ends with `tribrid serve` goes on in a second one until the page is done.
-What cannot run is marked `<!-- not run: reason -->`, and counted.
+What cannot run is marked `<!-- not run: reason -->`, and counted. A page that goes on from sections of other pages has
+a marker, `<!-- after: guide-first-loop.md#index -->`: their blocks run first, so that no example is written twice.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PAGES = [
 # The benchmarks' commands take from minutes to hours; the reference is checked in test_reference.py.
 PAGES = [page for page in PAGES if page.name != "benchmarks.md"]
 INERT = {"text", "json", "ini", "mermaid"}
-NOT_RUN = {"README.md": 3, "guide-first-loop.md": 1}
+NOT_RUN = {"README.md": 3}
 """Blocks a page may leave out. A number that grows is a promise that nobody keeps: say why in the review."""
 PROGRAMS = ("curl", "jq")
 SERVE = "tribrid serve"
@@ -54,13 +55,16 @@ LONG_PAGES = ("routes.md", "commands.md", "__pycache__")
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_AFTER = re.compile(r"^<!-- after: (?P<sections>[^\n]+) -->$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """`reason`: why it is not run, if it is not."""
+    """`section`: the anchor of the heading it stands under. `reason`: why it is not run, if it is not."""
 
     where: str
+    section: str
     language: str
     code: str
     reason: str | None
@@ -70,7 +74,8 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     return [
         Block(
-            f"{page.name}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            section_of(text[: found.start()]),
             found["language"],
             found["code"],
             found["reason"],
@@ -79,13 +84,36 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
+def section_of(before: str) -> str:
+    """The anchor of the last heading in the text before a block, as GitHub makes it."""
+    headings = _HEADING.findall(_FENCE.sub("", before))
+    return re.sub(r"[^\w\- ]", "", headings[-1].strip().lower()).replace(" ", "-") if headings else ""
+
+
 def runnable(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.language not in INERT and block.reason is None]
 
 
+def goes_on_from(page: Path) -> list[str]:
+    """The sections of other pages, `page.md#anchor`, that this page says it goes on from."""
+    marked = _AFTER.search(page.read_text("utf-8"))
+    return marked["sections"].split(", ") if marked else []
+
+
+def blocks_of(page: Path, link: str) -> list[Block]:
+    """The blocks under the heading that the link leads to."""
+    name, _, anchor = link.partition("#")
+    return [block for block in runnable(page.parent / name) if block.section == anchor]
+
+
+def to_run(page: Path) -> list[Block]:
+    """What a reader of the page runs: first what it goes on from, then its own blocks."""
+    return [block for link in goes_on_from(page) for block in blocks_of(page, link)] + runnable(page)
+
+
 def needed(page: Path) -> list[str]:
     """The programs that the page's blocks run, beside bash and Python."""
-    found = runnable(page)
+    found = to_run(page)
     typed = ["node"] if any(block.language == "typescript" for block in found) else []
     return typed + [name for name in PROGRAMS if any(re.search(rf"\b{name}\b", block.code) for block in found)]
 
@@ -213,10 +241,10 @@ def reader_in(folder: Path) -> Reader:
 
 
 def follow(page: Path, folder: Path) -> None:
-    """Run the page's blocks from top to bottom."""
+    """Run what the page goes on from, then its blocks from top to bottom."""
     reader = reader_in(folder)
     with ExitStack() as second_terminals:
-        for block in runnable(page):
+        for block in to_run(page):
             run_block(reader, block, second_terminals)
 
 
@@ -271,11 +299,22 @@ def test_a_block_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if goes_on_from(page)], ids=lambda page: page.name)
+def test_what_a_page_goes_on_from_is_there_and_linked(page: Path) -> None:
+    """A reader has to be told what a marker that they do not see has run."""
+    for link in goes_on_from(page):
+        assert blocks_of(page, link), link
+        assert f"]({link})" in page.read_text("utf-8")
+
+
+def test_no_example_is_written_twice() -> None:
+    """Of two pages that show the same example one has to link to the other."""
+    written: dict[str, str] = {}
+    for block in (block for page in PAGES for block in runnable(page) if block.code.strip() != SERVE):
+        assert written.setdefault(block.code, block.where) == block.where
+
+
 def test_the_pages_are_found() -> None:
     """A pattern that matches nothing would pass all of the above."""
-    assert {page.name for page in RUN} >= {
-        "README.md",
-        "guide-first-loop.md",
-        "howto-train-evaluate.md",
-        "deploying.md",
-    }
+    names = {"README.md", "guide-first-loop.md", "howto-train.md", "howto-promote-export.md", "deploying.md"}
+    assert {page.name for page in RUN} >= names

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from tribrid import __version__
 from tribrid.api.answers import Json
 from tribrid.api.openapi import answers
 from tribrid.api.readiness import Readiness
 from tribrid.errors import TribridError
+from tribrid.version import __version__
 
 router = APIRouter(tags=["operation"])
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from tribrid import __version__
 from tribrid.api.answers import Json
 from tribrid.api.attending import attended
 from tribrid.api.dialects import answer, call_of, dialect_of, likely_dialect
@@ -18,6 +17,7 @@ from tribrid.api.openapi import answers, takes
 from tribrid.api.strictjson import parse_json
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, ModelNotFound, Overloaded
+from tribrid.version import __version__
 
 ID_HEADER = "X-Rerank-ID"
 FALLBACK_HEADER = "X-Rerank-Fallback"

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tribrid import __version__
 from tribrid.app import retention
 from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K, Corpus
 from tribrid.app.doctor import diagnose
@@ -29,6 +28,7 @@ from tribrid.jobs import Supervisor
 from tribrid.retrieval import lance
 from tribrid.store import Store
 from tribrid.types import Emit
+from tribrid.version import __version__
 from tribrid.workspace.data_folder import DataFolder
 
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")

@@ -19,7 +19,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tribrid.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.counts import (
     ABOVE,
     ACT_BITS,
@@ -35,6 +34,7 @@ from tribrid.mining.clicks.counts import (
     LogCounts,
     Sums,
 )
+from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive, Preferences
 from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source

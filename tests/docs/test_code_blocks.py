@@ -74,7 +74,7 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     return [
         Block(
-            f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            f"{os.path.relpath(page, ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
             section_of(text[: found.start()]),
             found["language"],
             found["code"],

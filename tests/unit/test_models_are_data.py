@@ -35,7 +35,7 @@ def calls(path: Path) -> Iterator[tuple[str, dict[str, object], int]]:
 def test_every_loading_refuses_code_and_pickles() -> None:
     loads = [(path, *call) for path in PRODUCT for call in calls(path)]
     hub = [row for row in loads if row[1].endswith(".from_pretrained") and row[1].startswith("Auto")]
-    assert len(hub) >= 5
+    assert len(hub) >= 3
     for path, name, given, line in hub:
         assert given.get("trust_remote_code") is False, f"{path}:{line}"
         if name.startswith("AutoModel"):

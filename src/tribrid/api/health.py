@@ -42,6 +42,6 @@ def metrics(request: Request) -> Response:
         seen = state.tribrid.gauges()
     except TribridError:
         seen = None  # the rest is needed most when the database is gone; tribrid_store_up tells it
-    engine = state.tribrid.workspace.runtime.engine
+    engine = state.tribrid.folder.runtime.engine
     text = state.telemetry.text(ready=state.readiness.ready, seen=seen, engine=engine.view() if engine else None)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTr
 from tribrid.store import Store, tables
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.store.reviews import triplet_id
+from tribrid.stored import Manifest
 from tribrid.types import (
     Document,
     Feedback,
@@ -46,7 +46,7 @@ def triplet(query: str, good: str = "d1", bad: str = "d2", source: Source = Sour
     return Triplet(f"id of {query}", query, (good, 0), (bad, 0), source, 1.0, "clicked", "first")
 
 
-def trained_on(triplet_set_id: str) -> Mapping[str, Any]:
+def trained_on(triplet_set_id: str) -> Manifest:
     return {"data": {"triplet_set_id": triplet_set_id, "sha256": "s"}}
 
 

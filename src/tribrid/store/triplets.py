@@ -18,6 +18,7 @@ from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, now_us
 from tribrid.store.erasing import erasures_seen
 from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
+from tribrid.stored import MinedCounts
 from tribrid.types import Source, Triplet, TripletSet, TripletStatus
 
 BATCH_ROWS = 2000
@@ -25,7 +26,7 @@ _SET = tables.triplet_sets.c
 _TRIPLET = tables.triplets.c
 
 
-def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
+def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, object]:
     return {
         "set_number": set_number,
         "position": position,
@@ -76,8 +77,8 @@ class Triplets:
     def put(
         self,
         corpus_id: str,
-        params: Mapping[str, Any],
-        counts: Mapping[str, Any],
+        params: Mapping[str, object],
+        counts: MinedCounts,
         triplets: Iterable[Triplet],
         erasures: int | None = None,
     ) -> TripletSet:

@@ -23,7 +23,7 @@ def model(ws: DataFolder, corpus_id: str, weight: float) -> str:
     encoder = corpus.embedder
     write_artifact(
         staged,
-        manifest={"corpus_id": corpus_id, "encoder": encoder.fingerprint, "weight": weight},
+        manifest={"corpus_id": corpus_id, "encoder": encoder.fingerprint, "config": {"weight": weight}},
         blends={"blend": blend_of(Linear(("fused",), np.zeros(1), one, one * weight))},
         statistics=CorpusStatistics(np.ones(encoder.vocabulary, np.float32), 10.0),
         memory=Memory(PastQueries.of(np.zeros((0, 32), np.float32), []), (), {}),

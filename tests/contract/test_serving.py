@@ -20,6 +20,7 @@ from tribrid.encoders.models import ensure_export
 from tribrid.encoders.variants import FP32, INT8, describe, machine
 from tribrid.errors import Cancelled, ModelUnavailable
 from tribrid.loop import mine
+from tribrid.loop.params import MineParams
 from tribrid.loop.serving import served
 from tribrid.scoring.scorer import LocalScorer
 from tribrid.types import Document, ScoredDoc
@@ -207,7 +208,7 @@ def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tr
     assert (fallbacks["total"], fallbacks["by_code"]) == (1, {"model_unavailable": 1})
     assert fallbacks["last"]["reason"] == found["fallback_reason"]
     assert tribrid.status()["fallbacks"]["total"] == 1
-    _, mined = mine.mine(open_corpus(tribrid.folder, "c"), {"sources": ["logs"]}, nothing)
+    _, mined = mine.mine(open_corpus(tribrid.folder, "c"), MineParams.model_validate({"sources": ["logs"]}), nothing)
     assert mined.counts["rejected"]["served_by_fallback"] == 1
     assert mined.counts["impressions"] == 1
 
@@ -217,7 +218,7 @@ def test_int8_that_orders_otherwise_is_not_served(export: Path, tmp_path: Path) 
     turn_around(folder / MODEL_INT8)
     decision = settle_export(folder)
     assert decision["served"] == FP32
-    assert "rank agreement -" in decision["measured"][INT8]["reason"]
+    assert "rank agreement -" in (decision["measured"][INT8]["reason"] or "")
     assert HubCrossEncoder(folder, SNIPPET_CHARS).variant == FP32
 
 

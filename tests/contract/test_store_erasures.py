@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 import reports
 from tribrid.answers.report import QueryRow, TopDoc
+from tribrid.answers.stored import Manifest
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store, tables
@@ -46,7 +46,7 @@ def triplet(query: str, good: str = "d1", bad: str = "d2", source: Source = Sour
     return Triplet(f"id of {query}", query, (good, 0), (bad, 0), source, 1.0, "clicked", "first")
 
 
-def trained_on(triplet_set_id: str) -> Mapping[str, Any]:
+def trained_on(triplet_set_id: str) -> Manifest:
     return {"data": {"triplet_set_id": triplet_set_id, "sha256": "s"}}
 
 

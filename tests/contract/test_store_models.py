@@ -35,7 +35,7 @@ from tribrid.types import ModelVersion, Source, Triplet
 
 
 def model(model_id: str, corpus_id: str = "c", created_us: int = 1) -> ModelVersion:
-    return ModelVersion(model_id, corpus_id, "run", "a" * 64, {"base_model": "x", "leaves": [1, 2]}, created_us)
+    return ModelVersion(model_id, corpus_id, "run", "a" * 64, {"config": {"leaves": [1, 2]}}, created_us)
 
 
 def triplet(n: int, source: Source = Source.LOGS) -> Triplet:
@@ -54,7 +54,7 @@ def page(store: Store, *which: Any, **status: Any) -> tuple[list[Triplet], int]:
 def test_triplet_sets_are_kept_apart(store: Store) -> None:
     with pytest.raises(NoTriplets):
         store.triplets.latest("c")
-    old = store.triplets.put("c", {"max_pairs": 5}, {"mined": {"logs": 1}}, [triplet(0)])
+    old = store.triplets.put("c", {"max_pairs": 5}, {"by_negative": {"logs": 1}}, [triplet(0)])
     many = [triplet(n, Source.JUDGMENTS if n % 3 else Source.LOGS) for n in range(2300)]
     new = store.triplets.put("c", {}, {}, iter(many))
     assert store.triplets.latest("c") == new

@@ -15,6 +15,7 @@ from tribrid.app import Tribrid
 from tribrid.app.parts import quiet
 from tribrid.errors import Erased, InvalidInput, ModelNotFound, NoModel, NoTriplets, QueryNotFound
 from tribrid.loop import evaluate, mine, train
+from tribrid.loop.params import EvaluateParams, MineParams
 from tribrid.store import tables
 from tribrid.workspace.corpus import open_corpus
 
@@ -34,11 +35,12 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         opened.feedback(found["query_id"], "click", found["results"][0]["doc_id"])
         opened.corpus("c").judgments.put(learnable.queries("train", 60, seed=2))
         opened.corpus("c").eval_dataset.put(learnable.queries("eval", 30, seed=3))
-        mine.mine(open_corpus(opened.folder, "c"), {"sources": ["logs", "judgments"]}, quiet)
+        mine.mine(open_corpus(opened.folder, "c"), MineParams.model_validate({"sources": ["logs", "judgments"]}), quiet)
         model = train.train(open_corpus(opened.folder, "c"), "first", {}, quiet, lambda: False)
         assert opened.corpus("c").models()["challenger"] == model.model_id
         for evaluation_id in ("e1", "e2"):
-            evaluate.evaluate(open_corpus(opened.folder, "c"), evaluation_id, {"model_id": model.model_id}, quiet)
+            challenger = EvaluateParams(model_id=model.model_id)
+            evaluate.evaluate(open_corpus(opened.folder, "c"), evaluation_id, challenger, quiet)
         names = opened.corpus("c").models()
         assert (names["champion"], names["challenger"]) == (model.model_id, None)
         yield opened
@@ -135,7 +137,7 @@ def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
     ]
     for found in searches:
         tribrid.feedback(found["query_id"], "click", found["results"][1]["doc_id"])
-    mine.mine(open_corpus(tribrid.folder, "log"), {"sources": ["logs"]}, quiet)
+    mine.mine(open_corpus(tribrid.folder, "log"), MineParams.model_validate({"sources": ["logs"]}), quiet)
     mined = {row["query"] for row in tribrid.corpus("log").triplets(limit=1000)["triplets"]}
     erased = searches[0]["query_id"], tribrid.store.logs.impression(searches[0]["query_id"]).query
     assert erased[1] in mined
@@ -145,7 +147,7 @@ def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
     with pytest.raises(QueryNotFound):
         tribrid.corpus("log").erase(query_id=erased[0])
     assert {row["query"] for row in tribrid.corpus("log").triplets(limit=1000)["triplets"]} == mined - {erased[1]}
-    mine.mine(open_corpus(tribrid.folder, "log"), {"sources": ["logs"]}, quiet)
+    mine.mine(open_corpus(tribrid.folder, "log"), MineParams.model_validate({"sources": ["logs"]}), quiet)
     assert erased[1] not in {row["query"] for row in tribrid.corpus("log").triplets(limit=1000)["triplets"]}
     assert [row["kind"] for row in tribrid.corpus("log").erasures()] == ["list"]
 

@@ -110,7 +110,7 @@ class Learning(CorpusPart):
         if others:
             params["corpus_ids"] = others
         if arms:
-            params["arms"] = prepared(corpus, arms)
+            params["arms"] = [arm.model_dump() for arm in prepared(corpus, arms)]
         check_services(corpus, params)
         return self._submit(JobKind.EVALUATE, params)
 
@@ -154,7 +154,7 @@ class Learning(CorpusPart):
 
     def estimate(self, kind: JobKind, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
-        return {**estimate(self._open(), kind, params), "estimate": True}
+        return estimate(self._open(), kind, params).model_dump(exclude_unset=True) | {"estimate": True}
 
     def _submit(self, kind: JobKind, params: dict[str, Any]) -> Job:
         self._supervisor.ensure_worker()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from tribrid.answers.costs import Cost, CostEstimate, GenerationCost, MiningCost
+from tribrid.cloud.prices import together
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled
 from tribrid.loop.costs import estimate, local_cost
 from tribrid.loop.evaluate import evaluate
-from tribrid.loop.generation import with_generation
 from tribrid.loop.mine import mine
+from tribrid.loop.params import EvaluateParams, MineParams
 from tribrid.loop.train import train
 from tribrid.retrieval import lance
 from tribrid.types import Emit, EventType, Job, JobKind, State
@@ -30,7 +31,7 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
     stands, and meanwhile a paid service would have been asked more.
     """
 
-    def told(type_: EventType, data: Mapping[str, Any]) -> None:
+    def told(type_: EventType, data: Mapping[str, object]) -> None:
         if cancelled():
             raise Cancelled("Ended on request.")
         emit(type_, data)
@@ -38,31 +39,38 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
     return told
 
 
-def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, object]:
     estimated, started = estimate(corpus, job.kind, job.params), time.monotonic()
-    triplet_set_id, mined = mine(corpus, job.params, emit)
+    triplet_set_id, mined = mine(corpus, MineParams.model_validate(job.params), emit)
     model, took_s = corpus.config.indexing.embedding_model, round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
-    cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
-    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
+    asked = mined.counts.get("generated", {}).get("cost")
+    cost = together(MiningCost, cost, generation=GenerationCost.model_validate(asked) if asked else None)
+    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": _told(cost, estimated)}
 
 
-def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, object]:
     estimated, started = estimate(corpus, job.kind), time.monotonic()
     model = train(corpus, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
-    cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
-    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
+    cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s)
+    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": _told(cost, estimated)}
 
 
-def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    return evaluate(corpus, job.job_id, job.params, emit).model_dump(mode="json")
+def _told(cost: Cost, estimated: CostEstimate) -> dict[str, object]:
+    """What it cost beside what was expected, as a result keeps it: what is not known of it is left out."""
+    spent, expected = (one.model_dump(mode="json", exclude_unset=True) for one in (cost, estimated))
+    return {**spent, "estimated": expected}
+
+
+def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, object]:
+    return evaluate(corpus, job.job_id, EvaluateParams.model_validate(job.params), emit).model_dump(mode="json")
 
 
 def _handler(
-    work: Callable[[OpenCorpus, Job, Emit, Asked], dict[str, Any]],
-) -> Callable[[Job, Path, Emit, Asked], dict[str, Any]]:
-    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+    work: Callable[[OpenCorpus, Job, Emit, Asked], dict[str, object]],
+) -> Callable[[Job, Path, Emit, Asked], dict[str, object]]:
+    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, object]:
         folder = DataFolder(read_environment().model_copy(update={"data_dir": data_dir}))
         try:
             done = work(open_corpus(folder, job.corpus_id), job, until_cancelled(emit, cancelled), cancelled)

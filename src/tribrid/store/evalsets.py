@@ -83,7 +83,7 @@ def content_sha(queries: Sequence[JudgedQuery]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _as_json(queries: Sequence[JudgedQuery]) -> list[dict[str, Any]]:
+def _as_json(queries: Sequence[JudgedQuery]) -> list[dict[str, object]]:
     ordered = sorted(queries, key=lambda query: query.query_id)
     return [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in ordered]
 

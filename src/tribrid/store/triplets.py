@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from tribrid.answers.stored import MinedCounts
 from tribrid.errors import Erased, NotFound, NoTriplets, TripletNotFound
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
@@ -25,7 +26,7 @@ _SET = tables.triplet_sets.c
 _TRIPLET = tables.triplets.c
 
 
-def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
+def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, object]:
     return {
         "set_number": set_number,
         "position": position,
@@ -76,8 +77,8 @@ class Triplets:
     def put(
         self,
         corpus_id: str,
-        params: Mapping[str, Any],
-        counts: Mapping[str, Any],
+        params: Mapping[str, object],
+        counts: MinedCounts,
         triplets: Iterable[Triplet],
         erasures: int | None = None,
     ) -> TripletSet:

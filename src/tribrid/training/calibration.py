@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from tribrid.answers.stored import FittedCalibration
 from tribrid.scoring.calibration import Calibration
 from tribrid.training.lists import BAD, UNKNOWN, TrainingList
 
@@ -17,9 +18,8 @@ LEAST_SLOPE = 1e-3
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def calibrate(lists: Sequence[TrainingList], held_out: Sequence[Vector]) -> dict[str, Any]:
-    """Platt's sigmoid, as the manifest keeps it: `method`, `slope`, `offset`, `pairs`, `positives`, `brier`; or only
-    `method: none` and why.
+def calibrate(lists: Sequence[TrainingList], held_out: Sequence[Vector]) -> FittedCalibration:
+    """Platt's sigmoid, as the manifest keeps it; or only `method: none` and why.
 
     Only candidates with a label count, by their weight; every list counts the same. Targets are smoothed as Platt does,
     so that a perfect separation does not become certainty.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tribrid.answers.stored import CrossEncoderMetrics
 from tribrid.encoders.models import Role
 from tribrid.encoders.pairs import PairLimits
 from tribrid.sections import TrainingConfig
@@ -37,7 +37,7 @@ class Base:
 
 def train_cross_encoder(
     base: Base, learn: Sequence[Lesson], dev: Sequence[Lesson], config: TrainingConfig, run: Run, target: Path
-) -> tuple[float, dict[str, Any]]:
+) -> tuple[float, CrossEncoderMetrics]:
     """Train on `learn`, weigh on `dev`; `target` gets the cross-encoder if it is served, or is to be kept.
 
     Returns:
@@ -59,7 +59,7 @@ def train_cross_encoder(
     if progress.best_step < 0:
         return 0.0, {"trained": False, "reason": f"{OUT_OF_TIME} before it was measured on dev"}
     weight, table = choose_weight(dev, loop.best_read(dev))
-    measured = {
+    measured: CrossEncoderMetrics = {
         "trained": True,
         "kind": base.role,
         "steps": progress.step,

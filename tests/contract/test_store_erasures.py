@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 import reports
 from tribrid.answers.report import QueryRow, TopDoc
-from tribrid.answers.stored import Manifest
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store, tables
@@ -30,6 +29,7 @@ from tribrid.types import (
     State,
     Triplet,
 )
+from tribrid.types.stored import Manifest
 
 SHOWN = tuple(ShownDoc(doc_id, rank, 1.0, 0, 4, {}) for rank, doc_id in enumerate(("d1", "d2", "d%_"), 1))
 SECRET = "Who is Mrs. Zzyzx?"

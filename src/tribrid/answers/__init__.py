@@ -7,5 +7,4 @@ calibration.py  what a score means
 report.py       the evaluation report, its rows, and the list of reports
 difference.py   what differs between two reports, and between two trainings
 readiness.py    whether there is enough data to train on, and to decide on
-stored.py       JSON that is kept: a manifest, a mining's counts, a job's result
 """

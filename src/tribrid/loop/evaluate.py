@@ -13,7 +13,6 @@ from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
 from tribrid.answers.report import About, EvaluationReport
-from tribrid.answers.stored import Manifest
 from tribrid.cloud.prices import together
 from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
@@ -49,6 +48,7 @@ from tribrid.types import (
     Look,
     State,
 )
+from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tribrid.answers.costs import GenerationCost
-from tribrid.answers.stored import GeneratedCounts
 from tribrid.cloud.generator import Answer, Generator, Message, key_for, on_this_machine
 from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.config import Config, Environment
@@ -25,6 +24,7 @@ from tribrid.mining.generated import (
 from tribrid.mining.negatives import PassagesOf
 from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Emit, Passage
+from tribrid.types.stored import GeneratedCounts
 
 QUERY_TOKENS = 20
 """A written query, for the estimate."""

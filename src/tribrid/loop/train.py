@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tribrid.answers.stored import Manifest, TrainingData
 from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
@@ -27,6 +26,7 @@ from tribrid.types import (
     ModelVersion,
     Triplet,
 )
+from tribrid.types.stored import Manifest, TrainingData
 from tribrid.version import __version__, source_sha256
 from tribrid.workspace.corpus import OpenCorpus
 

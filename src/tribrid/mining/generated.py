@@ -22,11 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from tribrid.answers.stored import GeneratedCounts
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.labels import Group, Positive
 from tribrid.mining.negatives import PassagesOf
 from tribrid.types import Document, Passage, Source
+from tribrid.types.stored import GeneratedCounts
 
 WEIGHT = 0.25
 """Above any other heuristic: the query has its own words, and retrieval agrees. Below a user's choice."""

@@ -25,7 +25,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tribrid.answers.stored import GeneratedCounts, MinedCounts, SourceCounts
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.labels import LogLabels, log_groups
 from tribrid.mining.families import PlacesOf
@@ -51,6 +50,7 @@ from tribrid.types import (
     Source,
     Triplet,
 )
+from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
 

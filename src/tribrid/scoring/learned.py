@@ -12,7 +12,6 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from tribrid.answers.stored import Manifest, ServedParts
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.cross_encoder import CrossEncoder, load_cross_encoder
 from tribrid.encoders.engine import Runtime
@@ -23,6 +22,7 @@ from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.types import Candidate
+from tribrid.types.stored import Manifest, ServedParts
 
 FORMAT = 3
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.answers.stored import MinedCounts
 from tribrid.errors import Erased, NotFound, NoTriplets, TripletNotFound
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
@@ -20,6 +19,7 @@ from tribrid.store.database import Database, batches, now_us
 from tribrid.store.erasing import erasures_seen
 from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
 from tribrid.types import Source, Triplet, TripletSet, TripletStatus
+from tribrid.types.stored import MinedCounts
 
 BATCH_ROWS = 2000
 _SET = tables.triplet_sets.c

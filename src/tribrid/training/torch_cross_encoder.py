@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tribrid.answers.stored import CrossEncoderMetrics
 from tribrid.encoders.models import Role
 from tribrid.encoders.pairs import PairLimits
 from tribrid.sections import TrainingConfig
@@ -16,6 +15,7 @@ from tribrid.training.torch_hub import HubModel
 from tribrid.training.torch_joint import JointModel
 from tribrid.training.torch_loop import OUT_OF_TIME, Loop, Progress
 from tribrid.training.torch_pairs import PairModel
+from tribrid.types.stored import CrossEncoderMetrics
 
 
 @dataclass(frozen=True, slots=True)

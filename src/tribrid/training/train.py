@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from tribrid.answers.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.encoders.models import Role, require_torch, trainable_as
 from tribrid.encoders.pairs import PairLimits
 from tribrid.errors import NoTriplets, TrainingFailed
@@ -22,6 +21,7 @@ from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of
 from tribrid.training.resources import Pace, Run
 from tribrid.types import Emit
+from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0

@@ -75,7 +75,7 @@ def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:
             opened.corpus("c").search("anything")
         opened.create_corpus("c")
         found = opened.corpus("c").search("anything", client_id="me")
-        assert found.results == []
+        assert found.results == ()
         assert opened.store.logs.impression(found.query_id).client_id == "me"
         with pytest.raises(NoDocuments):
             opened.corpus("c").submit_mine()

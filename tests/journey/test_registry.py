@@ -174,7 +174,7 @@ def test_a_training_whose_triplets_are_erased_meanwhile_makes_no_model(tribrid: 
     def emit(_: Any, data: Any) -> None:
         if data.get("stage") == "fit" and data["done"] == 0:
             done = tribrid.corpus("c").erase(query=query)
-            assert done.models == (TaughtModel(model_id=str(before.champion), aliases=("champion",)),)
+            assert done.models == (TaughtModel(model_id=before["champion"], aliases=("champion",)),)
 
     with pytest.raises(Erased, match="Train again"):
         train.train(open_corpus(tribrid.folder, "c"), "second", {"seed": 5}, emit, lambda: False)

@@ -66,7 +66,7 @@ def _answer(request: Request, tribrid: Facade, raw: bytes, corpus_id: str | None
     request.state.dialect = dialect
     call = call_of(body)
     found = tribrid.rerank(**{**call, "corpus_id": call["corpus_id"] or corpus_id}, budget=budget)
-    request.app.state.telemetry.searched(found)
+    request.app.state.telemetry.searched(found["reranked"], found["model_id"], found["note"])
     headers = {ID_HEADER: found["query_id"]}
     if found["fallback_code"] is not None:  # TEI's form has no place for it
         headers[FALLBACK_HEADER] = found["fallback_code"]
@@ -123,7 +123,7 @@ async def rerank_voyage(request: Request, tribrid: Facade, corpus_id: Corpus = N
 )
 def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """What clients of Hugging Face TEI ask before they rerank: what answers a call without a model, and the limits."""
-    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings()["settings"]
+    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings().settings
     labels = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
     return Json(
         {
@@ -131,10 +131,10 @@ def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
             "model_sha": None,
             "model_dtype": "float32",
             "model_type": {"reranker": labels},
-            "max_concurrent_requests": settings["serving"]["max_requests"]["value"],
+            "max_concurrent_requests": settings["serving"]["max_requests"].value,
             "max_input_length": _MAX_INPUT_TOKENS,
             "max_batch_tokens": 16384,
-            "max_client_batch_size": settings["reranking"]["rerank_max_documents"]["value"],
+            "max_client_batch_size": settings["reranking"]["rerank_max_documents"].value,
             "auto_truncate": True,
             "version": __version__,
         }

@@ -43,9 +43,9 @@ def record(folder: DataFolder, model_id: str) -> dict[str, Any]:
             promotion_view(row) for row in folder.store.models.promotions(model.corpus_id) if row.model_id == model_id
         ],
         "erasures": [
-            {"at": iso(row.created_us), "kind": row.kind, "erased": row.report["erased"]}
+            {"at": iso(row.created_us), "kind": row.kind, "erased": row.report.erased}
             for row in folder.store.erasures.list(model.corpus_id)
-            if any(used["model_id"] == model_id for used in row.report["models"])
+            if any(used.model_id == model_id for used in row.report.models)
         ],
     }
 

@@ -14,6 +14,7 @@ from tribrid.errors import Conflict, EvaluationFailed, EvaluationNotFound, Model
 from tribrid.evaluation.notes import LEARNED_NOTHING
 from tribrid.loop import evaluate as module
 from tribrid.loop.promote import promote
+from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.types import Document, JudgedQuery, Source, State, Triplet
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
@@ -29,7 +30,7 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFolder]:
     opened = handmade.opened(tmp_path_factory.mktemp("data"))
-    opened.store.settings.patch("global", {"evaluation": {"resamples": 500}})
+    opened.store.settings.patch(GLOBAL_SCOPE, {"evaluation": {"resamples": 500}})
     yield opened
     opened.close()
 
@@ -229,7 +230,7 @@ def test_what_was_not_indexed_is_indexed_first(folder: DataFolder) -> None:
 
 def test_a_model_that_ranks_as_retrieval_is_told_first(corpus: OpenCorpus) -> None:
     assert LEARNED_NOTHING not in evaluate(corpus, model_id=made(corpus, 2.0, {"metrics": {}})).notes
-    told = {"metrics": {"model_selected": "nothing learned", "serves": "retrieval"}}
+    told = {"metrics": {"blend": {"form": "retrieval"}}}
     assert evaluate(corpus, model_id=made(corpus, KEPT, told)).notes[0] == LEARNED_NOTHING
 
 
@@ -240,7 +241,7 @@ def test_other_corpora_are_measured_with_their_own_model_else_with_the_challenge
     report = evaluate(corpus, corpus_ids=[own.corpus_id, borrowed.corpus_id])
     here, first, second = report.corpora
     assert here.corpus_id == corpus.corpus_id
-    assert (first.model_id, first.transferred, first.before_system) == (theirs, False, "retrieval")
+    assert (first.model_id, first.transferred, first.compared_with) == (theirs, False, "retrieval")
     assert first.after == pytest.approx(first.before)
     assert (second.model_id, second.transferred) == (challenger, True)
     assert second.after == 1.0 > second.before
@@ -255,7 +256,7 @@ def test_another_corpus_s_champion_is_what_its_model_is_measured_against(corpus:
     made(corpus, TURNED)
     report = evaluate(corpus, corpus_ids=[other.corpus_id])
     part = report.corpora[1]
-    assert (part.before_system, part.before) == ("champion", 1.0)
+    assert (part.compared_with, part.before) == ("champion", 1.0)
     assert part.after < 1.0
     assert (report.verdict.decision, report.promoted) == ("keep", False), "it would be worse there"
 

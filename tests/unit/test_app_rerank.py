@@ -125,6 +125,8 @@ def test_what_ragflow_appends_is_not_part_of_the_name(tribrid: Tribrid) -> None:
     version = handmade.model(tribrid.folder, "notes", 1.0)
     for name in ("notes", version, LOCAL, ENCODER):
         assert who(tribrid.ranker(f"{name}___VLLM")) == who(tribrid.ranker(name))
+        assert who(tribrid.ranker(f"{name}___VLLM", "notes")) == who(tribrid.ranker(name, "notes"))
+    assert who(tribrid.ranker("default___VLLM")) == who(tribrid.ranker("default"))
     tribrid.store.corpora.create("notes___old", "a name that has it of its own")
     assert who(tribrid.ranker("notes___old")) == ("notes___old", "notes___old", None)
     for name in ("nobody___VLLM", "___VLLM"):
@@ -156,7 +158,7 @@ def test_an_unknown_model_may_mean_the_default_and_the_answer_says_so(tribrid: T
     assert told == [f"There is no model 'rerank-v9': '{ENCODER}' answered."]
 
 
-@pytest.mark.parametrize("name", [None, "default", "kept"])
+@pytest.mark.parametrize("name", [None, "default", "kept", "kept___VLLM"])
 def test_the_corpus_of_calls_that_name_none_is_made_at_its_first_use(tribrid: Tribrid, name: str | None) -> None:
     configure(tribrid, rerank_corpus="kept")
 

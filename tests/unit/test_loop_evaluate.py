@@ -157,6 +157,8 @@ def test_that_the_newest_training_made_nothing_is_the_first_note(corpus: OpenCor
     assert not any("made no model" in note for note in evaluate(corpus, model_id=older).notes), "it was named"
     cancelled = handmade.training(corpus.folder, corpus.corpus_id, State.CANCELLED)
     assert evaluate(corpus).notes[0] == f"The newest training, {cancelled}, cancelled and made no model."
+    made(corpus, KEPT)
+    assert not any("made no model" in note for note in evaluate(corpus).notes), "a later one made a model"
 
 
 def test_a_model_that_learned_an_eval_query_is_not_promoted(corpus: OpenCorpus) -> None:

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from tribrid.mining.clicks.counts import DOC_BITS, LogCounts
 from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.clicks.labels import log_groups
-from tribrid.mining.clicks.verdicts import IMPLICIT_CEILING, LEAST_LOOKS, LEAST_WEIGHT, REBUILT_DOUBT, Verdicts
+from tribrid.mining.clicks.verdicts import (
+    IMPLICIT_CEILING,
+    LEAST_LOOKS,
+    LEAST_WEIGHT,
+    REBUILT_DOUBT,
+    SILENCE_DOUBT,
+    Verdicts,
+)
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive
 from tribrid.types import Feedback, LoggedList, Signal
 
@@ -123,6 +130,7 @@ def test_every_number_stays_within_what_it_means(drawn: list[Any], below: int) -
             assert 0 <= row.worse <= 1
             assert row.judged or 0 <= row.standing <= IMPLICIT_CEILING
             assert not (row.judged and (row.seen or row.worse)), "where it was rated, clicks say nothing"
+            assert not row.seen or row.worse >= SILENCE_DOUBT, "nobody chose it, whether or not anybody looked"
 
 
 @QUICK
@@ -293,6 +301,32 @@ def test_of_reconstructed_lists_the_one_clicked_less_may_be_worse() -> None:
     assert rows["a"].weight == pytest.approx(6 / 7)
     assert rows["b"].weight == pytest.approx(2 / 3 * 2 / 6)
     assert group.positives[0].evidence.startswith("reconstructed:")
+
+
+def test_what_was_passed_over_above_one_use_and_below_another_is_told_as_passed_over_above() -> None:
+    found = judge(*[shown("q", "ab", ("b", "click"))] * 3, shown("q", "ba", ("b", "click")))
+    negative = losers(only_group(found), "b")["a"]
+    assert negative.kind == "skipped_above"
+    assert negative.reason.startswith(
+        "the negative was shown above a click and passed over 3x, shown next below one and left alone 1x, not clicked"
+    )
+
+
+def test_a_rating_outranks_clicks_in_lists_that_nobody_recorded() -> None:
+    clicks = [shown("q", "ab", ("a", "click"), source="reconstructed")] * 5
+    found = judge(*clicks, shown("q", "bc", ("b", "thumbs_up")), shown("q", "ad", ("a", "rating", 3.0)))
+    row = rows_of(found)["a"]
+    assert (row.judged, row.standing, row.weight, row.worse) == (True, 0.0, 0.0, 0.0)
+    assert "a" not in losers(only_group(found), "b")
+
+
+def test_silence_in_recorded_lists_speaks_against_clicks_in_others() -> None:
+    clicks = [shown("q", "ab", ("a", "click"), source="reconstructed")] * 3
+    used = [shown("r", "x", ("x", "click"))] * 20
+    alone = rows_of(judge(*used, *clicks), 1)["a"].weight
+    assert alone == pytest.approx(3 / 4)
+    weights = [rows_of(judge(*used, *clicks, *[shown("q", "a")] * times), 1)["a"].weight for times in (1, 2, 4)]
+    assert alone > weights[0] > weights[1] > weights[2]
 
 
 def test_a_positive_says_where_it_was_first_acted_on_and_when_last() -> None:

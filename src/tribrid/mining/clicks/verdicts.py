@@ -350,7 +350,7 @@ class _Lost(Preferences):
         if standing is None:
             raise KeyError(doc_id)
         found = (self._loser(row, standing) for row in self._rows)
-        return tuple(known for known in found if known is not None and known.doc_id != doc_id)
+        return tuple(known for known in found if known is not None)
 
     def documents(self) -> list[str]:
         return self._verdicts.looked_at(self._rows)

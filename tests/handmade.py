@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.store.database import now_us
 from tribrid.training.onnx_blend import Linear, blend_of
 from tribrid.types import Document, JobKind, ModelVersion, State
+from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
 
@@ -45,7 +45,7 @@ def training(ws: DataFolder, corpus_id: str, state: State, model_id: str | None 
     return run_id
 
 
-def model(ws: DataFolder, corpus_id: str, weight: float, told: Mapping[str, Any] | None = None) -> str:
+def model(ws: DataFolder, corpus_id: str, weight: float, told: Manifest | None = None) -> str:
     """A model that ranks by `weight` times the fused score: 1 keeps the retrieval order, -1 turns it over.
 
     Args:

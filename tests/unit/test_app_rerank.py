@@ -287,7 +287,7 @@ def test_a_document_is_cut_for_reading_told_of_and_kept_whole(tribrid: Tribrid) 
 def test_what_cannot_be_asked_is_refused_and_not_logged(tribrid: Tribrid, how: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         rerank(tribrid, **{"model": "notes", **how})
-    assert tribrid.store.logs.stats("notes")["impressions"] == 0
+    assert tribrid.store.logs.stats("notes").impressions == 0
 
 
 def test_more_documents_than_the_corpus_takes_are_refused(tribrid: Tribrid) -> None:

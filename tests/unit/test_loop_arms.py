@@ -11,11 +11,14 @@ import pytest
 
 import handmade
 from synthetic import candidates_of, query_tokens
+from tribrid.answers.report import OutsideSystem
+from tribrid.cloud.clouds import ServiceArm
 from tribrid.errors import InvalidInput, ModelNotFound
 from tribrid.evaluation.arms import freeze
 from tribrid.evaluation.notes import GIVEN
 from tribrid.loop.arms import MAX_ARMS, AddedArms, added_arms, prepared, run_key
 from tribrid.loop.frozen import Task
+from tribrid.loop.params import Arm, ModelArm, RunArm
 from tribrid.scoring.learned import Reading
 from tribrid.store.database import now_us
 from tribrid.types import Impression, JudgedQuery
@@ -50,7 +53,7 @@ def task_of(corpus: OpenCorpus) -> Task:
     return Task(corpus.store.evalsets.current(corpus.corpus_id), readings, {}, freeze(readings, 10))
 
 
-def added(corpus: OpenCorpus, *arms: dict[str, Any]) -> AddedArms:
+def added(corpus: OpenCorpus, *arms: Arm) -> AddedArms:
     return added_arms(corpus, task_of(corpus), arms)
 
 
@@ -90,7 +93,7 @@ def test_an_arm_is_exactly_one_thing(corpus: OpenCorpus, given: dict[str, Any]) 
 def test_a_model_must_be_the_corpus_s_own(corpus: OpenCorpus, folder: DataFolder) -> None:
     folder.store.corpora.create("foreign", "foreign")
     own, foreign = handmade.model(folder, corpus.corpus_id, 1.0), handmade.model(folder, "foreign", 1.0)
-    assert prepared(corpus, [{"name": "x", "model_id": own}]) == [{"name": "x", "kind": "model", "model_id": own}]
+    assert prepared(corpus, [{"name": "x", "model_id": own}]) == [ModelArm(name="x", model_id=own)]
     for model_id in (foreign, "unheard of"):
         with pytest.raises(ModelNotFound):
             prepared(corpus, [{"name": "x", "model_id": model_id}])
@@ -105,13 +108,13 @@ def test_a_service_that_may_not_be_asked_is_refused(corpus: OpenCorpus) -> None:
 
 def test_a_run_is_stored_under_its_hash_without_what_nobody_asked(corpus: OpenCorpus) -> None:
     (arm,) = prepared(corpus, [run_arm()])
-    assert arm.keys() == {"name", "kind", "sha256", "tag", "restrict"}
-    assert (arm["kind"], arm["tag"], arm["restrict"]) == ("run", "solr", False)
-    stored = corpus.store.candidates.get(run_key(corpus.corpus_id, arm["sha256"]))
+    assert isinstance(arm, RunArm)
+    assert (arm.tag, arm.restrict) == ("solr", False)
+    stored = corpus.store.candidates.get(run_key(corpus.corpus_id, arm.sha256))
     assert stored is not None
     assert stored["lists"].keys() == {"q1"}
     without = RUN.replace("other Q0 a 1 1.0 solr\n", "")
-    assert prepared(corpus, [run_arm(run=without)])[0]["sha256"] == arm["sha256"]
+    assert prepared(corpus, [run_arm(run=without)]) == [arm]
 
 
 @pytest.mark.parametrize(
@@ -133,8 +136,7 @@ def test_a_run_is_judged_as_it_is_with_what_it_found_itself(corpus: OpenCorpus) 
     assert order(found, "solr", "q1") == ["c", "z", "b"]
     assert order(found, "solr", "q2") == []
     facts = found.facts["solr"]
-    assert (facts["own_candidates"], facts["queries_found"], facts["queries_missing"]) == (True, 1, 1)
-    assert "name" not in facts
+    assert (facts.own_candidates, facts.queries_found, facts.queries_missing) == (True, 1, 1)
     assert not found.failed
 
 
@@ -143,17 +145,17 @@ def test_a_restricted_run_orders_the_frozen_candidates_and_no_other(corpus: Open
     assert order(found, "solr", "q1") == ["c", "b", "a", "d"]
     assert order(found, "solr", "q2") == ["a", "b", "c", "d"], "as retrieved where the run has nothing"
     facts = found.facts["solr"]
-    assert (facts["own_candidates"], facts["queries_found"], facts["queries_missing"]) == (False, 1, 1)
+    assert (facts.own_candidates, facts.queries_found, facts.queries_missing) == (False, 1, 1)
 
 
 def test_an_arm_that_cannot_run_fails_alone(corpus: OpenCorpus, folder: DataFolder) -> None:
     model_id = handmade.model(folder, corpus.corpus_id, -1.0)
     found = added(
         corpus,
-        {"name": "lost", "kind": "run", "sha256": "0" * 64, "restrict": True},
-        {"name": "gone", "kind": "model", "model_id": "unheard of"},
-        {"name": "keyless", "kind": "cloud", "provider": "cohere", "url": None, "model": "rerank-v4.0-fast"},
-        {"name": "good", "kind": "model", "model_id": model_id},
+        RunArm(name="lost", sha256="0" * 64, tag="t", restrict=True),
+        ModelArm(name="gone", model_id="unheard of"),
+        ServiceArm(name="keyless", provider="cohere", url=None, model="rerank-v4.0-fast"),
+        ModelArm(name="good", model_id=model_id),
         *prepared(corpus, [run_arm()]),
     )
     assert found.failed.keys() == {"lost", "gone", "keyless"}
@@ -186,4 +188,4 @@ def test_the_order_in_which_another_engine_gave_documents_is_an_arm_where_it_is_
     assert found.given == ["q1"]
     assert order(found, GIVEN, "q1") == ["d", "b", "a", "c"]
     assert order(found, GIVEN, "q2") == ["a", "b", "c", "d"]
-    assert found.facts[GIVEN] == {"kind": GIVEN, "queries_found": 1, "queries_missing": 1}
+    assert found.facts[GIVEN] == OutsideSystem(kind=GIVEN, queries_found=1, queries_missing=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,9 +13,11 @@ from tribrid.answers.report import EvaluationReport
 from tribrid.errors import Conflict, EvaluationFailed, EvaluationNotFound, ModelUnavailable, NoEvalDataset
 from tribrid.evaluation.notes import LEARNED_NOTHING
 from tribrid.loop import evaluate as module
+from tribrid.loop.params import EvaluateParams
 from tribrid.loop.promote import promote
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.types import Document, JudgedQuery, Source, State, Triplet
+from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
 
@@ -51,7 +53,7 @@ def judged(folder: DataFolder, corpus_id: str) -> OpenCorpus:
     return corpus
 
 
-def made(corpus: OpenCorpus, weight: float, told: Mapping[str, Any] | None = None) -> str:
+def made(corpus: OpenCorpus, weight: float, told: Manifest | None = None) -> str:
     """A model that a training made."""
     model_id = handmade.model(corpus.folder, corpus.corpus_id, weight, told)
     handmade.training(corpus.folder, corpus.corpus_id, State.SUCCEEDED, model_id)
@@ -68,7 +70,7 @@ def serve(corpus: OpenCorpus, model_id: str) -> None:
 
 
 def evaluate(corpus: OpenCorpus, name: str = "", **params: Any) -> EvaluationReport:
-    return module.evaluate(now(corpus), name or f"e{next(_numbers)}", params, handmade.nothing)
+    return module.evaluate(now(corpus), name or f"e{next(_numbers)}", EvaluateParams(**params), handmade.nothing)
 
 
 def primary(report: EvaluationReport, system: str) -> float | None:
@@ -188,7 +190,7 @@ def test_an_arm_that_fails_is_named_and_nothing_is_promoted(corpus: OpenCorpus) 
 def test_a_stored_report_stands_and_its_promotion_is_made_up_for(corpus: OpenCorpus) -> None:
     """The job was killed between the report and the promotion, and its step is replayed."""
     better = made(corpus, TURNED)
-    first = module.compare_systems(corpus, "killed", {}, handmade.nothing)
+    first = module.compare_systems(corpus, "killed", EvaluateParams(), handmade.nothing)
     assert first.promoted
     assert now(corpus).champion_id is None, "a comparison alone promotes nothing"
     corpus.store.evalsets.put(corpus.corpus_id, [JudgedQuery("r", "another question", {"d0": 1})], "nDCG@10")
@@ -201,7 +203,7 @@ def test_a_stored_report_stands_and_its_promotion_is_made_up_for(corpus: OpenCor
 
 def test_where_another_came_to_serve_meanwhile_the_winner_is_not_promoted(corpus: OpenCorpus) -> None:
     made(corpus, TURNED)
-    module.compare_systems(corpus, "late", {}, handmade.nothing)
+    module.compare_systems(corpus, "late", EvaluateParams(), handmade.nothing)
     other = made(corpus, KEPT)
     serve(corpus, other)
     with pytest.raises(Conflict):
@@ -213,7 +215,7 @@ def test_a_winner_that_does_not_load_is_not_promoted(tmp_path_factory: pytest.Te
     folder = handmade.opened(tmp_path_factory.mktemp("broken"))
     corpus = judged(folder, "c")
     model_id = made(corpus, TURNED)
-    module.compare_systems(corpus, "broken", {}, handmade.nothing)
+    module.compare_systems(corpus, "broken", EvaluateParams(), handmade.nothing)
     folder.store.artifacts.path(folder.store.models.get(model_id).artifact).joinpath("manifest.json").unlink()
     again = handmade.opened(folder.data_dir)
     with pytest.raises(ModelUnavailable):

@@ -234,7 +234,7 @@ def test_what_was_not_indexed_is_indexed_first(folder: DataFolder) -> None:
 
 def test_a_model_that_ranks_as_retrieval_is_told_first(corpus: OpenCorpus) -> None:
     assert LEARNED_NOTHING not in evaluate(corpus, model_id=made(corpus, 2.0, {"metrics": {}})).notes
-    told = {"metrics": {"blend": {"form": "retrieval"}}}
+    told: Manifest = {"metrics": {"blend": {"form": "retrieval"}}}
     assert evaluate(corpus, model_id=made(corpus, KEPT, told)).notes[0] == LEARNED_NOTHING
 
 

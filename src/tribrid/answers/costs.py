@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tribrid.answers.answer import Answer
@@ -22,10 +24,40 @@ class Cost(Answer):
     compute_s: float | None = Field(default=None, description="Seconds of this machine.")
 
 
+class GenerationCost(Cost):
+    """What queries from a language model cost; `units` are the tokens that it reads."""
+
+    output_units: float | int | None = Field(default=None, description="Tokens that it writes.")
+    passages: int | None = Field(default=None, description="Of an estimate: the passages that it is asked about.")
+
+
+class CostEstimate(Cost):
+    """What a job will cost, before it runs, its services included."""
+
+    generation: GenerationCost | None = Field(default=None, description="Of a mining: queries from a language model.")
+    cloud: dict[str, Cost] = Field(
+        default={}, description="Of an evaluation: each rerank service that it asks, by the name of its arm."
+    )
+    estimate: Literal[True] = True
+
+
+class MiningCost(Cost):
+    """What a mining cost."""
+
+    generation: GenerationCost | None = Field(default=None, description="Queries from a language model.")
+    estimated: CostEstimate | None = Field(default=None, description="What was expected before it ran.")
+
+
+class TrainingCost(Cost):
+    """What a training cost."""
+
+    estimated: CostEstimate | None = Field(default=None, description="What was expected before it ran.")
+
+
 class EvaluationCost(Cost):
     """What an evaluation cost, its services included."""
 
     cloud: dict[str, Cost] = Field(
         default={}, description="Each rerank service that was asked, by the name of its arm."
     )
-    estimated: EvaluationCost | None = Field(default=None, description="What was expected before it ran.")
+    estimated: CostEstimate | None = Field(default=None, description="What was expected before it ran.")

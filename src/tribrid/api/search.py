@@ -93,7 +93,7 @@ async def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
         return tribrid.corpus(body.corpus_id).search(body.query, body.top_k, client_id=body.client_id, budget=budget)
 
     found = await attended(request, work)
-    request.app.state.telemetry.searched(found)
+    request.app.state.telemetry.searched(found["reranked"], found["model_id"], found["note"])
     return Json(found)
 
 

@@ -100,10 +100,10 @@ class Telemetry:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(took_s)
 
-    def searched(self, answer: Mapping[str, Any]) -> None:
-        """Count one search or rerank by its answer (`reranked`, `model_id`, `note`); `note` counts its fallback."""
-        self._searches.labels(str(bool(answer["reranked"])).lower(), str(answer["model_id"])).inc()
-        if answer["note"] is not None:
+    def searched(self, reranked: bool, model_id: str | None, note: str | None) -> None:
+        """Count one search or rerank by its answer; `Watch.note` counts its fallback."""
+        self._searches.labels(str(reranked).lower(), str(model_id)).inc()
+        if note is not None:
             self._shortened.inc()
 
     def clicked(self, impression: Impression, doc_id: str) -> None:

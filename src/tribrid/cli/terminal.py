@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -130,6 +131,7 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def moment(iso: str | None) -> str:
-    """An ISO 8601 time in UTC to the minute."""
-    return "" if iso is None else f"{iso[:16].replace('T', ' ')} UTC"
+def moment(at: datetime | str | None) -> str:
+    """A time in UTC to the minute."""
+    text = at.isoformat() if isinstance(at, datetime) else at
+    return "" if text is None else f"{text[:16].replace('T', ' ')} UTC"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal
 
+from tribrid.answers.costs import CostEstimate
 from tribrid.cloud.prices import Kind
 from tribrid.cloud.purse import with_services
 from tribrid.errors import NoTriplets
@@ -16,11 +17,17 @@ from tribrid.workspace.corpus import OpenCorpus
 
 SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
 """Measured on two cores (docs/benchmarks.md); only for the estimate before a job, its result says what it took."""
-NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
+Params = Mapping[str, Any]
+"""A job's parameters: JSON."""
+NO_PARAMS: Params = MappingProxyType({})
 
 
-def estimate(corpus: OpenCorpus, kind: JobKind, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
+def estimate(corpus: OpenCorpus, kind: JobKind, params: Params = NO_PARAMS) -> CostEstimate:
     """What a job with these parameters will cost."""
+    return CostEstimate.model_validate(_estimate(corpus, kind, params))
+
+
+def _estimate(corpus: OpenCorpus, kind: JobKind, params: Params) -> dict[str, Any]:
     config = corpus.config
     asked: Sequence[JudgedQuery] = ()
     queries = params.get("max_pairs", config.mining.max_pairs)
@@ -56,7 +63,7 @@ def local_cost(
     return {**corpus.folder.prices.estimate(kind, model, units, provider="local", compute_s=compute_s), "unit": unit}
 
 
-def check_services(corpus: OpenCorpus, params: Mapping[str, Any]) -> None:
+def check_services(corpus: OpenCorpus, params: Params) -> None:
     """Whether an evaluation with these parameters can ask and pay for its rerank services.
 
     Raises:
@@ -66,5 +73,5 @@ def check_services(corpus: OpenCorpus, params: Mapping[str, Any]) -> None:
     config = corpus.config
     if config.reranking.reranker_mode == "cloud":
         corpus.rival()
-    estimated = estimate(corpus, JobKind.EVALUATE, params)
+    estimated = _estimate(corpus, JobKind.EVALUATE, params)
     corpus.folder.clouds.check_budget(corpus.corpus_id, config.reranking, corpus.folder.config().reranking, estimated)

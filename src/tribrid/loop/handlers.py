@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tribrid.answers.costs import MiningCost, TrainingCost
+from tribrid.answers.jobs import EvaluationResult, JobResult, MiningResult, TrainingResult
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled
 from tribrid.loop.costs import estimate, local_cost
@@ -15,7 +17,7 @@ from tribrid.loop.generation import with_generation
 from tribrid.loop.mine import mine
 from tribrid.loop.train import train
 from tribrid.retrieval import lance
-from tribrid.types import Emit, EventType, Job, JobKind, State
+from tribrid.types import Emit, EventType, Job, JobKind
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
 
@@ -38,35 +40,42 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
     return told
 
 
-def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> MiningResult:
     estimated, started = estimate(corpus, job.kind, job.params), time.monotonic()
     triplet_set_id, mined = mine(corpus, job.params, emit)
     model, took_s = corpus.config.indexing.embedding_model, round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
     cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
-    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": cost | {"estimated": estimated}}
+    spent = MiningCost.model_validate(cost | {"estimated": estimated})
+    return MiningResult(job_id=job.job_id, triplet_set_id=triplet_set_id, cost=spent, **mined.counts)
 
 
-def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> TrainingResult:
     estimated, started = estimate(corpus, job.kind), time.monotonic()
     model = train(corpus, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
-    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": cost}
+    return TrainingResult(
+        job_id=job.job_id,
+        run_id=job.job_id,
+        model_id=model.model_id,
+        metrics=metrics,
+        cost=TrainingCost.model_validate(cost),
+    )
 
 
-def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, Any]:
-    return evaluate(corpus, job.job_id, job.params, emit).model_dump(mode="json")
+def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> EvaluationResult:
+    return EvaluationResult(job_id=job.job_id, **dict(evaluate(corpus, job.job_id, job.params, emit)))
 
 
 def _handler(
-    work: Callable[[OpenCorpus, Job, Emit, Asked], dict[str, Any]],
+    work: Callable[[OpenCorpus, Job, Emit, Asked], JobResult],
 ) -> Callable[[Job, Path, Emit, Asked], dict[str, Any]]:
     def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, Any]:
         folder = DataFolder(read_environment().model_copy(update={"data_dir": data_dir}))
         try:
             done = work(open_corpus(folder, job.corpus_id), job, until_cancelled(emit, cancelled), cancelled)
-            return {"status": State.SUCCEEDED, "job_id": job.job_id, **done}
+            return done.model_dump(mode="json")
         finally:
             folder.close()
 

@@ -86,7 +86,7 @@ def learned(tribrid: Tribrid, name: str, args: argparse.Namespace) -> float:
     tribrid.corpus(corpus).patch_settings({"mining": {"max_remembered": 0}})  # so many pairs and no others
     mined = tribrid.corpus(corpus).mine(max_pairs=pairs, sources=[source])
     reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
-    print(f"## {corpus}, {name}: {mined['pairs']} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
+    print(f"## {corpus}, {name}: {mined.pairs} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
     after = [(report.after if report.promoted else report.before)["ndcg@10"] for report in reports]
     return mean(after) - float(reports[0].before["ndcg@10"])
 

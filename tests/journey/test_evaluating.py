@@ -9,6 +9,7 @@ import pytest
 
 import learnable
 from tribrid import jobs
+from tribrid.answers.jobs import EvaluationResult
 from tribrid.app import Tribrid
 from tribrid.errors import InvalidInput
 from tribrid.types import Document, JobKind
@@ -44,7 +45,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 
 @pytest.fixture(scope="module")
 def report(tribrid: Tribrid) -> dict[str, Any]:
-    model_id = tribrid.corpus("c").models()["models"][0]["model_id"]
+    model_id = tribrid.corpus("c").models().models[0].model_id
     arms: list[dict[str, Any]] = [
         {"name": "solr", "run": PERFECT},
         {"name": "solr-order", "run": PERFECT, "restrict": True},
@@ -126,8 +127,9 @@ def test_a_run_that_is_gone_is_a_failed_arm_and_keeps(tribrid: Tribrid) -> None:
     tribrid.supervisor.ensure_worker()
     job = tribrid.jobs.wait(jobs.submit(tribrid.store, JobKind.EVALUATE, "c", {"arms": [lost]}).job_id)
     found = tribrid.jobs.outcome(job)
-    assert found["failed"] == {"lost": "The run 000000000000 is not stored any more."}
-    assert found["verdict"]["decision"] == "keep"
+    assert isinstance(found, EvaluationResult)
+    assert found.failed == {"lost": "The run 000000000000 is not stored any more."}
+    assert found.verdict.decision == "keep"
 
 
 def test_a_training_that_made_nothing_is_told(tribrid: Tribrid) -> None:

@@ -47,8 +47,8 @@ def test_two_folders_mirrored_at_once_are_mirrored_one_after_the_other(tmp_path:
 
 
 def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
-    (check,) = [check for check in tribrid.doctor() if check["check"] == "corpora"]
-    return check["ok"], check["detail"]
+    (check,) = [check for check in tribrid.doctor() if check.check == "corpora"]
+    return check.ok, check.detail
 
 
 def test_doctor_names_the_corpus_whose_index_or_reranker_is_gone(tmp_path: Path) -> None:

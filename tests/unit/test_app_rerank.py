@@ -186,12 +186,12 @@ def test_the_corpus_of_calls_that_name_none_is_made_at_its_first_use(tribrid: Tr
 def test_everything_that_a_model_may_be_is_listed_by_kind(tribrid: Tribrid) -> None:
     champion = serving(tribrid, 1.0)
     configure(tribrid, reranker_local_model="/models/of/this/machine/first")
-    rows = [(row["id"], row["kind"]) for row in tribrid.rerank_models()]
+    rows = [(row.id, row.kind) for row in tribrid.rerank_models()]
     assert rows == [
         ("news", "corpus"), ("notes", "corpus"), (champion, "version"), ("first", "local"), (LOCAL, "local"),
         (ENCODER, "encoder"),
     ]  # fmt: skip
-    assert [row["champion"] for row in tribrid.rerank_models() if row["kind"] == "corpus"] == [None, champion]
+    assert [row.champion for row in tribrid.rerank_models() if row.kind == "corpus"] == [None, champion]
     for name, _ in rows:
         tribrid.ranker(name)
 

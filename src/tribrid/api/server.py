@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -36,7 +37,7 @@ from tribrid.api.auth import Guard
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
-from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
+from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS, document
 from tribrid.api.parameters import known_parameters
 from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
@@ -84,6 +85,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     serving = tribrid.folder.config().serving
     app.state.admission = Admission(serving.max_requests)
     app.state.max_rerank_bytes = serving.max_rerank_mb * MIB
+    app.openapi = partial(document, app)  # type: ignore[method-assign]
     handle_problems(app)
     guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
     app.add_middleware(RerankPaths)

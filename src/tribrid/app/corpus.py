@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts, JudgmentCounts
 from tribrid.answers.erasures import ErasureDone, ErasureRecord
+from tribrid.answers.evaluations import EvaluationRow
+from tribrid.answers.jobs import RunStatus
+from tribrid.answers.models import ModelList, ModelNames
 from tribrid.answers.readiness import Readiness
 from tribrid.answers.search import SearchAnswer
 from tribrid.answers.settings import AllSettings
+from tribrid.answers.status import RerankerStatus
+from tribrid.answers.triplets import TripletPage
 from tribrid.app.documents import Documents
 from tribrid.app.erasure import erase, erasure_record
 from tribrid.app.evalsets import EvalDatasets
@@ -124,10 +128,10 @@ class Corpus(Learning):
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds."""
         return readiness(self._open())
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RerankerStatus:
         """Who reranks, whether it is loaded, and why not; and how the experiment stands, null for none."""
         standing = self.experiment.get()  # first: it may promote
-        return {**status(self._folder, self._open()), "experiment": standing}
+        return status(self._folder, self._open(), standing)
 
     def settings(self) -> AllSettings:
         """Every setting: its value, where it came from, its default and what it means."""
@@ -143,13 +147,13 @@ class Corpus(Learning):
         self.require()
         return patch_settings(self._folder, overrides, self.corpus_id)
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[RunStatus]:
         """Training runs, newest first."""
         return list_runs(self._open())
 
     def triplets(
         self, *, source: str | None = None, status: str | None = None, offset: int = 0, limit: int = 50
-    ) -> dict[str, Any]:
+    ) -> TripletPage:
         """A page of the newest triplets, with source, weight, reason and status.
 
         Args:
@@ -161,11 +165,11 @@ class Corpus(Learning):
         """
         return page_of_triplets(self._open(), source=source, status=status, offset=offset, limit=limit)
 
-    def models(self) -> dict[str, Any]:
+    def models(self) -> ModelList:
         """Model versions, their aliases, and every promotion."""
         return list_models(self._open())
 
-    def promote(self, model_id: str | None = None, reason: str = "", *, force: bool = False) -> dict[str, Any]:
+    def promote(self, model_id: str | None = None, reason: str = "", *, force: bool = False) -> ModelNames:
         """Serve a model version from the next search on.
 
         Args:
@@ -180,7 +184,7 @@ class Corpus(Learning):
         """
         return promote(self._open(), model_id, reason, force=force)
 
-    def rollback(self, reason: str = "") -> dict[str, Any]:
+    def rollback(self, reason: str = "") -> ModelNames:
         """Serve what was served before the newest promotion that stands. Again: what was served before that one.
 
         Raises:
@@ -189,7 +193,7 @@ class Corpus(Learning):
         """
         return rollback(self._open(), reason)
 
-    def evaluations(self) -> list[dict[str, Any]]:
+    def evaluations(self) -> list[EvaluationRow]:
         """Evaluations, newest first."""
         return list_evaluations(self._open())
 

@@ -6,10 +6,11 @@ Ctrl-C stops the waiting, not the job: it is durable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
+from tribrid.answers.jobs import JobEnd, JobResult
 from tribrid.cli.command import EXIT_INTERRUPTED, Session
 from tribrid.cli.library import Library
 from tribrid.cli.progress import Gauge, gauge
@@ -18,6 +19,9 @@ from tribrid.errors import Cancelled, Failed, from_problem
 from tribrid.types import Event, Job, JobKind, State
 
 _DOING = {JobKind.MINE: "Mining", JobKind.TRAIN: "Training", JobKind.EVALUATE: "Evaluating"}
+
+
+_Result = TypeVar("_Result", bound=JobResult)
 
 
 class Teller:
@@ -42,7 +46,7 @@ class Teller:
             self._shown.say(f"Taken up again after an interruption (attempt {data['attempt']}).", "yellow")
 
 
-def follow(session: Session, tribrid: Library, job: Job) -> dict[str, Any]:
+def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) -> _Result:
     """The job's outcome when it has ended; its events are told on stderr meanwhile.
 
     Raises:
@@ -55,19 +59,13 @@ def follow(session: Session, tribrid: Library, job: Job) -> dict[str, Any]:
     except KeyboardInterrupt:
         _left(session, job)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    _check(outcome)
-    return outcome
-
-
-def _check(outcome: Mapping[str, Any]) -> None:
-    """Raise what a job that did not succeed ended with, as the error it was."""
-    if outcome["status"] == State.SUCCEEDED:
-        return
-    if outcome["problem"]:
-        raise from_problem(outcome["problem"])
+    if isinstance(outcome, kinds):
+        return outcome
+    if isinstance(outcome, JobEnd) and outcome.problem:
+        raise from_problem(outcome.problem.model_dump())
     # Nothing that ends now is without a problem; what was cancelled by an older version may be.
-    kind = Cancelled if outcome["status"] == State.CANCELLED else Failed
-    raise kind(f"The job ended as {outcome['status']}.", job_id=outcome["job_id"])
+    error = Cancelled if outcome.status == State.CANCELLED else Failed
+    raise error(f"The job ended as {outcome.status}.", job_id=job.job_id)
 
 
 def _left(session: Session, job: Job) -> None:

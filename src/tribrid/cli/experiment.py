@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.answers.experiment import CorpusExperiment, ExperimentStatus, ExperimentWaiting
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, plain
 from tribrid.errors import InvalidInput
 
+Standing = ExperimentStatus | ExperimentWaiting
 _COLOURS = {"challenger_better": "green", "challenger_worse": "red", "no_difference": "yellow"}
 
 
@@ -51,32 +53,34 @@ def experiment(
                 if action == "stop"
                 else tribrid.corpus(corpus).experiment.get()
             )
-    session.terminal.result({"corpus_id": corpus, "experiment": found}, *_told(session, corpus, found))
+    session.terminal.result(CorpusExperiment(corpus_id=corpus, experiment=found), *_told(session, corpus, found))
 
 
-def _told(session: Session, corpus_id: str, found: Mapping[str, Any] | None) -> Iterator[RenderableType]:
+def _told(
+    session: Session, corpus_id: str, found: ExperimentStatus | ExperimentWaiting | None
+) -> Iterator[RenderableType]:
     if found is None:
         yield "There was no experiment."
         yield Text(f"Start one: {session.typed(f'experiment start {corpus_id}')}", style="dim")
         return
-    if "experiment_id" in found:
-        yield facts(_facts(found))
-    yield Text(plain(found["reason"]), style=_COLOURS.get(found.get("verdict") or "", ""))
-    if found.get("waiting"):
-        yield Text(plain(found["waiting"]), style="dim")
+    if isinstance(found, ExperimentWaiting):
+        yield plain(found.reason)
+        return
+    yield facts(_facts(found))
+    yield Text(plain(found.reason), style=_COLOURS.get(found.verdict or "", ""))
+    if found.waiting:
+        yield Text(plain(found.waiting), style="dim")
 
 
-def _facts(found: Mapping[str, Any]) -> dict[str, str | None]:
-    champion, challenger, seen = found["champion"], found["challenger"], found["impressions"]
-    excluded = f"{seen['excluded']:,}, the last because: {seen['last_excluded']}" if seen["excluded"] else None
-    problem = challenger.get("problem")
+def _facts(found: ExperimentStatus) -> dict[str, str | None]:
+    champion, challenger, seen = found.champion, found.challenger, found.impressions
     return {
-        "Experiment": f"{found['experiment_id']}, {found['state']}",
-        "Champion": f"{champion['model_id']}: {seen['losses']:,} won, credit {champion['credit']:g}",
-        "Challenger": f"{challenger['model_id']}: {seen['wins']:,} won, credit {challenger['credit']:g}"
-        + (f"; not loaded: {problem}" if problem else ""),
-        "Searches": f"{seen['counted']:,} of {seen['budget']:,} counted, {seen['ties']:,} ties ({seen['identical']:,} "
-        f"the same list twice), {seen['pending']:,} waiting for feedback",
-        "Not counted": excluded,
-        "Evidence": f"{found['e_value']:.3g}, decided at {found['decided_at']:.3g}",
+        "Experiment": f"{found.experiment_id}, {found.state}",
+        "Champion": f"{champion.model_id}: {seen.losses:,} won, credit {champion.credit:g}",
+        "Challenger": f"{challenger.model_id}: {seen.wins:,} won, credit {challenger.credit:g}"
+        + (f"; not loaded: {challenger.problem}" if challenger.problem else ""),
+        "Searches": f"{seen.counted:,} of {seen.budget:,} counted, {seen.ties:,} ties ({seen.identical:,} "
+        f"the same list twice), {seen.pending:,} waiting for feedback",
+        "Not counted": f"{seen.excluded:,}, the last because: {seen.last_excluded}" if seen.excluded else None,
+        "Evidence": f"{found.e_value:.3g}, decided at {found.decided_at:.3g}",
     }

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tribrid.answers.settings import Setting
+from tribrid.answers.status import Diagnosis
 from tribrid.cli.command import Session
 from tribrid.cli.learning import assignment
 from tribrid.cli.library import library
@@ -102,11 +103,11 @@ def doctor(session: Session) -> None:
     """Say what works on this machine, by doing it."""
     with library(session) as tribrid:
         checks = tribrid.doctor()
-    failed = [check for check in checks if not check["ok"] and check.get("needed", True)]
+    failed = [check for check in checks if check.needed and not check.ok]
     made = table(["", "Check", "Detail", ("Took", "right")], [])
     for check in checks:
-        mark = Text("ok", "green") if check["ok"] else Text("no", "bold red" if check in failed else "yellow")
-        made.add_row(mark, check["check"], Text(str(check["detail"])), seconds(check["took_s"]))
-    session.terminal.result({"ok": not failed, "checks": checks}, made)
+        mark = Text("ok", "green") if check.ok else Text("no", "bold red" if check in failed else "yellow")
+        made.add_row(mark, check.check, Text(check.detail), seconds(check.took_s))
+    session.terminal.result(Diagnosis(ok=not failed, checks=tuple(checks)), made)
     if failed:
         raise typer.Exit(Unavailable.exit_code)

@@ -39,12 +39,12 @@ def simulate(
     for _ in range(args.sessions):
         query = rng.choice(queries)
         answer = tribrid.corpus(corpus).search(query.text)
-        shown = [found["doc_id"] for found in answer["results"]]
+        shown = [found.doc_id for found in answer.results]
         clicked = []
         for rank, doc_id in enumerate(shown, 1):
             relevance = max(query.judgments.get(doc_id, 0), 0) / best
             if rng.random() < rank**-args.eta * (args.noise + (1 - 2 * args.noise) * relevance):
-                tribrid.feedback(answer["query_id"], "click", doc_id)
+                tribrid.feedback(answer.query_id, "click", doc_id)
                 clicked.append(doc_id)
         made.append((query.text, shown, clicked))
     return made

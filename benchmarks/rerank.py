@@ -42,9 +42,9 @@ def given(ws: DataFolder, corpus: str, doc_ids: Sequence[str], ending: str) -> l
 def measure(tribrid: Tribrid, corpus: str, query: JudgedQuery) -> tuple[dict[str, Any], list[tuple[float, bool]]]:
     """(order, seconds) by way, and (score, is it relevant) of every reranked document."""
     started = time.perf_counter()
-    shown = tribrid.corpus(corpus).search(query.text, DEPTH)["results"]
-    rows: dict[str, Any] = {"search": ([row["doc_id"] for row in shown], time.perf_counter() - started)}
-    first = [row["doc_id"] for row in sorted(shown, key=lambda row: row["first_stage"]["rank"])]
+    shown = tribrid.corpus(corpus).search(query.text, DEPTH).results
+    rows: dict[str, Any] = {"search": ([row.doc_id for row in shown], time.perf_counter() - started)}
+    first = [row.doc_id for row in sorted(shown, key=lambda row: row.first_stage.rank)]
     rows["first stage"] = (first, 0.0)
     scores = []
     for name, ending in (("rerank, indexed", ""), ("rerank, unknown", " ."), ("rerank, unknown, again", " .")):

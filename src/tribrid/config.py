@@ -50,8 +50,10 @@ class Config(Section):
 
 _EXACT = frozenset({int, float, bool})
 _SECTIONS = {name: type(section).model_fields for name, section in Config()}
-Overrides = Mapping[str, Mapping[str, Any]]
+Overrides = Mapping[str, Mapping[str, object]]
 """Sparse settings by section: {"training": {"epochs": 3}}."""
+Checked = dict[str, dict[str, bool | int | float | str | list[str] | None]]
+"""The same once it is validated, as JSON values."""
 
 
 def _invalid(error: ValidationError) -> InvalidInput:
@@ -93,7 +95,7 @@ def _plain(annotation: Any) -> frozenset[Any]:
     return frozenset((annotation,)) if isinstance(annotation, type) else frozenset((object,))
 
 
-def _check_types(section: str, fields: Mapping[str, Any]) -> None:
+def _check_types(section: str, fields: Mapping[str, object]) -> None:
     """Refuse a truth value that would be taken for the number 0 or 1.
 
     Raises:
@@ -106,7 +108,7 @@ def _check_types(section: str, fields: Mapping[str, Any]) -> None:
             raise InvalidInput(f"{section}.{name}: {fault}", setting=f"{section}.{name}")
 
 
-def check_overrides(overrides: Overrides) -> dict[str, dict[str, Any]]:
+def check_overrides(overrides: Overrides) -> Checked:
     """The overrides, validated against defaults and normalised to JSON values.
 
     Raises:
@@ -141,7 +143,7 @@ def resolve(
         section: dict.fromkeys(type(getattr(Config(), section)).model_fields, "default")
         for section in Config.model_fields
     }
-    merged: dict[str, dict[str, Any]] = {}
+    merged: Checked = {}
     for origin, layer in layers:
         for section, fields in check_overrides(layer).items():
             merged.setdefault(section, {}).update(fields)
@@ -149,7 +151,7 @@ def resolve(
     return Config.model_validate(merged), origins
 
 
-def with_params(config: Config, section: str, params: Mapping[str, Any]) -> Config:
+def with_params(config: Config, section: str, params: Mapping[str, object]) -> Config:
     """The config with one call's parameters (`{"epochs": 2}`) laid over one section.
 
     Raises:
@@ -173,7 +175,7 @@ class Environment(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     api_key: str | None = Field(None, repr=False, pattern=r"\S")
-    overrides: dict[str, dict[str, Any]] = {}
+    overrides: Checked = {}
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
     models_dir: Path | None = None
@@ -182,6 +184,11 @@ class Environment(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tracing: bool = False
     outbound_hosts: str | None = None
+
+    def address(self, section: str, name: str) -> str | None:
+        """The address that the environment gives a setting; None for none."""
+        named = self.overrides.get(section, {}).get(name)
+        return named if isinstance(named, str) else None
 
 
 _CLOUD_KEYS = {
@@ -206,7 +213,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         InvalidInput: a variable's value does not fit; names the variable.
     """
     env = os.environ if environ is None else environ
-    overrides: dict[str, dict[str, Any]] = {}
+    overrides: dict[str, dict[str, str]] = {}
     for name, value in env.items():
         section, separator, field = name.removeprefix(ENV_PREFIX).lower().partition("__")
         if name.startswith(ENV_PREFIX) and separator:

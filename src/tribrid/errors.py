@@ -252,7 +252,7 @@ class Cancelled(Failed):
 _MEMBERS = frozenset({"type", "title", "status", "code", "detail"})
 
 
-def from_problem(problem: Mapping[str, Any]) -> TribridError:
+def from_problem(problem: Mapping[str, object]) -> TribridError:
     """The error that a problem was made from, by its code: what `problem()` says of it is what it says of itself."""
     kind = next((found for found in _tree(TribridError) if found.code == problem.get("code")), TribridError)
     error = kind.__new__(kind)

@@ -91,7 +91,7 @@ def act(job: Job, data_dir: Path, emit: Emit, cancelled: Callable[[], bool]) -> 
     emit("log", {"name": name, "pid": os.getpid(), "worker": os.getppid()})
     with (data_dir / "order").open("a") as order:
         order.write(f"+{name} ")
-    result = globals()[job.params["do"]](Call(job, data_dir, emit, cancelled))
+    result = globals()[str(job.params["do"])](Call(job, data_dir, emit, cancelled))
     with (data_dir / "order").open("a") as order:
         order.write(f"-{name} ")
     return {"name": name, "heavy": "torch" in sys.modules, **result}

@@ -102,9 +102,10 @@ def test_the_same_change_is_looked_at_on_the_other_corpus(report: dict[str, Any]
 def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, report: dict[str, Any]) -> None:
     candidates = report["candidates"]
     assert (candidates["same_as_before"], candidates["changed"]) == (None, [])
-    bundle = tribrid.corpus("c").eval_dataset.get()["bundle"]
-    assert bundle["sha256"] == candidates["bundle_sha256"]
-    assert bundle["candidates_sha256"] == candidates["sha256"]
+    bundle = tribrid.corpus("c").eval_dataset.get().bundle
+    assert bundle is not None
+    assert bundle.sha256 == candidates["bundle_sha256"]
+    assert bundle.candidates_sha256 == candidates["sha256"]
     run = tribrid.corpus("c").eval_dataset.export("run")["candidates.run"]
     assert len(run.splitlines()) == 30 * 50
     checked = tribrid.corpus("c").eval_dataset.check(effect=0.2)

@@ -18,6 +18,7 @@ from tribrid.app import Tribrid
 from tribrid.app.parts import quiet
 from tribrid.encoders.cross_encoder import load_cross_encoder
 from tribrid.loop import mine, train
+from tribrid.loop.params import MineParams
 from tribrid.workspace.corpus import open_corpus
 
 pytestmark = pytest.mark.timeout(240)
@@ -40,7 +41,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         opened.create_corpus("c")
         opened.corpus("c").documents.add(learnable.documents())
         opened.corpus("c").judgments.put(learnable.queries("train", 16, seed=2))
-        mine.mine(open_corpus(opened.folder, "c"), {"sources": ["judgments"]}, quiet)
+        mine.mine(open_corpus(opened.folder, "c"), MineParams.model_validate({"sources": ["judgments"]}), quiet)
         yield opened
 
 

@@ -11,11 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 import learnable
+from tribrid.answers.erasures import TaughtModel
 from tribrid.answers.models import TrainingQuery
 from tribrid.app import Tribrid
 from tribrid.app.parts import quiet
 from tribrid.errors import Erased, InvalidInput, ModelNotFound, NoModel, NoTriplets, QueryNotFound
 from tribrid.loop import evaluate, mine, train
+from tribrid.loop.params import EvaluateParams, MineParams
 from tribrid.store import tables
 from tribrid.workspace.corpus import open_corpus
 
@@ -32,14 +34,15 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         opened.create_corpus("c", "Corpus")
         opened.corpus("c").documents.add(learnable.documents())
         found = opened.corpus("c").search(QUERY)
-        opened.feedback(found["query_id"], "click", found["results"][0]["doc_id"])
+        opened.feedback(found.query_id, "click", found.results[0].doc_id)
         opened.corpus("c").judgments.put(learnable.queries("train", 60, seed=2))
         opened.corpus("c").eval_dataset.put(learnable.queries("eval", 30, seed=3))
-        mine.mine(open_corpus(opened.folder, "c"), {"sources": ["logs", "judgments"]}, quiet)
+        mine.mine(open_corpus(opened.folder, "c"), MineParams.model_validate({"sources": ["logs", "judgments"]}), quiet)
         model = train.train(open_corpus(opened.folder, "c"), "first", {}, quiet, lambda: False)
         assert opened.corpus("c").models().challenger == model.model_id
         for evaluation_id in ("e1", "e2"):
-            evaluate.evaluate(open_corpus(opened.folder, "c"), evaluation_id, {"model_id": model.model_id}, quiet)
+            challenger = EvaluateParams(model_id=model.model_id)
+            evaluate.evaluate(open_corpus(opened.folder, "c"), evaluation_id, challenger, quiet)
         names = opened.corpus("c").models()
         assert (names.champion, names.challenger) == (model.model_id, None)
         yield opened
@@ -50,7 +53,7 @@ def test_going_back_goes_back_in_history_and_a_proven_model_needs_no_force(tribr
     assert tribrid.corpus("c").promote(champion).champion == champion  # it serves already: nothing to prove
     back = tribrid.corpus("c").rollback("was search better without?")
     assert (back.champion, back.can_roll_back) == (None, False)
-    assert tribrid.corpus("c").search(QUERY)["model_id"] == "retrieval"
+    assert tribrid.corpus("c").search(QUERY).model_id == "retrieval"
     with pytest.raises(NoModel, match="nothing to go back to"):
         tribrid.corpus("c").rollback()
     again = tribrid.corpus("c").promote(champion)
@@ -130,29 +133,29 @@ def test_what_is_erased_is_not_learned_again(tribrid: Tribrid) -> None:
         tribrid.corpus("log").search(query.text, client_id="ann") for query in learnable.queries("q", 8, seed=4)
     ]
     for found in searches:
-        tribrid.feedback(found["query_id"], "click", found["results"][1]["doc_id"])
-    mine.mine(open_corpus(tribrid.folder, "log"), {"sources": ["logs"]}, quiet)
+        tribrid.feedback(found.query_id, "click", found.results[1].doc_id)
+    mine.mine(open_corpus(tribrid.folder, "log"), MineParams.model_validate({"sources": ["logs"]}), quiet)
     mined = {row.query for row in tribrid.corpus("log").triplets(limit=1000).triplets}
-    erased = searches[0]["query_id"], tribrid.store.logs.impression(searches[0]["query_id"]).query
+    erased = searches[0].query_id, tribrid.store.logs.impression(searches[0].query_id).query
     assert erased[1] in mined
     done = tribrid.corpus("log").erase(query_id=erased[0])
-    assert done["erased"]["impressions"] == 1
-    assert done["erased"]["triplets"] > 0
+    assert done.erased["impressions"] == 1
+    assert done.erased["triplets"] > 0
     with pytest.raises(QueryNotFound):
         tribrid.corpus("log").erase(query_id=erased[0])
     assert {row.query for row in tribrid.corpus("log").triplets(limit=1000).triplets} == mined - {erased[1]}
-    mine.mine(open_corpus(tribrid.folder, "log"), {"sources": ["logs"]}, quiet)
+    mine.mine(open_corpus(tribrid.folder, "log"), MineParams.model_validate({"sources": ["logs"]}), quiet)
     assert erased[1] not in {row.query for row in tribrid.corpus("log").triplets(limit=1000).triplets}
-    assert [row["kind"] for row in tribrid.corpus("log").erasures()] == ["list"]
+    assert [row.kind for row in tribrid.corpus("log").erasures()] == ["list"]
 
-    shown = searches[1]["results"][1]["doc_id"]
+    shown = searches[1].results[1].doc_id
     (words,) = [document.text.encode() for document in learnable.documents() if document.doc_id == shown]
     gone = tribrid.corpus("log").erase(doc_id=shown)
-    assert gone["erased"]["documents"] == 1
+    assert gone.erased["documents"] == 1
     files = [path for path in tribrid.folder.index_dir("log").rglob("*") if path.is_file()]
     assert not any(words in path.read_bytes() for path in files)
-    text = tribrid.store.logs.impression(searches[1]["query_id"]).query
-    assert shown not in {r["doc_id"] for r in tribrid.corpus("log").search(text, top_k=50)["results"]}
+    text = tribrid.store.logs.impression(searches[1].query_id).query
+    assert shown not in {r.doc_id for r in tribrid.corpus("log").search(text, top_k=50).results}
     tribrid.corpus("log").erase(client_id="ann")
     with pytest.raises(NoTriplets):
         tribrid.corpus("log").submit_train({"cross_encoder": False})
@@ -169,7 +172,7 @@ def test_a_training_whose_triplets_are_erased_meanwhile_makes_no_model(tribrid: 
     def emit(_: Any, data: Any) -> None:
         if data.get("stage") == "fit" and data["done"] == 0:
             done = tribrid.corpus("c").erase(query=query)
-            assert done["models"] == [{"model_id": before.champion, "aliases": ["champion"]}]
+            assert done.models == (TaughtModel(model_id=str(before.champion), aliases=("champion",)),)
 
     with pytest.raises(Erased, match="Train again"):
         train.train(open_corpus(tribrid.folder, "c"), "second", {"seed": 5}, emit, lambda: False)

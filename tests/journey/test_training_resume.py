@@ -65,7 +65,7 @@ def ended(tribrid: Tribrid, run_id: str) -> Job:
 def metrics(job: Job) -> dict[str, Any]:
     assert job.state is State.SUCCEEDED, job.problem
     assert job.result is not None
-    found = dict(job.result["metrics"])
+    found: dict[str, Any] = dict(job.result["metrics"])
     assert found["cross_encoder"]["trained"]
     return {name: found[name] for name in ("blend", "cross_encoder", "queries", "teaching_queries")}
 

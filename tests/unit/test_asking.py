@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from chat_server import Reply, Says, chat_server, completion, own_words
+from tribrid.answers.costs import Cost, CostEstimate, GenerationCost, MiningCost
 from tribrid.cloud import generator
-from tribrid.cloud.prices import Prices, load_prices
+from tribrid.cloud.prices import Prices, load_prices, together
 from tribrid.config import Config, Environment
 from tribrid.errors import GeneratorUnavailable, InvalidInput
-from tribrid.loop.generation import asker, check, estimate, with_generation
+from tribrid.loop.generation import asker, check, estimate
 from tribrid.mining.generated import Generated
 from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Passage
@@ -155,25 +156,26 @@ def test_the_estimate_is_in_dollars_where_there_is_a_price() -> None:
     assert estimate(Config(), PRICES, 500) is None
     far = estimate(settings(), PRICES, 500)
     assert far is not None
-    assert (far["usd"], far["passages"]) == (None, 500)
-    assert "no GEN price" in far["note"]
+    assert (far.usd, far.passages) == (None, 500)
+    assert "no GEN price" in (far.note or "")
     priced = estimate(settings(model=PRICED), PRICES, 100)
     assert priced is not None
-    assert priced["usd"] == pytest.approx(priced["units"] * USD_READ + 100 * 40 * USD_WRITTEN)
-    assert 400 * 100 < priced["units"] < 1000 * 100
+    assert priced.usd == pytest.approx((priced.units or 0) * USD_READ + 100 * 40 * USD_WRITTEN)
+    assert 400 * 100 < (priced.units or 0) < 1000 * 100
     own = estimate(settings(provider="local"), PRICES, 100)
     assert own is not None
-    assert own["usd"] == 0
+    assert own.usd == 0
     capped = estimate(settings(model=PRICED, budget_usd=0.001), PRICES, 500)
     assert capped is not None
-    assert capped["usd"] == 0.001
+    assert capped.usd == 0.001
 
 
 def test_a_sum_with_an_unknown_part_is_unknown() -> None:
-    local = {"usd": 0.0, "compute_s": 3}
-    assert with_generation(local, None) == local
-    assert with_generation(local, {"usd": None})["usd"] is None
-    assert with_generation(local, {"usd": 0.5})["usd"] == 0.5
+    local = Cost(usd=0.0, compute_s=3)
+    assert together(MiningCost, local).model_dump(exclude_unset=True) == {"usd": 0.0, "compute_s": 3}
+    assert together(MiningCost, local, generation=GenerationCost(usd=None)).usd is None
+    assert together(MiningCost, local, generation=GenerationCost(usd=0.5)).usd == 0.5
+    assert together(CostEstimate, local, cloud={"a": Cost(usd=0.5), "b": Cost(usd=None)}).usd is None
 
 
 @pytest.mark.parametrize(

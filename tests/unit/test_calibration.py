@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,5 +55,5 @@ def test_a_higher_score_is_never_a_lower_probability() -> None:
 
 
 @pytest.mark.parametrize("stored", [None, {}, "x", {"slope": -1, "offset": 0}, {"slope": "1", "offset": 0}])
-def test_a_manifest_without_one_gets_the_sigmoid(stored: object) -> None:
+def test_a_manifest_without_one_gets_the_sigmoid(stored: Any) -> None:
     assert calibration_of({"calibration": stored}) == SIGMOID

@@ -11,10 +11,10 @@ import pytest
 
 from chat_server import Reply, Says
 from rerank_server import ok, rerank_server, speaks, then
+from tribrid.answers.costs import Cost, CostEstimate
 from tribrid.cloud import client as cloud
-from tribrid.cloud.clouds import Clouds
-from tribrid.cloud.prices import Price, Prices, load_prices
-from tribrid.cloud.purse import with_services
+from tribrid.cloud.clouds import Clouds, ServiceArm
+from tribrid.cloud.prices import Price, Prices, load_prices, together
 from tribrid.config import Environment, read_environment
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable, ScorerFailed
 from tribrid.sections import RerankingConfig
@@ -98,7 +98,7 @@ def test_a_service_of_its_own_gets_its_own_key_and_no_other(store: Store) -> Non
     assert (own.model_id, other.model_id) == ("cohere/m", "cohere/api.cohere.com.evil.example")
 
 
-def spend(store: Store, says: Says, *, corpus_id: str = "c", budget: float | None = None, **more: Any) -> Any:
+def spend(store: Store, says: Says, *, corpus_id: str = "c", budget: float | None = None, **more: Any) -> Cost:
     """One search's requests; the purse's own count of what they cost."""
     with rerank_server(says) as server:
         config = settings(server.url, budget_usd=budget, **{"model": PER_SEARCH, **more})
@@ -108,7 +108,7 @@ def spend(store: Store, says: Says, *, corpus_id: str = "c", budget: float | Non
             scorer.client.rerank("certificate", TEXTS, scorer.meter, 20)
         finally:
             opened.close()
-        return scorer.meter.cost()  # type: ignore[attr-defined]
+        return scorer.meter.cost()  # type: ignore[attr-defined, no-any-return]
 
 
 def never(*_: object) -> Reply:
@@ -117,18 +117,18 @@ def never(*_: object) -> Reply:
 
 def test_the_cost_is_what_the_service_bills(store: Store) -> None:
     cost = spend(store, speaks("cohere", {"billed_units": {"search_units": 3}}))
-    assert cost["usd"] == pytest.approx(3 * 0.002)
-    assert (cost["provider"], cost["model"], cost["units"], cost["requests"]) == ("cohere", PER_SEARCH, 2, 1)
+    assert cost.usd == pytest.approx(3 * 0.002)
+    assert (cost.provider, cost.model, cost.units, cost.requests) == ("cohere", PER_SEARCH, 2, 1)
     tokens = spend(store, speaks("voyage", {"total_tokens": 1000}), provider="voyage", model=PER_TOKEN)
-    assert tokens["usd"] == pytest.approx(1000 * 0.05e-6)
+    assert tokens.usd == pytest.approx(1000 * 0.05e-6)
     assert store.spending.usd(ALL_TIME) == pytest.approx(0.006 + 0.00005)
     assert [row["documents"] for row in store.spending.by_model(ALL_TIME, "c")] == [2, 2]
 
 
 def test_a_service_that_does_not_say_is_estimated(store: Store) -> None:
     silent = ok({"results": [{"index": n, "relevance_score": 0.5} for n in range(2)], "meta": {"billed_units": None}})
-    assert spend(store, then(silent))["usd"] == pytest.approx(0.002)
-    assert spend(store, then(silent), provider="voyage", model=PER_TOKEN)["usd"] == pytest.approx(16 * 0.05e-6)
+    assert spend(store, then(silent)).usd == pytest.approx(0.002)
+    assert spend(store, then(silent), provider="voyage", model=PER_TOKEN).usd == pytest.approx(16 * 0.05e-6)
 
 
 @pytest.mark.parametrize(("reply", "paid"), [(Reply(b"", 400), 0.0), (Reply(b"", 500), 0.0), (Reply(b"junk"), 0.002)])
@@ -168,11 +168,11 @@ def test_a_corpus_with_a_budget_of_its_own_has_both(store: Store) -> None:
 
 def test_a_server_of_ones_own_is_free_on_this_machine_and_unknown_elsewhere(store: Store) -> None:
     here = spend(store, speaks("tei"), provider="tei", model=None, budget=0.0)
-    assert (here["usd"], here["provider"]) == (0.0, "local")
+    assert (here.usd, here.provider) == (0.0, "local")
     assert store.spending.by_model(ALL_TIME) == []
     config = settings("http://10.0.0.9", provider="tei")
     estimate = clouds(store).estimate(config, [], [20] * 10, 400)["cloud"]
-    assert (estimate["usd"], "note" in estimate) == (None, True)
+    assert (estimate.usd, bool(estimate.note)) == (None, True)
     listed = Price(
         kind="RERANK", provider="tei", model="10.0.0.9", unit="token", per=1, usd=0, as_of="2026-11", source=""
     )
@@ -180,8 +180,8 @@ def test_a_server_of_ones_own_is_free_on_this_machine_and_unknown_elsewhere(stor
     assert clouds(store, prices=Prices((listed,))).scorer("c", config, config).model_id == "tei/10.0.0.9"
 
 
-def arm(**more: Any) -> dict[str, Any]:
-    return {"name": "rival", "provider": "cohere", "url": None, "model": "m", **more}
+def arm(**more: Any) -> ServiceArm:
+    return ServiceArm.model_validate({"name": "rival", "provider": "cohere", "url": None, "model": "m", **more})
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def arm(**more: Any) -> dict[str, Any]:
         (arm(model=None), "reranker_cloud_model"),
     ],
 )
-def test_an_arm_may_ask_only_what_the_operator_allowed(store: Store, asked: dict[str, Any], said: str) -> None:
+def test_an_arm_may_ask_only_what_the_operator_allowed(store: Store, asked: ServiceArm, said: str) -> None:
     opened = clouds(store, allowed="http://allowed.example, http://two.example/v1")
     with pytest.raises(InvalidInput, match=said):
         opened.rival("c", settings("http://mine.example"), settings(), asked)
@@ -212,7 +212,7 @@ def test_an_arm_may_ask_only_what_the_operator_allowed(store: Store, asked: dict
         (None, "http://mine.example/v1/rerank"),
     ],
 )
-def test_what_is_allowed_is_asked(store: Store, asked: dict[str, Any] | None, url: str) -> None:
+def test_what_is_allowed_is_asked(store: Store, asked: ServiceArm | None, url: str) -> None:
     opened = clouds(store, allowed="http://allowed.example, http://two.example/v1")
     assert opened.rival("c", settings("http://mine.example"), settings(), asked).client.service.url == url
 
@@ -220,10 +220,10 @@ def test_what_is_allowed_is_asked(store: Store, asked: dict[str, Any] | None, ur
 def test_an_estimate_beyond_what_is_left_is_refused(store: Store) -> None:
     config = settings(model=PER_SEARCH, budget_usd=1.0)
     opened = clouds(store)
-    estimated = with_services({"usd": 0.0}, opened.estimate(config, [], [40] * 400, 1500))
-    assert estimated["usd"] == pytest.approx(400 * 0.002)
+    estimated = together(CostEstimate, Cost(usd=0.0), cloud=opened.estimate(config, [], [40] * 400, 1500))
+    assert estimated.usd == pytest.approx(400 * 0.002)
     opened.check_budget("c", config, config, estimated)
-    estimated = with_services({"usd": 0.0}, opened.estimate(config, [], [40] * 600, 1500))
+    estimated = together(CostEstimate, Cost(usd=0.0), cloud=opened.estimate(config, [], [40] * 600, 1500))
     with pytest.raises(BudgetSpent, match=r"about \$1.20 .* \$1.00 of \$1 is left"):
         opened.check_budget("c", config, config, estimated)
 

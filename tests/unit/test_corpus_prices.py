@@ -42,14 +42,14 @@ def test_the_list_is_found_from_any_folder(tmp_path: Path) -> None:
 
 def test_a_local_model_costs_nothing_and_reports_its_seconds() -> None:
     found = load_prices().estimate("EMB", "all-MiniLM-L6-v2", 5_000_000, compute_s=12.5)
-    assert (found["usd"], found["compute_s"], found["provider"]) == (0.0, 12.5, "local")
+    assert (found.usd, found.compute_s, found.provider) == (0.0, 12.5, "local")
     own = LISTED.estimate("RERANK", "/models/mine", 10, provider="local", compute_s=1.0)
-    assert (own["usd"], own["compute_s"], own["model"]) == (0.0, 1.0, "/models/mine")
+    assert (own.usd, own.compute_s, own.model) == (0.0, 1.0, "/models/mine")
 
 
 def test_units_are_multiplied_by_the_price_of_the_named_provider() -> None:
-    assert LISTED.estimate("RERANK", "r", 500)["usd"] == pytest.approx(1.0)
-    assert LISTED.estimate("RERANK", "r", 500, provider="b") == {
+    assert LISTED.estimate("RERANK", "r", 500).usd == pytest.approx(1.0)
+    assert LISTED.estimate("RERANK", "r", 500, provider="b").model_dump(exclude_unset=True) == {
         "model": "r",
         "kind": "RERANK",
         "provider": "b",
@@ -59,21 +59,21 @@ def test_units_are_multiplied_by_the_price_of_the_named_provider() -> None:
         "as_of": "2026-01",
         "compute_s": None,
     }
-    assert LISTED.estimate("GEN", "g", PER, output_units=PER)["usd"] == pytest.approx(5.0)
+    assert LISTED.estimate("GEN", "g", PER, output_units=PER).usd == pytest.approx(5.0)
 
 
 def test_an_unknown_price_is_none_and_says_so() -> None:
     found = LISTED.estimate("RERANK", "unheard-of", 500, provider="cohere")
-    assert found["usd"] is None
-    assert "TRIBRID_MODELS_FILE" in found["note"]
-    json.dumps(found, allow_nan=False)
+    assert found.usd is None
+    assert "TRIBRID_MODELS_FILE" in (found.note or "")
+    json.dumps(found.model_dump(mode="json"), allow_nan=False)
 
 
 def test_reranking_is_counted_in_the_unit_it_is_billed_in() -> None:
     searches = LISTED.estimate_rerank("r", query_chars=[40, 40], documents=150, document_chars=400, provider="a")
-    assert (searches["units"], searches["unit"]) == (4, "search")
+    assert (searches.units, searches.unit) == (4, "search")
     tokens = LISTED.estimate_rerank("r", query_chars=[40, 40], documents=10, document_chars=400, provider="b")
-    assert (tokens["units"], tokens["unit"]) == ((2 * 10 * 40 + 2 * 10 * 400) // 4, "token")
+    assert (tokens.units, tokens.unit) == ((2 * 10 * 40 + 2 * 10 * 400) // 4, "token")
 
 
 def test_a_long_document_counts_as_its_pieces_and_a_request_as_one_search_at_least() -> None:

@@ -42,7 +42,7 @@ def test_looks_count_the_one_about_to_be_taken() -> None:
 
 
 def model(model_id: str, seed: int, **manifest: Any) -> ModelVersion:
-    made = {"data": {"sha256": "t"}, "base": {"model": "b"}, "encoder": "e", "config": {"seed": seed, "epochs": 2}}
+    made: Any = {"data": {"sha256": "t"}, "base": {"model": "b"}, "encoder": "e", "config": {"seed": seed, "epochs": 2}}
     return ModelVersion(model_id, "c", f"run of {model_id}", "a" * 64, made | manifest, 1)
 
 

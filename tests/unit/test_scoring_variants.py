@@ -11,6 +11,8 @@ from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.variants import (
     FP32,
     INT8,
+    Decision,
+    MeasuredForm,
     compare,
     decide,
     form_here,
@@ -22,8 +24,8 @@ from tribrid.encoders.variants import (
 )
 from tribrid.errors import ModelUnavailable, ScorerFailed
 
-GOOD = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
-EXACT = {"pairs_per_s": 50.0}
+GOOD: MeasuredForm = {"pairs_per_s": 90.0, "rank_agreement": 0.97, "score_difference": 0.05}
+EXACT: MeasuredForm = {"pairs_per_s": 50.0}
 
 
 def test_the_fastest_that_agrees_serves() -> None:
@@ -40,10 +42,10 @@ def test_the_fastest_that_agrees_serves() -> None:
         ({**GOOD, "pairs_per_s": 49.0}, None),
     ],
 )
-def test_what_disagrees_or_is_slower_does_not(int8: dict[str, float], why: str | None) -> None:
+def test_what_disagrees_or_is_slower_does_not(int8: MeasuredForm, why: str | None) -> None:
     decision = decide({FP32: EXACT, INT8: int8}, "here")
     assert decision["served"] == FP32
-    assert (why in decision["measured"][INT8]["reason"]) if why else decision["measured"][INT8]["accepted"]
+    assert (why in (decision["measured"][INT8]["reason"] or "")) if why else decision["measured"][INT8]["accepted"]
 
 
 def test_agreement_is_about_order_and_size() -> None:
@@ -73,7 +75,7 @@ def test_what_was_decided_on_this_kind_of_processor_holds() -> None:
 
 @pytest.mark.parametrize("accepted", [True, False])
 def test_elsewhere_int8_serves_where_it_agreed_and_is_multiplied_whole(accepted: bool) -> None:
-    shipped = {"machine": "another", "served": FP32, "measured": {INT8: {"accepted": accepted}}}
+    shipped: Decision = {"machine": "another", "served": FP32, "measured": {INT8: {"accepted": accepted}}}
     assert form_here(shipped) == (INT8 if accepted and multiplies_int8(processor_flags()) else FP32)
 
 

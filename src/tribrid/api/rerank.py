@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import JsonValue
 
-from tribrid import __version__
 from tribrid.answers.rerank import (
     OpenAiModel,
     OpenAiModels,
@@ -27,6 +26,7 @@ from tribrid.api.openapi import takes
 from tribrid.api.strictjson import parse_json
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, ModelNotFound, Overloaded
+from tribrid.version import __version__
 
 ID_HEADER = "X-Rerank-ID"
 FALLBACK_HEADER = "X-Rerank-Fallback"
@@ -121,13 +121,15 @@ async def rerank_voyage(request: Request, tribrid: Facade, corpus_id: Corpus = N
 @router.get("/info", summary="The reranker, as TEI tells of itself", response_model=TeiInfo)
 def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """What clients of Hugging Face TEI ask before they rerank: what answers a call without a model, and the limits."""
-    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings()["settings"]
+    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings().settings
     return Json(
-        TeiInfo(
-            model_id=tribrid.ranker(None, corpus_id).name,
-            max_concurrent_requests=settings["serving"]["max_requests"]["value"],
-            max_client_batch_size=settings["reranking"]["rerank_max_documents"]["value"],
-            version=__version__,
+        TeiInfo.model_validate(
+            {
+                "model_id": tribrid.ranker(None, corpus_id).name,
+                "max_concurrent_requests": settings["serving"]["max_requests"].value,
+                "max_client_batch_size": settings["reranking"]["rerank_max_documents"].value,
+                "version": __version__,
+            }
         )
     )
 

@@ -17,7 +17,6 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from tribrid import __version__
 from tribrid.api import (
     config,
     corpora,
@@ -50,6 +49,7 @@ from tribrid.app import Tribrid
 from tribrid.cloud.line import is_loopback
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.observing import log_to_stderr
+from tribrid.version import __version__
 
 # Streams and waits end by themselves when the server stops; this is for clients that do not read.
 STOP_S = 5

@@ -47,7 +47,7 @@ class LongWork:
         self.stopping = False
         self.threads = anyio.CapacityLimiter(MAX_LONG_WORK)
         # asyncio itself keeps no task from being collected.
-        self.tasks: set[asyncio.Task[Answer]] = set()
+        self.tasks: set[asyncio.Task[object]] = set()
 
 
 def prefers_async(request: Request) -> bool:
@@ -82,7 +82,7 @@ def job_response(request: Request, tribrid: Tribrid, job: Job, *, wait: bool) ->
     return StreamingResponse(body, media_type=Json.media_type, headers=STREAMED)
 
 
-async def work_response(request: Request, work: Callable[[], Answer]) -> Response:
+async def work_response(request: Request, work: Callable[[], object]) -> Response:
     """What `work` returns: with a status of its own if that is soon, else in a body that starts before.
 
     Runs in a thread, to its end even if the client goes away.
@@ -102,7 +102,7 @@ async def work_response(request: Request, work: Callable[[], Answer]) -> Respons
     return StreamingResponse(body, media_type=Json.media_type, headers=STREAMED)
 
 
-async def _in_thread(work: Callable[[], Answer], threads: anyio.CapacityLimiter) -> Answer:
+async def _in_thread(work: Callable[[], object], threads: anyio.CapacityLimiter) -> object:
     return await anyio.to_thread.run_sync(work, limiter=threads)
 
 
@@ -118,7 +118,7 @@ async def _outcome(tribrid: Tribrid, job_id: str) -> Answer:
 
 
 async def _beating(
-    request: Request, work: Callable[[], Awaitable[Answer]], about: JobAddress | None, stopped: str
+    request: Request, work: Callable[[], Awaitable[object]], about: JobAddress | None, stopped: str
 ) -> AsyncIterator[bytes]:
     """Whitespace every `BEAT_S` until the answer is there, then the answer.
 
@@ -135,7 +135,7 @@ async def _beating(
         answer.cancel()
 
 
-def _last_words(answer: asyncio.Future[Answer], request_id: str, about: JobAddress | None, stopped: str) -> bytes:
+def _last_words(answer: asyncio.Future[object], request_id: str, about: JobAddress | None, stopped: str) -> bytes:
     if not answer.done():
         return json_bytes(_interruption(about, "interrupted", Unavailable(stopped).problem()))
     error = answer.exception()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.corpora import CorpusFacts, JudgmentCounts
+from tribrid.answers.erasures import ErasureDone, ErasureRecord
 from tribrid.answers.evaluations import EvaluationRow
 from tribrid.answers.jobs import RunStatus
 from tribrid.answers.models import ModelList, ModelNames
 from tribrid.answers.readiness import Readiness
+from tribrid.answers.search import SearchAnswer
+from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import RerankerStatus
 from tribrid.answers.triplets import TripletPage
 from tribrid.app.documents import Documents
-from tribrid.app.erasure import erase, erasure_view
+from tribrid.app.erasure import erase, erasure_record
 from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.evaluations import list_evaluations
 from tribrid.app.experiments import Experiment
@@ -25,7 +29,7 @@ from tribrid.app.parts import quiet
 from tribrid.app.settings import Overrides, patch_settings, settings
 from tribrid.app.status import status
 from tribrid.app.triplets import page_of_triplets
-from tribrid.app.views import iso, search_view
+from tribrid.app.views import search_answer
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput
@@ -70,20 +74,20 @@ class Corpus(Learning):
         """Two models compared on live searches."""
         return Experiment(self._folder, self._supervisor, self.corpus_id)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> CorpusFacts:
         """How much it holds."""
         corpus = self._open()
         store = self._folder.store
-        return {
-            "corpus_id": self.corpus_id,
-            "name": corpus.name,
-            "version": corpus.version,
-            "created_at": iso(corpus.created_us),
-            "documents": store.documents.count(self.corpus_id),
-            "passages": corpus.index.count(),
-            "judgments": store.judgments.counts(self.corpus_id),
-            "champion": corpus.champion_id,
-        }
+        return CorpusFacts(
+            corpus_id=self.corpus_id,
+            name=corpus.name,
+            version=corpus.version,
+            created_at=time_at(corpus.created_us),
+            documents=store.documents.count(self.corpus_id),
+            passages=corpus.index.count(),
+            judgments=JudgmentCounts(**store.judgments.counts(self.corpus_id)),
+            champion=corpus.champion_id,
+        )
 
     def delete(self) -> None:
         """Delete it with everything that belongs to it."""
@@ -95,7 +99,7 @@ class Corpus(Learning):
 
     def search(
         self, query: str, top_k: int = 10, *, client_id: str | None = None, budget: Budget | None = None
-    ) -> dict[str, Any]:
+    ) -> SearchAnswer:
         """Rank documents for a query; logged under the `query_id` that comes back.
 
         Args:
@@ -118,7 +122,7 @@ class Corpus(Learning):
             raise InvalidInput(f"{fault}.")
         found = search(self._open(), query, top_k, client_id, budget)
         documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
-        return search_view(found, documents)
+        return search_answer(found, documents)
 
     def readiness(self) -> Readiness:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds."""
@@ -129,12 +133,12 @@ class Corpus(Learning):
         standing = self.experiment.get()  # first: it may promote
         return status(self._folder, self._open(), standing)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> AllSettings:
         """Every setting: its value, where it came from, its default and what it means."""
         self.require()
         return settings(self._folder, self.corpus_id)
 
-    def patch_settings(self, overrides: Overrides) -> dict[str, Any]:
+    def patch_settings(self, overrides: Overrides) -> AllSettings:
         """Set overrides of this corpus, sparse; null takes one (or a whole section's) back.
 
         Raises:
@@ -200,7 +204,7 @@ class Corpus(Learning):
         query: str | None = None,
         client_id: str | None = None,
         doc_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> ErasureDone:
         """Erase a search, a query whoever asked it, a user's events, or a document; and say which datasets and models
         had used it. Later runs cannot. Name exactly one.
 
@@ -210,7 +214,7 @@ class Corpus(Learning):
         wanted = {"query_id": query_id, "query": query, "client_id": client_id, "doc_id": doc_id}
         return erase(self._open(), wanted, quiet)
 
-    def erasures(self) -> list[dict[str, Any]]:
+    def erasures(self) -> list[ErasureRecord]:
         """Every erasure, newest first: how much went and who had used it, never what it was."""
         self.require()
-        return [erasure_view(done) for done in self._folder.store.erasures.list(self.corpus_id)]
+        return [erasure_record(done) for done in self._folder.store.erasures.list(self.corpus_id)]

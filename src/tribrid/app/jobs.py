@@ -87,11 +87,13 @@ class Runs(FolderPart):
             RunNotFound.
         """
         job = self._run(run_id)
-        return TrainingRun(
-            **_run_standing(job),
-            metrics=(job.result or {}).get("metrics") or self._so_far(run_id),
-            config=self._manifest(job).get("config"),
-            metrics_url=f"/reranker/train/run/{run_id}/metrics",
+        return TrainingRun.model_validate(
+            {
+                **_run_standing(job),
+                "metrics": (job.result or {}).get("metrics") or self._so_far(run_id),
+                "config": self._manifest(job).get("config"),
+                "metrics_url": f"/reranker/train/run/{run_id}/metrics",
+            }
         )
 
     def _manifest(self, job: Job) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from tribrid.app.settings import check_measures
 from tribrid.encoders.models import locate, require_torch
 from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
 from tribrid.loop.arms import prepared, require_model
-from tribrid.loop.costs import NO_PARAMS, Params, check_services, estimate
+from tribrid.loop.costs import NO_PARAMS, check_services, estimate
 from tribrid.loop.eval_queries import eval_queries_of, refuse_leakage
 from tribrid.loop.generation import check as check_generation
 from tribrid.mining.splits import QueryMatcher
@@ -112,7 +112,7 @@ class Learning(CorpusPart):
         if others:
             params["corpus_ids"] = others
         if arms:
-            params["arms"] = prepared(corpus, arms)
+            params["arms"] = [arm.model_dump() for arm in prepared(corpus, arms)]
         check_services(corpus, params)
         return self._submit(JobKind.EVALUATE, params)
 
@@ -154,7 +154,7 @@ class Learning(CorpusPart):
         job = self.submit_evaluate(model_id=model_id, corpus_ids=corpus_ids, arms=arms)
         return self._finished(job, on_event, EvaluationResult)
 
-    def estimate(self, kind: JobKind, params: Params = NO_PARAMS) -> CostEstimate:
+    def estimate(self, kind: JobKind, params: Mapping[str, object] = NO_PARAMS) -> CostEstimate:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
         return estimate(self._open(), kind, params)
 

@@ -15,7 +15,6 @@ from tribrid.answers.models import (
     ModelPromotion,
     ModelRecord,
     ReadSearch,
-    SourceTotals,
     TrainingQueries,
     TrainingQuery,
     TripletSetFacts,
@@ -63,9 +62,9 @@ def record(folder: DataFolder, model_id: str) -> ModelRecord:
         evaluations=tuple(map(_evaluation, folder.store.evaluations.looks(corpus_id, model_id=model_id))),
         promotions=tuple(promotion(row) for row in promotions if row.model_id == model_id),
         erasures=tuple(
-            ModelErasure(at=time_at(row.created_us), kind=row.kind, erased=row.report["erased"])
+            ModelErasure(at=time_at(row.created_us), kind=row.kind, erased=row.report.erased)
             for row in folder.store.erasures.list(corpus_id)
-            if any(used["model_id"] == model_id for used in row.report["models"])
+            if any(used.model_id == model_id for used in row.report.models)
         ),
     )
 
@@ -125,14 +124,15 @@ def _triplet_set(folder: DataFolder, model: ModelVersion) -> tuple[TripletSetFac
         return None, 0
     texts = {normalise(text) for text in folder.store.lineage.asked(triplet_set_id, Source.LOGS)}
     read = folder.store.lineage.spellings(triplet_set_id, normalise) if texts else {}
-    of_sources = folder.store.lineage.totals(triplet_set_id)
-    found = TripletSetFacts(
-        triplet_set_id=triplet_set_id,
-        sha256=model.manifest["data"].get("sha256"),
-        mined_at=time_at(triplet_set.created_us),
-        params=dict(triplet_set.params),
-        by_source={name: SourceTotals(**counts) for name, counts in of_sources.items()},
-        erased_triplets=folder.store.triplets.erased(triplet_set_id),
+    found = TripletSetFacts.model_validate(
+        {
+            "triplet_set_id": triplet_set_id,
+            "sha256": model.manifest["data"].get("sha256"),
+            "mined_at": time_at(triplet_set.created_us),
+            "params": triplet_set.params,
+            "by_source": folder.store.lineage.totals(triplet_set_id),
+            "erased_triplets": folder.store.triplets.erased(triplet_set_id),
+        }
     )
     return found, sum(sum(of.values()) for text, of in read.items() if text in texts)
 

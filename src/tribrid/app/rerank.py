@@ -146,24 +146,26 @@ class Reranking(FolderPart):
             ModelNotFound: it is none of what `rerank_models` lists.
         """
         name = (model or "").strip()
-        name = "" if name.lower() in DEFAULT_NAMES else name
         try:
             return self._ranker(name, corpus_id)
         except ModelNotFound:
-            if not name or self._config(corpus_id).reranking.rerank_unknown_model == "refuse":
+            stem = name.partition(SUFFIX)[0]
+            if stem not in ("", name):
+                with suppress(ModelNotFound):
+                    return self._ranker(stem, corpus_id)
+            if self._config(corpus_id).reranking.rerank_unknown_model == "refuse":
                 raise
         return replace(self._ranker("", corpus_id), wanted=name)
 
     def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
         folder = self._folder
+        name = "" if name.lower() in DEFAULT_NAMES else name
         default = folder.config().reranking.rerank_corpus
         corpora = {row.corpus_id for row in folder.store.corpora.list()}
         if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
                 folder.store.corpora.create(default, default)
             corpora.add(default)
-        stem = name.partition(SUFFIX)[0]
-        name = stem if name not in corpora and stem in corpora else name
         if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
@@ -183,12 +185,9 @@ class Reranking(FolderPart):
         if not name:
             config = self._folder.config()
             name = public_name(config.reranking.reranker_local_model or config.indexing.embedding_model)
-        for candidate in dict.fromkeys((name, name.partition(SUFFIX)[0])):
-            with suppress(ModelNotFound):
-                version = self._folder.store.models.get(candidate)
-                return self._of_corpus(version.corpus_id, candidate)
-            with suppress(ModelNotFound):
-                return self._apart(candidate, None)
+        with suppress(ModelNotFound):
+            version = self._folder.store.models.get(name)
+            return self._of_corpus(version.corpus_id, name)
         return self._apart(name, None)
 
     def _apart(self, name: str, corpus_id: str | None) -> Ranker:

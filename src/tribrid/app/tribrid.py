@@ -7,9 +7,10 @@ from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from tribrid import __version__
+from tribrid.answers.logs import PrunedLogs
+from tribrid.answers.search import FeedbackAnswer
+from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import CloudFacts, DoctorCheck, RequestLimits, RerankerInfo, RerankerStatus
 from tribrid.answers.triplets import ReviewedTriplet
 from tribrid.app import retention
@@ -31,6 +32,7 @@ from tribrid.jobs import Supervisor
 from tribrid.retrieval import lance
 from tribrid.store import Store
 from tribrid.types import Emit
+from tribrid.version import __version__
 from tribrid.workspace.data_folder import DataFolder
 
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")
@@ -123,7 +125,7 @@ class Tribrid(Reranking):
         value: float | None = None,
         *,
         index: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> FeedbackAnswer:
         """Log what a user did with a result.
 
         Args:
@@ -150,11 +152,11 @@ class Tribrid(Reranking):
         """
         return review(self.folder, triplet_id, decision)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> AllSettings:
         """Every setting where no corpus says otherwise: its value, where it came from, its default, what it means."""
         return settings(self.folder, None)
 
-    def patch_settings(self, overrides: Overrides) -> dict[str, Any]:
+    def patch_settings(self, overrides: Overrides) -> AllSettings:
         """Set overrides for every corpus, sparse; null takes one (or a whole section's) back.
 
         Raises:
@@ -205,7 +207,7 @@ class Tribrid(Reranking):
         """Who may call a server on this data folder, and how often."""
         return rules(self.folder)
 
-    def prune_logs(self, *, days: int | None = None, emit: Emit = quiet) -> dict[str, Any]:
+    def prune_logs(self, *, days: int | None = None, emit: Emit = quiet) -> PrunedLogs:
         """Delete searches older than the setting logs.retention_days, or than `days`, with their feedback, everywhere.
 
         Raises:
@@ -213,7 +215,7 @@ class Tribrid(Reranking):
         """
         return retention.prune_logs(self.folder, None, days, emit)
 
-    def gauges(self) -> dict[str, Any]:
+    def gauges(self) -> retention.Gauges:
         """What GET /metrics shows of the stored state: jobs that wait or run, and which model serves."""
         return retention.gauges(self.folder)
 

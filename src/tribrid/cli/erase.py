@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
 
+from tribrid.answers.erasures import ErasureDone, ErasureList
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.events import measured
 from tribrid.cli.library import library
@@ -35,26 +36,23 @@ def erase(
             if any(value is not None for value in wanted.values()):
                 raise InvalidInput("--history erases nothing: leave the rest out.")
             found = tribrid.corpus(corpus).erasures()
-            rows = [[moment(row["at"]), row["kind"], measured(row["erased"]), len(row["models"])] for row in found]
+            rows = [[moment(row.at), row.kind, measured(row.erased), len(row.models)] for row in found]
             shown = table(["At", "What", "Rows", ("Models", "right")], rows) if rows else "Nothing was erased."
-            session.terminal.result({"erasures": found}, shown)
+            session.terminal.result(ErasureList(erasures=tuple(found)), shown)
             return
         done = tribrid.corpus(corpus).erase(**wanted)
     session.terminal.result(done, *_erased(done))
 
 
-def _erased(done: Mapping[str, Any]) -> Iterator[RenderableType]:
-    models = [
-        f"{row['model_id']} ({', '.join(row['aliases'])})" if row["aliases"] else row["model_id"]
-        for row in done["models"]
-    ]
+def _erased(done: ErasureDone) -> Iterator[RenderableType]:
+    models = [f"{row.model_id} ({', '.join(row.aliases)})" if row.aliases else row.model_id for row in done.models]
     yield facts(
         {
-            "Erased": measured(done["erased"]),
-            "Triplet sets": ", ".join(row["triplet_set_id"] for row in done["triplet_sets"]),
-            "Eval datasets": ", ".join(row["sha256"][:12] for row in done["eval_datasets"]),
+            "Erased": measured(done.erased),
+            "Triplet sets": ", ".join(row.triplet_set_id for row in done.triplet_sets),
+            "Eval datasets": ", ".join(row.sha256[:12] for row in done.eval_datasets),
             "Models": ", ".join(models),
-            "Jobs": ", ".join(f"{row['kind']} {row['job_id']}" for row in done["jobs"]),
+            "Jobs": ", ".join(f"{row.kind} {row.job_id}" for row in done.jobs),
         }
     )
-    yield from (indented(line, "dim") for line in done["advice"])
+    yield from (indented(line, "dim") for line in done.advice)

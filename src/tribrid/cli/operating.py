@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from tribrid.answers.settings import Setting
 from tribrid.answers.status import Diagnosis
 from tribrid.cli.command import Session
 from tribrid.cli.learning import assignment
@@ -73,7 +74,7 @@ def config(
         whose = tribrid if corpus_id is None else tribrid.corpus(corpus_id)
         found = whose.patch_settings(overrides) if overrides else whose.settings()
     changed = {(section, field) for section, fields in overrides.items() for field in fields}
-    session.terminal.result(found, _settings(found["settings"], changed))
+    session.terminal.result(found, _settings(found.settings, changed))
 
 
 def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> None:
@@ -85,16 +86,16 @@ def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> 
     overrides[section][field] = value
 
 
-def _settings(settings: Mapping[str, Any], changed: set[tuple[str, str]]) -> Table:
+def _settings(settings: Mapping[str, Mapping[str, Setting]], changed: set[tuple[str, str]]) -> Table:
     """Every setting, or those just changed, with what is not the default in bold."""
     made = table(["Setting", "Value", "From", "Meaning"], [])
     for section, fields in settings.items():
         for field, entry in fields.items():
             if changed and (section, field) not in changed:
                 continue
-            style = "" if entry["origin"] == "default" else "bold"
-            value = "none" if entry["value"] is None else str(entry["value"])
-            made.add_row(f"{section}.{field}", Text(value, style=style), entry["origin"], entry["description"])
+            style = "" if entry.origin == "default" else "bold"
+            value = "none" if entry.value is None else str(entry.value)
+            made.add_row(f"{section}.{field}", Text(value, style=style), entry.origin, entry.description)
     return made
 
 

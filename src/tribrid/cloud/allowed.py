@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
-from tribrid.config import Environment
+from tribrid.config import Environment, Overrides
 from tribrid.errors import InvalidInput
 
 ADDRESS = "_url"
@@ -19,7 +17,7 @@ _METADATA = frozenset({"metadata", "metadata.google.internal"})
 _METADATA_ADDRESS = ipaddress.ip_address("fd00:ec2::254")
 
 
-def check_outbound(environment: Environment, overrides: Mapping[str, Mapping[str, Any]]) -> None:
+def check_outbound(environment: Environment, overrides: Overrides) -> None:
     """Refuse settings that would send requests where the operator did not allow any.
 
     Raises:
@@ -35,7 +33,7 @@ def check_outbound(environment: Environment, overrides: Mapping[str, Mapping[str
             host, setting = _host(value), f"{section}.{name}"
             if _is_metadata(host):
                 raise InvalidInput(f"{setting}: {host} is a link-local address, which is never asked.", setting=setting)
-            own = environment.overrides.get(section, {}).get(name)
+            own = environment.address(section, name)
             if allowed is not None and host not in allowed and not (own and host == _host(own)):
                 raise InvalidInput(
                     f"{setting}: {host} is not among the hosts that the operator allows (TRIBRID_OUTBOUND_HOSTS).",

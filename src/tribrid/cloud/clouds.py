@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict
+
+from tribrid.answers.costs import Cost, CostEstimate
 from tribrid.cloud.client import CloudScorer, RerankClient, Service
 from tribrid.cloud.dialects import DOCUMENTS_PER_REQUEST, OWN_ADDRESS, Provider, endpoint
 from tribrid.cloud.line import address_of
@@ -30,8 +33,17 @@ PATIENCE_S, PATIENT_RETRIES = 120.0, 6
 _CLIENTS = 8
 _OWN_KEY = "TRIBRID_RERANKER_CLOUD_API_KEY"
 
-Arm = Mapping[str, Any]
-"""An outside arm of an evaluation: name, provider, and url or model or both."""
+
+class ServiceArm(BaseModel):
+    """A rerank service that takes part in an evaluation, by its name there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    kind: Literal["cloud"] = "cloud"
+    provider: Provider
+    url: str | None = None
+    model: str | None = None
 
 
 class Clouds:
@@ -82,7 +94,7 @@ class Clouds:
         )
 
     def rival(
-        self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, arm: Arm | None = None
+        self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, arm: ServiceArm | None = None
     ) -> CloudScorer:
         """A service as an evaluation asks it: mode cloud's, or an outside arm's.
 
@@ -96,17 +108,17 @@ class Clouds:
         try:
             return self.scorer(corpus_id, asked, everywhere, patient=True)
         except ModelUnavailable as error:
-            raise InvalidInput(f"arms: {arm['name']}: {error.detail}", arm=arm["name"]) from None
+            raise InvalidInput(f"arms: {arm.name}: {error.detail}", arm=arm.name) from None
 
     def check_budget(
-        self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, estimated: Mapping[str, Any]
+        self, corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig, estimated: CostEstimate
     ) -> None:
         """Refuse work that is estimated to cost more than what is left.
 
         Raises:
             BudgetSpent: it is.
         """
-        usd = sum(entry["usd"] or 0.0 for entry in estimated.get(CLOUD, {}).values())
+        usd = sum(cost.usd or 0.0 for cost in estimated.cloud.values())
         for budget in budgets_of(corpus_id, config, everywhere):
             left = budget.usd - self._spending.usd(budget.since, budget.corpus_id)
             if usd > left:
@@ -118,11 +130,11 @@ class Clouds:
                 )
 
     def estimate(
-        self, config: RerankingConfig, arms: Sequence[Arm], query_chars: Sequence[int], document_chars: int
-    ) -> dict[str, dict[str, Any]]:
+        self, config: RerankingConfig, arms: Sequence[ServiceArm], query_chars: Sequence[int], document_chars: int
+    ) -> dict[str, Cost]:
         """What reranking these queries will cost, by arm; an arm that cannot be asked is left out."""
         wanted: list[tuple[str, RerankingConfig]] = [(CLOUD, config)] if config.reranker_mode == CLOUD else []
-        wanted += [(arm["name"], _with_arm(config, arm)) for arm in arms]
+        wanted += [(arm.name, _with_arm(config, arm)) for arm in arms]
         found = {}
         for name, settings in wanted:
             try:
@@ -225,10 +237,10 @@ class Clouds:
         if service.own:
             return keys.get(service.provider)
         # A setting can be changed by whoever may call PATCH /config; an environment cannot.
-        named = self._environment.overrides.get("reranking", {}).get("reranker_cloud_url")
+        named = self._environment.address("reranking", "reranker_cloud_url")
         return keys.get("reranker_cloud") if named and _origin(named) == _origin(service.url) else None
 
-    def _allowed(self, arm: Arm, config: RerankingConfig) -> RerankingConfig:
+    def _allowed(self, arm: ServiceArm, config: RerankingConfig) -> RerankingConfig:
         """The settings with which an arm is asked.
 
         Raises:
@@ -240,15 +252,16 @@ class Clouds:
             allowed = [*_urls(self._environment), *filter(None, [config.reranker_cloud_url])]
             if endpoint(provider, url) not in {endpoint(provider, known) for known in allowed}:
                 raise InvalidInput(
-                    f"arms: {arm['name']}: {url} is not among the addresses that may be asked: those of "
+                    f"arms: {arm.name}: {url} is not among the addresses that may be asked: those of "
                     "TRIBRID_CLOUD_URLS and reranking.reranker_cloud_url.",
-                    arm=arm["name"],
+                    arm=arm.name,
                 )
         return settings
 
 
-def _with_arm(config: RerankingConfig, arm: Arm) -> RerankingConfig:
-    return config.model_copy(update={f"reranker_cloud_{part}": arm.get(part) for part in ("provider", "url", "model")})
+def _with_arm(config: RerankingConfig, arm: ServiceArm) -> RerankingConfig:
+    named = arm.model_dump(include={"provider", "url", "model"})
+    return config.model_copy(update={f"reranker_cloud_{part}": value for part, value in named.items()})
 
 
 def _incomplete(field: str, wanted: str) -> ModelUnavailable:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -68,10 +68,10 @@ def endpoint(provider: Provider, url: str | None) -> str | None:
     return f"{base}/rerank" if path or provider == "tei" else f"{base}/v1/rerank"
 
 
-def question(provider: Provider, model: str | None, query: str, texts: Sequence[str]) -> dict[str, Any]:
+def question(provider: Provider, model: str | None, query: str, texts: Sequence[str]) -> dict[str, object]:
     """The body of a request. Every document's score is asked for, none of their texts."""
     documents = [text if text.strip() else NO_TEXT for text in texts]
-    named: dict[str, Any] = {} if model is None else {"model": model}
+    named: dict[str, object] = {} if model is None else {"model": model}
     if provider in ANSWERS_RAW:
         # Raw scores: a sigmoid's are equal for all good documents.
         return {**named, "query": query, "texts": documents, "raw_scores": True, "truncate": True}
@@ -125,7 +125,7 @@ def _row(row: object) -> tuple[int, float]:
     return index, float(score)
 
 
-def _billed(body: dict[str, Any]) -> Billed:
+def _billed(body: Mapping[str, object]) -> Billed:
     meta, usage = _object(body.get("meta")), _object(body.get("usage"))
     units = _object(meta.get("billed_units"))
     return Billed(
@@ -142,5 +142,5 @@ def _first(*values: object) -> float | None:
     return None
 
 
-def _object(value: object) -> dict[str, Any]:
+def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}

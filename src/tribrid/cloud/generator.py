@@ -10,7 +10,6 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from tribrid.cloud.line import REDIRECTS, GaveUp, Later, Line, Refused, Unusable, address_of, is_loopback
@@ -144,9 +143,13 @@ class Generator:
         self._answered.set()
         return answer
 
-    def _body(self, messages: Sequence[Message]) -> dict[str, Any]:
+    def _body(self, messages: Sequence[Message]) -> dict[str, object]:
         config = self._config
-        body = {"model": config.model, "messages": list(messages), config.output_limit_field: config.max_output_tokens}
+        body: dict[str, object] = {
+            "model": config.model,
+            "messages": list(messages),
+            config.output_limit_field: config.max_output_tokens,
+        }
         return body if config.temperature is None else body | {"temperature": config.temperature}
 
     def _refusal(self, refused: Refused) -> GeneratorUnavailable | GenerationFailed:

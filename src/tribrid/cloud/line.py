@@ -138,7 +138,7 @@ class Line:
                     raise GaveUp(f"{later}, {attempt + 1} times asked") from None
         raise AssertionError  # unreachable: the count does not end
 
-    def post(self, body: Mapping[str, Any], *, timeout_s: float, max_bytes: int) -> bytes:
+    def post(self, body: Mapping[str, object], *, timeout_s: float, max_bytes: int) -> bytes:
         """The body of a success.
 
         Args:

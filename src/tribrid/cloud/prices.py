@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tribrid.answers.costs import Cost, CostEstimate, EvaluationCost, GenerationCost, MiningCost, TrainingCost
 from tribrid.errors import InvalidInput, Unavailable
 
 Kind = Literal["RERANK", "EMB", "GEN"]
@@ -80,8 +82,8 @@ class Prices:
         provider: str | None = None,
         output_units: float = 0.0,
         compute_s: float | None = None,
-    ) -> dict[str, Any]:
-        """What some use of a model costs, as a JSON object.
+    ) -> Cost:
+        """What some use of a model costs.
 
         Args:
             kind: RERANK, EMB or GEN.
@@ -92,20 +94,26 @@ class Prices:
             compute_s: seconds of this machine's time, where they are known.
 
         Returns:
-            model, kind, provider, unit, units, usd, as_of and compute_s; `usd` is None, with a `note`, for a
-            model that is not in the list.
+            `usd` is None, with a `note`, for a model that is not in the list.
         """
         price = self.find(kind, model, provider)
-        found: dict[str, Any] = {"model": model, "kind": kind, "provider": provider, "unit": "token", "units": units}
+        cost = Cost(
+            model=model,
+            kind=kind,
+            provider=price.provider if price else provider,
+            unit=price.unit if price else "token",
+            units=units,
+            usd=0.0 if provider == LOCAL else None,
+            as_of=price.as_of if price else None,
+            compute_s=compute_s,
+        )
         if price is not None:
             usd = (units * price.usd + output_units * (price.usd_output or 0.0)) / price.per
-            found |= {"provider": price.provider, "unit": price.unit, "usd": usd, "as_of": price.as_of}
-        elif provider == LOCAL:
-            found |= {"usd": 0.0, "as_of": None}
-        else:
-            note = f"no {kind} price for this model in {_FILE}: add it to the file that TRIBRID_MODELS_FILE names"
-            found |= {"usd": None, "as_of": None, "note": note}
-        return {**found, "compute_s": compute_s}
+            return cost.model_copy(update={"usd": usd})
+        if provider == LOCAL:
+            return cost
+        note = f"no {kind} price for this model in {_FILE}: add it to the file that TRIBRID_MODELS_FILE names"
+        return cost.model_copy(update={"note": note})
 
     def estimate_rerank(
         self,
@@ -116,7 +124,7 @@ class Prices:
         document_chars: int,
         provider: str | None = None,
         batch: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> Cost:
         """What reranking costs before it is done, in the unit the model's price is in (see `rerank_units`).
 
         Args:
@@ -136,6 +144,25 @@ class Prices:
             for chars in query_chars
         )
         return self.estimate("RERANK", model, units, provider=provider)
+
+
+NO_SERVICES: Mapping[str, Cost] = MappingProxyType({})
+Whole = TypeVar("Whole", CostEstimate, MiningCost, TrainingCost, EvaluationCost)
+
+
+def together(
+    whole: type[Whole],
+    local: Cost,
+    *,
+    generation: GenerationCost | None = None,
+    cloud: Mapping[str, Cost] = NO_SERVICES,
+) -> Whole:
+    """The cost of work on this machine with that of what it asks elsewhere; unknown as soon as one part is."""
+    asked: list[Cost] = [*([generation] if generation else []), *cloud.values()]
+    parts = [cost.usd for cost in (local, *asked) if cost.usd is not None]
+    facts = local.model_dump(exclude_unset=True) | {"usd": sum(parts) if len(parts) == 1 + len(asked) else None}
+    facts |= ({"generation": generation} if generation else {}) | ({"cloud": dict(cloud)} if cloud else {})
+    return whole.model_validate(facts)
 
 
 def rerank_units(unit: Unit, query_tokens: int, document_tokens: Sequence[int], *, batch: int | None = None) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from tribrid.answers.costs import Cost
 from tribrid.cloud.client import CloudScorer, Service, Settle
 from tribrid.cloud.dialects import DOCUMENTS_PER_REQUEST, Billed
 from tribrid.cloud.line import address_of, is_loopback
@@ -62,7 +62,7 @@ class Tariff:
             return 0.0 if self.provider == LOCAL else None
         return rerank_units(self.price.unit, query_tokens, document_tokens) * self.price.usd / self.price.per
 
-    def estimate(self, query_chars: Sequence[int], documents: int, document_chars: int) -> dict[str, Any]:
+    def estimate(self, query_chars: Sequence[int], documents: int, document_chars: int) -> Cost:
         """As `Prices.estimate_rerank`, before anything is asked."""
         service = self.service
         return self.prices.estimate_rerank(
@@ -111,21 +111,21 @@ class Purse:
             self._documents += documents
             self._usd += usd
 
-    def cost(self) -> dict[str, Any]:
+    def cost(self) -> Cost:
         """What was spent, as a report has it; a request that was lost on its way counts with the most it can cost."""
         tariff, price = self.tariff, self.tariff.price
         with self._lock:
-            return {
-                "model": tariff.service.model or tariff.service.host,
-                "kind": "RERANK",
-                "provider": tariff.provider,
-                "unit": "pair",
-                "units": self._documents,
-                "requests": self._requests,
-                "usd": max(0.0, self._usd) if tariff.known else None,
-                "as_of": price.as_of if price else None,
-                "compute_s": None,
-            }
+            return Cost(
+                model=tariff.service.model or tariff.service.host,
+                kind="RERANK",
+                provider=tariff.provider,
+                unit="pair",
+                units=self._documents,
+                requests=self._requests,
+                usd=max(0.0, self._usd) if tariff.known else None,
+                as_of=price.as_of if price else None,
+                compute_s=None,
+            )
 
 
 def budgets_of(corpus_id: str, config: RerankingConfig, everywhere: RerankingConfig) -> list[Budget]:
@@ -139,22 +139,14 @@ def budgets_of(corpus_id: str, config: RerankingConfig, everywhere: RerankingCon
     return found
 
 
-def with_services(local: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """An evaluation's cost with that of the services it asks; unknown (None) as soon as one part is."""
-    if not services:
-        return dict(local)
-    parts = [local["usd"], *(entry["usd"] for entry in services.values())]
-    return {**local, "usd": None if None in parts else sum(parts), CLOUD: {k: dict(v) for k, v in services.items()}}
-
-
 def purse_of(scorer: CloudScorer) -> Purse:
     """Who pays for a scorer that `Clouds` made."""
     assert isinstance(scorer.meter, Purse)  # noqa: S101 - by construction
     return scorer.meter
 
 
-def bills(arms: Iterable[tuple[str, object]]) -> dict[str, dict[str, Any]]:
-    """What each rerank service among these arms has cost: name → cost entry."""
+def bills(arms: Iterable[tuple[str, object]]) -> dict[str, Cost]:
+    """What each rerank service among these arms has cost, by name."""
     return {name: purse_of(scorer).cost() for name, scorer in arms if isinstance(scorer, CloudScorer)}
 
 

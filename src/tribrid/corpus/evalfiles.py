@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from tribrid.corpus.formats import MAX_QUERY_BYTES, judged_queries, parse_grade, parse_judged_queries, parse_qrels
 from tribrid.corpus.jsonlines import Skipped, Stream, json_items
@@ -162,7 +161,9 @@ def _rate(line: int, cells: Sequence[str], texts: dict[str, str], ratings: dict[
 # ------------------------------------------------------------------------------------------------------ out
 
 
-def bundle_json(facts: Mapping[str, Any], queries: Iterable[JudgedQuery], candidates: Mapping[str, Any] | None) -> str:
+def bundle_json(
+    facts: Mapping[str, object], queries: Iterable[JudgedQuery], candidates: Mapping[str, object] | None
+) -> str:
     """Everything of a dataset as one JSON document, which can be put back as it is."""
     entries = [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
     return json.dumps({**facts, "queries": entries, "candidates": candidates}, ensure_ascii=False, indent=1) + "\n"
@@ -214,7 +215,7 @@ def _quepid(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]])
     return {"quepid.csv": out.getvalue()}
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+def _lines(rows: Iterable[Mapping[str, object]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

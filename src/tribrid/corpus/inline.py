@@ -69,7 +69,7 @@ def storable(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
-def _id(value: Mapping[str, Any], metadata: Mapping[str, Any], place: str) -> str | None:
+def _id(value: Mapping[str, object], metadata: Mapping[str, object], place: str) -> str | None:
     for source in (value, metadata):
         for name in ID_FIELDS:
             found = id_text(source.get(name))
@@ -81,7 +81,7 @@ def _id(value: Mapping[str, Any], metadata: Mapping[str, Any], place: str) -> st
     return None
 
 
-def _plain(value: Mapping[str, Any], place: str) -> tuple[str | None, str]:
+def _plain(value: Mapping[str, object], place: str) -> tuple[str | None, str]:
     title = value.get("title")
     name = next((name for name in TEXT_FIELDS if value.get(name) is not None), None)
     text = value[name] if name else None
@@ -90,7 +90,7 @@ def _plain(value: Mapping[str, Any], place: str) -> tuple[str | None, str]:
     return None if text is None else storable(text), _title(title)
 
 
-def _named(value: Mapping[str, Any], rank_fields: Sequence[str], place: str) -> tuple[str | None, str]:
+def _named(value: Mapping[str, object], rank_fields: Sequence[str], place: str) -> tuple[str | None, str]:
     """Of the named fields, `title` is the title and the rest, joined by line ends, the text."""
     found = [(name, value[name]) for name in rank_fields if value.get(name) is not None]
     wrong = [name for name, part in found if isinstance(part, Mapping | list)]

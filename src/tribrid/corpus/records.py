@@ -82,7 +82,7 @@ def _record(line: int, record: Mapping[str, Any], max_document_chars: int) -> Do
     return Document(doc_id, text=document.text, title=document.title, uri=document.uri, metadata=metadata)
 
 
-def _shape_fault(record: Mapping[str, Any]) -> str | None:
+def _shape_fault(record: Mapping[str, object]) -> str | None:
     """The first field whose JSON type is wrong; null counts as absent."""
     for name in ("title", "text", "uri"):
         if not isinstance(record.get(name), str | None):

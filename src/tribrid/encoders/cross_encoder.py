@@ -9,7 +9,7 @@ Either has two forms, fp32 and int8; which one serves is decided in variants.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tribrid.encoders.engine import Lane, Runtime
 from tribrid.encoders.onnx import PAIR_BATCH_TOKENS, FloatArray, IntArray, load_pair_session, pad
 from tribrid.encoders.pairs import PairEncoder, PairLimits, WholePairEncoder
 from tribrid.encoders.score_cache import score_key
-from tribrid.encoders.variants import FP32, INT8, MANIFEST, describe, form_here
+from tribrid.encoders.variants import FP32, INT8, MANIFEST, Decision, MeasuredForm, describe, form_here
 from tribrid.errors import ModelUnavailable, ScorerFailed
 
 MODEL, LOWER, JOINT = "model.onnx", "lower.onnx", "joint.onnx"
@@ -65,7 +65,7 @@ class CrossEncoder(ABC):
         """
         try:
             self.description = describe(folder)
-            self.shipped: dict[str, Any] | None = self.description.get("variants")
+            self.shipped: Decision | None = self.description.get("variants")
             self.export = str((self.shipped or {}).get("export", f"{folder.parent.name}/{folder.name}"))
             self.variant = variant or form_here(self.shipped)
             self._read_description(folder)
@@ -137,14 +137,14 @@ def load_cross_encoder(
     return JointCrossEncoder(folder, runtime, variant)
 
 
-def settle_export(folder: Path) -> dict[str, Any]:
+def settle_export(folder: Path) -> Decision:
     """Try both forms of a fresh export on this machine, and write the decision into its description; some seconds.
 
     Raises:
         ModelUnavailable: the fp32 form does not load, or cannot score.
     """
     forms: dict[str, CrossEncoder] = {FP32: load_cross_encoder(folder, ALL_CHARS, variant=FP32)}
-    broken = {}
+    broken: dict[str, MeasuredForm] = {}
     try:
         forms[INT8] = load_cross_encoder(folder, ALL_CHARS, variant=INT8)
     except ModelUnavailable as error:
@@ -152,11 +152,11 @@ def settle_export(folder: Path) -> dict[str, Any]:
     decision = variants.measure(forms)
     decision["measured"] |= broken
     files = [folder / name for name in (MODEL, LOWER, JOINT) if (folder / name).is_file()]
-    variants.record(folder, decision | {"export": variants.export_id(files)})
+    variants.record(folder, {**decision, "export": variants.export_id(files)})
     return decision
 
 
-def _run(session: Any, feed: dict[str, Any]) -> FloatArray:
+def _run(session: Any, feed: Mapping[str, IntArray | FloatArray]) -> FloatArray:
     try:
         result: FloatArray = session.run(None, feed)[0]
     except Exception as error:
@@ -191,6 +191,7 @@ class JointCrossEncoder(CrossEncoder):
         states = _run(lower, {"input_ids": ids, "attention_mask": mask})
         query, query_mask = _padded([row.query for row in rows])
         fused = np.array([row.fused for row in rows], np.float32)
+        feed: dict[str, IntArray | FloatArray]
         feed = {"query": query, "query_mask": query_mask, "passage": states, "passage_mask": mask, "fused": fused}
         return _run(joint, feed)
 

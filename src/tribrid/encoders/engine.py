@@ -105,7 +105,7 @@ class Engine:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def view(self) -> dict[str, Any]:
+    def view(self) -> dict[str, int]:
         """What waits, and what was done, as numbers."""
         with self._lock:
             waiting = self._waiting()

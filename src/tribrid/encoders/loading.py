@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 from tribrid.errors import Unavailable, from_problem
 
@@ -33,7 +33,7 @@ class LoadOnce(Generic[K, V]):
         self._lock = threading.Lock()
         self._locks: dict[K, threading.Lock] = {}
         self._values: dict[K, V] = {}
-        self._broken: dict[K, tuple[float, dict[str, Any]]] = {}
+        self._broken: dict[K, tuple[float, Mapping[str, object]]] = {}
 
     def get(self, key: K) -> V:
         """The value.

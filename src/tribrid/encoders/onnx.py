@@ -168,12 +168,12 @@ class Encoder:
         manifest = folder / "manifest.json"
         if not manifest.is_file():
             raise ModelUnavailable(f"{folder.name} is not an exported encoder (no manifest.json).")
-        self.manifest: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
+        described = json.loads(manifest.read_text("utf-8"))
         self.folder = folder
-        self.model_id: str = self.manifest["model_id"]
-        self.dim: int = self.manifest["dim"]
-        self.vocabulary: int = self.manifest["vocabulary"]
-        self.max_tokens: int = self.manifest["max_tokens"]
+        self.model_id: str = described["model_id"]
+        self.dim: int = described["dim"]
+        self.vocabulary: int = described["vocabulary"]
+        self.max_tokens: int = described["max_tokens"]
         self.projection: FloatArray = np.load(folder / "projection.npy", allow_pickle=False)
         self._tokenizer = load_tokenizer(folder, self.max_tokens)
         self._run = load_session(folder / "model.onnx")

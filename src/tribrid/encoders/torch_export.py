@@ -23,9 +23,17 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from tribrid.encoders.cross_encoder import MODEL, MODEL_INT8, settle_export
-from tribrid.encoders.onnx import HARD_MAX_TOKENS, FloatArray, load_session, load_tokenizer, pad, token_batches
+from tribrid.encoders.onnx import (
+    HARD_MAX_TOKENS,
+    FloatArray,
+    IntArray,
+    load_session,
+    load_tokenizer,
+    pad,
+    token_batches,
+)
 from tribrid.encoders.tokens import WIDTH
-from tribrid.encoders.variants import multiplies_int8, processor_flags
+from tribrid.encoders.variants import Decision, multiplies_int8, processor_flags
 from tribrid.errors import ModelUnavailable, TribridError
 
 TOLERANCE = 1e-4
@@ -108,7 +116,7 @@ def write_onnx(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], path: Pa
         )
 
 
-def worst_difference(graph: torch.nn.Module, feeds: list[dict[str, Any]], path: Path) -> float:
+def worst_difference(graph: torch.nn.Module, feeds: list[dict[str, IntArray]], path: Path) -> float:
     """Largest absolute difference between torch and onnxruntime over the feeds (int64 arrays by input name)."""
     session = load_session(path)
     names = {i.name for i in session.get_inputs()}
@@ -122,7 +130,7 @@ def worst_difference(graph: torch.nn.Module, feeds: list[dict[str, Any]], path: 
     return worst
 
 
-def _feeds(source: Path, role: str, max_tokens: int, padding: int) -> list[dict[str, Any]]:
+def _feeds(source: Path, role: str, max_tokens: int, padding: int) -> list[dict[str, IntArray]]:
     tokenizer = load_tokenizer(source, max_tokens)
     feeds = []
     for texts in (_PROBES[:1], _PROBES):
@@ -228,7 +236,7 @@ def write_export(source: Path, folder: Path, role: str, model_id: str, max_token
     return difference
 
 
-def add_int8(folder: Path, files: Sequence[Int8File]) -> dict[str, Any]:
+def add_int8(folder: Path, files: Sequence[Int8File]) -> Decision:
     """Write the int8 form of each file beside it, and decide which form this machine serves: see variants.py.
 
     Args:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
@@ -62,6 +62,27 @@ def machine() -> str:
     return f"{platform.machine()} {'+'.join(processor_flags()) or 'plain'}"
 
 
+class MeasuredForm(TypedDict, total=False):
+    """A form of a cross-encoder as it was tried: pairs a second, how far it agrees with fp32, and why it is not
+    accepted.
+    """
+
+    pairs_per_s: float
+    rank_agreement: float
+    score_difference: float
+    accepted: bool
+    reason: str | None
+
+
+class Decision(TypedDict, total=False):
+    """Which form is served, and what that was decided on. `export` names the weights by their content."""
+
+    machine: str
+    served: str
+    measured: dict[str, MeasuredForm]
+    export: str
+
+
 def describe(folder: Path) -> dict[str, Any]:
     """What an export says of itself.
 
@@ -73,7 +94,7 @@ def describe(folder: Path) -> dict[str, Any]:
     return content
 
 
-def record(folder: Path, decision: Mapping[str, Any]) -> None:
+def record(folder: Path, decision: Decision) -> None:
     """Write the decision into the export's own description."""
     path = folder / MANIFEST
     path = path if path.is_file() else folder / CONFIG
@@ -102,8 +123,8 @@ def probes() -> list[tuple[str, list[tuple[str, str]]]]:
     return [(found[0][1][:80], found) for found in passages]
 
 
-def compare(reference: Sequence[FloatArray], other: Sequence[FloatArray]) -> dict[str, float]:
-    """How far two scorings of the same lists agree: `rank_agreement` and `score_difference`, as the limits above."""
+def compare(reference: Sequence[FloatArray], other: Sequence[FloatArray]) -> MeasuredForm:
+    """How far two scorings of the same lists agree, as the limits above."""
     taus, differences = [], []
     for one, two in zip(reference, other, strict=True):
         taus.append(_kendall_tau(one, two))
@@ -122,14 +143,14 @@ def _kendall_tau(one: FloatArray, two: FloatArray) -> float:
     return float((signs[0] * signs[1]).sum() / pairs) if pairs else float(np.array_equal(one, two))
 
 
-def decide(measured: Mapping[str, Mapping[str, float]], made_on: str) -> dict[str, Any]:
-    """Which form is served, and why (JSON-shaped).
+def decide(measured: Mapping[str, MeasuredForm], made_on: str) -> Decision:
+    """Which form is served, and why.
 
     Args:
         measured: form → `pairs_per_s`, and but for fp32 `rank_agreement` and `score_difference`.
         made_on: the machine.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, MeasuredForm] = {}
     for name, numbers in measured.items():
         faults = []
         if numbers.get("rank_agreement", 1.0) < LEAST_RANK_AGREEMENT:
@@ -142,7 +163,7 @@ def decide(measured: Mapping[str, Mapping[str, float]], made_on: str) -> dict[st
     return {"machine": made_on, "served": served, "measured": rows}
 
 
-def measure(forms: Mapping[str, Scores]) -> dict[str, Any]:
+def measure(forms: Mapping[str, Scores]) -> Decision:
     """Run the probes on every form, fp32 among them, and decide. Another form that fails is not accepted.
 
     Raises:
@@ -168,18 +189,18 @@ def measure(forms: Mapping[str, Scores]) -> dict[str, Any]:
             scores.setdefault(name, []).append(found)
     if FP32 in failed:
         raise ModelUnavailable(f"The cross-encoder cannot score: {failed[FP32]}")
-    measured: dict[str, dict[str, float]] = {}
+    measured: dict[str, MeasuredForm] = {}
     for name in forms:
         if name not in failed:
             rate = pairs / max(sum(seconds[name][1:]), 1e-9)
-            agreement = compare(scores[FP32], scores[name]) if name != FP32 else {}
-            measured[name] = {"pairs_per_s": round(rate, 1), **agreement}
+            agreement = compare(scores[FP32], scores[name]) if name != FP32 else MeasuredForm()
+            measured[name] = {**agreement, "pairs_per_s": round(rate, 1)}
     decision = decide(measured, machine())
     decision["measured"] |= {name: {"accepted": False, "reason": reason} for name, reason in failed.items()}
     return decision
 
 
-def form_here(shipped: Mapping[str, Any] | None) -> str:
+def form_here(shipped: Decision | None) -> str:
     """The form of an export that this machine serves, by the decision that the export came with.
 
     Where it was made on this kind of processor, what was decided there holds. Elsewhere int8 is served if it agreed

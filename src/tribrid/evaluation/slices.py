@@ -11,7 +11,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -55,7 +54,7 @@ class SliceFacts:
 
     documents: int = 0
     holding: Mapping[str, int] = field(default_factory=dict)
-    metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def count_words(queries: Iterable[JudgedQuery], texts: Iterable[str]) -> tuple[int, dict[str, int]]:

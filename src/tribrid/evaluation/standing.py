@@ -4,9 +4,8 @@ a model has shown that it is better than what serves now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tribrid.answers.report import Looks
 from tribrid.types import Look, ModelVersion
@@ -58,7 +57,7 @@ def seed_values(
         key: report key of the measure.
     """
     alike = {other.model_id: _seed(other) for other in others if _recipe(other) == _recipe(model)}
-    values: dict[Any, float] = {}
+    values: dict[object, float] = {}
     for look in looks:
         seed = alike.get(look.model_id or "")
         if seed is not None and seed != _seed(model) and look.candidates == candidates and key in look.after:
@@ -66,17 +65,12 @@ def seed_values(
     return list(values.values())
 
 
-def _settings(model: ModelVersion) -> Mapping[str, Any]:
-    found = model.manifest.get("config")
-    return found if isinstance(found, Mapping) else {}
+def _seed(model: ModelVersion) -> object:
+    return (model.manifest.get("config") or {}).get("seed")
 
 
-def _seed(model: ModelVersion) -> Any:
-    return _settings(model).get("seed")
-
-
-def _recipe(model: ModelVersion) -> tuple[Any, ...]:
+def _recipe(model: ModelVersion) -> tuple[object, ...]:
     """All that decides a training but its seed. A manifest that names no data is like no other."""
     data = (model.manifest.get("data") or {}).get("sha256")
-    settings = {name: value for name, value in _settings(model).items() if name != "seed"}
+    settings = {name: value for name, value in (model.manifest.get("config") or {}).items() if name != "seed"}
     return (data or model.model_id, model.manifest.get("base"), settings, model.manifest.get("encoder"))

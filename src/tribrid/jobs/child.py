@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled, Conflict, InvalidInput, TribridError
@@ -34,7 +34,7 @@ PROGRESS_INTERVAL_S = 0.5
 CANCEL_GRACE_S = 3.0
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
-Handler = Callable[[Job, Path, Emit, Callable[[], bool]], Mapping[str, Any]]
+Handler = Callable[[Job, Path, Emit, Callable[[], bool]], Mapping[str, object]]
 """`handler(job, data_dir, emit, cancelled)` does the job and returns its result, JSON-shaped. When `cancelled()` turns
 true it should raise Cancelled soon."""
 
@@ -46,11 +46,11 @@ class Reporter:
         self._store, self._job_id, self._holder = store, job_id, holder
         self._lock = threading.RLock()
         self._next_at = 0.0
-        self._held: Mapping[str, Any] | None = None
+        self._held: Mapping[str, object] | None = None
         self._timer: threading.Timer | None = None
         self._closed = False
 
-    def emit(self, type_: EventType, data: Mapping[str, Any]) -> None:
+    def emit(self, type_: EventType, data: Mapping[str, object]) -> None:
         """Store an event, from any thread.
 
         Raises:
@@ -129,8 +129,8 @@ def run(job: Job, holder: str, store: Store, data_dir: Path, handlers: str) -> i
     """Run the job and write down its end; the exit code."""
     reporter, cancellation = Reporter(store, job.job_id, holder), Cancellation()
     cancellation.install()
-    result: Mapping[str, Any] | None = None
-    problem: dict[str, Any] | None = None
+    result: Mapping[str, object] | None = None
+    problem: Mapping[str, object] | None = None
     cancelled = False
     try:
         try:
@@ -161,8 +161,8 @@ def _write_end(
     reporter: Reporter,
     *,
     cancelled: bool,
-    result: Mapping[str, Any] | None,
-    problem: dict[str, Any] | None,
+    result: Mapping[str, object] | None,
+    problem: Mapping[str, object] | None,
 ) -> int:
     if problem is None and not cancelled:
         reporter.emit("log", {"level": "debug", "message": "done", "peak_memory_bytes": _peak_memory_bytes()})
@@ -180,7 +180,7 @@ def _write_end(
     return 0
 
 
-def _unexpected(error: Exception, emit: Emit) -> dict[str, Any]:
+def _unexpected(error: Exception, emit: Emit) -> dict[str, object]:
     """An error nobody foresaw: short words for the user, the traceback for the log."""
     detail = f"{type(error).__name__}: {str(error)[:500]}"
     emit("log", {"level": "error", "message": detail, "traceback": traceback.format_exc()[-16_000:]})

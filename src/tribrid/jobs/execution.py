@@ -11,7 +11,6 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from tribrid.errors import Conflict, EvaluationFailed, Failed, JobNotFound, TrainingFailed, Unavailable
 from tribrid.jobs.children import Child, Children
@@ -125,7 +124,7 @@ class Execution:
         job_id = claim.job.job_id
         finish(self._store, job_id, State.CANCELLED, problem=cancelled_problem(job_id), holder=claim.holder)
 
-    def _failed(self, claim: Claim, problem: dict[str, Any]) -> None:
+    def _failed(self, claim: Claim, problem: dict[str, object]) -> None:
         finish(self._store, claim.job.job_id, State.FAILED, problem=problem, holder=claim.holder)
 
     def _in_child(self, claim: Claim) -> bool:
@@ -186,8 +185,8 @@ class Execution:
         return True
 
 
-def _crash(job: Job, returncode: int, stderr_tail: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"job_id": job.job_id, "exit_code": returncode, "stderr_tail": stderr_tail}
+def _crash(job: Job, returncode: int, stderr_tail: str) -> dict[str, object]:
+    facts: dict[str, object] = {"job_id": job.job_id, "exit_code": returncode, "stderr_tail": stderr_tail}
     what = f"ended with exit code {returncode}"
     if returncode < 0:
         facts["signal"] = _SIGNALS.get(-returncode, f"signal {-returncode}")
@@ -198,7 +197,7 @@ def _crash(job: Job, returncode: int, stderr_tail: str) -> dict[str, Any]:
     return _fault(job)(f"The process that ran this {job.kind} job {what}. {hint}", **facts).problem()
 
 
-def _gave_up(job: Job) -> dict[str, Any]:
+def _gave_up(job: Job) -> dict[str, object]:
     detail = (
         f"This {job.kind} job was started {MAX_ATTEMPTS} times, and each time the worker died with it. "
         "See worker.log in the data folder, then submit it again."

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tribrid.jobs.story import QUEUED, cancelled_problem, told_end
 from tribrid.store import Store
 from tribrid.types import Job, JobKind, State
 
 
-def submit(store: Store, kind: JobKind, corpus_id: str, params: Mapping[str, Any]) -> Job:
+def submit(store: Store, kind: JobKind, corpus_id: str, params: Mapping[str, object]) -> Job:
     """Queue a job behind all that its corpus already has. It runs when a worker does, whatever dies until then.
 
     The row is all that is written, and the row is the queue: an idle worker finds it within 0.1 s.

@@ -7,7 +7,6 @@ has ended stands beside a row that has, and is always the last.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tribrid.errors import Cancelled
 from tribrid.store import Store
@@ -15,12 +14,12 @@ from tribrid.store.jobs import Claim
 from tribrid.types import EventType, State
 
 FINAL_EVENTS = ("complete", "error")
-QUEUED: list[tuple[EventType, Mapping[str, Any]]] = [("state", {"state": State.QUEUED})]
+QUEUED: list[tuple[EventType, Mapping[str, object]]] = [("state", {"state": State.QUEUED})]
 
 
 def told_end(
-    state: State, result: Mapping[str, Any] | None, problem: Mapping[str, Any] | None
-) -> list[tuple[EventType, Mapping[str, Any]]]:
+    state: State, result: Mapping[str, object] | None, problem: Mapping[str, object] | None
+) -> list[tuple[EventType, Mapping[str, object]]]:
     """The last events: with the `result` of a job that succeeded, else with a `problem`."""
     if state is State.SUCCEEDED:
         return [("state", {"state": state}), ("complete", {"state": state, "result": result})]
@@ -32,8 +31,8 @@ def finish(
     job_id: str,
     state: State,
     *,
-    result: Mapping[str, Any] | None = None,
-    problem: Mapping[str, Any] | None = None,
+    result: Mapping[str, object] | None = None,
+    problem: Mapping[str, object] | None = None,
     holder: str | None = None,
 ) -> None:
     """End the job: `state` is final. Nothing happens if it has ended, or is not in these hands any more.
@@ -45,7 +44,7 @@ def finish(
     store.jobs.finish(job_id, state, result=result, problem=problem, told=told, holder=holder)
 
 
-def cancelled_problem(job_id: str) -> dict[str, Any]:
+def cancelled_problem(job_id: str) -> dict[str, object]:
     """The problem of a job that ended because somebody asked for it."""
     return Cancelled("The job was cancelled on request. Submit it again to run it.", job_id=job_id).problem()
 
@@ -58,5 +57,5 @@ def tell_start(store: Store, claim: Claim) -> None:
 
 def give_back(store: Store, claim: Claim) -> None:
     """The worker stops in good order with this job in hand; the next one takes it up."""
-    told: list[tuple[EventType, Mapping[str, Any]]] = [("state", {"state": State.RUNNING, "interrupted": True})]
+    told: list[tuple[EventType, Mapping[str, object]]] = [("state", {"state": State.RUNNING, "interrupted": True})]
     store.jobs.release(claim.job.job_id, claim.holder, attempts=0, told=told)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from tribrid.logs.forms import LogForm, csv_header, form_of
 from tribrid.logs.records import (
@@ -58,7 +57,7 @@ class Evidence:
             self.forms["clicks"] += _SAMPLED
             self.sampled = _SAMPLED
 
-    def taken(self, record: Mapping[str, Any], taken: Served | Acted) -> None:
+    def taken(self, record: Mapping[str, object], taken: Served | Acted) -> None:
         """Note a record that is taken."""
         self.sample(record)
         if isinstance(taken, Served):
@@ -77,7 +76,7 @@ class Evidence:
             self.doc_id_of_event = taken.doc_ids[0]
             self.object_id_field = _object_id_field(record)
 
-    def rejected(self, record: Mapping[str, Any], rejected: Rejected, *, is_event: bool) -> None:
+    def rejected(self, record: Mapping[str, object], rejected: Rejected, *, is_event: bool) -> None:
         """Note a record that is not."""
         self.sample(record)
         if rejected.kind == "ignored":
@@ -95,7 +94,7 @@ class Evidence:
         self.events += 1
         self.doc_id_of_event = self.doc_id_of_event or doc_id
 
-    def sample(self, record: Mapping[str, Any]) -> None:
+    def sample(self, record: Mapping[str, object]) -> None:
         """Note which form a record speaks for, if it is one of the first."""
         if self.sampled < _SAMPLED:
             self.sampled += 1
@@ -175,7 +174,7 @@ def _other_ids(evidence: Evidence, corpus_doc_id: str | None) -> str:
     return f"{told}Does event_attributes.object.object_id hold the right id{named}?"
 
 
-def _object_id_field(record: Mapping[str, Any]) -> str | None:
+def _object_id_field(record: Mapping[str, object]) -> str | None:
     attributes = record.get("event_attributes")
     target = attributes.get("object") if isinstance(attributes, dict) else None
     name = target.get("object_id_field") if isinstance(target, dict) else None

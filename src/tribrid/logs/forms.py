@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 LogForm = Literal["native", "ubi", "clicks"]
 
@@ -41,7 +41,7 @@ def csv_header(start: bytes) -> tuple[list[str], str] | None:
     return None
 
 
-def form_of(record: Mapping[str, Any]) -> LogForm | None:
+def form_of(record: Mapping[str, object]) -> LogForm | None:
     """The form that a record's fields speak for; None if they do for none."""
     keys = record.keys()
     if "query_id" in keys or "action_name" in keys:

@@ -53,7 +53,7 @@ Stored = Callable[[Sequence[str]], Mapping[str, Impression]]
 MAX_RECORD_BYTES = 4 << 20
 TOLD_EVERY = 10_000
 IMPORTED_MODEL_ID = "imported"
-_READERS: Mapping[Form, Callable[[int, str, Mapping[str, Any]], Served | Acted | None]]
+_READERS: Mapping[Form, Callable[[int, str, Mapping[str, object]], Served | Acted | None]]
 _READERS = {"native": native_record, "ubi": ubi_record}
 _IS_EVENT: Mapping[Form, str] = {"native": "signal", "ubi": "action_name"}
 # Groups whose stored lists are asked for together.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tribrid.corpus.jsonlines import id_fault, id_text, text_fault
 from tribrid.types import FIRST_RANK, Signal
@@ -92,7 +92,7 @@ class Rejected(Exception):
         self.kind = kind
 
 
-def ubi_record(line: int, source: str, record: Mapping[str, Any]) -> Served | Acted | None:
+def ubi_record(line: int, source: str, record: Mapping[str, object]) -> Served | Acted | None:
     """A UBI query or event; None for an action line of a bulk file, which tells nothing.
 
     Raises:
@@ -108,7 +108,7 @@ def ubi_record(line: int, source: str, record: Mapping[str, Any]) -> Served | Ac
     return Served(line, source, query_id, query, shown, time_us(record, "timestamp"), client(record.get("client_id")))
 
 
-def _ubi_event(line: int, source: str, record: Mapping[str, Any]) -> Acted:
+def _ubi_event(line: int, source: str, record: Mapping[str, object]) -> Acted:
     action = record["action_name"]
     if not isinstance(action, str):
         raise Rejected("action_name is not a string")
@@ -137,7 +137,7 @@ def _ubi_event(line: int, source: str, record: Mapping[str, Any]) -> Acted:
     )
 
 
-def native_record(line: int, source: str, record: Mapping[str, Any]) -> Served | Acted:
+def native_record(line: int, source: str, record: Mapping[str, object]) -> Served | Acted:
     """An impression or feedback as Tribrid writes them itself.
 
     Raises:
@@ -150,7 +150,7 @@ def native_record(line: int, source: str, record: Mapping[str, Any]) -> Served |
         return Served(line, source, query_id, query, shown, at_us, client(record.get("client_id")))
     if record["signal"] not in list(Signal):
         raise Rejected(f"signal is none of {', '.join(Signal)}")
-    signal = Signal(record["signal"])
+    signal = Signal(str(record["signal"]))
     return Acted(
         line=line,
         source=source,
@@ -166,7 +166,7 @@ def _is_query(text: str) -> bool:
     return bool(text.strip()) and len(text) <= MAX_QUERY_CHARS and text_fault(text) is None
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
@@ -239,7 +239,7 @@ def _value(signal: Signal | None, value: object) -> float | None:
     return float(value)
 
 
-def time_us(record: Mapping[str, Any], name: str) -> int:
+def time_us(record: Mapping[str, object], name: str) -> int:
     """A timestamp in microseconds since 1970, UTC.
 
     Raises:

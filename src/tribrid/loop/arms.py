@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
 
+from pydantic import ValidationError
+
+from tribrid.answers.report import OutsideSystem
+from tribrid.cloud.clouds import ServiceArm
 from tribrid.corpus.runfiles import RunFile, parse_run
 from tribrid.errors import Cancelled, InvalidInput, ModelNotFound, TribridError
 from tribrid.evaluation.arms import (
@@ -17,6 +19,7 @@ from tribrid.evaluation.arms import (
 from tribrid.evaluation.notes import GIVEN
 from tribrid.evaluation.report import NAMED
 from tribrid.loop.frozen import Task
+from tribrid.loop.params import Arm, ModelArm, RunArm
 from tribrid.scoring.scorer import Scorer
 from tribrid.types import LEGS, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
@@ -34,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KINDS = ("run", "model_id", "provider")
 
 
-def prepared(corpus: OpenCorpus, arms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def prepared(corpus: OpenCorpus, arms: Sequence[Mapping[str, object]]) -> list[Arm]:
     """The arms as the job is told of them: small, with a run stored under its hash.
 
     Args:
@@ -60,27 +63,35 @@ def prepared(corpus: OpenCorpus, arms: Sequence[Mapping[str, Any]]) -> list[dict
     return [_prepared(corpus, arm) for arm in arms]
 
 
-def _prepared(corpus: OpenCorpus, arm: Mapping[str, Any]) -> dict[str, Any]:
-    name = arm["name"]
+def _prepared(corpus: OpenCorpus, arm: Mapping[str, object]) -> Arm:
+    name = str(arm["name"])
     given = [kind for kind in _KINDS if arm.get(kind) is not None]
     if len(given) != 1:
         raise InvalidInput(f"arms: {name!r} needs one of {', '.join(_KINDS)}.", name=name)
     if given == ["model_id"]:
-        require_model(corpus, arm["model_id"])
-        return {"name": name, "kind": "model", "model_id": arm["model_id"]}
+        model = ModelArm(name=name, model_id=str(arm["model_id"]))
+        require_model(corpus, model.model_id)
+        return model
     if given == ["provider"]:
-        service = {"name": name, "kind": "cloud", **{part: arm.get(part) for part in ("provider", "url", "model")}}
+        service = _service(name, arm)
         corpus.rival(service)
         return service
     try:
-        run = _asked_for(corpus, parse_run(arm["run"]))
+        run = _asked_for(corpus, parse_run(str(arm["run"])))
     except InvalidInput as error:
         raise InvalidInput(f"arms: {name!r}: {error.detail}", name=name) from None
     corpus.store.candidates.put(
         run_key(corpus.corpus_id, run.sha256), corpus.corpus_id, {"tag": run.tag, "lists": run.as_json()}
     )
-    facts = {"sha256": run.sha256, "tag": run.tag, "restrict": bool(arm.get("restrict"))}
-    return {"name": name, "kind": "run", **facts}
+    return RunArm(name=name, sha256=run.sha256, tag=run.tag, restrict=bool(arm.get("restrict")))
+
+
+def _service(name: str, arm: Mapping[str, object]) -> ServiceArm:
+    try:
+        return ServiceArm.model_validate({**arm, "name": name, "kind": "cloud"})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise InvalidInput(f"arms: {name!r}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}", name=name) from None
 
 
 def _asked_for(corpus: OpenCorpus, run: RunFile) -> RunFile:
@@ -114,11 +125,11 @@ class AddedArms:
     scorers: list[tuple[str, Scorer | None]] = field(default_factory=list)
     runs: dict[str, Mapping[str, Sequence[ScoredDoc]]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facts: dict[str, OutsideSystem] = field(default_factory=dict)
     given: list[str] = field(default_factory=list)
 
 
-def added_arms(corpus: OpenCorpus, task: Task, arms: Sequence[Mapping[str, Any]]) -> AddedArms:
+def added_arms(corpus: OpenCorpus, task: Task, arms: Sequence[Arm]) -> AddedArms:
     """The arms of an evaluate call, by their `kind`: `run` is a stored TREC run (see `prepared`), any other a reranker
     that orders the frozen candidates. One that cannot be loaded is a failed arm, not the end of the evaluation.
     """
@@ -128,49 +139,37 @@ def added_arms(corpus: OpenCorpus, task: Task, arms: Sequence[Mapping[str, Any]]
     if added.given:
         found = len(added.given)
         added.runs[GIVEN] = run
-        added.facts[GIVEN] = {"kind": GIVEN, "queries_found": found, "queries_missing": len(run) - found}
+        added.facts[GIVEN] = OutsideSystem(kind=GIVEN, queries_found=found, queries_missing=len(run) - found)
     for arm in arms:
-        name = arm["name"]
-        added.facts[name] = {key: value for key, value in arm.items() if key != "name"}
-        if arm["kind"] == "run":
+        added.facts[arm.name] = OutsideSystem.model_validate(arm.model_dump(exclude={"name"}))
+        if isinstance(arm, RunArm):
             _add_run(corpus, task, arm, added)
             continue
         try:
-            added.scorers.append((name, SCORERS[arm["kind"]](corpus, arm)))
+            scorer: Scorer = corpus.learned(arm.model_id) if isinstance(arm, ModelArm) else corpus.rival(arm)
+            added.scorers.append((arm.name, scorer))
         except Cancelled:
             raise
         except TribridError as error:
-            added.failed[name] = error.detail
+            added.failed[arm.name] = error.detail
     return added
 
 
-def _add_run(corpus: OpenCorpus, task: Task, arm: Mapping[str, Any], added: AddedArms) -> None:
-    name, stored = arm["name"], corpus.store.candidates.get(run_key(task.dataset.corpus_id, arm["sha256"]))
+def _add_run(corpus: OpenCorpus, task: Task, arm: RunArm, added: AddedArms) -> None:
+    stored = corpus.store.candidates.get(run_key(task.dataset.corpus_id, arm.sha256))
     if stored is None:
-        added.failed[name] = f"The run {arm['sha256'][:12]} is not stored any more."
+        added.failed[arm.name] = f"The run {arm.sha256[:12]} is not stored any more."
         return
     lists = {
         query_id: [ScoredDoc(doc_id, score) for doc_id, score in stored["lists"].get(query_id, ())]
         for query_id in task.readings
     }
-    added.runs[name] = restricted(lists, task.candidates) if arm["restrict"] else lists
+    added.runs[arm.name] = restricted(lists, task.candidates) if arm.restrict else lists
     found = sum(bool(docs) for docs in lists.values())
-    added.facts[name] |= {
-        "own_candidates": not arm["restrict"],
-        "queries_found": found,
-        "queries_missing": len(lists) - found,
-    }
+    counts = {"own_candidates": not arm.restrict, "queries_found": found, "queries_missing": len(lists) - found}
+    added.facts[arm.name] = added.facts[arm.name].model_copy(update=counts)
 
 
 def run_key(corpus_id: str, sha256: str) -> str:
     """Where a run that came with an evaluation is stored."""
     return f"{corpus_id}/run/{sha256}"
-
-
-SCORERS: Mapping[str, Callable[[OpenCorpus, Mapping[str, Any]], Scorer]] = MappingProxyType(
-    {
-        "model": lambda corpus, arm: corpus.learned(arm["model_id"]),
-        "cloud": lambda corpus, arm: corpus.rival(arm),
-    }
-)
-"""Kind of an added arm → what makes its reranker of the arm's parameters. It may raise a TribridError."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import cast
+
+from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, EvaluationReport, OutsideSystem
-from tribrid.cloud.purse import bills, with_services
+from tribrid.answers.report import About, EvaluationReport
+from tribrid.cloud.prices import together
+from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
 from tribrid.evaluation.arms import (
     base_scores,
@@ -32,6 +35,7 @@ from tribrid.loop.arms import added_arms
 from tribrid.loop.costs import estimate, local_cost
 from tribrid.loop.frozen import Task, read_task
 from tribrid.loop.index import catch_up
+from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
@@ -44,10 +48,11 @@ from tribrid.types import (
     Look,
     State,
 )
+from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 
-def evaluate(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> EvaluationReport:
+def evaluate(corpus: OpenCorpus, evaluation_id: str, params: EvaluateParams, emit: Emit) -> EvaluationReport:
     """Compare before with after on the eval dataset's frozen candidates; the challenger is promoted if it won.
 
     Raises:
@@ -71,21 +76,16 @@ WORDS_COUNTED_IN, CHARACTERS_READ = 5000, 20_000
 """Documents in which it is counted how common a query's words are, and of each the start."""
 
 
-def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str, Any], emit: Emit) -> EvaluationReport:
-    """The report, stored; `promoted` says whether the challenger won its place.
-
-    Args:
-        params: `model_id` or `run_id`: the challenger; `arms`: what else takes part (loop/arms.py); `corpus_ids`: the
-            other corpora on which the change is looked at too.
-    """
+def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluateParams, emit: Emit) -> EvaluationReport:
+    """The report, stored; `promoted` says whether the challenger won its place."""
     erasures = corpus.store.erasures.count(corpus.corpus_id, OF_CONTENT)
     dataset = corpus.store.evalsets.current(corpus.corpus_id)
-    challenger_id = params.get("model_id") or newest_model(corpus, params.get("run_id"))
+    challenger_id = params.model_id or newest_model(corpus, params.run_id)
     task = read_task(corpus, dataset, emit)
-    inputs = _run_systems(corpus, task, challenger_id, params.get("arms", ()), emit)
+    inputs = _run_systems(corpus, task, challenger_id, params.arms, emit)
     others = [
         _elsewhere(open_corpus(corpus.folder, other), challenger_id, dataset.primary_measure, emit)
-        for other in params.get("corpus_ids", ())
+        for other in params.corpus_ids
     ]
     report = build_report(
         replace(
@@ -109,7 +109,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: Mapping[str,
 
 
 def _run_systems(
-    corpus: OpenCorpus, task: Task, challenger_id: str | None, arms: Sequence[Mapping[str, Any]], emit: Emit
+    corpus: OpenCorpus, task: Task, challenger_id: str | None, arms: Sequence[Arm], emit: Emit
 ) -> EvaluationInputs:
     """Run every system on the frozen candidates; the report's inputs but for the evaluation's id."""
     config, readings, champion_id = corpus.config, task.readings, corpus.champion_id
@@ -128,10 +128,9 @@ def _run_systems(
         "progress", {"stage": name, "done": done, "total": total}
     ))  # fmt: skip
     pairs = sum(len(reading.candidates) for reading in readings.values())
-    cost = with_services(
-        local_cost(corpus, "RERANK", "tribrid", pairs, round(time.monotonic() - started, 3)), bills(named)
-    )
-    training = corpus.store.models.get(challenger_id).manifest if challenger_id else {}
+    local_work = local_cost(corpus, "RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
+    cost = together(EvaluationCost, local_work, cloud=bills(named))
+    training: Manifest = corpus.store.models.get(challenger_id).manifest if challenger_id else {}
     texts = _training_queries(corpus, training)
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
@@ -145,11 +144,11 @@ def _run_systems(
         after=after,
         config=config.evaluation,
         latency_ms=found.latency_ms,
-        cost=EvaluationCost.model_validate(cost | {"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})}),
+        cost=cost.model_copy(update={"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})}),
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else None,
         failed={**found.failed, **added.failed},
         about=_about(corpus, champion_id, challenger_id, training).model_copy(update={"mode": mode}),
-        outside={name: OutsideSystem.model_validate(facts) for name, facts in added.facts.items()},
+        outside=added.facts,
         gate=config.gate,
         looks=looked(looks, challenger_id),
         seeds=_seeds(corpus, task.dataset, looks, challenger_id, task.candidates.sha256),
@@ -208,9 +207,7 @@ def _slice_facts(corpus: OpenCorpus, dataset: EvalDataset) -> SliceFacts:
     return SliceFacts(documents, holding, metadata)
 
 
-def _about(
-    corpus: OpenCorpus, champion_id: str | None, challenger_id: str | None, training: Mapping[str, Any]
-) -> About:
+def _about(corpus: OpenCorpus, champion_id: str | None, challenger_id: str | None, training: Manifest) -> About:
     """What a report says of where it comes from."""
     return About(
         corpus_id=corpus.corpus_id,
@@ -218,7 +215,7 @@ def _about(
         model_id=challenger_id,
         champion_id=champion_id,
         run_id=training.get("run_id"),
-        training=training.get("metrics"),
+        training=cast("dict[str, JsonValue] | None", training.get("metrics")),
         learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
     )
 
@@ -239,15 +236,15 @@ def _seeds(
     return seed_values(looks, models.get(challenger_id), others, candidates, key)
 
 
-def _training_queries(corpus: OpenCorpus, manifest: Mapping[str, Any]) -> list[str]:
+def _training_queries(corpus: OpenCorpus, manifest: Manifest) -> list[str]:
     set_id = (manifest.get("data") or {}).get("triplet_set_id")
     return sorted({t.query for t in corpus.store.triplets.load(set_id)}) if set_id else []
 
 
-def _made_nothing(corpus: OpenCorpus, params: Mapping[str, Any]) -> list[str]:
+def _made_nothing(corpus: OpenCorpus, params: EvaluateParams) -> list[str]:
     """A note where the newest training made no model, so that none, or an older one, is measured."""
     newest = corpus.store.jobs.list(corpus.corpus_id, JobKind.TRAIN, None, 1)
-    if params.get("model_id") or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
+    if params.model_id or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
         return []
     why = (newest[0].problem or {}).get("detail", "")
     return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
+from tribrid.answers.costs import GenerationCost
 from tribrid.cloud.generator import Answer, Generator, Message, key_for, on_this_machine
 from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.config import Config, Environment
@@ -24,6 +24,7 @@ from tribrid.mining.generated import (
 from tribrid.mining.negatives import PassagesOf
 from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Emit, Passage
+from tribrid.types.stored import GeneratedCounts
 
 QUERY_TOKENS = 20
 """A written query, for the estimate."""
@@ -50,21 +51,22 @@ class Tariff:
             return LOCAL if config.base_url and on_this_machine(config.base_url) else None
         return config.provider
 
-    def cost(self, prompt_tokens: int, output_tokens: int, compute_s: float | None = None) -> dict[str, Any]:
+    def cost(self, prompt_tokens: int, output_tokens: int, compute_s: float | None = None) -> GenerationCost:
         """As `Prices.estimate`, for kind GEN."""
-        return self.prices.estimate(
+        cost = self.prices.estimate(
             "GEN",
             self.config.model or "",
             prompt_tokens,
             provider=self.provider,
             output_units=output_tokens,
             compute_s=compute_s,
-        ) | {"output_units": output_tokens}
+        )
+        return GenerationCost(**cost.model_dump(exclude_unset=True), output_units=output_tokens)
 
     def most(self, prompt: Prompt) -> float:
         """Upper bound of what a question costs, dollars: a token is at least a byte, an answer at most its limit."""
         size = sum(len(message["content"].encode()) for message in prompt) + TEMPLATE_TOKENS
-        return float(self.cost(size, self.config.max_output_tokens)["usd"] or 0.0)
+        return float(self.cost(size, self.config.max_output_tokens).usd or 0.0)
 
 
 def check(config: GenerationConfig, prices: Prices) -> None:
@@ -81,7 +83,7 @@ def check(config: GenerationConfig, prices: Prices) -> None:
             "generation.model: generation.base_url is set, so name the model to ask.", setting="generation.model"
         )
     tariff = Tariff(prices, config)
-    if config.budget_usd is not None and tariff.cost(0, 0)["usd"] is None:
+    if config.budget_usd is not None and tariff.cost(0, 0).usd is None:
         raise InvalidInput(
             f"generation.budget_usd: the price of {config.model!r} is unknown, so a budget cannot be kept. Add it to "
             "the file that TRIBRID_MODELS_FILE names, set generation.provider to local if the server is your own, or "
@@ -91,7 +93,7 @@ def check(config: GenerationConfig, prices: Prices) -> None:
         )
 
 
-def estimate(config: Config, prices: Prices, pairs: int) -> dict[str, Any] | None:
+def estimate(config: Config, prices: Prices, pairs: int) -> GenerationCost | None:
     """The cost of generated queries before they are asked for; None where there is no generator.
 
     It is that of filling the whole budget of pairs with them: less where there are logs or judgments.
@@ -105,18 +107,10 @@ def estimate(config: Config, prices: Prices, pairs: int) -> dict[str, Any] | Non
     output = min(generation.queries_per_passage * QUERY_TOKENS, generation.max_output_tokens)
     tokens = math.ceil(chars / CHARS_PER_TOKEN)
     cost = Tariff(prices, generation).cost(passages * tokens, passages * output)
-    if generation.budget_usd is not None and cost["usd"] is not None:
-        cost["usd"] = min(cost["usd"], generation.budget_usd)
-    return {**cost, "passages": passages}
-
-
-def with_generation(local: Mapping[str, Any], generation: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A mining's cost with that of its generated queries; unknown (None) as soon as one part is."""
-    if generation is None:
-        return dict(local)
-    parts = (local["usd"], generation["usd"])
-    usd = None if None in parts else sum(parts)
-    return {**local, "usd": usd, "generation": dict(generation)}
+    usd = cost.usd
+    if generation.budget_usd is not None and usd is not None:
+        usd = min(usd, generation.budget_usd)
+    return cost.model_copy(update={"usd": usd, "passages": passages})
 
 
 @dataclass(slots=True)
@@ -151,7 +145,7 @@ class Asked:
         self.failed_in_a_row = 0
         self.prompt_tokens += read
         self.output_tokens += written
-        self.committed_usd += float(tariff.cost(read, written)["usd"] or 0.0)
+        self.committed_usd += float(tariff.cost(read, written).usd or 0.0)
 
 
 def ask_all(generator: Generator, prompts: Sequence[Prompt], tariff: Tariff, emit: Emit) -> Asked:
@@ -224,7 +218,7 @@ def asker(
 
     def ask(room: int) -> Generated:
         check(config, prices)
-        key = key_for(base_url, environment.cloud_keys, environment.overrides.get("generation", {}).get("base_url"))
+        key = key_for(base_url, environment.cloud_keys, environment.address("generation", "base_url"))
         count = passages_wanted(room, config.queries_per_passage, config.max_passages)
         passages = choose_passages(documents(), passages_of, count)
         prompts = [messages(passage, config.queries_per_passage, config.examples) for passage in passages]
@@ -234,7 +228,8 @@ def asker(
         _tell(asked, emit)
         answers = [(p, a.text) for p, a in zip(passages, asked.answers, strict=False) if a is not None]
         groups, found = generated_groups(answers, model, config.queries_per_passage, config.keep_within_rank)
-        counts = {
+        cost = tariff.cost(asked.prompt_tokens, asked.output_tokens, round(time.monotonic() - started, 3))
+        counts: GeneratedCounts = {
             "model": model,
             "asked": len(asked.answers),
             "answered": len(answers),
@@ -243,7 +238,7 @@ def asker(
             "trouble": asked.trouble.detail if asked.trouble else None,
             "queries": found.pop("queries", 0),
             "rejected": dict(found),
-            "cost": tariff.cost(asked.prompt_tokens, asked.output_tokens, round(time.monotonic() - started, 3)),
+            "cost": cost.model_dump(mode="json", exclude_unset=True),
         }
         return Generated(groups, counts)
 

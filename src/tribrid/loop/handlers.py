@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from tribrid.answers.costs import MiningCost, TrainingCost
+from tribrid.answers.costs import GenerationCost, MiningCost, TrainingCost
 from tribrid.answers.jobs import EvaluationResult, JobResult, MiningResult, TrainingResult
+from tribrid.cloud.prices import together
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled
 from tribrid.loop.costs import estimate, local_cost
 from tribrid.loop.evaluate import evaluate
-from tribrid.loop.generation import with_generation
 from tribrid.loop.mine import mine
+from tribrid.loop.params import EvaluateParams, MineParams
 from tribrid.loop.train import train
 from tribrid.retrieval import lance
 from tribrid.types import Emit, EventType, Job, JobKind
@@ -32,7 +32,7 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
     stands, and meanwhile a paid service would have been asked more.
     """
 
-    def told(type_: EventType, data: Mapping[str, Any]) -> None:
+    def told(type_: EventType, data: Mapping[str, object]) -> None:
         if cancelled():
             raise Cancelled("Ended on request.")
         emit(type_, data)
@@ -42,36 +42,35 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
 
 def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> MiningResult:
     estimated, started = estimate(corpus, job.kind, job.params), time.monotonic()
-    triplet_set_id, mined = mine(corpus, job.params, emit)
+    triplet_set_id, mined = mine(corpus, MineParams.model_validate(job.params), emit)
     model, took_s = corpus.config.indexing.embedding_model, round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
-    cost = with_generation(cost, mined.counts.get("generated", {}).get("cost"))
-    spent = MiningCost.model_validate(cost | {"estimated": estimated})
-    return MiningResult(job_id=job.job_id, triplet_set_id=triplet_set_id, cost=spent, **mined.counts)
+    asked = mined.counts.get("generated", {}).get("cost")
+    spent = together(MiningCost, cost, generation=GenerationCost.model_validate(asked) if asked else None)
+    spent = spent.model_copy(update={"estimated": estimated})
+    named = {"job_id": job.job_id, "triplet_set_id": triplet_set_id, "cost": spent}
+    return MiningResult.model_validate(mined.counts | named)
 
 
 def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> TrainingResult:
     estimated, started = estimate(corpus, job.kind), time.monotonic()
     model = train(corpus, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
-    cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s) | {"estimated": estimated}
-    return TrainingResult(
-        job_id=job.job_id,
-        run_id=job.job_id,
-        model_id=model.model_id,
-        metrics=metrics,
-        cost=TrainingCost.model_validate(cost),
-    )
+    spent = together(TrainingCost, local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s))
+    spent = spent.model_copy(update={"estimated": estimated})
+    named = {"job_id": job.job_id, "run_id": job.job_id, "model_id": model.model_id}
+    return TrainingResult.model_validate({**named, "metrics": metrics, "cost": spent})
 
 
 def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> EvaluationResult:
-    return EvaluationResult(job_id=job.job_id, **dict(evaluate(corpus, job.job_id, job.params, emit)))
+    report = evaluate(corpus, job.job_id, EvaluateParams.model_validate(job.params), emit)
+    return EvaluationResult(job_id=job.job_id, **dict(report))
 
 
 def _handler(
     work: Callable[[OpenCorpus, Job, Emit, Asked], JobResult],
-) -> Callable[[Job, Path, Emit, Asked], dict[str, Any]]:
-    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, Any]:
+) -> Callable[[Job, Path, Emit, Asked], dict[str, object]]:
+    def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, object]:
         folder = DataFolder(read_environment().model_copy(update={"data_dir": data_dir}))
         try:
             done = work(open_corpus(folder, job.corpus_id), job, until_cancelled(emit, cancelled), cancelled)

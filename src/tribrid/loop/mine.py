@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.loop.generation import asker
 from tribrid.loop.index import catch_up
+from tribrid.loop.params import MineParams
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.types import (
@@ -18,7 +17,7 @@ from tribrid.types import (
 from tribrid.workspace.corpus import OpenCorpus
 
 
-def mine(corpus: OpenCorpus, params: Mapping[str, Any], emit: Emit) -> tuple[str, Mined]:
+def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined]:
     """Mine triplets and store them as a new set.
 
     Raises:
@@ -26,7 +25,7 @@ def mine(corpus: OpenCorpus, params: Mapping[str, Any], emit: Emit) -> tuple[str
     """
     erasures = corpus.store.erasures.count(corpus.corpus_id)
     catch_up(corpus, emit)
-    corpus = corpus.with_params("mining", {k: v for k, v in params.items() if k != "sources"})
+    corpus = corpus.with_params("mining", params.settings)
     config, folder, passages_of = corpus.config, corpus.folder, corpus.index.passages_of
     documents = partial(corpus.store.documents.iterate, corpus.corpus_id)
     inputs = MiningInputs(
@@ -40,9 +39,10 @@ def mine(corpus: OpenCorpus, params: Mapping[str, Any], emit: Emit) -> tuple[str
         documents=documents,
         generated=asker(folder.environment, config.generation, folder.prices, documents, passages_of, emit),
         eval_queries=[query.text for query in eval_queries_of(corpus)],
-        sources=[Source(name) for name in params.get("sources") or tuple(Source)],
+        sources=params.sources or tuple(Source),
     )
     depth = max(config.mining.negative_depth, config.reranking.tribrid_reranker_topn)
     mined = mine_triplets(inputs, lambda query: corpus.retriever.retrieve(query, depth), config.mining, emit)
-    stored = corpus.store.triplets.put(corpus.corpus_id, dict(params), mined.counts, mined.triplets, erasures)
+    kept = params.model_dump(mode="json", exclude_unset=True)
+    stored = corpus.store.triplets.put(corpus.corpus_id, kept, mined.counts, mined.triplets, erasures)
     return stored.triplet_set_id, mined

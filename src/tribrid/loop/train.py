@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased
@@ -27,12 +26,13 @@ from tribrid.types import (
     ModelVersion,
     Triplet,
 )
+from tribrid.types.stored import Manifest, TrainingData
 from tribrid.version import __version__, source_sha256
 from tribrid.workspace.corpus import OpenCorpus
 
 
 def train(
-    corpus: OpenCorpus, run_id: str, params: Mapping[str, Any], emit: Emit, cancelled: Callable[[], bool]
+    corpus: OpenCorpus, run_id: str, params: Mapping[str, object], emit: Emit, cancelled: Callable[[], bool]
 ) -> ModelVersion:
     """Train on the newest triplets; the artifact is committed under the hash of its content.
 
@@ -60,16 +60,13 @@ def train(
     refuse_leakage(corpus, triplets)
     taught = read_triplets(corpus, triplets, pace, emit)
     base = locate(config.training.base_model)
-    facts = _lineage(corpus, base) | {
-        "run_id": run_id,
-        "data": {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)},
-    }
+    data: TrainingData = {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)}
     inputs = TrainingInputs(
         lists=taught.lists,
         statistics=taught.statistics,
         base=base,
         snippet_chars=config.reranking.rerank_input_snippet_chars,
-        facts=facts,
+        facts=_lineage(corpus, base, run_id, data),
         newest=taught.newest,
         pace=pace,
         past=taught.past,
@@ -79,9 +76,11 @@ def train(
     return _commit(corpus, run_id, trained.folder, trained.manifest)
 
 
-def _lineage(corpus: OpenCorpus, base: Path) -> dict[str, Any]:
-    """What a model's manifest says of where it comes from, besides its run and its data."""
+def _lineage(corpus: OpenCorpus, base: Path, run_id: str, data: TrainingData) -> Manifest:
+    """What a model's manifest says of where it comes from."""
     return {
+        "run_id": run_id,
+        "data": data,
         "corpus_id": corpus.corpus_id,
         "base": {"model": corpus.config.training.base_model, "sha256": fingerprint(base)},
         "encoder": corpus.embedder.fingerprint,
@@ -102,7 +101,7 @@ def _refuse_erased(corpus: OpenCorpus, triplet_set_id: str, erased: int, run_id:
         )
 
 
-def _commit(corpus: OpenCorpus, run_id: str, folder: Path, manifest: Mapping[str, Any]) -> ModelVersion:
+def _commit(corpus: OpenCorpus, run_id: str, folder: Path, manifest: Manifest) -> ModelVersion:
     staged = corpus.store.artifacts.stage()
     shutil.copytree(folder, staged, dirs_exist_ok=True)
     digest = corpus.store.artifacts.commit(staged)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TypedDict
 
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import JudgedQuery, Triplet
 
 
-def contaminated_rows(eval_queries: Iterable[JudgedQuery], triplets: Sequence[Triplet]) -> list[dict[str, Any]]:
-    """One row for each training query that is, or nearly is, an eval query, by eval query_id.
-
-    Returns:
-        JSON-shaped: `eval_query_id`; `training_query_id` and `training_query`, its text; `sources` of its labels;
-        `documents`: the pairs that stand on both sides, i.e. its positives that the eval dataset calls relevant too.
+class ContaminatedRow(TypedDict):
+    """A training query that is, or nearly is, an eval query; the `sources` of its labels; `documents`: its positives
+    that the eval dataset calls relevant too.
     """
+
+    eval_query_id: str
+    training_query_id: str
+    training_query: str
+    sources: list[str]
+    documents: list[str]
+
+
+def contaminated_rows(eval_queries: Iterable[JudgedQuery], triplets: Sequence[Triplet]) -> list[ContaminatedRow]:
+    """One row for each training query that is, or nearly is, an eval query, by eval query_id."""
     rows_of: dict[str, list[Triplet]] = {}
     for triplet in triplets:
         rows_of.setdefault(normalise(triplet.query), []).append(triplet)
@@ -28,7 +35,7 @@ def contaminated_rows(eval_queries: Iterable[JudgedQuery], triplets: Sequence[Tr
     ]
 
 
-def _row(query: JudgedQuery, triplets: Sequence[Triplet]) -> dict[str, Any]:
+def _row(query: JudgedQuery, triplets: Sequence[Triplet]) -> ContaminatedRow:
     relevant = {doc_id for doc_id, grade in query.judgments.items() if grade >= 1}
     return {
         "eval_query_id": query.query_id,

@@ -21,12 +21,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
 
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.labels import Group, Positive
 from tribrid.mining.negatives import PassagesOf
 from tribrid.types import Document, Passage, Source
+from tribrid.types.stored import GeneratedCounts
 
 WEIGHT = 0.25
 """Above any other heuristic: the query has its own words, and retrieval agrees. Below a user's choice."""
@@ -77,7 +77,7 @@ class Generated:
     """Groups to mine, and what was counted before mining (JSON-shaped); nothing at all where nobody was asked."""
 
     groups: Sequence[Group] = ()
-    counts: Mapping[str, Any] = field(default_factory=dict)
+    counts: GeneratedCounts = field(default_factory=GeneratedCounts)
 
 
 def nothing_generated(_room: int) -> Generated:
@@ -85,7 +85,7 @@ def nothing_generated(_room: int) -> Generated:
     return Generated()
 
 
-def outcome(asked: Generated, kept: int, rejected: Mapping[str, int]) -> dict[str, Any]:
+def outcome(asked: Generated, kept: int, rejected: Mapping[str, int]) -> GeneratedCounts:
     """The counts of all that was asked, once it is mined: every query was kept, rejected or left over (no room).
 
     Args:

@@ -20,10 +20,10 @@ References:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tribrid.types import LEGS, Candidate
+from tribrid.types.stored import MarginFacts
 
 MORE_LIKELY_THAN_NOT = 0.5
 """Share of relevant documents from which one is suspected: below it, more good negatives would go than bad ones."""
@@ -55,10 +55,15 @@ class Margin:
     judged_pairs: int = 0
     false_negative_rate: float | None = None
 
-    def facts(self) -> dict[str, Any]:
-        """For the counts of a mining, JSON-shaped."""
-        rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
-        return {name: value for name, value in rounded.items() if name != "relative" or not self.calibrated}
+    def facts(self) -> MarginFacts:
+        """For the counts of a mining."""
+        facts: MarginFacts = {
+            "calibrated": self.calibrated,
+            "ratio": _rounded(self.ratio),
+            "judged_pairs": self.judged_pairs,
+            "false_negative_rate": _rounded(self.false_negative_rate),
+        }
+        return facts if self.calibrated else {**facts, "relative": round(self.relative, 4)}
 
     def suspicion(self, candidate: Candidate, positive: Candidate | None) -> str | None:
         """Why the candidate may be relevant too; None where nothing says so.
@@ -95,6 +100,10 @@ class _Point:
     ratio: float
     weight: float
     relevant: bool
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def worth_retrieving(relevant: Iterable[Collection[str]]) -> bool:

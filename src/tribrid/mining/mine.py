@@ -24,7 +24,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
 
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.labels import LogLabels, log_groups
@@ -51,6 +50,7 @@ from tribrid.types import (
     Source,
     Triplet,
 )
+from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
 
@@ -103,7 +103,7 @@ class Mined:
     """The triplets, those of a query together, and what was counted on the way (JSON-shaped)."""
 
     triplets: list[Triplet]
-    counts: dict[str, Any]
+    counts: MinedCounts
 
 
 def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: Emit) -> Mined:
@@ -198,7 +198,7 @@ class _Mining:
     unretrieved_positives: int = 0
     spare: list[_Pair] = field(default_factory=list)
     written: list[Group] = field(default_factory=list)
-    generated: dict[str, Any] = field(default_factory=dict)
+    generated: GeneratedCounts | None = None
 
     @property
     def room(self) -> int:
@@ -351,7 +351,7 @@ class _Mining:
     def mined(self, logs: LogLabels) -> Mined:
         active = [triplet for triplet in self.triplets if not (triplet.held_back or triplet.remembered)]
         remembered = sum(triplet.remembered for triplet in self.triplets)
-        by_source = {
+        by_source: dict[str, SourceCounts] = {
             str(source): {
                 "pairs": sum(found is source for found in self.pairs.values()),
                 "triplets": sum(triplet.source is source for triplet in active),
@@ -360,7 +360,7 @@ class _Mining:
             for source in Source
             if source in self.inputs.sources
         }
-        counts = {
+        counts: MinedCounts = {
             "pairs": len(self.pairs),
             "triplets": len(active),
             "held_back": len(self.triplets) - len(active) - remembered,
@@ -375,8 +375,9 @@ class _Mining:
             "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
             "impressions": logs.impressions,
             "click_model": logs.model.view(),
-            **({"generated": self.generated} if self.generated else {}),
         }
+        if self.generated:
+            counts["generated"] = self.generated
         return Mined(self.triplets, counts)
 
 

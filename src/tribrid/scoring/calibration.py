@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.types.stored import Manifest
+
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 _STEEPEST = 700.0
 """Beyond it exp overflows; the result is 0 or 1 to the last digit long before."""
@@ -52,7 +54,7 @@ SIGMOID = Calibration()
 AnyCalibration = Calibration | Proportion
 
 
-def calibration_of(manifest: Mapping[str, Any]) -> Calibration:
+def calibration_of(manifest: Manifest) -> Calibration:
     """The calibration that a model's manifest carries; the sigmoid if it carries none that can be used."""
     stored = manifest.get("calibration")
     if not isinstance(stored, Mapping):

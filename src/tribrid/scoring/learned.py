@@ -22,6 +22,7 @@ from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.types import Candidate
+from tribrid.types.stored import Manifest, ServedParts
 
 FORMAT = 3
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
@@ -88,7 +89,7 @@ class LearnedReranker:
         self._folder, self._runtime = folder, runtime
         self._reader: CrossEncoder | None = None
         try:
-            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+            self.manifest: Manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
             if self.manifest.get("format") != FORMAT:
                 raise ModelUnavailable(
                     f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}, in which "
@@ -172,7 +173,7 @@ class LearnedReranker:
 def write_artifact(
     folder: Path,
     *,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     blends: Mapping[str, Blend],
     statistics: CorpusStatistics,
     memory: Memory,
@@ -190,7 +191,7 @@ def write_artifact(
         "memory_owners": past.owners,
     }
     save_file({"idf": statistics.idf, **remembered}, folder / KNOWLEDGE)
-    served = {
+    served: ServedParts = {
         "mean_tokens": statistics.mean_tokens,
         "memory": {"clusters": memory.clusters, "good": memory.good},
         "blends": {name: blend.names for name, blend in blends.items()},
@@ -198,5 +199,5 @@ def write_artifact(
         "cross_encoder_weight": cross_encoder_weight,
         "cross_encoder_depth": cross_encoder_depth,
     }
-    content = {**manifest, "format": FORMAT, "served": served}
+    content: Manifest = {**manifest, "format": FORMAT, "served": served}
     (folder / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -101,7 +100,7 @@ class Memory:
 
     def features(
         self, embedding: FloatArray, ids: IntArray, doc_ids: Sequence[str], unlike: frozenset[str]
-    ) -> dict[str, Any]:
+    ) -> dict[str, FloatArray]:
         """The memory features of each document for a query: its embedding float32 (dim,) and vocabulary ids."""
         table = np.zeros((len(doc_ids), 5), np.float32)
         cosines = self.queries.cosines(embedding)

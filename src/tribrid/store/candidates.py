@@ -18,7 +18,7 @@ class Candidates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, key: str, corpus_id: str, payload: Mapping[str, Any]) -> None:
+    def put(self, key: str, corpus_id: str, payload: Mapping[str, object]) -> None:
         """Freeze the payload under the key; if the key is taken, what it holds stays.
 
         Raises:

@@ -51,7 +51,7 @@ def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def _plain(value: object) -> dict[str, Any]:
+def _plain(value: object) -> dict[object, object]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,7 +208,7 @@ def _known_hashes(connection: sa.Connection, corpus_id: str, ids: Sequence[str])
     return {row.doc_id: (row.content_sha, row.row_sha) for row in connection.execute(these)}
 
 
-def _write(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+def _write(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     if not rows:
         return
     new = insert_into(connection, tables.documents)

@@ -15,7 +15,7 @@ from tribrid.types import Event, EventType
 _EVENT = tables.events.c
 _JOB = tables.jobs.c
 
-Told = Iterable[tuple[EventType, Mapping[str, Any]]]
+Told = Iterable[tuple[EventType, Mapping[str, object]]]
 """Events to store, in this order."""
 
 
@@ -53,7 +53,7 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, job_id: str, type: EventType, data: Mapping[str, Any], *, holder: str | None = None) -> int:
+    def append(self, job_id: str, type: EventType, data: Mapping[str, object], *, holder: str | None = None) -> int:
         """Store the next event; its seq, from 1 without gaps, whichever processes append.
 
         Args:

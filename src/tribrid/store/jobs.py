@@ -54,7 +54,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, kind: JobKind, corpus_id: str, params: Mapping[str, Any], *, told: Told = ()) -> Job:
+    def create(self, kind: JobKind, corpus_id: str, params: Mapping[str, object], *, told: Told = ()) -> Job:
         """A new job, queued, with the events `told` of it.
 
         Raises:
@@ -180,7 +180,7 @@ class Jobs:
         with self._database.begin() as connection:
             return connection.execute(left, {"its": f"{worker}{_MARK}"}).rowcount
 
-    def progress(self, job_id: str, progress: Mapping[str, Any], *, holder: str | None = None) -> None:
+    def progress(self, job_id: str, progress: Mapping[str, object], *, holder: str | None = None) -> None:
         """Replace the job's progress. A report that arrives after the job's end, or out of hands that hold it no
         longer, changes nothing.
 
@@ -195,8 +195,8 @@ class Jobs:
         self,
         job_id: str,
         state: State,
-        result: Mapping[str, Any] | None = None,
-        problem: Mapping[str, Any] | None = None,
+        result: Mapping[str, object] | None = None,
+        problem: Mapping[str, object] | None = None,
         *,
         told: Told = (),
         holder: str | None = None,
@@ -217,7 +217,7 @@ class Jobs:
                 append_events(connection, job_id, told)
             return _get(connection, job_id)
 
-    def request_cancel(self, job_id: str, problem: Mapping[str, Any] | None = None, *, told: Told = ()) -> Job:
+    def request_cancel(self, job_id: str, problem: Mapping[str, object] | None = None, *, told: Told = ()) -> Job:
         """Cancel a queued job at once; ask a running one to stop (`cancel_requested`), as often as you like.
 
         Args:

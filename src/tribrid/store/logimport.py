@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into
 from tribrid.store.logrows import feedback_row, impression_of, impression_row
-from tribrid.types import Feedback, Impression, ImpressionSource
+from tribrid.types import Feedback, Impression, ImpressionSource, LegScore
 
 # Rows per transaction: enough to be fast, few enough that a search can log in between.
 BATCH_ROWS = 2000
@@ -27,7 +27,7 @@ BATCH_ROWS = 2000
 INSERT_ROWS = 200
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
-_NO_LEGS: Mapping[str, Any] = {}
+_NO_LEGS: Mapping[str, LegScore] = {}
 
 
 class NewList(NamedTuple):
@@ -44,7 +44,7 @@ class NewList(NamedTuple):
     client_id: str | None = None
     feedback: Sequence[Feedback] = ()
 
-    def row(self, corpus_id: str) -> dict[str, Any]:
+    def row(self, corpus_id: str) -> dict[str, object]:
         """Its row; as `impression_row`."""
         return {
             "query_id": self.query_id,
@@ -175,7 +175,7 @@ def _these(corpus_id: str, query_ids: Iterable[str]) -> sa.ColumnElement[bool]:
     return sa.and_(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.query_id.in_(query_ids))
 
 
-def _insert(connection: sa.Connection, rows: Iterable[dict[str, Any]]) -> int:
+def _insert(connection: sa.Connection, rows: Iterable[dict[str, object]]) -> int:
     """Store the impressions whose query_id is free; how many were."""
     new = insert_into(connection, tables.impressions).on_conflict_do_nothing(index_elements=["corpus_id", "query_id"])
     # Without the option, SQLAlchemy forgets how many rows an INSERT made before one can ask.
@@ -203,7 +203,7 @@ def _add(
     bare: frozenset[int] = frozenset(),
 ) -> FeedbackImport:
     """Store the signals that fit what was served. `bare`: numbers of impressions that have no feedback yet."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     refused: list[tuple[int, str]] = []
     for position, feedback in signals:
         number, shown = served.get(feedback.query_id, (None, frozenset[str]()))
@@ -220,8 +220,8 @@ def _add(
 
 
 def _without_stored(
-    connection: sa.Connection, rows: Sequence[dict[str, Any]], bare: frozenset[int]
-) -> list[dict[str, Any]]:
+    connection: sa.Connection, rows: Sequence[dict[str, object]], bare: frozenset[int]
+) -> list[dict[str, object]]:
     """The rows that are neither stored nor earlier in the list."""
     fresh = {_identity(row): row for row in rows}
     numbers = {row["impression_number"] for row in rows} - bare
@@ -232,5 +232,5 @@ def _without_stored(
     return list(fresh.values())
 
 
-def _identity(row: Mapping[str, Any] | sa.RowMapping) -> tuple[Any, ...]:
+def _identity(row: Mapping[str, object] | sa.RowMapping) -> tuple[object, ...]:
     return tuple(row[name] for name in ("impression_number", "signal", "doc_id", "value", "created_us"))

@@ -26,7 +26,7 @@ def unpack(packed: Sequence[Sequence[Any]]) -> tuple[ShownDoc, ...]:
     )
 
 
-def impression_row(impression: Impression) -> dict[str, Any]:
+def impression_row(impression: Impression) -> dict[str, object]:
     """The row of an impression; the database numbers it."""
     return {
         "query_id": impression.query_id,
@@ -52,7 +52,7 @@ def impression_of(row: sa.Row[Any]) -> Impression:
     return Impression(**{**fields, "shown": unpack(row.shown), "given": given})
 
 
-def feedback_row(impression_number: int, feedback: Feedback) -> dict[str, Any]:
+def feedback_row(impression_number: int, feedback: Feedback) -> dict[str, object]:
     """The row of a signal on the impression with this number."""
     return {
         "impression_number": impression_number,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.config import Checked
 from tribrid.store import tables
 from tribrid.store.corpora import CorpusRow, read_corpus, require_corpus
 from tribrid.store.database import Database, insert_into
@@ -23,8 +23,8 @@ class CorpusSettings:
     """
 
     row: CorpusRow
-    everywhere: dict[str, dict[str, Any]]
-    own: dict[str, dict[str, Any]]
+    everywhere: Checked
+    own: Checked
     champion_id: str | None
 
 
@@ -34,7 +34,7 @@ class Settings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, scope: str) -> dict[str, dict[str, Any]]:
+    def get(self, scope: str) -> Checked:
         """The overrides of a scope (a corpus_id, or '' for all corpora) by section; {} if nobody chose anything."""
         with self._database.read() as connection:
             return _get(connection, scope)
@@ -53,7 +53,7 @@ class Settings:
             everywhere, own = _get(connection, GLOBAL_SCOPE), _get(connection, corpus_id)
             return CorpusSettings(row, everywhere, own, connection.scalar(alias))
 
-    def patch(self, scope: str, overrides: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    def patch(self, scope: str, overrides: Mapping[str, Mapping[str, object] | None]) -> Checked:
         """Lay these over the scope's overrides; what then holds. None takes an override back, and in place of a
         section takes back all of the section's (JSON merge patch, RFC 7396).
 
@@ -74,7 +74,7 @@ class Settings:
             return _get(connection, scope)
 
 
-def _set(connection: sa.Connection, scope: str, section: str, fields: Mapping[str, Any]) -> None:
+def _set(connection: sa.Connection, scope: str, section: str, fields: Mapping[str, object]) -> None:
     new = insert_into(connection, tables.settings)
     upsert = new.on_conflict_do_update(
         index_elements=["scope", "section", "name"], set_={"value": new.excluded["value"]}
@@ -86,9 +86,9 @@ def _set(connection: sa.Connection, scope: str, section: str, fields: Mapping[st
         connection.execute(upsert, rows)
 
 
-def _get(connection: sa.Connection, scope: str) -> dict[str, dict[str, Any]]:
+def _get(connection: sa.Connection, scope: str) -> Checked:
     these = sa.select(_SETTING.section, _SETTING.name, _SETTING.value).where(_SETTING.scope == scope)
-    overrides: dict[str, dict[str, Any]] = {}
+    overrides: Checked = {}
     for row in connection.execute(these.order_by(_SETTING.section, _SETTING.name)):
         overrides.setdefault(row.section, {})[row.name] = row.value
     return overrides

@@ -19,13 +19,14 @@ from tribrid.store.database import Database, batches, now_us
 from tribrid.store.erasing import erasures_seen
 from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
 from tribrid.types import Source, Triplet, TripletSet, TripletStatus
+from tribrid.types.stored import MinedCounts
 
 BATCH_ROWS = 2000
 _SET = tables.triplet_sets.c
 _TRIPLET = tables.triplets.c
 
 
-def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, Any]:
+def _row(corpus_id: str, set_number: int, position: int, triplet: Triplet) -> dict[str, object]:
     return {
         "set_number": set_number,
         "position": position,
@@ -76,8 +77,8 @@ class Triplets:
     def put(
         self,
         corpus_id: str,
-        params: Mapping[str, Any],
-        counts: Mapping[str, Any],
+        params: Mapping[str, object],
+        counts: MinedCounts,
         triplets: Iterable[Triplet],
         erasures: int | None = None,
     ) -> TripletSet:

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from tribrid.scoring.calibration import Calibration
 from tribrid.training.lists import BAD, UNKNOWN, TrainingList
+from tribrid.types.stored import FittedCalibration
 
 LEAST_PAIRS = 20
 """Labelled pairs, of which some are good and some bad, below which a fit would be an accident."""
@@ -17,9 +18,8 @@ LEAST_SLOPE = 1e-3
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def calibrate(lists: Sequence[TrainingList], held_out: Sequence[Vector]) -> dict[str, Any]:
-    """Platt's sigmoid, as the manifest keeps it: `method`, `slope`, `offset`, `pairs`, `positives`, `brier`; or only
-    `method: none` and why.
+def calibrate(lists: Sequence[TrainingList], held_out: Sequence[Vector]) -> FittedCalibration:
+    """Platt's sigmoid, as the manifest keeps it; or only `method: none` and why.
 
     Only candidates with a label count, by their weight; every list counts the same. Targets are smoothed as Platt does,
     so that a perfect separation does not become certainty.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tribrid.encoders.models import Role
 from tribrid.encoders.pairs import PairLimits
@@ -16,6 +15,7 @@ from tribrid.training.torch_hub import HubModel
 from tribrid.training.torch_joint import JointModel
 from tribrid.training.torch_loop import OUT_OF_TIME, Loop, Progress
 from tribrid.training.torch_pairs import PairModel
+from tribrid.types.stored import CrossEncoderMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Base:
 
 def train_cross_encoder(
     base: Base, learn: Sequence[Lesson], dev: Sequence[Lesson], config: TrainingConfig, run: Run, target: Path
-) -> tuple[float, dict[str, Any]]:
+) -> tuple[float, CrossEncoderMetrics]:
     """Train on `learn`, weigh on `dev`; `target` gets the cross-encoder if it is served, or is to be kept.
 
     Returns:
@@ -59,7 +59,7 @@ def train_cross_encoder(
     if progress.best_step < 0:
         return 0.0, {"trained": False, "reason": f"{OUT_OF_TIME} before it was measured on dev"}
     weight, table = choose_weight(dev, loop.best_read(dev))
-    measured = {
+    measured: CrossEncoderMetrics = {
         "trained": True,
         "kind": base.role,
         "steps": progress.step,

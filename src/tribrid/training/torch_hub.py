@@ -21,6 +21,7 @@ from tribrid.encoders.pairs import PairLimits, WholePairEncoder
 from tribrid.encoders.torch_export import Int8File, Logits, add_int8, max_tokens_of, write_export
 from tribrid.errors import ModelUnavailable, TrainingFailed
 from tribrid.training.lessons import Pair
+from tribrid.training.torch_pairs import ParameterGroup
 
 UPPER = 3
 """One layer in so many learns, the last ones, where training.trained_layers is upper."""
@@ -62,7 +63,7 @@ class HubModel:
         if upper_only:
             freeze_lower(model)
 
-    def groups(self, learning_rate: float) -> list[dict[str, Any]]:
+    def groups(self, learning_rate: float) -> list[ParameterGroup]:
         """See PairModel."""
         return [{"params": [p for p in self._logits.parameters() if p.requires_grad], "lr": learning_rate}]
 

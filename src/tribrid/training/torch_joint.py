@@ -25,7 +25,7 @@ from tribrid.encoders.pairs import PairEncoder, PairLimits
 from tribrid.encoders.torch_export import Int8File, add_int8, pretrained, write_onnx
 from tribrid.errors import TrainingFailed
 from tribrid.training.lessons import Pair
-from tribrid.training.torch_pairs import save_weights
+from tribrid.training.torch_pairs import ParameterGroup, save_weights
 
 FUSED_SCALE = 20.0
 """Starting weight of the first stage's score; about what makes a listwise softmax over it neither flat nor hard."""
@@ -114,7 +114,7 @@ class JointModel:
         self._states: dict[tuple[str, int], Tensor] = {}
         self._room = kept_bytes
 
-    def groups(self, learning_rate: float) -> list[dict[str, Any]]:
+    def groups(self, learning_rate: float) -> list[ParameterGroup]:
         """See PairModel."""
         return [
             {"params": [*self._joint.layers.parameters(), *self._joint.head.parameters()]},

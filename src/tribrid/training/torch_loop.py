@@ -68,9 +68,8 @@ class Loop:
         self._model, self._config, self._memory_mib = model, config, memory_mib
         self._folder, self._emit, self._cancelled, self._pace = run.folder, run.emit, run.cancelled, run.pace
         self._accelerator = Accelerator()
-        optimizer = torch.optim.AdamW(
-            model.groups(config.learning_rate), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        groups = [dict(group) for group in model.groups(config.learning_rate)]
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
         self.module: Any
         self.module, self._optimizer = self._accelerator.prepare(model.module, optimizer)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,13 +20,21 @@ CPU_GROUP_TOKENS = 4 * CPU_BATCH_TOKENS
 """Most tokens whose forward passes wait for one backward pass on a processor, however much memory there is."""
 
 
+class ParameterGroup(TypedDict, total=False):
+    """Parameters of AdamW with settings of their own."""
+
+    params: list[nn.Parameter]
+    lr: float
+    weight_decay: float
+
+
 class PairModel(Protocol):
     """A cross-encoder in training."""
 
     module: nn.Module
     """What learns; the loop moves it to its device."""
 
-    def groups(self, learning_rate: float) -> list[dict[str, Any]]:
+    def groups(self, learning_rate: float) -> list[ParameterGroup]:
         """AdamW's parameter groups."""
 
     def tokens(self, pair: Pair) -> int:

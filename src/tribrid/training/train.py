@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from tribrid.encoders.models import Role, require_torch, trainable_as
 from tribrid.encoders.pairs import PairLimits
@@ -22,6 +21,7 @@ from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of
 from tribrid.training.resources import Pace, Run
 from tribrid.types import Emit
+from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0
@@ -50,7 +50,7 @@ class TrainingInputs:
     statistics: CorpusStatistics
     base: Path
     snippet_chars: int
-    facts: Mapping[str, Any]
+    facts: Manifest
     newest: frozenset[str] = frozenset()
     pace: Pace | None = None
     past: Sequence[PastQuery] = ()
@@ -61,7 +61,7 @@ class Trained:
     """The artifact's folder, not yet committed, and what was measured on the way (JSON-shaped)."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
 
 def train(
@@ -87,20 +87,20 @@ def train(
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
-    weight, cross_encoder = 0.0, {"trained": False}
+    weight, measured = 0.0, CrossEncoderMetrics(trained=False)
     if base is not None:
-        weight, cross_encoder = _cross_encoder(inputs, choice, base, config, run)
+        weight, measured = _cross_encoder(inputs, choice, base, config, run)
     artifact = _fresh(folder / "artifact")
-    metrics = {
+    metrics: TrainingMetrics = {
         "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
-        "cross_encoder": cross_encoder,
+        "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
         "remembered_queries": len(lists) + len(inputs.past),
         "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(run.pace.spent_s - before_s, 2),
     }
-    manifest = {
+    manifest: Manifest = {
         **inputs.facts,
         "config": config.model_dump(mode="json"),
         "versions": _versions(),
@@ -109,7 +109,7 @@ def train(
     }
     emit("progress", _progress("fit", 0, 1))
     _write(inputs, lists, choice, config, artifact, weight, manifest)
-    if weight or (cross_encoder["trained"] and config.keep_cross_encoder):
+    if weight or (measured["trained"] and config.keep_cross_encoder):
         shutil.copytree(folder / CROSS_ENCODER, artifact / CROSS_ENCODER)
     emit("progress", _progress("fit", 1, 1))
     return Trained(artifact, manifest)
@@ -156,7 +156,7 @@ def _told_fold(run: Run, before_s: float, done: int, total: int) -> bool:
     return False
 
 
-def _progress(stage: str, done: int, total: int) -> dict[str, Any]:
+def _progress(stage: str, done: int, total: int) -> dict[str, object]:
     return {"stage": stage, "done": done, "total": total}
 
 
@@ -167,7 +167,7 @@ def _write(
     config: TrainingConfig,
     artifact: Path,
     weight: float,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
 ) -> None:
     """Fit what was chosen on all lists, and the same without memory for the report's ablation."""
     memory = memory_of([*lists, *inputs.past])
@@ -191,7 +191,7 @@ def _write(
 
 def _cross_encoder(
     inputs: TrainingInputs, choice: Choice, base: Role, config: TrainingConfig, run: Run
-) -> tuple[float, dict[str, Any]]:
+) -> tuple[float, CrossEncoderMetrics]:
     """Train it on four folds, choose its weight on the fifth; returns the weight and what was measured."""
     # Imported here: torch is the training extra's, and this module is imported without it.
     from tribrid.training.torch_cross_encoder import Base, train_cross_encoder

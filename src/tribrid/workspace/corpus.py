@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 from tribrid.cloud.client import CloudScorer
-from tribrid.cloud.clouds import Arm
+from tribrid.cloud.clouds import ServiceArm
 from tribrid.config import Config, with_params
 from tribrid.encoders.token_cache import KeptTokens
 from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
@@ -41,7 +40,7 @@ class OpenCorpus:
         self.corpus_id, self.name, self.version = found.row.corpus_id, found.row.name, found.row.version
         self.champion_id, self.created_us = found.champion_id, found.row.created_us
 
-    def with_params(self, section: str, params: Mapping[str, Any]) -> OpenCorpus:
+    def with_params(self, section: str, params: Mapping[str, object]) -> OpenCorpus:
         """The same with one call's parameters laid over a section of its settings.
 
         Raises:
@@ -156,7 +155,7 @@ class OpenCorpus:
             return self.learned(self.champion_id) if self.champion_id else None
         return untrained_scorer(self.folder, self.corpus_id, self.config)
 
-    def rival(self, arm: Arm | None = None) -> CloudScorer:
+    def rival(self, arm: ServiceArm | None = None) -> CloudScorer:
         """A rerank service as an evaluation asks it, with patience: mode cloud's, or that of an outside arm.
 
         Raises:

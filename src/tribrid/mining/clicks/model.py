@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tribrid.types.stored import ClickModelFacts
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -97,7 +99,7 @@ class ClickModel:
     def good_share(self, rank: Ints) -> Floats:
         return self._at(self.share, rank)
 
-    def view(self) -> dict[str, Any]:
+    def view(self) -> ClickModelFacts:
         """For a report: the first ranks, rounded. Equal for equal logs."""
         return {
             "examination": np.round(self.examination[:REPORTED_RANKS], 3).tolist(),

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
+from tribrid.types.stored import Manifest, MinedCounts, StoredResult
+
 FIRST_RANK = 1
 RECONSTRUCTED_EVIDENCE = "reconstructed:"
 """How the evidence of a label begins that rests on clicks whose list was not recorded: where they stood is unknown."""
 
-SPARSE = "sparse"
-DENSE = "dense"
-LEGS = (SPARSE, DENSE)
+SPARSE, DENSE = LEGS = ("sparse", "dense")
 
 
 class Signal(StrEnum):
@@ -85,8 +85,7 @@ Team = Literal["champion", "challenger", "both"]
 Verdict = Literal["challenger_better", "challenger_worse", "no_difference"]
 
 ImpressionSource = Literal["search", "import", "reconstructed", "rerank"]
-"""Served here; served elsewhere and imported; made up afterwards, around a click, from what would be served now; or
-retrieved elsewhere and put in order here."""
+"""Served here; imported; made up around a click from what would be served now; or only put in order here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +308,8 @@ class TripletSet:
     triplet_set_id: str
     corpus_id: str
     created_us: int
-    params: Mapping[str, Any]
-    counts: Mapping[str, Any]
+    params: Mapping[str, object]
+    counts: MinedCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,25 +328,25 @@ class Job:
     kind: JobKind
     corpus_id: str
     state: State
-    params: Mapping[str, Any]
+    params: Mapping[str, object]
     created_us: int
     started_us: int | None = None
     finished_us: int | None = None
-    progress: Mapping[str, Any] | None = None
-    result: Mapping[str, Any] | None = None
+    progress: Mapping[str, object] | None = None
+    result: StoredResult | None = None
     problem: Mapping[str, Any] | None = None
     cancel_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """An immutable trained reranker. `path` is the artifact directory, named by its content hash."""
+    """An immutable trained reranker. `artifact` is its content hash, which names the artifact's folder."""
 
     model_id: str
     corpus_id: str
     run_id: str
     artifact: str
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     created_us: int
 
 
@@ -396,5 +395,5 @@ def rank_order(scored: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     return sorted(scored, key=lambda s: (s.score, s.doc_id), reverse=True)
 
 
-Emit = Callable[[EventType, Mapping[str, Any]], None]
+Emit = Callable[[EventType, Mapping[str, object]], None]
 """How long work reports: an event type and its data. Must be cheap and safe to call often."""

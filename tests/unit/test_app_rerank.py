@@ -112,6 +112,15 @@ def test_in_a_corpus_any_model_but_another_corpus_s_answers_and_the_corpus_logs(
         tribrid.ranker(None, "nowhere")
 
 
+def test_a_corpus_has_the_local_model_of_its_own_settings(tribrid: Tribrid) -> None:
+    configure(tribrid, "notes", reranker_local_model="/models/of/this/machine/own")
+    for name in ("own", "/models/of/this/machine/own"):
+        assert who(tribrid.ranker(name, "notes")) == (name, "notes", None)
+        for corpus_id in ("news", None):
+            with pytest.raises(ModelNotFound):
+                tribrid.ranker(name, corpus_id)
+
+
 def test_a_corpus_s_champion_and_a_version_each_score_themselves(tribrid: Tribrid) -> None:
     corpus = open_corpus(tribrid.folder, "notes")
     assert tribrid.ranker("notes").choose(corpus) is None, "no champion"

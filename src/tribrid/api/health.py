@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tribrid.answers.health import Health, Ready
 from tribrid.api.answers import Json
+from tribrid.api.facade import Facade
 from tribrid.api.readiness import Readiness
 from tribrid.errors import TribridError
 from tribrid.version import __version__
@@ -38,15 +39,15 @@ async def ready(request: Request) -> Json:
     response_class=Response,
     responses={200: {"description": "The text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def metrics(request: Request) -> Response:
+def metrics(request: Request, tribrid: Facade) -> Response:
     """Requests and their time by route template, searches and their stages, fallbacks by reason, clicks by rank and
     model, jobs, which model serves, and the process.
     """
     state: Any = request.app.state
     try:
-        seen = state.tribrid.gauges()
+        seen = tribrid.gauges()
     except TribridError:
         seen = None  # the rest is needed most when the database is gone; tribrid_store_up tells it
-    engine = state.tribrid.folder.runtime.engine
+    engine = tribrid.folder.runtime.engine
     text = state.telemetry.text(ready=state.readiness.ready, seen=seen, engine=engine.view() if engine else None)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

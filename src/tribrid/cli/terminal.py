@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -66,7 +65,7 @@ class Terminal:
 
     def json(self, document: Any) -> None:
         """The command's one document, as UTF-8 whatever the locale."""
-        document = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+        document = document.model_dump(mode="json") if hasattr(document, "model_dump") else document
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")

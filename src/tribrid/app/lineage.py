@@ -124,14 +124,13 @@ def _triplet_set(folder: DataFolder, model: ModelVersion) -> tuple[TripletSetFac
         return None, 0
     texts = {normalise(text) for text in folder.store.lineage.asked(triplet_set_id, Source.LOGS)}
     read = folder.store.lineage.spellings(triplet_set_id, normalise) if texts else {}
-    of_sources = folder.store.lineage.totals(triplet_set_id)
     found = TripletSetFacts.model_validate(
         {
             "triplet_set_id": triplet_set_id,
             "sha256": model.manifest["data"].get("sha256"),
             "mined_at": time_at(triplet_set.created_us),
             "params": triplet_set.params,
-            "by_source": of_sources,
+            "by_source": folder.store.lineage.totals(triplet_set_id),
             "erased_triplets": folder.store.triplets.erased(triplet_set_id),
         }
     )

@@ -131,6 +131,5 @@ def seconds(value: float) -> str:
 
 
 def moment(at: datetime | str | None) -> str:
-    """A time in UTC to the minute."""
-    text = at.isoformat() if isinstance(at, datetime) else at
-    return "" if text is None else f"{text[:16].replace('T', ' ')} UTC"
+    """A time in UTC (as text ISO 8601) to the minute."""
+    return "" if at is None else f"{str(at)[:16].replace('T', ' ')} UTC"

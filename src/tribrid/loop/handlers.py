@@ -57,20 +57,14 @@ def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> Tr
     model = train(corpus, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s)
-    return TrainingResult.model_validate(
-        {
-            "job_id": job.job_id,
-            "run_id": job.job_id,
-            "model_id": model.model_id,
-            "metrics": metrics,
-            "cost": together(TrainingCost, cost, estimated=estimated),
-        }
-    )
+    named = {"job_id": job.job_id, "run_id": job.job_id, "model_id": model.model_id}
+    spent = together(TrainingCost, cost, estimated=estimated)
+    return TrainingResult.model_validate({**named, "metrics": metrics, "cost": spent})
 
 
 def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> EvaluationResult:
-    params = EvaluateParams.model_validate(job.params)
-    return EvaluationResult(job_id=job.job_id, **dict(evaluate(corpus, job.job_id, params, emit)))
+    report = evaluate(corpus, job.job_id, EvaluateParams.model_validate(job.params), emit)
+    return EvaluationResult(job_id=job.job_id, **dict(report))
 
 
 def _handler(

@@ -7,17 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.corpora import CorpusFacts, CorpusList
-from tribrid.answers.documents import IndexedDocuments
-from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
-from tribrid.answers.judgments import StoredJudgments, UnknownDocuments
-from tribrid.answers.logs import LogImport
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.judgedfiles import Given, open_file, read
 from tribrid.cli.library import Library, library
@@ -26,6 +21,13 @@ from tribrid.cli.terminal import facts, moment, plain, seconds, table
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.types import Document, EventType
+
+if TYPE_CHECKING:
+    from tribrid.answers.corpora import CorpusFacts
+    from tribrid.answers.documents import IndexedDocuments
+    from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
+    from tribrid.answers.judgments import StoredJudgments
+    from tribrid.answers.logs import LogImport
 
 STDIN = "-"
 RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
@@ -170,6 +172,8 @@ def corpora(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """List the corpora, show one, or delete one."""
+    from tribrid.answers.corpora import CorpusList
+
     with library(session) as tribrid:
         if corpus is None:
             if delete:
@@ -297,6 +301,9 @@ def judgments(
 
 def stored_view(answer: StoredJudgments | StoredEvalDataset | EvalDatasetContent) -> Iterator[RenderableType]:
     """What is stored of judged queries, and what is odd about it."""
+    from tribrid.answers.evalsets import EvalDatasetContent
+    from tribrid.answers.judgments import StoredJudgments, UnknownDocuments
+
     queries = answer.query_count if isinstance(answer, EvalDatasetContent) else answer.queries
     counts: dict[str, object] = {"Queries": f"{queries:,}", "Judgments": f"{answer.judgments:,}"}
     if not isinstance(answer, StoredJudgments):

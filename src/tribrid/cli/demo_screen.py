@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.report import EvaluationReport, TopDoc
-from tribrid.answers.search import SearchAnswer
 from tribrid.cli.command import Session
 from tribrid.cli.events import Teller
 from tribrid.cli.progress import gauge
@@ -29,6 +28,10 @@ from tribrid.demo.loop import Loop, Shown
 from tribrid.demo.memory import Memory, maker, recall
 from tribrid.demo.server import HOST, PORT, running_server
 from tribrid.errors import InvalidInput, MissingExtra
+
+if TYPE_CHECKING:
+    from tribrid.answers.report import EvaluationReport, TopDoc
+    from tribrid.answers.search import SearchAnswer
 
 PAGE = Path("tribrid-demo-report.html")
 _TOP = 3

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
 
-from tribrid.answers.erasures import ErasureDone, ErasureList
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.events import measured
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, indented, moment, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.erasures import ErasureDone
 
 
 def erase(
@@ -30,6 +32,8 @@ def erase(
 
     Later runs cannot use it. There is no way back.
     """
+    from tribrid.answers.erasures import ErasureList
+
     wanted = {"query_id": query_id, "query": query, "client_id": client_id, "doc_id": doc_id}
     with library(session) as tribrid:
         if history:

@@ -6,20 +6,22 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.evalsets import EvalDatasetVersions, FrozenBundle
-from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.cli.command import Session
 from tribrid.cli.content import stored_view
 from tribrid.cli.judgedfiles import Given, read
 from tribrid.cli.library import Library, library
 from tribrid.cli.terminal import facts, indented, moment, plain, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.evalsets import FrozenBundle
+    from tribrid.answers.readiness import EvalDatasetCheck
 
 _FOLDERS = ("trec", "beir")
 _STYLES = {"error": "red", "warning": "yellow"}
@@ -115,6 +117,8 @@ def _measured_on(bundle: FrozenBundle) -> str:
 
 
 def _list(session: Session, tribrid: Library, corpus_id: str, _given: Given, _asked: Asked) -> int:
+    from tribrid.answers.evalsets import EvalDatasetVersions
+
     found = tribrid.corpus(corpus_id).eval_dataset.versions()
     columns = ["", ("Version", "right"), "sha256", ("Queries", "right"), ("Judgments", "right"), "Decides on", "Put"]
     rows = [

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tribrid.answers.evaluations import EvaluationList
 from tribrid.cli.command import Session
 from tribrid.cli.differences import evaluation_difference, two_to_compare
 from tribrid.cli.library import Library, library
@@ -48,6 +47,8 @@ def evaluations(
 
 
 def _list(session: Session, tribrid: Library, corpus_id: str | None) -> None:
+    from tribrid.answers.evaluations import EvaluationList
+
     corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
     found = [row for name in corpus_ids for row in tribrid.corpus(name).evaluations()]
     rows = [[row.evaluation_id, row.corpus_id, moment(row.created_at), row.model_id, row.decision] for row in found]

@@ -6,11 +6,10 @@ Ctrl-C stops the waiting, not the job: it is durable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from tribrid.answers.jobs import JobEnd, JobResult
 from tribrid.cli.command import EXIT_INTERRUPTED, Session
 from tribrid.cli.library import Library
 from tribrid.cli.progress import Gauge, gauge
@@ -18,10 +17,13 @@ from tribrid.cli.terminal import Verbatim, seconds
 from tribrid.errors import Cancelled, Failed, from_problem
 from tribrid.types import Event, Job, JobKind, State
 
+if TYPE_CHECKING:
+    from tribrid.answers.jobs import JobResult
+
 _DOING = {JobKind.MINE: "Mining", JobKind.TRAIN: "Training", JobKind.EVALUATE: "Evaluating"}
 
 
-_Result = TypeVar("_Result", bound=JobResult)
+_Result = TypeVar("_Result", bound="JobResult")
 
 
 class Teller:
@@ -53,6 +55,8 @@ def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) 
         TribridError: the job failed or was cancelled; as its problem says.
         typer.Exit: Ctrl-C; the job goes on, and the user is told how to find it again.
     """
+    from tribrid.answers.jobs import JobEnd
+
     try:
         with gauge(session.terminal.err, _DOING[job.kind]) as shown:
             outcome = tribrid.jobs.outcome(tribrid.jobs.wait(job.job_id, on_event=Teller(shown).tell))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.experiment import CorpusExperiment, ExperimentStatus, ExperimentWaiting
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, plain
 from tribrid.errors import InvalidInput
 
-Standing = ExperimentStatus | ExperimentWaiting
+if TYPE_CHECKING:
+    from tribrid.answers.experiment import ExperimentStatus, ExperimentWaiting
+
 _COLOURS = {"challenger_better": "green", "challenger_worse": "red", "no_difference": "yellow"}
 
 
@@ -42,6 +43,8 @@ def experiment(
 
     How many searches, at what error and what happens on a win are the settings reranking.experiment_*.
     """
+    from tribrid.answers.experiment import CorpusExperiment
+
     if action != "start" and (model or again):
         raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
     with library(session) as tribrid:
@@ -59,6 +62,8 @@ def experiment(
 def _told(
     session: Session, corpus_id: str, found: ExperimentStatus | ExperimentWaiting | None
 ) -> Iterator[RenderableType]:
+    from tribrid.answers.experiment import ExperimentWaiting
+
     if found is None:
         yield "There was no experiment."
         yield Text(f"Start one: {session.typed(f'experiment start {corpus_id}')}", style="dim")

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from tribrid.answers.keys import KeyList
 from tribrid.cli.command import Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import Verbatim, moment, table
@@ -30,6 +29,8 @@ def keys(
 
     From the first key on the server answers nobody without one, on loopback too, and may listen beyond it.
     """
+    from tribrid.answers.keys import KeyList
+
     if action != "create" and (scope or name):
         raise InvalidInput("--scope and --name are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.jobs import EvaluationResult, JobQueued, MiningResult, TrainingResult
 from tribrid.cli.command import EXIT_REFUSED, Corpus, Session
 from tribrid.cli.events import follow, words
 from tribrid.cli.judgedfiles import text_of
@@ -20,6 +19,9 @@ from tribrid.cli.reports import cost_line, report_view
 from tribrid.cli.terminal import facts, one_line, table
 from tribrid.errors import InvalidInput, TribridError
 from tribrid.types import Job
+
+if TYPE_CHECKING:
+    from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue the job and return; a running server works on it.")]
 Also = Annotated[
@@ -36,7 +38,7 @@ Arm = Annotated[
 ]
 
 
-_Result = TypeVar("_Result", MiningResult, TrainingResult, EvaluationResult)
+_Result = TypeVar("_Result", "MiningResult", "TrainingResult", "EvaluationResult")
 
 
 def mine(
@@ -50,6 +52,8 @@ def mine(
     no_wait: NoWait = False,
 ) -> None:
     """Mine training triplets from logs, judgments and the documents themselves."""
+    from tribrid.answers.jobs import MiningResult
+
     _job(
         session,
         lambda tribrid: tribrid.corpus(corpus).submit_mine(max_pairs=max_pairs, sources=source or None),
@@ -72,6 +76,8 @@ def train(
     no_wait: NoWait = False,
 ) -> None:
     """Train a reranker on the mined triplets. A durable job: Ctrl-C stops the watching, not the training."""
+    from tribrid.answers.jobs import TrainingResult
+
     named = {"epochs": epochs, "batch_size": batch_size}
     hyperparameters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     for name, value in map(assignment, settings or []):
@@ -116,6 +122,8 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
     no_wait: NoWait = False,
 ) -> None:
     """Measure before against after on the eval dataset, and promote what is better for certain."""
+    from tribrid.answers.jobs import EvaluationResult
+
     files = ReportFiles(html, junit)
     if no_wait and (any(files) or gate):
         raise InvalidInput("--html, --junit and --gate need the report: leave out --no-wait.")
@@ -151,6 +159,8 @@ def _job(
     Raises:
         TribridError: the job failed or was cancelled; as its problem says.
     """
+    from tribrid.answers.jobs import JobQueued
+
     with library(session) as tribrid:
         job = submit(tribrid)
         if not wait:

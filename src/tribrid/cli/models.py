@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.models import ModelList, ModelNames, ModelPromotion, ModelRecord
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.events import measured
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, indented, moment, one_line, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.models import ModelList, ModelNames, ModelPromotion, ModelRecord
 
 _NO_MODEL = "There is no trained model yet. Make one: tribrid mine CORPUS, then tribrid train CORPUS"
 _REASON_CHARS = 80

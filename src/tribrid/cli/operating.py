@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.settings import Setting
-from tribrid.answers.status import Diagnosis
 from tribrid.cli.command import Session
 from tribrid.cli.learning import assignment
 from tribrid.cli.library import library
 from tribrid.cli.terminal import seconds, table
 from tribrid.errors import InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from tribrid.answers.settings import Setting
 
 
 def serve(
@@ -101,6 +102,8 @@ def _settings(settings: Mapping[str, Mapping[str, Setting]], changed: set[tuple[
 
 def doctor(session: Session) -> None:
     """Say what works on this machine, by doing it."""
+    from tribrid.answers.status import Diagnosis
+
     with library(session) as tribrid:
         checks = tribrid.doctor()
     failed = [check for check in checks if check.needed and not check.ok]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.changes import Delta, Part
-from tribrid.answers.costs import Cost
-from tribrid.answers.report import EvaluationReport
 from tribrid.cli.terminal import facts, indented, one_line, plain, seconds, table
+
+if TYPE_CHECKING:
+    from tribrid.answers.changes import Delta, Part
+    from tribrid.answers.costs import Cost
+    from tribrid.answers.report import EvaluationReport
 
 _BADGES = {"promote": ("PROMOTE", "bold green"), "keep": ("KEEP what serves now", "bold yellow")}
 _STYLES = {"gain": "green", "loss": "red", None: ""}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
 
-from tribrid.answers.jobs import EvaluationResult, JobStatus, MiningResult, RunList, TrainingResult
 from tribrid.cli import events
 from tribrid.cli.command import Session
 from tribrid.cli.differences import run_difference, two_to_compare
 from tribrid.cli.library import Library, library
 from tribrid.cli.terminal import facts, moment, one_line, table
 from tribrid.errors import InvalidInput, RunNotFound
+
+if TYPE_CHECKING:
+    from tribrid.answers.jobs import JobStatus
 
 CANCEL_TIMEOUT_S = 20.0
 
@@ -30,6 +32,8 @@ def runs(
     diff: Annotated[str | None, typer.Option(metavar="RUN_ID", help="What differs from this other run.")] = None,
 ) -> None:
     """List the training runs; show, follow, compare or cancel one."""
+    from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
+
     asked = run or []
     run_id = asked[0] if asked else None
     if pair := two_to_compare(asked, "runs"):
@@ -67,6 +71,8 @@ def _run(tribrid: Library, run_id: str) -> JobStatus:
 
 
 def _run_view(run: JobStatus) -> RenderableType:
+    from tribrid.answers.jobs import EvaluationResult, TrainingResult
+
     made = run.result if isinstance(run.result, TrainingResult | EvaluationResult) else None
     going = not run.state.final
     return facts(
@@ -88,6 +94,8 @@ def _run_view(run: JobStatus) -> RenderableType:
 
 
 def _list_runs(session: Session, tribrid: Library, corpus_id: str | None) -> None:
+    from tribrid.answers.jobs import RunList
+
     corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
     found = [run for name in corpus_ids for run in tribrid.corpus(name).runs()]
     columns = ["Run", "Corpus", "State", "Created", "Model", "Problem"]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.search import SearchAnswer, SearchResult
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import one_line, plain, table
 from tribrid.errors import InvalidInput
 from tribrid.types import LEGS, Signal
+
+if TYPE_CHECKING:
+    from tribrid.answers.search import SearchAnswer, SearchResult
 
 _SNIPPET_CHARS = 160
 _TITLE_CHARS = 70

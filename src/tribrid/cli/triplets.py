@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.readiness import LabelCounts, Readiness
-from tribrid.answers.triplets import DecidedTriplets, MinedTriplet, TripletPage, TripletSide
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, one_line, table
 from tribrid.types import TripletStatus
+
+if TYPE_CHECKING:
+    from tribrid.answers.readiness import LabelCounts, Readiness
+    from tribrid.answers.triplets import MinedTriplet, TripletPage, TripletSide
 
 _QUERY_CHARS, _TEXT_CHARS = 60, 90
 _COLOURS = {"yes": "green", "perhaps": "yellow", "no": "red"}
@@ -93,6 +95,8 @@ def review(
     ],
 ) -> None:
     """Decide on triplets whose negative may be relevant itself. It holds for this mining and all later ones."""
+    from tribrid.answers.triplets import DecidedTriplets
+
     with library(session) as tribrid:
         decided = tuple(tribrid.review(triplet_id, decision) for triplet_id in triplet_ids)
     session.terminal.result(DecidedTriplets(decided=decided), _rows(decided))

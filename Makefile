@@ -37,13 +37,19 @@ test: lint $(if $(CI),clients) ## Check everything: lint, then all tests
 	@$(BIN)/pytest $(PARALLEL) $(if $(CI),$(if $(ARGS),,--cov --cov-report=)) $(ARGS)
 
 .PHONY: clients
-clients: .venv-clients/.installed ## Install other services' rerank clients, which some tests point at Tribrid (once)
+clients: .venv-clients/.installed $(if $(shell command -v npm),.npm-clients/.installed) ## Install what makes and checks clients: other services' and TypeScript (once)
 
 .venv-clients/.installed: tests/clients/requirements.txt
 	@$(PYTHON) -m venv .venv-clients
 	@echo "Installing the rerank clients into .venv-clients (once)"
 # The file names every version that these clients need: nothing is left to resolve.
 	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --requirement tests/clients/requirements.txt
+	@touch $@
+
+.npm-clients/.installed: tests/clients/typescript/package.json tests/clients/typescript/package-lock.json
+	@mkdir -p .npm-clients && cp $^ .npm-clients
+	@echo "Installing TypeScript and its generator into .npm-clients (once)"
+	@cd .npm-clients && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 .PHONY: lint
@@ -73,7 +79,7 @@ smoke: ## Install the built package alone, without extras and tools, and start i
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; your data stays
-	rm -rf .venv .venv-smoke .venv-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-smoke .venv-clients .npm-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PRODUCT): pyproject.toml constraints.txt

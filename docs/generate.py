@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -138,10 +139,8 @@ def commands() -> Iterator[str]:
 
 
 def routes() -> Iterator[str]:
-    """Every route with its parameters, body and an example of its answer."""
-    # The output must not depend on who runs it: no setting of theirs, no folder of their machine.
-    with tempfile.TemporaryDirectory() as folder, Tribrid(folder, environment=read_environment({})) as tribrid:
-        document = create_app(tribrid).openapi()
+    """Every route with its parameters, its body and the fields of its answer."""
+    document = _openapi()
     yield from _head("Routes", "")
     yield (
         "The same, to try out, is at `/docs` of a running server, and as an OpenAPI document at `/openapi.json`. "
@@ -150,6 +149,7 @@ def routes() -> Iterator[str]:
         "with the scope `admin` may do everything."
     )
     schemas = document["components"]["schemas"]
+    told: dict[str, str] = {}
     for tag in document["tags"]:
         yield f"## {tag['name']}"
         yield tag["description"]
@@ -157,6 +157,98 @@ def routes() -> Iterator[str]:
             for method, route in methods.items():
                 if tag["name"] in route["tags"]:
                     yield from _route(method.upper(), path, route, schemas)
+                    yield from _answers(f"{method.upper()} {path}", route, schemas, told)
+
+
+@cache
+def _openapi() -> dict[str, Any]:
+    # The output must not depend on who runs it: no setting of theirs, no folder of their machine.
+    with tempfile.TemporaryDirectory() as folder, Tribrid(folder, environment=read_environment({})) as tribrid:
+        return create_app(tribrid).openapi()
+
+
+def _answers(
+    operation: str, route: Mapping[str, Any], schemas: Mapping[str, Any], told: dict[str, str]
+) -> Iterator[str]:
+    """What a route answers, by status. `told`: answers that have been listed, and where; they are not listed again."""
+    for status, answer in route["responses"].items():
+        if status == "default":
+            continue
+        said = answer["description"].rstrip(".")
+        kinds = answer.get("content", {})
+        beside = [f"`{kind}`" for kind in kinds if kind != "application/json"]
+        forms = next((content["schema"] for content in kinds.values() if content["schema"].get("type") != "string"), {})
+        parts = forms.get("anyOf", [forms] if forms else [])
+        yield f"Answers {status}{', as ' + ' or '.join(beside) if beside else ''}: " + (
+            f"{said}: {' or '.join(map(_type, parts))}." if parts else f"{said}."
+        )
+        name = _ref(parts[0]) if parts else ""
+        if name in told:
+            yield f"Its fields: see [{told[name]}](#{_anchor(told[name])})."
+        elif schemas.get(name, {}).get("properties"):
+            told[name] = operation
+            yield _fields(schemas[name])
+
+
+def answers() -> Iterator[str]:
+    """Every object that stands in an answer, with its fields."""
+    document = _openapi()
+    schemas = document["components"]["schemas"]
+    reached, waiting = (
+        set[str](),
+        [_refs(operation["responses"]) for methods in document["paths"].values() for operation in methods.values()],
+    )
+    while waiting:
+        new = waiting.pop() - reached
+        reached |= new
+        waiting += [_refs(schemas[name]) for name in new]
+    yield from _head("Objects in answers", "")
+    yield (
+        "The objects that the answers of the [routes](routes.md) are made of, as the OpenAPI document names them. The "
+        "library returns the same ones: `tribrid.answers`. A field is always there, null where it does not apply, "
+        "except where it says absent."
+    )
+    for name in sorted(reached):
+        yield f"## {name}"
+        yield _paragraphs(schemas[name].get("description", ""))
+        yield _fields(schemas[name]) if schemas[name].get("properties") else f"Is: {_type(schemas[name])}."
+
+
+def _fields(schema: Mapping[str, Any]) -> str:
+    rows = [(f"`{name}`", _type(field), field.get("description", "")) for name, field in schema["properties"].items()]
+    return _table(("Field", "Type", "Meaning"), rows)
+
+
+def _refs(tree: object) -> set[str]:
+    """The names of the schemas that are referred to in a part of the document, but for free JSON."""
+    named = re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(tree))
+    return {name for name in named if name != "JsonValue"}
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    """A field's type in words; objects lead to where they are described."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(map(_type, schema["anyOf"])))
+    if name := _ref(schema):
+        return "JSON" if name == "JsonValue" else f"[{name}](answers.md#{name.lower()})"
+    if "enum" in schema or "const" in schema:
+        return " or ".join(_code(value) for value in schema.get("enum", [schema.get("const")]))
+    return _collection(schema) or ("time" if schema.get("format") == "date-time" else schema.get("type", "JSON"))
+
+
+def _collection(schema: Mapping[str, Any]) -> str:
+    """Of a list or an object in words; empty for others."""
+    if "prefixItems" in schema:
+        return f"[{', '.join(map(_type, schema['prefixItems']))}]"
+    if "items" in schema:
+        return f"list of {_type(schema['items'])}"
+    inside = schema.get("additionalProperties")
+    return f"object of {_type(inside)}" if isinstance(inside, dict) else ""
+
+
+def _anchor(operation: str) -> str:
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^a-z0-9_ -]", "", operation.lower()).replace(" ", "-")
 
 
 def _key(method: str, path: str, tags: Iterable[str]) -> str:
@@ -183,10 +275,6 @@ def _route(method: str, path: str, route: Mapping[str, Any], schemas: Mapping[st
     for kind, example in _examples(body):
         yield f"For example, as `{kind}`:"
         yield _example(example)
-    for status, answer in route["responses"].items():
-        for _, example in _examples(answer) if status != "default" else ():
-            yield f"Answers {status}: {answer['description']}"
-            yield _example(example)
 
 
 def _query_rows(route: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -391,6 +479,7 @@ PAGES = {
     "settings.md": settings,
     "commands.md": commands,
     "routes.md": routes,
+    "answers.md": answers,
     "errors.md": tree,
     "measures.md": measures,
     "environment.md": variables,

@@ -76,7 +76,8 @@ def test_the_loop(tribrid: Tribrid) -> None:
     assert (report.verdict.decision, report.promoted) == ("promote", True)
     assert report.cost.units == 30 * 50
     assert (report.leakage and report.leakage.overlapping) == ()
-    assert tribrid.evaluations.get(str(report.evaluation_id)) == report
+    stored = tribrid.evaluations.get(report.job_id)
+    assert stored.model_dump() == report.model_dump(exclude={"job_id"})
 
     after = tribrid.corpus("c").search(QUERY, top_k=70)
     assert (after.reranked, after.model_id) == (True, trained.model_id)

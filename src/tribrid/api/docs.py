@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -26,20 +27,25 @@ def docs(request: Request) -> HTMLResponse:
 
 def page(schema: Json) -> str:
     """The page of an OpenAPI description."""
-    return render("docs.html", schema=schema, kind=_kind, properties=_properties, shown=_shown)
+    return render("docs.html", schema=schema, kind=_kind, fields=partial(_fields, schema), shown=_shown)
 
 
-def _properties(schema: Json, content: Json) -> Json:
-    """The fields of a body."""
-    named: Json = schema["components"]["schemas"].get(content["schema"].get("$ref", "").rpartition("/")[2], {})
-    found: Json = named.get("properties", {})
-    return found
+def _fields(schema: Json, content: Json) -> list[tuple[str, Json, str]]:
+    """Name, schema and meaning of each field of a body, or of an answer as it is if all goes well."""
+    first: Json = content["schema"].get("anyOf", [content["schema"]])[0]
+    named: Json = schema["components"]["schemas"].get(_referred(first), {})
+    return [(name, field, field.get("description", "")) for name, field in named.get("properties", {}).items()]
+
+
+def _referred(schema: Json) -> str:
+    """The name of the schema that is referred to; empty where none is."""
+    return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 def _kind(field: Json) -> str:
     """A field's type, bounds and default, in a few words."""
     kinds = [field, *field.get("anyOf", [])]
-    names = [str(kind["type"]) for kind in kinds if "type" in kind] or ["one of a list"]
+    names = [name for kind in kinds if (name := str(kind.get("type", _referred(kind))))] or ["any JSON"]
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {kind[name]}" for kind in kinds for name, sign in bounds.items() if name in kind]
     default = [f"default {json.dumps(field['default'])}"] if field.get("default") is not None else []

@@ -85,10 +85,10 @@ Corpus = Annotated[str | None, Query(max_length=64, description="The corpus, for
 _SAME = "The same as /rerank"
 
 
-@router.post("/rerank", summary="Put documents in order", openapi_extra=_BODY, response_model=_ANSWER)
-@router.post("/reranking", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
-@router.post("/v1/rerank", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
 @router.post("/v1/reranking", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
+@router.post("/v1/rerank", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
+@router.post("/reranking", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
+@router.post("/rerank", summary="Put documents in order", openapi_extra=_BODY, response_model=_ANSWER)
 async def rerank(request: Request, tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw

@@ -57,7 +57,7 @@ def configure(tribrid: Tribrid, scope: str = GLOBAL_SCOPE, **fields: Any) -> Non
 
 def rerank(tribrid: Tribrid, documents: Texts = TEXTS, query: str = "soup", **how: Any) -> dict[str, Any]:
     """The answer, as plain data."""
-    return dict(tribrid.rerank(query, documents, **how))
+    return tribrid.rerank(query, documents, **how).model_dump(mode="json")
 
 
 def order(answer: Mapping[str, Any]) -> list[int]:

@@ -257,9 +257,9 @@ def test_a_budget_may_be_used_up_and_what_other_corpora_spend_is_not_a_corpus_s_
     everywhere, own = settings(model=PER_SEARCH), settings(model=PER_SEARCH, budget_usd=1.0)
     opened = clouds(store)
     spend(store, speaks("cohere"), corpus_id="another")
-    opened.check_budget("c", own, everywhere, {"cloud": {"cloud": {"usd": 1.0}}})
+    opened.check_budget("c", own, everywhere, CostEstimate(cloud={"cloud": Cost(usd=1.0)}))
     with pytest.raises(BudgetSpent):
-        opened.check_budget("c", own, everywhere, {"cloud": {"cloud": {"usd": 1.001}}})
+        opened.check_budget("c", own, everywhere, CostEstimate(cloud={"cloud": Cost(usd=1.001)}))
 
 
 def test_an_arm_that_cannot_be_asked_has_no_estimate_and_mode_cloud_only_where_it_serves(store: Store) -> None:

@@ -12,6 +12,8 @@ PRODUCT := .venv/.product
 TOOLS := .venv/.tools
 # More arguments for pytest: make test ARGS="-k search"
 ARGS ?=
+# A process of tests for each core. More than four would lack memory, not cores.
+PARALLEL ?= --numprocesses=logical --maxprocesses=4
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -24,10 +26,15 @@ help: ## List the commands
 demo: $(PRODUCT) ## Run the whole loop on the Python standard library and show before against after
 	@$(BIN)/tribrid demo
 
-# Where CI is set the tests of other services' clients run too, which want an environment of their own.
+.PHONY: check
+check: lint ## Check what takes under two minutes: lint, then all tests but the slow ones
+	@$(BIN)/pytest $(PARALLEL) -m "not slow" $(ARGS)
+
+# Where CI is set the tests of other services' clients run too, which want an environment of their own, and coverage
+# is measured: of all tests, or its floor would mean nothing.
 .PHONY: test
 test: lint $(if $(CI),clients) ## Check everything: lint, then all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) $(if $(CI),$(if $(ARGS),,--cov --cov-report=)) $(ARGS)
 
 .PHONY: clients
 clients: .venv-clients/.installed ## Install other services' rerank clients, which some tests point at Tribrid (once)
@@ -54,7 +61,7 @@ format: $(TOOLS) ## Rewrite the code in the house's format
 .PHONY: docs
 docs: $(TOOLS) ## Write the reference from the program, then run the docs' code blocks and check their links
 	@$(BIN)/python docs/generate.py
-	@$(BIN)/pytest tests/docs $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) tests/docs $(ARGS)
 
 .PHONY: smoke
 smoke: ## Install the built package alone, without extras and tools, and start it
@@ -66,7 +73,7 @@ smoke: ## Install the built package alone, without extras and tools, and start i
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; your data stays
-	rm -rf .venv .venv-smoke .venv-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-smoke .venv-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PRODUCT): pyproject.toml constraints.txt

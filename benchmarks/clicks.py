@@ -39,12 +39,12 @@ def simulate(
     for _ in range(args.sessions):
         query = rng.choice(queries)
         answer = tribrid.corpus(corpus).search(query.text)
-        shown = [found["doc_id"] for found in answer["results"]]
+        shown = [found.doc_id for found in answer.results]
         clicked = []
         for rank, doc_id in enumerate(shown, 1):
             relevance = max(query.judgments.get(doc_id, 0), 0) / best
             if rng.random() < rank**-args.eta * (args.noise + (1 - 2 * args.noise) * relevance):
-                tribrid.feedback(answer["query_id"], "click", doc_id)
+                tribrid.feedback(answer.query_id, "click", doc_id)
                 clicked.append(doc_id)
         made.append((query.text, shown, clicked))
     return made
@@ -86,7 +86,7 @@ def learned(tribrid: Tribrid, name: str, args: argparse.Namespace) -> float:
     tribrid.corpus(corpus).patch_settings({"mining": {"max_remembered": 0}})  # so many pairs and no others
     mined = tribrid.corpus(corpus).mine(max_pairs=pairs, sources=[source])
     reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
-    print(f"## {corpus}, {name}: {mined['pairs']} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
+    print(f"## {corpus}, {name}: {mined.pairs} pairs\n\n{table(reports, args.seeds, 'ndcg@10')}\n", flush=True)
     after = [(report.after if report.promoted else report.before)["ndcg@10"] for report in reports]
     return mean(after) - float(reports[0].before["ndcg@10"])
 

@@ -150,7 +150,7 @@ def main() -> None:
         tribrid.corpus(corpus).eval_dataset.put(queries)
         tribrid.corpus(corpus).patch_settings({"mining": {"max_remembered": 0}})
         mined = tribrid.corpus(corpus).mine(max_pairs=500)
-        compare(open_corpus(tribrid.folder, corpus), queries, mined["triplet_set_id"])
+        compare(open_corpus(tribrid.folder, corpus), queries, mined.triplet_set_id)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def main() -> None:
     with indexed(args.folder, args.cache) as tribrid:
         tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
         tribrid.corpus(corpus).mine(max_pairs=200)
-        models = [tribrid.corpus(corpus).train(seed=seed, cross_encoder=False)["model_id"] for seed in args.seeds[:2]]
+        models = [tribrid.corpus(corpus).train(seed=seed, cross_encoder=False).model_id for seed in args.seeds[:2]]
         measure(tribrid, corpus, queries, models, args)
 
 

@@ -30,7 +30,7 @@ def main() -> None:
         tribrid.corpus(corpus).eval_dataset.put(evaluation)
         mined = tribrid.corpus(corpus).mine(max_pairs=args.max_pairs)
         reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
-    print(f"## {corpus}: {mined['pairs']} pairs of {mined['by_source']}, {mined['remembered']} remembered\n")
+    print(f"## {corpus}: {mined.pairs} pairs of {mined.by_source}, {mined.remembered} remembered\n")
     for measure in ("ndcg@10", "mrr@10"):
         print(table(reports, args.seeds, measure), "\n")
 

@@ -81,12 +81,12 @@ def one(path: Path) -> None:
         with path.open("rb") as stream:
             again = tribrid.corpus("shop").logs.add(stream, "ubi")
         repeated = time.monotonic() - started
-        if again["feedback"] or again["impressions"] or again["known_feedback"] != done["feedback"]:
+        if again.feedback or again.impressions or again.known_feedback != done.feedback:
             raise SystemExit(f"the second import added something: {again}")
         disk = sum(file.stat().st_size for file in Path(data_dir).rglob("*") if file.is_file()) / (1 << 20)
     lines = sum(1 for _ in path.open("rb"))
-    events = lines - done["impressions"]
-    row = [events, done["impressions"], f"{took:.1f}", f"{worked:.1f}", f"{events / worked:.0f}", f"{peak:.0f}"]
+    events = lines - done.impressions
+    row = [events, done.impressions, f"{took:.1f}", f"{worked:.1f}", f"{events / worked:.0f}", f"{peak:.0f}"]
     row += [f"{peak - before:.0f}", f"{disk:.0f}", f"{repeated:.1f}"]
     print("|", " | ".join(map(str, row)), "|", flush=True)
 

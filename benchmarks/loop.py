@@ -157,7 +157,7 @@ def feed(
     stages.start()
     mined = ok(client.post("/reranker/mine", json={"corpus_id": corpus, "max_pairs": 500}))
     stages.done("mine")
-    pairs = {source: found["pairs"] for source, found in mined["by_source"].items()}
+    pairs = {source: found.pairs for source, found in mined.by_source.items()}
     print(f"## {corpus}\n\n{indexed['documents']} documents, {indexed['passages']} passages; pairs mined: {pairs}\n")
 
 

@@ -59,9 +59,9 @@ def main() -> None:
         tribrid.corpus(corpus).eval_dataset.put(evaluation)
         mined = tribrid.corpus(corpus).mine(max_pairs=args.max_pairs, sources=["logs"])
         reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)
-    kept = f"{mined['pairs']} pairs, {mined['remembered']} remembered"
+    kept = f"{mined.pairs} pairs, {mined.remembered} remembered"
     print(f"## {corpus}: {cut} clicks to learn from, {len(evaluation)} later queries, {kept}\n")
-    print(f"imported: {imported['impressions']} impressions; rejected in mining: {mined['rejected']}\n")
+    print(f"imported: {imported.impressions} impressions; rejected in mining: {mined.rejected}\n")
     for measure in ("mrr@10", "ndcg@10"):
         print(table(reports, args.seeds, measure), "\n")
 

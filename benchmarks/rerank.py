@@ -42,18 +42,18 @@ def given(ws: DataFolder, corpus: str, doc_ids: Sequence[str], ending: str) -> l
 def measure(tribrid: Tribrid, corpus: str, query: JudgedQuery) -> tuple[dict[str, Any], list[tuple[float, bool]]]:
     """(order, seconds) by way, and (score, is it relevant) of every reranked document."""
     started = time.perf_counter()
-    shown = tribrid.corpus(corpus).search(query.text, DEPTH)["results"]
-    rows: dict[str, Any] = {"search": ([row["doc_id"] for row in shown], time.perf_counter() - started)}
-    first = [row["doc_id"] for row in sorted(shown, key=lambda row: row["first_stage"]["rank"])]
+    shown = tribrid.corpus(corpus).search(query.text, DEPTH).results
+    rows: dict[str, Any] = {"search": ([row.doc_id for row in shown], time.perf_counter() - started)}
+    first = [row.doc_id for row in sorted(shown, key=lambda row: row.first_stage.rank)]
     rows["first stage"] = (first, 0.0)
     scores = []
     for name, ending in (("rerank, indexed", ""), ("rerank, unknown", " ."), ("rerank, unknown, again", " .")):
         documents = given(tribrid.folder, corpus, first, ending)
         started = time.perf_counter()
-        found = tribrid.rerank(query.text, documents, corpus_id=corpus)["results"]
-        rows[name] = ([row["doc_id"] for row in found], time.perf_counter() - started)
+        found = tribrid.rerank(query.text, documents, corpus_id=corpus).results
+        rows[name] = ([row.doc_id for row in found], time.perf_counter() - started)
         if not ending:
-            scores = [(row["score"], query.judgments.get(row["doc_id"], 0) > 0) for row in found]
+            scores = [(row.score, query.judgments.get(str(row.doc_id), 0) > 0) for row in found]
     return rows, scores
 
 
@@ -66,7 +66,7 @@ def main() -> None:
         tribrid.corpus(corpus).judgments.put(judged(args.folder, args.train))
         tribrid.corpus(corpus).eval_dataset.put(queries)
         tribrid.corpus(corpus).mine(max_pairs=500)
-        model_id = tribrid.corpus(corpus).train(cross_encoder=False, seed=args.seeds[0])["model_id"]
+        model_id = tribrid.corpus(corpus).train(cross_encoder=False, seed=args.seeds[0]).model_id
         tribrid.corpus(corpus).promote(model_id, "to be measured", force=True)
         measured = [measure(tribrid, corpus, query) for query in queries[:QUERIES]]
     print("| order | nDCG@10 | top 10 as the search's | p50, ms |\n|---|---|---|---|")

@@ -129,7 +129,7 @@ def main() -> None:
         model = train.train(opened, "trainers", params, lambda kind, data: None, lambda: False)
         took = time.process_time() - started
         report = tribrid.corpus(corpus).evaluate(model_id=model.model_id)
-        found = examples(tribrid, corpus, opened.store.triplets.load(mined["triplet_set_id"]))
+        found = examples(tribrid, corpus, opened.store.triplets.load(mined.triplet_set_id))
         retriever, depth = opened.retriever, opened.config.reranking.tribrid_reranker_topn
         candidates = {q.query_id: retriever.retrieve(q.text, depth) for q in queries}
     ours = report.after["ndcg@10"]

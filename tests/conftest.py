@@ -5,6 +5,7 @@ Nothing here stands in for the product: tests run the real components.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,11 +13,16 @@ from pathlib import Path
 
 import pytest
 
+import parallel
 import tiny
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
 STRICT = "TRIBRID_TEST_STRICT"
+ONE_OF_MANY = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether other processes run tests beside this one."""
+SLOW_FOLDERS = ("tests/contract/api/", "tests/contract/cli/", "tests/journey/")
+"""Their tests start servers, workers or commands."""
 
 # Before any library is imported: models come from packages and folders, never from a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -24,6 +30,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # As in the processes that train: OpenMP's threads sleep while they wait. Spinning, on a busy machine, they take the
 # cores from each other, and a training of ten seconds takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if ONE_OF_MANY:  # each has a core, and so have the processes that it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A developer's own settings and paid keys must not decide whether a test passes.
 for _name in [name for name in os.environ if name.startswith("TRIBRID_") and name != STRICT]:
@@ -33,10 +41,19 @@ for _name in ("COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY", "OPENAI_API_KE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for the shared data is marked `shared`, so that `-m "not shared"` is complete."""
+    """Mark what can be seen from outside, so that `-m "not shared"` and `-m "not slow"` are complete."""
     for item in items:
         if isinstance(item, pytest.Function) and "shared_data" in item.fixturenames:
             item.add_marker(pytest.mark.shared)
+        if item.nodeid.startswith(SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
+    if ONE_OF_MANY:
+        items.sort(key=lambda item: parallel.turn(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> parallel.ByPiece:
+    return parallel.ByPiece(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,8 +67,14 @@ def _data_dir_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(scope="session", autouse=True)
 def _tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Every test uses a tiny real encoder unless it asks for `real_model`; its export is made once a session."""
-    folder = tmp_path_factory.mktemp("models")
-    tiny.build_encoder(folder / "tiny")
+    # Processes beside each other share it: an export takes seconds, and is renamed into place.
+    mine = tmp_path_factory.getbasetemp()
+    folder = (mine.parent if ONE_OF_MANY else mine) / "models"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "tiny" / "model.safetensors").exists():
+            tiny.build_encoder(folder / "tiny")
     settings = {
         "TRIBRID_MODELS_DIR": str(folder),
         "TRIBRID_INDEXING__EMBEDDING_MODEL": str(folder / "tiny"),

@@ -1,21 +1,56 @@
-"""Model versions whose order is known: real artifacts, written by hand instead of trained."""
+"""A data folder, and what usually takes hours to come into it, written by hand: model versions whose order is known
+(real artifacts) and trainings that ended.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 
+from tribrid.config import read_environment
+from tribrid.loop.index import index
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import write_artifact
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.store.database import now_us
 from tribrid.training.onnx_blend import Linear, blend_of
-from tribrid.types import ModelVersion
+from tribrid.types import Document, JobKind, ModelVersion, State
+from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
 
 
-def model(ws: DataFolder, corpus_id: str, weight: float) -> str:
-    """A model that ranks by `weight` times the fused score: 1 keeps the retrieval order, -1 turns it over."""
+def nothing(*_: object) -> None:
+    """Takes progress and forgets it."""
+
+
+def opened(path: Path) -> DataFolder:
+    """A data folder at this path, with the tests' encoder."""
+    return DataFolder(read_environment().model_copy(update={"data_dir": path}))
+
+
+def indexed(ws: DataFolder, corpus_id: str, documents: Iterable[Document]) -> None:
+    """A new corpus of these documents."""
+    ws.store.corpora.create(corpus_id, corpus_id)
+    ws.store.documents.upsert(corpus_id, list(documents))
+    index(open_corpus(ws, corpus_id), nothing)
+
+
+def training(ws: DataFolder, corpus_id: str, state: State, model_id: str | None = None, why: str = "") -> str:
+    """The id of a training that ended in this state."""
+    run_id = ws.store.jobs.create(JobKind.TRAIN, corpus_id, {}).job_id
+    ws.store.jobs.finish(run_id, state, {"model_id": model_id} if model_id else None, {"detail": why} if why else None)
+    return run_id
+
+
+def model(ws: DataFolder, corpus_id: str, weight: float, told: Manifest | None = None) -> str:
+    """A model that ranks by `weight` times the fused score: 1 keeps the retrieval order, -1 turns it over.
+
+    Args:
+        told: its manifest, as the store has it.
+    """
     corpus = open_corpus(ws, corpus_id)
     staged = ws.store.artifacts.stage()
     staged.mkdir(parents=True, exist_ok=True)
@@ -32,5 +67,5 @@ def model(ws: DataFolder, corpus_id: str, weight: float) -> str:
         cross_encoder_depth=5,
     )
     digest = ws.store.artifacts.commit(staged)
-    ws.store.models.put(ModelVersion(digest[:16], corpus_id, "handmade", digest, {}, now_us()))
+    ws.store.models.put(ModelVersion(digest[:16], corpus_id, "handmade", digest, told or {}, now_us()))
     return digest[:16]

@@ -24,6 +24,16 @@ SMALLEST: dict[str, Any] = {
 }
 
 
+DELTA: dict[str, Any] = {"mean": 0.1, "ci95": [0.0, 0.2], "ci": [0.0, 0.2], "confidence": 0.95, "p_value": 0.5}
+DELTA |= {"wins": 1, "losses": 0, "ties": 0}
+
+
+def compared(dataset: str, measure: str, delta: dict[str, Any] | None) -> EvaluationReport:
+    """A report on the eval dataset of this hash, in this primary measure."""
+    of = {**SMALLEST["eval_dataset"], "sha256": dataset}
+    return report(primary_measure=measure, eval_dataset=of, delta=delta)
+
+
 def report(**changes: Any) -> EvaluationReport:
     """A report with these fields in place of its own."""
     return EvaluationReport.model_validate(SMALLEST | changes)

@@ -26,6 +26,7 @@ from tribrid.scoring.scorer import LocalScorer
 from tribrid.types import Document, ScoredDoc
 from tribrid.workspace.corpus import open_corpus
 
+pytestmark = pytest.mark.slow  # it exports models and starts processes
 SNIPPET_CHARS = 2000
 QUERY = "how do I renew the certificate"
 TEXTS = ["renew the certificate " * 9, "soup in the kitchen", "proxy", "how do I search", "backup by night " * 20, "a"]
@@ -119,13 +120,17 @@ def test_a_form_that_is_not_there_is_not_served(export: Path, tmp_path: Path) ->
 
 def test_a_search_says_how_far_it_was_reranked(tribrid: Tribrid) -> None:
     found = tribrid.corpus("c").search(QUERY)
-    assert (found["reranked"], found["reranked_candidates"], found["note"]) == (True, len(TEXTS), None)
-    assert tribrid.corpus("c").search(QUERY)["results"] == found["results"]
-    runtime = tribrid.info()["runtime"]
-    assert runtime["cache"]["hits"] == len(TEXTS)
-    assert runtime["engine"]["pairs"] == len(TEXTS)
-    form = runtime["cross_encoders"][0]
-    assert form["serves"] == form["decision"]["served"] == tribrid.corpus("c").status()["form"]["serves"]
+    assert (found.reranked, found.reranked_candidates, found.note) == (True, len(TEXTS), None)
+    assert tribrid.corpus("c").search(QUERY).results == found.results
+    runtime = tribrid.info().runtime
+    assert runtime.cache is not None
+    assert runtime.cache.hits == len(TEXTS)
+    assert runtime.engine is not None
+    assert runtime.engine.pairs == len(TEXTS)
+    form = runtime.cross_encoders[0]
+    assert form.decision is not None
+    assert form.serves == form.decision.served
+    assert tribrid.corpus("c").status().form == form
 
 
 def test_a_time_budget_shortens_the_list_and_loses_nothing(tribrid: Tribrid) -> None:
@@ -145,12 +150,12 @@ def test_a_time_budget_shortens_the_list_and_loses_nothing(tribrid: Tribrid) -> 
     tribrid.corpus("c").patch_settings({"reranking": {"reranker_timeout_ms": 10}})
     for query in (QUERY, *(f"{QUERY} {i} " + "certificate " * 60 for i in range(5))):
         found = tribrid.corpus("c").search(query)
-        assert sorted(row["doc_id"] for row in found["results"]) == [f"d{i}" for i in range(len(TEXTS))]
-        ranks = [row["score"] for row in found["results"]]
+        assert sorted(row.doc_id for row in found.results) == [f"d{i}" for i in range(len(TEXTS))]
+        ranks = [row.score for row in found.results]
         assert ranks == sorted(ranks, reverse=True)
-        read = found["reranked_candidates"]
-        assert (found["fallback_code"] == "out_of_time") == (read == 0)
-        assert (found["note"] is not None) == (0 < read < len(TEXTS))
+        read = found.reranked_candidates
+        assert (found.fallback_code == "out_of_time") == (read == 0)
+        assert (found.note is not None) == (0 < read < len(TEXTS))
 
 
 def test_a_search_that_nobody_waits_for_is_not_logged(tribrid: Tribrid) -> None:
@@ -158,7 +163,7 @@ def test_a_search_that_nobody_waits_for_is_not_logged(tribrid: Tribrid) -> None:
     gone.leave()
     with pytest.raises(Cancelled):
         tribrid.corpus("c").search(QUERY, budget=gone)
-    assert tribrid.corpus("c").logs.stats()["impressions"] == 0
+    assert tribrid.corpus("c").logs.stats().impressions == 0
 
 
 def test_a_rerank_is_held_to_the_same(tribrid: Tribrid) -> None:
@@ -166,24 +171,24 @@ def test_a_rerank_is_held_to_the_same(tribrid: Tribrid) -> None:
     first = tribrid.rerank(QUERY, documents[:2], corpus_id="c", budget=Budget())
     # Two scores are known from before; for the rest there is no time at all.
     short = tribrid.rerank(QUERY, documents, corpus_id="c", budget=Budget(timeout_ms=0))
-    assert sorted(row["doc_id"] for row in short["results"]) == [f"d{i}" for i in range(len(TEXTS))]
-    ranks = [row["raw_score"] for row in short["results"]]
+    assert sorted(str(row.doc_id) for row in short.results) == [f"d{i}" for i in range(len(TEXTS))]
+    ranks = [row.raw_score for row in short.results]
     assert ranks == sorted(ranks, reverse=True)
-    assert (short["note"] is None) == (short["fallback_reason"] is not None)
-    assert short["note"] is None or short["note"] in short["warnings"]
-    assert first["note"] is None
+    assert (short.note is None) == (short.fallback_reason is not None)
+    assert short.note is None or short.note in short.warnings
+    assert first.note is None
     apart = tribrid.rerank(QUERY, documents, model=local_model(tribrid), budget=Budget(timeout_ms=0))
-    assert len(apart["results"]) == len(TEXTS)
+    assert len(apart.results) == len(TEXTS)
 
-    before, logged = tribrid.corpus("c").status()["fallbacks"]["total"], tribrid.corpus("c").logs.stats()["impressions"]
+    before, logged = tribrid.corpus("c").status().fallbacks.total, tribrid.corpus("c").logs.stats().impressions
     tribrid.corpus("c").patch_settings({"reranking": {"reranker_local_model": "nobody/has-this"}})
-    assert tribrid.rerank(QUERY, documents, corpus_id="c")["fallback_reason"]
-    assert tribrid.corpus("c").status()["fallbacks"]["total"] == before + 1
+    assert tribrid.rerank(QUERY, documents, corpus_id="c").fallback_reason
+    assert tribrid.corpus("c").status().fallbacks.total == before + 1
     gone = Budget()
     gone.leave()
     with pytest.raises(Cancelled):
         tribrid.rerank(QUERY, documents, corpus_id="c", budget=gone)
-    assert tribrid.corpus("c").logs.stats()["impressions"] == logged + 1
+    assert tribrid.corpus("c").logs.stats().impressions == logged + 1
 
 
 def local_model(tribrid: Tribrid) -> str:
@@ -198,15 +203,16 @@ def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tr
     reranked = tribrid.corpus("c").search(QUERY)
     tribrid.corpus("c").patch_settings({"reranking": {"reranker_local_model": "nobody/has-this"}})
     found = tribrid.corpus("c").search("proxy")
-    assert (found["reranked"], found["reranked_candidates"], found["fallback_code"]) == (False, 0, "model_unavailable")
-    assert "nobody/has-this" in found["fallback_reason"]
-    assert len(found["results"]) == len(TEXTS)
+    assert (found.reranked, found.reranked_candidates, found.fallback_code) == (False, 0, "model_unavailable")
+    assert "nobody/has-this" in str(found.fallback_reason)
+    assert len(found.results) == len(TEXTS)
     for answer in (found, reranked):
-        tribrid.feedback(answer["query_id"], "click", answer["results"][-1]["doc_id"])
-    fallbacks = tribrid.corpus("c").status()["fallbacks"]
-    assert (fallbacks["total"], fallbacks["by_code"]) == (1, {"model_unavailable": 1})
-    assert fallbacks["last"]["reason"] == found["fallback_reason"]
-    assert tribrid.status()["fallbacks"]["total"] == 1
+        tribrid.feedback(answer.query_id, "click", answer.results[-1].doc_id)
+    fallbacks = tribrid.corpus("c").status().fallbacks
+    assert (fallbacks.total, fallbacks.by_code) == (1, {"model_unavailable": 1})
+    assert fallbacks.last is not None
+    assert fallbacks.last.reason == found.fallback_reason
+    assert tribrid.status().fallbacks.total == 1
     _, mined = mine.mine(open_corpus(tribrid.folder, "c"), MineParams.model_validate({"sources": ["logs"]}), nothing)
     assert mined.counts["rejected"]["served_by_fallback"] == 1
     assert mined.counts["impressions"] == 1
@@ -237,8 +243,8 @@ def turn_around(path: Path) -> None:
 def test_whatever_keeps_a_reranker_from_loading_the_fused_order_is_served(tribrid: Tribrid) -> None:
     tribrid.corpus("c").patch_settings({"reranking": {"reranker_local_model": "no such/mo del"}})
     found = tribrid.corpus("c").search(QUERY)
-    assert (found["reranked"], len(found["results"])) == (False, len(TEXTS))
-    assert found["fallback_code"] == "invalid_input"
+    assert (found.reranked, len(found.results)) == (False, len(TEXTS))
+    assert found.fallback_code == "invalid_input"
 
     def broken() -> None:
         raise OSError(28, "No space left on device")
@@ -248,7 +254,7 @@ def test_whatever_keeps_a_reranker_from_loading_the_fused_order_is_served(tribri
     assert ranking.order == fused
     assert ranking.fallback is not None
     assert ranking.fallback.code == "model_unavailable"
-    assert tribrid.corpus("c").status()["fallbacks"]["total"] == 2
+    assert tribrid.corpus("c").status().fallbacks.total == 2
 
 
 def test_a_server_is_warm_for_reranks_without_a_corpus_too(export: Path, reranker: Path, tmp_path: Path) -> None:
@@ -258,7 +264,7 @@ def test_a_server_is_warm_for_reranks_without_a_corpus_too(export: Path, reranke
         (loaded,) = tribrid.folder.loaded_scorers()
         assert loaded.model_id == reranker.name, "without the machine's folders"
         found = tribrid.rerank(QUERY, TEXTS)
-        assert found["model_id"] == found["model"] == reranker.name
+        assert found.model_id == found.model == reranker.name
         # A model that is not there keeps nobody from searching.
         tribrid.patch_settings({"reranking": {"reranker_local_model": "nobody/has-this"}})
         tribrid.warm()

@@ -166,7 +166,7 @@ def test_without_the_extra_only_postgresql_is_missing() -> None:
     program = """
 import sys
 sys.modules["psycopg"] = None
-import tribrid.api, tribrid.app, tribrid.jobs.child, tribrid.jobs.worker, tribrid.pipeline
+import tribrid.api, tribrid.app, tribrid.jobs.child, tribrid.jobs.worker, tribrid.loop.evaluate
 from tribrid.errors import MissingExtra
 from tribrid.store import Database
 try:

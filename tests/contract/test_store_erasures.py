@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 import reports
+from tribrid.answers.erasures import ErasedEvalDataset, ErasedTripletSet, StoppedJob, TaughtModel
 from tribrid.answers.report import QueryRow, TopDoc
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store, tables
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.store.reviews import triplet_id
-from tribrid.stored import Manifest
 from tribrid.types import (
     Document,
     Feedback,
@@ -30,6 +30,7 @@ from tribrid.types import (
     State,
     Triplet,
 )
+from tribrid.types.stored import Manifest
 
 SHOWN = tuple(ShownDoc(doc_id, rank, 1.0, 0, 4, {}) for rank, doc_id in enumerate(("d1", "d2", "d%_"), 1))
 SECRET = "Who is Mrs. Zzyzx?"
@@ -109,7 +110,7 @@ def test_a_query_goes_from_everywhere(filled: Store) -> None:
     done = filled.erasures.query("c", same_as(SECRET.lower()))
     filled.corpora.delete("other")  # whose query of the same text was not ours to erase
     assert "zzyzx" not in everything(filled).lower()
-    assert done.report["erased"] == {
+    assert done.report.erased == {
         "impressions": 2,
         "feedback": 2,
         "judged_queries": 1,
@@ -125,13 +126,13 @@ def test_a_query_goes_from_everywhere(filled: Store) -> None:
         ("tea", "d1", Source.JUDGMENTS),
         ("milk", "d2", Source.LOGS),
     ]
-    assert done.report["triplet_sets"] == [{"triplet_set_id": set_id, "triplets": 1}]
-    assert done.report["models"] == [{"model_id": "m1", "aliases": ["champion"]}]
+    assert done.report.triplet_sets == (ErasedTripletSet(triplet_set_id=set_id, triplets=1),)
+    assert done.report.models == (TaughtModel(model_id="m1", aliases=("champion",)),)
     new = filled.evalsets.current("c")
     assert [query.query_id for query in new.queries] == ["e2"]
     assert (new.version, new.primary_measure) == (old.version + 1, old.primary_measure)
-    (told,) = done.report["eval_datasets"]
-    assert told == {"sha256": old.sha256, "version": 1, "queries": 1, "replaced_by": new.sha256}
+    (told,) = done.report.eval_datasets
+    assert told == ErasedEvalDataset(sha256=old.sha256, version=1, queries=1, replaced_by=new.sha256)
     with pytest.raises(NoEvalDataset):
         filled.evalsets.get("c", old.sha256)
     assert [row.query_id for row in filled.evaluations.queries("report")[0]] == ["e2"]
@@ -146,7 +147,7 @@ def test_one_search_goes_with_what_was_mined_of_its_query(filled: Store) -> None
     set_id = filled.triplets.latest("c").triplet_set_id
     before = filled.triplets.erased(set_id)
     done = filled.erasures.lists("c", normalise, query_id="q1")
-    assert done.report["erased"] == {"impressions": 1, "feedback": 1, "triplets": 1}
+    assert done.report.erased == {"impressions": 1, "feedback": 1, "triplets": 1}
     with pytest.raises(QueryNotFound):
         filled.logs.impression("q1")
     assert filled.logs.impression("q2").client_id == "bob", "another's search for the same is his own"
@@ -158,7 +159,7 @@ def test_one_search_goes_with_what_was_mined_of_its_query(filled: Store) -> None
 
 def test_a_user_s_searches_go_and_the_labels_of_others_stay(filled: Store) -> None:
     done = filled.erasures.lists("c", normalise, client_id="ann")
-    assert done.report["erased"] == {"impressions": 2, "feedback": 2, "triplets": 2}
+    assert done.report.erased == {"impressions": 2, "feedback": 2, "triplets": 2}
     assert [logged.query_id for logged in filled.logs.iterate_with_feedback("c")] == ["q2"]
     sources = {(query, source) for query, _, source in loaded(filled, filled.triplets.latest("c").triplet_set_id)}
     assert sources == {("tea", Source.JUDGMENTS), ("milk", Source.LOGS)}
@@ -169,20 +170,20 @@ def test_sets_mined_before_a_search_never_used_it(filled: Store) -> None:
     ask(filled, "q4", "tea")
     second = filled.triplets.put("c", {}, {}, [triplet("tea")]).triplet_set_id
     done = filled.erasures.lists("c", normalise, query_id="q4")
-    assert [row["triplet_set_id"] for row in done.report["triplet_sets"]] == [second]
-    assert done.report["models"] == []
+    assert [row.triplet_set_id for row in done.report.triplet_sets] == [second]
+    assert done.report.models == ()
     assert ("tea", "d1", Source.LOGS) in loaded(filled, first)
     with pytest.raises(NoTriplets):
         filled.triplets.latest("c")
     # Its number may be given out again, to a search that no mining has read.
     ask(filled, "q5", "tea")
-    assert filled.erasures.lists("c", normalise, query_id="q5").report["triplet_sets"] == []
+    assert filled.erasures.lists("c", normalise, query_id="q5").report.triplet_sets == ()
 
 
 def test_a_document_goes_with_all_that_names_it(filled: Store) -> None:
     version = filled.corpora.get("c").version
     done = filled.erasures.document("c", "d2")
-    assert done.report["erased"] == {
+    assert done.report.erased == {
         "documents": 1,
         "shown": 3,
         "judgments": 1,
@@ -196,7 +197,7 @@ def test_a_document_goes_with_all_that_names_it(filled: Store) -> None:
     assert "'d2'" not in everything(filled)
     assert [doc.doc_id for doc in filled.logs.impression("q1").shown] == ["d1", "d%_"]
     assert [doc.rank for doc in filled.logs.impression("q1").shown] == [1, 3]
-    assert filled.logs.stats("c")["feedback"] == {"click": 3}, "clicks on other documents stay"
+    assert filled.logs.stats("c").feedback == {"click": 3}, "clicks on other documents stay"
     assert {q.query_id: dict(q.judgments) for q in filled.judgments.list("c")} == {"j1": {"d1": 1}, "j2": {"d1": 1}}
     assert [dict(q.judgments) for q in filled.evalsets.current("c").queries] == [{"d1": 1}, {"d1": 2}]
     assert filled.corpora.get("c").version == version + 1
@@ -210,7 +211,7 @@ def test_a_document_goes_from_the_order_that_came_with_a_rerank(store: Store) ->
             Impression(query_id, "c", "tea", SHOWN[:1], "m", True, None, 1.0, 5, source="rerank", given=given)
         )
     done = store.erasures.document("c", "d2")
-    assert done.report["erased"] == {"shown": 2}
+    assert done.report.erased == {"shown": 2}
     assert "'d2'" not in everything(store)
     assert [store.logs.impression(query_id).given for query_id, _ in asked] == [
         ("d9", "d1", "(erased)"),
@@ -244,8 +245,8 @@ def test_an_eval_dataset_knows_what_it_was(filled: Store) -> None:
 
 def test_a_name_is_no_pattern(filled: Store) -> None:
     done = filled.erasures.document("c", "d%_")
-    assert done.report["erased"] == {"shown": 3, "triplets": 1}
-    assert filled.logs.stats("c")["feedback"] == {"click": 3}
+    assert done.report.erased == {"shown": 3, "triplets": 1}
+    assert filled.logs.stats("c").feedback == {"click": 3}
 
 
 def test_what_is_not_there_is_told(filled: Store) -> None:
@@ -267,7 +268,7 @@ def test_what_is_not_there_is_told(filled: Store) -> None:
 def test_an_eval_dataset_of_which_nothing_is_left_is_gone(store: Store) -> None:
     store.evalsets.put("c", [JudgedQuery("e1", SECRET, {"d1": 1})], "nDCG@10")
     done = store.erasures.query("c", same_as(SECRET))
-    assert done.report["eval_datasets"][0]["replaced_by"] is None
+    assert done.report.eval_datasets[0].replaced_by is None
     with pytest.raises(NoEvalDataset):
         store.evalsets.current("c")
 
@@ -278,7 +279,7 @@ def test_work_that_read_it_before_is_not_kept(filled: Store, kind: JobKind) -> N
     job = filled.jobs.create(kind, "c", {})
     assert filled.jobs.claim("w", lease_s=30)
     done = filled.erasures.query("c", same_as(SECRET))
-    assert done.report["jobs"] == [{"job_id": job.job_id, "kind": kind.value}]
+    assert done.report.jobs == (StoppedJob(job_id=job.job_id, kind=kind),)
     with pytest.raises(Erased, match="Mine again"):
         filled.triplets.put("c", {}, {}, [triplet(SECRET)], erasures=seen)
     filled.corpora.delete("other")
@@ -290,10 +291,10 @@ def test_an_evaluation_that_may_show_it_is_not_kept(filled: Store) -> None:
     seen = filled.erasures.count("c", OF_CONTENT)
     evaluation = filled.jobs.create(JobKind.EVALUATE, "c", {})
     assert filled.jobs.claim("w", lease_s=30)
-    assert filled.erasures.lists("c", normalise, client_id="ann").report["jobs"] == []
+    assert filled.erasures.lists("c", normalise, client_id="ann").report.jobs == ()
     filled.evaluations.put("before", "c", reports.report(), [], erasures=seen)  # a user's searches are not read by it
     done = filled.erasures.document("c", "d%_")
-    assert done.report["jobs"] == [{"job_id": evaluation.job_id, "kind": "evaluate"}]
+    assert done.report.jobs == (StoppedJob(job_id=evaluation.job_id, kind=JobKind.EVALUATE),)
     row = QueryRow(query_id="e2", text="coffee", top_after=top("d%_"))
     with pytest.raises(Erased, match="Evaluate again"):
         filled.evaluations.put("after", "c", reports.report(), [row], erasures=seen)

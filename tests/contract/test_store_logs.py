@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.logs import LogStats
 from tribrid.errors import CorpusNotFound, NotShown, QueryNotFound
 from tribrid.store import Store
 from tribrid.store.logimport import NewList
@@ -50,10 +52,10 @@ def test_feedback_needs_a_list_that_was_served(store: Store) -> None:
     with pytest.raises(NotShown) as never_shown:
         store.logs.add_feedback(click("q1", "d3"))
     assert never_shown.value.status == 422
-    assert store.logs.stats("c")["feedback"] == {}
+    assert store.logs.stats("c").feedback == {}
     store.logs.add_feedback(click("q1", "d2"))
     store.logs.add_feedback(Feedback("q1", Signal.RATING, None, 4.0, 30))  # about the whole list
-    assert store.logs.stats("c")["feedback"] == {"click": 1, "rating": 1}
+    assert store.logs.stats("c").feedback == {"click": 1, "rating": 1}
 
 
 def test_iterate_gives_what_can_be_learned_from(store: Store) -> None:
@@ -80,27 +82,23 @@ def test_iterate_gives_what_can_be_learned_from(store: Store) -> None:
 
 def test_stats(store: Store) -> None:
     empty = store.logs.stats("c")
-    assert empty == {
-        "impressions": 0,
-        "with_feedback": 0,
-        "fallbacks": 0,
-        "feedback": {},
-        "first_us": None,
-        "last_us": None,
-    }
+    assert empty == LogStats(
+        corpus_id="c", impressions=0, with_feedback=0, fallbacks=0, feedback={}, first_at=None, last_at=None
+    )
     store.logs.add_impressions([impression("q1", 7), impression("q2", 9, fallback_reason="x"), impression("q3", 8)])
     assert not store.logs.has_feedback("c")
     store.logs.add_feedback(click("q1"))
     store.logs.add_feedback(click("q1", "d2"))
     assert store.logs.has_feedback("c")
-    assert store.logs.stats("c") == {
-        "impressions": 3,
-        "with_feedback": 1,
-        "fallbacks": 1,
-        "feedback": {"click": 2},
-        "first_us": 7,
-        "last_us": 9,
-    }
+    assert store.logs.stats("c") == LogStats(
+        corpus_id="c",
+        impressions=3,
+        with_feedback=1,
+        fallbacks=1,
+        feedback={"click": 2},
+        first_at=time_at(7),
+        last_at=time_at(9),
+    )
 
 
 def test_an_import_can_be_repeated(store: Store) -> None:
@@ -113,14 +111,14 @@ def test_an_import_can_be_repeated(store: Store) -> None:
     assert first.rejected == [(3, "query_not_found"), (4, "not_shown")]
     again = store.logs.add_feedbacks("c", signals)
     assert (again.added, again.known) == (0, 4)
-    assert store.logs.stats("c")["feedback"] == {"click": 3}
+    assert store.logs.stats("c").feedback == {"click": 3}
 
 
 def test_one_log_can_be_imported_into_two_corpora(store: Store) -> None:
     store.corpora.create("other", "")
     assert store.logs.add_impressions([impression("q"), impression("q", corpus_id="other")]) == 2
     assert store.logs.add_feedbacks("c", [click("q")]).added == 1
-    assert store.logs.stats("other")["with_feedback"] == 0
+    assert store.logs.stats("other").with_feedback == 0
     assert store.logs.impression("q").corpus_id == "other"
 
 
@@ -184,4 +182,4 @@ def test_two_imports_of_one_log_at_once_store_it_once(store: Store) -> None:
         done = list(pool.map(lambda _: store.logs.add_lists("c", lists), range(4)))
     assert sum(one.impressions for one in done) == 300
     assert sum(one.feedback.added for one in done) == 600
-    assert store.logs.stats("c")["feedback"] == {"click": 600}
+    assert store.logs.stats("c").feedback == {"click": 600}

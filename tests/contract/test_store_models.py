@@ -328,21 +328,8 @@ def test_evaluations_are_stored_once(store: Store) -> None:
 
 
 def test_the_differences_of_the_last_comparison(store: Store) -> None:
-    def of(dataset: str) -> dict[str, Any]:
-        return {**reports.SMALLEST["eval_dataset"], "sha256": dataset}
-
     def compared(name: str, dataset: str, measure: str, deltas: list[float | None]) -> None:
-        delta = {
-            "mean": 0.1,
-            "ci95": [0.0, 0.2],
-            "ci": [0.0, 0.2],
-            "confidence": 0.95,
-            "p_value": 0.5,
-            "wins": 1,
-            "losses": 0,
-            "ties": 0,
-        }
-        found = reports.report(primary_measure=measure, eval_dataset=of(dataset), delta={measure: delta})
+        found = reports.compared(dataset, measure, {measure: reports.DELTA})
         rows = [QueryRow(query_id="q", text="a", delta_primary=delta) for delta in deltas]
         store.evaluations.put(name, "c", found, rows)
 
@@ -351,11 +338,11 @@ def test_the_differences_of_the_last_comparison(store: Store) -> None:
     compared("other", "two", "ndcg@10", [0.2, -0.3])
     compared("same", "one", "ndcg@10", [0.0, 0.0])
     compared("rr", "one", "mrr@10", [0.5, 0.4])
-    store.evaluations.put("alone", "c", reports.report(primary_measure="ndcg@10", eval_dataset=of("one")), [])
+    store.evaluations.put("alone", "c", reports.compared("one", "ndcg@10", None), [])
     assert store.evaluations.differences("c") == ("rr", [0.5, 0.4])
     assert store.evaluations.differences("c", "ndcg@10") == ("other", [0.2, -0.3])
     assert store.evaluations.differences("c", "ndcg@10", "one") == ("old", [0.1, 0.3])
-    assert store.evaluations.differences("c", "AP") is None
+    assert store.evaluations.differences("c", "map") is None
 
 
 def test_looks_at_an_eval_dataset(store: Store) -> None:

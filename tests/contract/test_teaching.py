@@ -41,7 +41,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         )
         made.corpus("c").judgments.put(JUDGED)
         mined = made.corpus("c").mine(max_pairs=TAUGHT, sources=["judgments"])
-        assert (mined["pairs"], mined["remembered"]) == (TAUGHT, len(JUDGED) - TAUGHT)
+        assert (mined.pairs, mined.remembered) == (TAUGHT, len(JUDGED) - TAUGHT)
         yield made
 
 
@@ -73,12 +73,12 @@ def test_where_time_is_short_less_is_remembered(tribrid: Tribrid) -> None:
 
 
 def test_a_model_knows_what_it_was_not_taught(tribrid: Tribrid) -> None:
-    metrics = tribrid.corpus("c").train(cross_encoder=False)["metrics"]
+    metrics = tribrid.corpus("c").train(cross_encoder=False).metrics
     assert (metrics["queries"], metrics["remembered_queries"]) == (TAUGHT, len(JUDGED))
 
 
 def test_what_is_remembered_is_listed_and_says_so(tribrid: Tribrid) -> None:
-    listed = tribrid.corpus("c").triplets(status=TripletStatus.ACTIVE, limit=500)["triplets"]
-    remembered = [row for row in listed if row["remembered"]]
-    assert {row["query"] for row in remembered} == {own.text for own in JUDGED[TAUGHT:]}
-    assert all(row["positive"]["text"] and row["negative"]["text"] for row in remembered)
+    listed = tribrid.corpus("c").triplets(status=TripletStatus.ACTIVE, limit=500).triplets
+    remembered = [row for row in listed if row.remembered]
+    assert {row.query for row in remembered} == {own.text for own in JUDGED[TAUGHT:]}
+    assert all(row.positive.text and row.negative.text for row in remembered)

@@ -2,7 +2,8 @@
 
 A page has a folder of its own with a copy of `docs/`, a data folder and a port of its own. Its bash blocks share their
 variables, as in one terminal; a block that ends with `tribrid serve` goes on in a second one until the page is done.
-What cannot run is marked `<!-- not run: reason -->`, and counted.
+What cannot run is marked `<!-- not run: reason -->`, and counted. A page that goes on from sections of other pages has
+a marker, `<!-- after: guide-first-loop.md#index -->`: their blocks run first, so that no example is written twice.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ PAGES = [
 # The benchmarks' commands take from minutes to hours; the reference is checked in test_reference.py.
 PAGES = [page for page in PAGES if page.name != "benchmarks.md"]
 INERT = {"text", "json", "ini", "mermaid"}
-NOT_RUN = {"README.md": 3, "guide-first-loop.md": 1}
+NOT_RUN = {"README.md": 3}
 """Blocks a page may leave out. A number that grows is a promise that nobody keeps: say why in the review."""
 PROGRAMS = ("curl", "jq")
 SERVE = "tribrid serve"
@@ -55,13 +55,16 @@ LONG_PAGES = ("routes.md", "commands.md", "__pycache__")
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_AFTER = re.compile(r"^<!-- after: (?P<sections>[^\n]+) -->$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """`reason`: why it is not run, if it is not."""
+    """`section`: the anchor of the heading it stands under. `reason`: why it is not run, if it is not."""
 
     where: str
+    section: str
     language: str
     code: str
     reason: str | None
@@ -71,7 +74,8 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     return [
         Block(
-            f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            f"{os.path.relpath(page, ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            section_of(text[: found.start()]),
             found["language"],
             found["code"],
             found["reason"],
@@ -80,13 +84,36 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
+def section_of(before: str) -> str:
+    """The anchor of the last heading in the text before a block, as GitHub makes it."""
+    headings = _HEADING.findall(_FENCE.sub("", before))
+    return re.sub(r"[^\w\- ]", "", headings[-1].strip().lower()).replace(" ", "-") if headings else ""
+
+
 def runnable(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.language not in INERT and block.reason is None]
 
 
+def goes_on_from(page: Path) -> list[str]:
+    """The sections of other pages, `page.md#anchor`, that this page says it goes on from."""
+    marked = _AFTER.search(page.read_text("utf-8"))
+    return marked["sections"].split(", ") if marked else []
+
+
+def blocks_of(page: Path, link: str) -> list[Block]:
+    """The blocks under the heading that the link leads to."""
+    name, _, anchor = link.partition("#")
+    return [block for block in runnable(page.parent / name) if block.section == anchor]
+
+
+def to_run(page: Path) -> list[Block]:
+    """What a reader of the page runs: first what it goes on from, then its own blocks."""
+    return [block for link in goes_on_from(page) for block in blocks_of(page, link)] + runnable(page)
+
+
 def needed(page: Path) -> list[str]:
     """The programs that the page's blocks run, beside bash and Python."""
-    found = runnable(page)
+    found = to_run(page)
     typed = ["node"] if any(block.language == "typescript" for block in found) else []
     return typed + [name for name in PROGRAMS if any(re.search(rf"\b{name}\b", block.code) for block in found)]
 
@@ -214,66 +241,80 @@ def reader_in(folder: Path) -> Reader:
 
 
 def follow(page: Path, folder: Path) -> None:
-    """Run the page's blocks from top to bottom."""
+    """Run what the page goes on from, then its blocks from top to bottom."""
     reader = reader_in(folder)
     with ExitStack() as second_terminals:
-        for block in runnable(page):
+        for block in to_run(page):
             run_block(reader, block, second_terminals)
 
 
 RUN = [page for page in PAGES if runnable(page)]
 
 
-@pytest.fixture(scope="module")
-def followed(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[Path, Future[None]]]:
-    """The pages that this run asks for, each being followed: two at a time, as a page waits more than it works."""
-    mine = test_the_page_runs_as_it_stands.__name__
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == mine]
-    asked = [page for item in items if isinstance(page := item.callspec.params["page"], Path)]
-    readers = ThreadPoolExecutor(2)
-    try:
-        yield {page: readers.submit(follow, page, tmp_path_factory.mktemp(page.stem)) for page in asked}
-    finally:
-        readers.shutdown(cancel_futures=True)
-
-
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_the_page_runs_as_it_stands(
-    page: Path, followed: Mapping[Path, Future[None]], program: Callable[[str], str]
-) -> None:
+def test_the_page_runs_as_it_stands(page: Path, program: Callable[[str], str], tmp_path: Path) -> None:
     for name in needed(page):
         program(name)
-    followed[page].result()
+    follow(page, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_is_not_run_is_counted(page: Path) -> None:
-    left_out = [block.where for block in blocks(page) if block.reason is not None]
-    assert len(left_out) == NOT_RUN.get(page.name, 0), left_out
+def test_what_is_not_run_is_counted() -> None:
+    left_out = {page.name: sum(block.reason is not None for block in blocks(page)) for page in PAGES}
+    assert {name: count for name, count in left_out.items() if count} == NOT_RUN
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_block_is_of_a_kind_that_is_known(page: Path) -> None:
+def faults(page: Path) -> Iterator[str]:
+    """What this test would pass over or could not read."""
     known = INERT | {"bash", "python", "typescript"}
-    assert not [block.where for block in blocks(page) if block.language not in known]
-    assert page.read_text("utf-8").count("```") == 2 * len(blocks(page)), "a fence this test does not see"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_json_is_json(page: Path) -> None:
+    if page.read_text("utf-8").count("```") != 2 * len(blocks(page)):
+        yield f"{page.name}: a fence this test does not see"
     for block in blocks(page):
-        if block.language == "json":
-            json.loads(block.code)
+        if block.language not in known:
+            yield f"{block.where}: {block.language or 'no language'} is not known"
+        elif block.language == "json" and not is_json(block.code):
+            yield f"{block.where}: not JSON"
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_every_block_is_of_a_kind_that_is_known_and_json_is_json() -> None:
+    assert not [fault for page in PAGES for fault in faults(page)]
+
+
+def test_a_block_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```json\n{}\n```\n```perl\n1\n```\n```json\n{,}\n```\n- a\n  ```json\n  {}\n  ```\n", "utf-8")
+    assert list(faults(page)) == [
+        "page.md: a fence this test does not see",
+        "page.md:5: perl is not known",
+        "page.md:8: not JSON",
+    ]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if goes_on_from(page)], ids=lambda page: page.name)
+def test_what_a_page_goes_on_from_is_there_and_linked(page: Path) -> None:
+    """A reader has to be told what a marker that they do not see has run."""
+    for link in goes_on_from(page):
+        assert blocks_of(page, link), link
+        assert f"]({link})" in page.read_text("utf-8")
+
+
+def test_no_example_is_written_twice() -> None:
+    """Of two pages that show the same example one has to link to the other."""
+    written: dict[str, str] = {}
+    for block in (block for page in PAGES for block in runnable(page) if block.code.strip() != SERVE):
+        assert written.setdefault(block.code, block.where) == block.where
 
 
 def test_the_pages_are_found() -> None:
     """A pattern that matches nothing would pass all of the above."""
-    assert {page.name for page in RUN} >= {
-        "README.md",
-        "guide-first-loop.md",
-        "howto-train-evaluate.md",
-        "deploying.md",
-    }
+    names = {"README.md", "guide-first-loop.md", "howto-train.md", "howto-promote-export.md", "deploying.md"}
+    assert {page.name for page in RUN} >= names

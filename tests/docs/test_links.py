@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,6 @@ _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _ELSEWHERE = ("http://", "https://", "mailto:")
 # Folders of somebody's machine. Those of the deployment guide (/etc, /opt, /var) are every machine's.
 _OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|mnt|usr/local)/\S*")
-
-pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
 
 def prose(page: Path) -> str:
@@ -35,29 +34,59 @@ def anchors(page: Path) -> set[str]:
     return {heading.replace(" ", "-") for heading in headings}
 
 
-@pages
-def test_links_lead_somewhere(page: Path) -> None:
-    lost = []
+def lost_links(page: Path) -> Iterator[str]:
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
-            lost.append(link)
-    assert not lost
+            yield link
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_every_page_is_on_the_front_page(page: Path) -> None:
-    linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "index.md")}
-    assert page == DOCS / "index.md" or page in linked
+def paths_of_a_machine(page: Path) -> Iterator[str]:
+    yield from _OF_A_MACHINE.findall(page.read_text("utf-8"))
 
 
-@pages
-def test_no_path_of_a_machine(page: Path) -> None:
-    assert not _OF_A_MACHINE.findall(page.read_text("utf-8"))
-
-
-@pages
-def test_the_words_are_plain(page: Path) -> None:
+def words_that_belittle(page: Path) -> Iterator[str]:
     text = prose(page).lower()
-    assert not [word for word in ("simply", "just works", "easily", "obviously") if re.search(rf"\b{word}\b", text)]
+    yield from (word for word in ("simply", "just works", "easily", "obviously") if re.search(rf"\b{word}\b", text))
+
+
+Rule = Callable[[Path], Iterator[str]]
+rules = pytest.mark.parametrize(
+    "rule", [lost_links, paths_of_a_machine, words_that_belittle], ids=lambda rule: rule.__name__
+)
+
+
+@rules
+def test_no_page_has(rule: Rule) -> None:
+    assert PAGES
+    found = [f"{page.relative_to(ROOT)}: {fault}" for page in PAGES for fault in rule(page)]
+    assert not found, "\n" + "\n".join(found)
+
+
+@rules
+def test_a_page_that_has_it_is_told(rule: Rule, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n[a](#title) [b](page.md#title)\n", "utf-8")
+    assert not list(rule(page))
+    page.write_text("Simply [read](gone.md), [that](#gone), [this](page.md#gone) in /tmp/a.\n", "utf-8")
+    told = {"lost_links": ["gone.md", "#gone", "page.md#gone"], "paths_of_a_machine": ["/tmp/a."]}
+    assert list(rule(page)) == told.get(rule.__name__, ["simply"])
+
+
+def pages_that_no_link_leads_to(front: Path) -> list[str]:
+    """Pages in the folder of this one and in those below it."""
+    linked = {(front.parent / link.partition("#")[0]).resolve() for link in links(front)}
+    return [page.name for page in sorted(front.parent.rglob("*.md")) if page not in {front, *linked}]
+
+
+def test_every_page_is_on_the_front_page() -> None:
+    assert not pages_that_no_link_leads_to(DOCS / "index.md")
+
+
+def test_a_page_that_no_link_leads_to_is_told(tmp_path: Path) -> None:
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).touch()
+    front = tmp_path / "index.md"
+    front.write_text("[a](a.md#x)", "utf-8")
+    assert pages_that_no_link_leads_to(front) == ["b.md"]

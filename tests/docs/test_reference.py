@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -62,24 +62,38 @@ def settings() -> list[str]:
     return [f"{section}.{name}" for section, model in sections for name in model.model_fields]
 
 
-@pytest.mark.parametrize("name", settings())
-def test_every_setting_is_there(name: str) -> None:
-    assert f"| `{name}` |" in page("settings.md")
+def lacking(expected: Iterable[str], text: str) -> list[str]:
+    """What should be in the text and is not. An empty expectation would pass everything."""
+    lines = list(expected)
+    assert lines
+    return [line for line in lines if line not in text]
 
 
-def commands() -> dict[str, Any]:
+def test_what_is_not_in_a_page_is_told() -> None:
+    assert lacking(["| `a` |", "| `b` |"], "| `a` |") == ["| `b` |"]
+
+
+def test_every_setting_is_there() -> None:
+    assert not lacking([f"| `{name}` |" for name in settings()], page("settings.md"))
+
+
+def test_every_command_is_there_with_its_options() -> None:
     group: Any = get_command(app)
-    found: dict[str, Any] = group.commands
-    return found
+    sections = {part.split("\n")[0]: part for part in page("commands.md").split("\n## ")[1:]}
+    assert set(group.commands) <= sections.keys()
+    lost = [
+        f"{name} {typed}"
+        for name, command in group.commands.items()
+        for typed in options(command)
+        if f"`{typed}".replace("|", "\\|") not in sections[name]
+    ]
+    assert not lost
 
 
-@pytest.mark.parametrize("name", commands())
-def test_every_command_is_there_with_its_options(name: str) -> None:
-    section = page("commands.md").split(f"\n## {name}\n")[1].split("\n## ")[0]
-    for param in commands()[name].params:
-        if param.rich_help_panel is None and not getattr(param, "hidden", False):
-            typed = param.opts[0] if param.opts[0].startswith("-") else param.metavar
-            assert f"`{typed}".replace("|", "\\|") in section, typed
+def options(command: Any) -> list[str]:
+    """A command's own options and arguments as they are typed, without those that every command has."""
+    own = [p for p in command.params if p.rich_help_panel is None and not getattr(p, "hidden", False)]
+    return [param.opts[0] if param.opts[0].startswith("-") else param.metavar for param in own]
 
 
 def routes() -> Iterator[str]:
@@ -91,9 +105,8 @@ def routes() -> Iterator[str]:
                 yield f"{method} {getattr(route, 'path', '')}".replace(":path}", "}")
 
 
-@pytest.mark.parametrize("route", sorted(routes()))
-def test_every_route_is_there(route: str) -> None:
-    assert f"\n### {route}\n" in page("routes.md")
+def test_every_route_is_there() -> None:
+    assert not lacking([f"\n### {route}\n" for route in sorted(routes())], page("routes.md"))
 
 
 def tree(root: type[errors.TribridError]) -> Iterator[type[errors.TribridError]]:
@@ -102,54 +115,39 @@ def tree(root: type[errors.TribridError]) -> Iterator[type[errors.TribridError]]
         yield from tree(child)
 
 
-@pytest.mark.parametrize("error", list(tree(errors.TribridError)), ids=lambda error: error.__name__)
-def test_every_error_is_there(error: type[errors.TribridError]) -> None:
-    assert f"| `{error.code}` | `{error.__name__}` | {error.title} | {error.status} | {error.exit_code} |" in page(
-        "errors.md"
-    )
+def test_every_error_is_there() -> None:
+    rows = [
+        f"| `{error.code}` | `{error.__name__}` | {error.title} | {error.status} | {error.exit_code} |"
+        for error in tree(errors.TribridError)
+    ]
+    assert not lacking(rows, page("errors.md"))
 
 
-@pytest.mark.parametrize("key", MEASURES)
-def test_every_measure_is_there(key: str) -> None:
-    assert f"| `{key}` | `{MEASURES[key]}` |" in page("measures.md")
+def test_every_measure_is_there() -> None:
+    assert not lacking([f"| `{key}` | `{name}` |" for key, name in MEASURES.items()], page("measures.md"))
 
 
-@pytest.mark.parametrize(
-    "field", [name for name in Environment.model_fields if name not in ("overrides", "cloud_keys")]
-)
-def test_every_variable_is_there(field: str) -> None:
-    assert f"| `{ENV_PREFIX}{field.upper()}` |" in page("environment.md")
+def test_every_variable_is_there() -> None:
+    fields = Environment.model_fields.keys() - {"overrides", "cloud_keys"}
+    variables = [ENV_PREFIX + field.upper() for field in fields]
+    variables += ["COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY"]
+    assert not lacking([f"| `{name}` |" for name in variables], page("environment.md"))
 
 
-def test_every_key_of_a_service_is_there() -> None:
-    for name in ("COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY"):
-        assert f"| `{name}` |" in page("environment.md")
+def test_every_event_and_signal_is_there() -> None:
+    assert not lacking([f"| `{name}` |" for name in (*get_args(EventType), *Signal)], page("events.md"))
 
 
-@pytest.mark.parametrize("name", [*get_args(EventType), *Signal])
-def test_every_event_and_signal_is_there(name: str) -> None:
-    assert f"| `{name}` |" in page("events.md")
+def test_every_metric_is_on_the_page_about_production() -> None:
+    # The process's own are Prometheus's usual ones.
+    own = [family.name for family in Telemetry().registry.collect() if family.name.startswith("tribrid_")]
+    assert not lacking([f"`{name}" for name in own], (DOCS / "deploying.md").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("family", list(Telemetry().registry.collect()), ids=lambda family: family.name)
-def test_every_metric_is_on_the_page_about_production(family: Any) -> None:
-    if family.name.startswith("tribrid_"):  # the process's own are Prometheus's usual ones
-        assert f"`{family.name}" in (DOCS / "deploying.md").read_text("utf-8")
-
-
-@pytest.mark.parametrize(
-    "route",
-    ["/reranker/status", "/reranker/info", "/reranker/mine", "/reranker/train", "/reranker/evaluate",
-     "/reranker/train/run/{run_id}", "/reranker/train/run/{run_id}/metrics"],
-)  # fmt: skip
-def test_the_promised_routes_are_on_the_promised_page(route: str) -> None:
-    assert f"| `{route}` |" in (DOCS / "howto-train-evaluate.md").read_text("utf-8")
-
-
-@pytest.mark.parametrize(
-    "field",
-    ["reranker_mode", "reranker_cloud_provider", "reranker_local_model", "tribrid_reranker_topn",
-     "rerank_input_snippet_chars"],
-)  # fmt: skip
-def test_the_promised_settings_are_on_the_promised_page(field: str) -> None:
-    assert f"| `reranking.{field}` |" in (DOCS / "howto-train-evaluate.md").read_text("utf-8")
+def test_what_was_promised_is_on_the_promised_pages() -> None:
+    routes = ["status", "info", "mine", "train", "evaluate", "train/run/{run_id}", "train/run/{run_id}/metrics"]
+    rows = [f"| `/reranker/{route}` |" for route in routes]
+    assert not lacking(rows, (DOCS / "howto-train.md").read_text("utf-8"))
+    settings = ["reranker_mode", "reranker_cloud_provider", "reranker_local_model", "tribrid_reranker_topn"]
+    rows = [f"| `reranking.{name}` |" for name in [*settings, "rerank_input_snippet_chars"]]
+    assert not lacking(rows, (DOCS / "howto-promote-export.md").read_text("utf-8"))

@@ -68,40 +68,43 @@ def test_a_search_is_ranked_by_the_service_and_by_nobody_else(tmp_path: Path) ->
     with rerank_server(mood) as server, opened(tmp_path, server.url, retries=0) as tribrid:
         found = tribrid.corpus("c").search(QUERY)
         served = server.url.removeprefix("http://")
-        assert (found["reranked"], found["model_id"], found["fallback_reason"]) == (True, f"cohere/{served}", None)
-        scores = [result["score"] for result in found["results"]]
-        assert scores == [
-            pytest.approx(score_of(QUERY, f"{result['title']}\n{result['text']}")) for result in found["results"]
-        ]
+        assert (found.reranked, found.model_id, found.fallback_reason) == (True, f"cohere/{served}", None)
+        scores = [result.score for result in found.results]
+        assert scores == [pytest.approx(score_of(QUERY, f"{result.title}\n{result.text}")) for result in found.results]
         assert scores == sorted(scores, reverse=True)
         assert {seen.headers["authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
 
         mood.failing = True
         fused = tribrid.corpus("c").search(QUERY)
-        assert (fused["reranked"], fused["model_id"]) == (False, "retrieval")
-        assert fused["fallback_reason"] == f"The rerank service {served} failed: status 500, 1 times asked."
-        assert [r["first_stage"]["rank"] for r in fused["results"]] == list(range(1, 11))
+        assert (fused.reranked, fused.model_id) == (False, "retrieval")
+        assert fused.fallback_reason == f"The rerank service {served} failed: status 500, 1 times asked."
+        assert [r.first_stage.rank for r in fused.results] == list(range(1, 11))
         status = tribrid.corpus("c").status()
-        assert (status["model_id"], status["loaded"], status["reason"]) == (f"cohere/{served}", True, None)
-        assert status["cloud"]["last_failure"]["detail"] == fused["fallback_reason"]
+        assert (status.model_id, status.loaded, status.reason) == (f"cohere/{served}", True, None)
+        assert status.cloud is not None
+        assert status.cloud.last_failure is not None
+        assert status.cloud.last_failure.detail == fused.fallback_reason
 
         mood.failing = False
-        assert tribrid.corpus("c").search(QUERY)["reranked"] is True
+        assert tribrid.corpus("c").search(QUERY).reranked is True
 
 
 def test_a_spent_budget_serves_the_fused_order_and_says_so(tmp_path: Path) -> None:
     says = speaks("cohere", {"billed_units": {"search_units": 1}})
     with rerank_server(says) as server, opened(tmp_path, server.url, model=MODEL, budget_usd=1.5 * USD) as tribrid:
-        assert [tribrid.corpus("c").search(QUERY)["reranked"] for _ in range(3)] == [True, False, False]
+        assert [tribrid.corpus("c").search(QUERY).reranked for _ in range(3)] == [True, False, False]
         found = tribrid.corpus("c").search(QUERY)
-        assert "reranking.reranker_cloud_budget_usd" in found["fallback_reason"]
+        assert "reranking.reranker_cloud_budget_usd" in str(found.fallback_reason)
         assert len(server.seen) == 1
-        (budget,) = tribrid.corpus("c").status()["cloud"]["budgets"]
-        assert (budget["period"], budget["spent_usd"]) == ("month", pytest.approx(USD))
+        cloud = tribrid.corpus("c").status().cloud
+        assert cloud is not None
+        (budget,) = cloud.budgets
+        assert budget.period == "month"
+        assert budget.spent_usd == pytest.approx(USD)
         tribrid.patch_settings({"reranking": {"reranker_cloud_budget_usd": 1.0}})
-        assert tribrid.corpus("c").search(QUERY)["reranked"] is True
+        assert tribrid.corpus("c").search(QUERY).reranked is True
         tribrid.patch_settings({"reranking": {"reranker_cloud_budget_usd": USD}})
-        assert "is spent" in tribrid.corpus("c").status()["reason"]
+        assert "is spent" in str(tribrid.corpus("c").status().reason)
 
 
 def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
@@ -148,8 +151,8 @@ def test_what_is_not_set_up_is_said_before_anything_is_asked(tmp_path: Path) -> 
     with rerank_server(speaks("cohere")) as server, opened(tmp_path, server.url) as tribrid:
         tribrid.patch_settings({"reranking": {"reranker_cloud_provider": "voyage", "reranker_cloud_budget_usd": 1.0}})
         tribrid.patch_settings({"reranking": {"reranker_cloud_url": "http://10.255.255.1"}})
-        assert "budget_usd cannot be kept" in tribrid.corpus("c").search(QUERY)["fallback_reason"]
-        assert tribrid.corpus("c").status()["problem"] == "model_unavailable"
+        assert "budget_usd cannot be kept" in str(tribrid.corpus("c").search(QUERY).fallback_reason)
+        assert tribrid.corpus("c").status().problem == "model_unavailable"
         tribrid.corpus("c").eval_dataset.put(learnable.queries("eval", 3, seed=3))
         with pytest.raises(ModelUnavailable, match="budget_usd"):
             tribrid.corpus("c").submit_evaluate()
@@ -157,8 +160,8 @@ def test_what_is_not_set_up_is_said_before_anything_is_asked(tmp_path: Path) -> 
 
 
 def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
-    (check,) = [check for check in tribrid.doctor() if check["check"] == "rerank service"]
-    return check["ok"], check["detail"]
+    (check,) = [check for check in tribrid.doctor() if check.check == "rerank service"]
+    return check.ok, check.detail
 
 
 def test_doctor_and_the_routes_say_whether_it_works_and_spend_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import learnable
 from tribrid import jobs
+from tribrid.answers.jobs import EvaluationResult
 from tribrid.app import Tribrid
 from tribrid.errors import InvalidInput
 from tribrid.types import Document, JobKind
@@ -44,7 +45,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 
 @pytest.fixture(scope="module")
 def report(tribrid: Tribrid) -> dict[str, Any]:
-    model_id = tribrid.corpus("c").models()["models"][0]["model_id"]
+    model_id = tribrid.corpus("c").models().models[0].model_id
     arms: list[dict[str, Any]] = [
         {"name": "solr", "run": PERFECT},
         {"name": "solr-order", "run": PERFECT, "restrict": True},
@@ -101,9 +102,10 @@ def test_the_same_change_is_looked_at_on_the_other_corpus(report: dict[str, Any]
 def test_what_it_was_measured_on_is_kept_with_the_dataset(tribrid: Tribrid, report: dict[str, Any]) -> None:
     candidates = report["candidates"]
     assert (candidates["same_as_before"], candidates["changed"]) == (None, [])
-    bundle = tribrid.corpus("c").eval_dataset.get()["bundle"]
-    assert bundle["sha256"] == candidates["bundle_sha256"]
-    assert bundle["candidates_sha256"] == candidates["sha256"]
+    bundle = tribrid.corpus("c").eval_dataset.get().bundle
+    assert bundle is not None
+    assert bundle.sha256 == candidates["bundle_sha256"]
+    assert bundle.candidates_sha256 == candidates["sha256"]
     run = tribrid.corpus("c").eval_dataset.export("run")["candidates.run"]
     assert len(run.splitlines()) == 30 * 50
     checked = tribrid.corpus("c").eval_dataset.check(effect=0.2)
@@ -125,8 +127,9 @@ def test_a_run_that_is_gone_is_a_failed_arm_and_keeps(tribrid: Tribrid) -> None:
     tribrid.supervisor.ensure_worker()
     job = tribrid.jobs.wait(jobs.submit(tribrid.store, JobKind.EVALUATE, "c", {"arms": [lost]}).job_id)
     found = tribrid.jobs.outcome(job)
-    assert found["failed"] == {"lost": "The run 000000000000 is not stored any more."}
-    assert found["verdict"]["decision"] == "keep"
+    assert isinstance(found, EvaluationResult)
+    assert found.failed == {"lost": "The run 000000000000 is not stored any more."}
+    assert found.verdict.decision == "keep"
 
 
 def test_a_training_that_made_nothing_is_told(tribrid: Tribrid) -> None:

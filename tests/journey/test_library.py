@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import learnable
+from tribrid.answers.jobs import EvaluationResult
 from tribrid.answers.report import Compared
 from tribrid.app import Tribrid
 from tribrid.errors import (
@@ -44,26 +45,30 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 def test_the_loop(tribrid: Tribrid) -> None:
     """One story; each step stands on the one before it."""
     before = tribrid.corpus("c").search(QUERY)
-    assert (before["reranked"], before["model_id"], before["fallback_reason"]) == (False, "retrieval", None)
-    tribrid.feedback(before["query_id"], "click", before["results"][0]["doc_id"])
+    assert (before.reranked, before.model_id, before.fallback_reason) == (False, "retrieval", None)
+    tribrid.feedback(before.query_id, "click", before.results[0].doc_id)
     put = tribrid.corpus("c").judgments.put(learnable.queries("train", 60, seed=2))
-    assert (put["queries"], put["unknown_documents_total"]) == (60, 0)
+    assert (put.queries, put.unknown_documents_total) == (60, 0)
     tribrid.corpus("c").eval_dataset.put(learnable.queries("eval", 30, seed=3))
 
     mined = tribrid.corpus("c").mine(sources=["logs", "judgments"])
-    assert mined["triplets"] > 100
-    assert mined["by_source"]["judgments"]["pairs"] > 40
-    assert mined["cost"]["unit"] == "query"
-    assert mined["cost"]["units"] == mined["queries_retrieved"] > 40
-    assert mined["cost"]["estimated"]["compute_s"] > 0
+    assert mined.triplets > 100
+    assert mined.by_source["judgments"].pairs > 40
+    assert mined.cost.unit == "query"
+    assert mined.cost.units == mined.queries_retrieved > 40
+    assert mined.cost.estimated is not None
+    assert mined.cost.estimated.compute_s
 
     trained = tribrid.corpus("c").train()
-    assert trained["metrics"]["blend"]["form"] != "retrieval"
-    assert trained["cost"]["units"] == trained["metrics"]["pairs"] > 1000
-    assert tribrid.corpus("c").search(QUERY)["reranked"] is False  # trained is not promoted
+    blend, pairs = trained.metrics["blend"], trained.metrics["pairs"]
+    assert isinstance(blend, dict)
+    assert blend["form"] != "retrieval"
+    assert isinstance(pairs, int)
+    assert trained.cost.units == pairs > 1000
+    assert tribrid.corpus("c").search(QUERY).reranked is False  # trained is not promoted
 
     report = tribrid.corpus("c").evaluate()
-    assert (report.model_id, report.champion_id) == (trained["model_id"], None)
+    assert (report.model_id, report.champion_id) == (trained.model_id, None)
     assert report.compared == Compared(before="retrieval", after="challenger")
     assert report.after is not None
     assert report.before is not None
@@ -74,65 +79,65 @@ def test_the_loop(tribrid: Tribrid) -> None:
     assert tribrid.evaluations.get(str(report.evaluation_id)) == report
 
     after = tribrid.corpus("c").search(QUERY, top_k=70)
-    assert (after["reranked"], after["model_id"]) == (True, trained["model_id"])
-    scores = [result["score"] for result in after["results"]]
+    assert (after.reranked, after.model_id) == (True, trained.model_id)
+    scores = [result.score for result in after.results]
     assert scores == sorted(scores, reverse=True)  # past the reranked depth as well
-    assert [result["rank"] for result in after["results"]] == list(range(1, len(scores) + 1))
-    assert len({result["doc_id"] for result in after["results"]}) == len(scores) > 50
-    assert (
-        tribrid.corpus("c").status() | {"model_id": trained["model_id"], "loaded": True} == tribrid.corpus("c").status()
-    )
+    assert [result.rank for result in after.results] == list(range(1, len(scores) + 1))
+    assert len({result.doc_id for result in after.results}) == len(scores) > 50
+    status = tribrid.corpus("c").status()
+    assert (status.model_id, status.loaded) == (trained.model_id, True)
 
 
 def test_the_same_model_again_is_kept_and_changes_nothing(tribrid: Tribrid) -> None:
-    champion = tribrid.corpus("c").models()["champion"]
+    champion = tribrid.corpus("c").models().champion
     report = tribrid.corpus("c").evaluate(model_id=champion)
     assert report.promoted is False
-    assert report.systems["champion"] == report.systems["challenger"]
-    assert tribrid.corpus("c").models()["previous"] is None
+    measured = [row.means for name, row in report.systems.items() if row and name in ("champion", "challenger")]
+    assert len(measured) == 2
+    assert measured[0] == measured[1]
+    assert tribrid.corpus("c").models().previous is None
 
 
 def test_what_is_served_is_what_was_measured(tribrid: Tribrid) -> None:
     """The report's ranking of a query is the one that a search gets."""
-    evaluation_id = tribrid.corpus("c").evaluations()[0]["evaluation_id"]
+    evaluation_id = tribrid.corpus("c").evaluations()[0].evaluation_id
     for row in tribrid.evaluations.queries(evaluation_id, limit=5).queries:
-        served = tribrid.corpus("c").search(row.text)["results"]
-        assert [(r["doc_id"], r["score"]) for r in served] == [
-            (top.doc_id, pytest.approx(top.score, abs=1e-6)) for top in row.top_after
-        ]
+        served = tribrid.corpus("c").search(row.text).results
+        assert [result.doc_id for result in served] == [top.doc_id for top in row.top_after]
+        assert [result.score for result in served] == pytest.approx([top.score for top in row.top_after], abs=1e-6)
 
 
 def test_another_process_serves_the_same(tribrid: Tribrid) -> None:
-    champion = tribrid.corpus("c").models()["champion"]
+    champion = tribrid.corpus("c").models().champion
     here = tribrid.corpus("c").search(QUERY)
     with Tribrid(tribrid.environment.data_dir) as other:
         there = other.corpus("c").search(QUERY)
-    assert there["model_id"] == champion
-    assert [r["doc_id"] for r in there["results"]] == [r["doc_id"] for r in here["results"]]
+    assert there.model_id == champion
+    assert [r.doc_id for r in there.results] == [r.doc_id for r in here.results]
 
 
 def test_promotion_by_hand_and_rollback_are_served_at_once(tribrid: Tribrid) -> None:
-    first = tribrid.corpus("c").models()["champion"]
-    second = tribrid.corpus("c").train(seed=99)["model_id"]
+    first = str(tribrid.corpus("c").models().champion)
+    second = tribrid.corpus("c").train(seed=99).model_id
     assert second != first
     with pytest.raises(NotProven, match="never evaluated") as refused:
         tribrid.corpus("c").promote(second, "it should be good")
     assert (refused.value.status, refused.value.facts["champion"]) == (409, first)
     with pytest.raises(InvalidInput, match="reason"):
         tribrid.corpus("c").promote(second, " ", force=True)
-    assert tribrid.corpus("c").promote(second, "a try", force=True)["champion"] == second
-    assert tribrid.corpus("c").search(QUERY)["model_id"] == second
-    assert tribrid.corpus("c").rollback()["champion"] == first
-    assert tribrid.corpus("c").search(QUERY)["model_id"] == first
+    assert tribrid.corpus("c").promote(second, "a try", force=True).champion == second
+    assert tribrid.corpus("c").search(QUERY).model_id == second
+    assert tribrid.corpus("c").rollback().champion == first
+    assert tribrid.corpus("c").search(QUERY).model_id == first
     told = tribrid.corpus("c").models()
-    assert [(p["model_id"], p["kind"]) for p in told["promotions"]] == [
+    assert [(p.model_id, p.kind) for p in told.promotions] == [
         (first, "rollback"),
         (second, "force"),
         (first, "gate"),
     ]
-    assert told["promotions"][1] | {"reason": "a try", "forced": True} == told["promotions"][1]
-    assert all(p["at"] for p in told["promotions"])
-    assert {model["model_id"] for model in told["models"]} == {first, second}
+    assert (told.promotions[1].reason, told.promotions[1].forced) == ("a try", True)
+    assert all(p.at for p in told.promotions)
+    assert {model.model_id for model in told.models} == {first, second}
 
 
 def test_an_evaluation_waits_for_the_training_before_it(tribrid: Tribrid) -> None:
@@ -141,7 +146,9 @@ def test_an_evaluation_waits_for_the_training_before_it(tribrid: Tribrid) -> Non
     trained = tribrid.store.jobs.get(run.job_id)
     assert (trained.state, job.state) == (State.SUCCEEDED, State.SUCCEEDED)
     assert job.params["run_id"] == run.job_id
-    assert tribrid.jobs.outcome(job)["model_id"] == (trained.result or {})["model_id"]
+    report = tribrid.jobs.outcome(job)
+    assert isinstance(report, EvaluationResult)
+    assert report.model_id == (trained.result or {})["model_id"]
 
 
 def test_an_evaluation_does_not_take_an_older_model_for_one_that_failed(tribrid: Tribrid) -> None:
@@ -160,7 +167,7 @@ def test_a_model_of_another_corpus_is_refused(tribrid: Tribrid) -> None:
     tribrid.create_corpus("other")
     tribrid.corpus("other").documents.add(learnable.documents()[:3])
     tribrid.corpus("other").eval_dataset.put(learnable.queries("eval", 2, seed=3))
-    champion = tribrid.corpus("c").models()["champion"]
+    champion = tribrid.corpus("c").models().champion
     with pytest.raises(ModelNotFound):
         tribrid.corpus("other").submit_evaluate(model_id=champion)
     with pytest.raises(ModelNotFound):
@@ -201,7 +208,7 @@ def test_a_search_that_makes_no_sense_is_refused(tribrid: Tribrid, query: str, t
 
 @pytest.mark.parametrize("query", ["?!", "字" * 500, "a" * 50_000, "🙂", "to AND (be OR"])
 def test_any_text_can_be_searched_for(tribrid: Tribrid, query: str) -> None:
-    assert tribrid.corpus("c").search(query)["fallback_reason"] is None
+    assert tribrid.corpus("c").search(query).fallback_reason is None
 
 
 def test_what_no_encoding_can_write_is_refused(tribrid: Tribrid) -> None:
@@ -221,24 +228,24 @@ def test_a_model_trained_on_other_vectors_is_not_served(tribrid: Tribrid, tmp_pa
             tribrid.corpus("c").search(QUERY)
         tribrid.corpus("c").documents.add([])
         found = tribrid.corpus("c").search(QUERY)
-        assert (found["reranked"], bool(found["results"])) == (False, True)
-        assert "Train again" in found["fallback_reason"]
+        assert (found.reranked, bool(found.results)) == (False, True)
+        assert "Train again" in str(found.fallback_reason)
     finally:
         tribrid.corpus("c").patch_settings({"indexing": {"embedding_model": None}})
         tribrid.corpus("c").documents.add([])
-    assert tribrid.corpus("c").search(QUERY)["reranked"]
+    assert tribrid.corpus("c").search(QUERY).reranked
 
 
 def test_lost_files_of_a_champion_mean_the_fused_order_and_say_why(tribrid: Tribrid) -> None:
-    champion = tribrid.corpus("c").models()["champion"]
+    champion = str(tribrid.corpus("c").models().champion)
     folder = tribrid.store.artifacts.path(tribrid.store.models.get(champion).artifact)
     folder.rename(folder.with_suffix(".away"))
     try:
         with Tribrid(tribrid.environment.data_dir) as other:
             found = other.corpus("c").search(QUERY)
-            assert (found["reranked"], found["model_id"], bool(found["results"])) == (False, "retrieval", True)
-            assert "artifact" in found["fallback_reason"]
-            assert other.corpus("c").status()["loaded"] is False
+            assert (found.reranked, found.model_id, bool(found.results)) == (False, "retrieval", True)
+            assert "artifact" in str(found.fallback_reason)
+            assert other.corpus("c").status().loaded is False
     finally:
         folder.with_suffix(".away").rename(folder)
 
@@ -249,7 +256,7 @@ def test_a_failed_job_raises_where_it_was_waited_for(tribrid: Tribrid) -> None:
     tribrid.corpus("poor").documents.add(learnable.documents()[:2])
     tribrid.corpus("poor").judgments.put(learnable.queries("p", 1, seed=2))
     mined = tribrid.corpus("poor").mine(sources=["judgments"])
-    if mined["triplets"]:
+    if mined.triplets:
         with pytest.raises(Failed):
             tribrid.corpus("poor").train(base_model=tribrid.environment.overrides["training"]["base_model"], folds=2)
     else:
@@ -259,12 +266,10 @@ def test_a_failed_job_raises_where_it_was_waited_for(tribrid: Tribrid) -> None:
 
 
 def test_searches_go_on_from_many_threads(tribrid: Tribrid) -> None:
-    expected = [r["doc_id"] for r in tribrid.corpus("c").search(QUERY)["results"]]
+    expected = [r.doc_id for r in tribrid.corpus("c").search(QUERY).results]
     found: list[list[str]] = []
     threads = [
-        threading.Thread(
-            target=lambda: found.append([r["doc_id"] for r in tribrid.corpus("c").search(QUERY)["results"]])
-        )
+        threading.Thread(target=lambda: found.append([r.doc_id for r in tribrid.corpus("c").search(QUERY).results]))
         for _ in range(6)
     ]
     for thread in threads:
@@ -276,7 +281,7 @@ def test_searches_go_on_from_many_threads(tribrid: Tribrid) -> None:
 
 def test_a_deleted_corpus_leaves_nothing_behind(tribrid: Tribrid) -> None:
     folder = tribrid.environment.data_dir
-    artifacts = [model["artifact"] for model in tribrid.corpus("c").models()["models"]]
+    artifacts = [model.artifact for model in tribrid.corpus("c").models().models]
     assert all((folder / "artifacts" / artifact).is_dir() for artifact in artifacts)
     tribrid.corpus("c").delete()
     assert tribrid.corpora() == []
@@ -285,6 +290,6 @@ def test_a_deleted_corpus_leaves_nothing_behind(tribrid: Tribrid) -> None:
     with pytest.raises(CorpusNotFound):
         tribrid.corpus("c").search(QUERY)
     tribrid.create_corpus("c")
-    assert tribrid.corpus("c").search(QUERY)["results"] == []
-    assert tribrid.corpus("c").models()["models"] == []
+    assert tribrid.corpus("c").search(QUERY).results == ()
+    assert tribrid.corpus("c").models().models == ()
     assert tribrid.store.jobs.list("c", JobKind.TRAIN) == []

@@ -39,16 +39,16 @@ def test_two_folders_mirrored_at_once_are_mirrored_one_after_the_other(tmp_path:
         opened.create_corpus("c")
         with ThreadPoolExecutor(4) as pool:
             reports = list(pool.map(lambda folder: opened.corpus("c").documents.add_path(folder), folders * 2))
-        assert all(report["documents"] == 30 for report in reports)
-        assert all(report["unchanged"] >= 0 for report in reports)
+        assert all(report.documents == 30 for report in reports)
+        assert all(report.unchanged >= 0 for report in reports)
         names = {doc_id.partition("-")[0] for doc_id in opened.store.documents.hashes("c")}
         assert len(names) == 1
-        assert opened.corpus("c").describe()["documents"] == opened.corpus("c").describe()["passages"] == 30
+        assert opened.corpus("c").describe().documents == opened.corpus("c").describe().passages == 30
 
 
 def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
-    (check,) = [check for check in tribrid.doctor() if check["check"] == "corpora"]
-    return check["ok"], check["detail"]
+    (check,) = [check for check in tribrid.doctor() if check.check == "corpora"]
+    return check.ok, check.detail
 
 
 def test_doctor_names_the_corpus_whose_index_or_reranker_is_gone(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_before_anything_the_next_step_is_named(tmp_path: Path) -> None:
             opened.corpus("c").search("anything")
         opened.create_corpus("c")
         found = opened.corpus("c").search("anything", client_id="me")
-        assert found["results"] == []
-        assert opened.store.logs.impression(found["query_id"]).client_id == "me"
+        assert found.results == ()
+        assert opened.store.logs.impression(found.query_id).client_id == "me"
         with pytest.raises(NoDocuments):
             opened.corpus("c").submit_mine()
         with pytest.raises(NoTriplets):
@@ -101,8 +101,8 @@ def test_a_lost_index_is_told_and_rebuilt(tmp_path: Path) -> None:
     with Tribrid(tmp_path) as tribrid:
         with pytest.raises(StaleIndex, match="5 documents and no index"):
             tribrid.corpus("c").search(QUERY)
-        assert tribrid.corpus("c").documents.add(learnable.documents()[:1])["embedded"] == 5
-        assert tribrid.corpus("c").search(QUERY)["results"]
+        assert tribrid.corpus("c").documents.add(learnable.documents()[:1]).embedded == 5
+        assert tribrid.corpus("c").search(QUERY).results
 
 
 def test_an_upload_to_a_corpus_that_is_deleted_meanwhile_is_no_success(tmp_path: Path) -> None:

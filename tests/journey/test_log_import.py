@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from http_examples import DOCUMENTS, WORDS
+from tribrid.answers.logs import NotTaken, ReasonExample
 from tribrid.app import Tribrid
 from tribrid.corpus.records import parse_records
 from tribrid.errors import InvalidInput, NoDocuments
@@ -125,17 +126,17 @@ def test_what_joins_nothing_is_refused_with_the_likely_cause(library: Tribrid, c
         with pytest.raises(InvalidInput, match=cause) as refused:
             library.corpus(corpus).logs.add(ndjson(records), form)
         assert refused.value.status == 422, name
-        assert library.corpus(corpus).logs.stats()["impressions"] == 0, name
+        assert library.corpus(corpus).logs.stats().impressions == 0, name
     with pytest.raises(InvalidInput, match="looks like a log of clicks alone"):
         library.corpus(corpus).logs.add(io.BytesIO(b"query,sku,click_time\nsoup,1,2026-01-02\n"), "ubi")
     with pytest.raises(InvalidInput, match="not one of native, ubi, clicks"):
         library.corpus(corpus).logs.add(ndjson([]), "csv")
-    assert library.corpus(corpus).logs.stats()["impressions"] == 0
+    assert library.corpus(corpus).logs.stats().impressions == 0
 
 
 def test_a_log_without_events_is_taken(library: Tribrid, corpus: str) -> None:
     counts = library.corpus(corpus).logs.add(ndjson([query("q", ["not here"])]), "ubi")
-    assert (counts["impressions"], counts["join_rate"]) == (1, None)
+    assert (counts.impressions, counts.join_rate) == (1, None)
 
 
 def test_part_of_a_log_that_joins_comes_with_reasons(library: Tribrid, corpus: str) -> None:
@@ -148,27 +149,27 @@ def test_part_of_a_log_that_joins_comes_with_reasons(library: Tribrid, corpus: s
         {**event("q", IDS[1]), "action_name": "stare"},
     ]
     counts = library.corpus(corpus).logs.add(ndjson(records), "ubi")
-    assert (counts["impressions"], counts["feedback"], counts["unjoined"], counts["join_rate"]) == (1, 2, 2, 0.5)
-    assert (counts["unknown_document"], counts["unknown_documents"]) == (1, ["gone"])
-    reason = {"reason": "no impression has this query_id", "kind": "unjoined", "count": 2}
-    example = {"line": 5, "doc_id": IDS[1], "source": ""}
-    assert counts["reasons"][0] == {**reason, "example": example}
-    assert counts["reasons"][1]["reason"] == "action 'stare' is not feedback"
+    assert (counts.impressions, counts.feedback, counts.unjoined, counts.join_rate) == (1, 2, 2, 0.5)
+    assert (counts.unknown_document, counts.unknown_documents) == (1, ("gone",))
+    example = ReasonExample(line=5, doc_id=IDS[1], source="")
+    first = NotTaken(reason="no impression has this query_id", kind="unjoined", count=2, example=example)
+    assert counts.reasons[0] == first
+    assert counts.reasons[1].reason == "action 'stare' is not feedback"
 
 
 def test_events_join_what_was_searched_or_imported_before(library: Tribrid, corpus: str) -> None:
     library.corpus(corpus).logs.add(ndjson([query("q", IDS[:2])]), "ubi")
-    searched = library.corpus(corpus).search("soup")["query_id"]
+    searched = library.corpus(corpus).search("soup").query_id
     counts = library.corpus(corpus).logs.add(ndjson([event("q", IDS[1]), event(searched, "notes/soup.md")]), "ubi")
-    assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (0, 2, 0)
-    assert library.corpus(corpus).logs.stats()["with_feedback"] == 2
+    assert (counts.impressions, counts.feedback, counts.unjoined) == (0, 2, 0)
+    assert library.corpus(corpus).logs.stats().with_feedback == 2
 
 
 def test_a_stored_list_is_not_replaced_by_another_with_its_query_id(library: Tribrid, corpus: str) -> None:
     library.corpus(corpus).logs.add(ndjson([query("q", IDS[:2]), event("q", IDS[0])]), "ubi")
     counts = library.corpus(corpus).logs.add(ndjson([query("q", IDS[2:4]), event("q", IDS[2])]), "ubi")
-    assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (0, 0, 1)
-    assert counts["reasons"][0]["reason"] == "the document was not shown in the list stored before"
+    assert (counts.impressions, counts.feedback, counts.unjoined) == (0, 0, 1)
+    assert counts.reasons[0].reason == "the document was not shown in the list stored before"
 
 
 def log_of(queries: int) -> io.BytesIO:
@@ -197,14 +198,14 @@ def test_an_import_that_broke_off_is_taken_up_again(library: Tribrid, corpus: st
     with pytest.raises(Stopped):
         library.corpus(corpus).logs.add(log_of(4500), "ubi", emit=stop_at("storing", 2))
     there = library.corpus(corpus).logs.stats()
-    assert 0 < there["impressions"] < 4500
-    assert there["feedback"]["click"] == there["impressions"]  # a list never comes without its feedback
+    assert 0 < there.impressions < 4500
+    assert there.feedback["click"] == there.impressions  # a list never comes without its feedback
     counts = library.corpus(corpus).logs.add(log_of(4500), "ubi")
-    assert (counts["impressions"], counts["feedback"]) == (4500 - there["impressions"], 4500 - there["impressions"])
-    assert counts["known_feedback"] == there["impressions"]
+    assert (counts.impressions, counts.feedback) == (4500 - there.impressions, 4500 - there.impressions)
+    assert counts.known_feedback == there.impressions
     again = library.corpus(corpus).logs.add(log_of(4500), "ubi")
-    assert (again["impressions"], again["feedback"], again["known_feedback"]) == (0, 0, 4500)
-    assert library.corpus(corpus).logs.stats()["feedback"]["click"] == 4500
+    assert (again.impressions, again.feedback, again.known_feedback) == (0, 0, 4500)
+    assert library.corpus(corpus).logs.stats().feedback["click"] == 4500
 
 
 def test_impressions_of_clicks_are_reconstructed_and_marked(library: Tribrid, corpus: str) -> None:
@@ -216,17 +217,17 @@ def test_impressions_of_clicks_are_reconstructed_and_marked(library: Tribrid, co
         "u3,notes/soup.md,soup,",
     ]
     counts = library.corpus(corpus).logs.add(io.BytesIO("\n".join(rows).encode()), "clicks")
-    assert (counts["impressions"], counts["feedback"], counts["unjoined"]) == (2, 2, 1)
-    assert (counts["queries"], counts["retrieved"]) == (1, 1)
-    assert (counts["unknown_document"], counts["unknown_documents"]) == (1, ["gone"])
-    assert [entry["reason"] for entry in counts["reasons"]] == [
+    assert (counts.impressions, counts.feedback, counts.unjoined) == (2, 2, 1)
+    assert (counts.queries, counts.retrieved) == (1, 1)
+    assert (counts.unknown_document, counts.unknown_documents) == (1, ("gone",))
+    assert [entry.reason for entry in counts.reasons] == [
         "timestamp is missing",
         "the corpus has no such document",
     ]
     older, newer = lists(library)
     assert (older.source, older.client_id, older.query) == ("reconstructed", "u2", "soup")
     assert (newer.client_id, newer.created_us) == ("u1", 1_767_323_045_000_000)
-    retrieved = [result["doc_id"] for result in library.corpus(corpus).search("soup", top_k=len(DOCUMENTS))["results"]]
+    retrieved = [result.doc_id for result in library.corpus(corpus).search("soup", top_k=len(DOCUMENTS)).results]
     for found, clicked in ((older, "notes/pasta.md"), (newer, "notes/soup.md")):
         assert [done.doc_id for done in found.feedback] == [clicked]
         assert list(found.doc_ids[:10]) == retrieved[:10]
@@ -254,14 +255,14 @@ def test_a_click_log_can_be_repeated_and_taken_up_again(library: Tribrid, corpus
     told: list[Mapping[str, Any]] = []
     with pytest.raises(Stopped):
         library.corpus(corpus).logs.add(ndjson(records), "clicks", emit=stop_at("reconstructing", 1))
-    stored = library.corpus(corpus).logs.stats()["impressions"]
+    stored = library.corpus(corpus).logs.stats().impressions
     assert 0 < stored < 1500
     again = library.corpus(corpus).logs.add(ndjson(reversed(records)), "clicks", emit=lambda _, data: told.append(data))
-    assert (again["feedback"], again["known_feedback"]) == (1500 - stored, stored)
+    assert (again.feedback, again.known_feedback) == (1500 - stored, stored)
     assert (told[-1]["done"], told[-1]["total"]) == (1500, 1500)
     last = library.corpus(corpus).logs.add(ndjson(records), "clicks")
-    assert (last["impressions"], last["known_feedback"], last["retrieved"]) == (0, 1500, 0)
-    assert library.corpus(corpus).logs.stats()["feedback"] == {"click": 1500}
+    assert (last.impressions, last.known_feedback, last.retrieved) == (0, 1500, 0)
+    assert library.corpus(corpus).logs.stats().feedback == {"click": 1500}
 
 
 def test_clicks_need_documents(library: Tribrid, tmp_path: Path) -> None:
@@ -278,10 +279,10 @@ def test_real_clicks(library: Tribrid, corpus: str, shared_data: Path) -> None:
     with (folder / "raw" / "train.csv").open("rb") as log:
         rows = list(itertools.islice(log, 2001))
     counts = library.corpus(corpus).logs.add(rows, "clicks")
-    known = {row["sku"] for row in csv.DictReader(line.decode() for line in rows)} - set(counts["unknown_documents"])
-    assert counts["records"] == 2000
-    assert counts["join_rate"] > 0.98
-    assert counts["feedback"] + counts["known_feedback"] + counts["unjoined"] == 2000
+    known = {row["sku"] for row in csv.DictReader(line.decode() for line in rows)} - set(counts.unknown_documents)
+    assert counts.records == 2000
+    assert (counts.join_rate or 0) > 0.98
+    assert counts.feedback + counts.known_feedback + counts.unjoined == 2000
     assert {done.doc_id for found in lists(library) for done in found.feedback} <= known
 
 
@@ -295,6 +296,6 @@ def test_real_ubi_logs(library: Tribrid, corpus: str, shared_data: Path) -> None
     some = [document for document in read if isinstance(document, Document)]
     library.store.documents.upsert(corpus, some)
     counts = library.corpus(corpus).logs.add(io.BytesIO(body), "ubi")
-    assert (counts["impressions"], counts["feedback"]) == (279, 512)
-    assert counts["join_rate"] > 0.8
-    assert 0 < counts["unknown_document"] < 512
+    assert (counts.impressions, counts.feedback) == (279, 512)
+    assert (counts.join_rate or 0) > 0.8
+    assert 0 < counts.unknown_document < 512

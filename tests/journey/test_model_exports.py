@@ -13,6 +13,7 @@ from sentence_transformers.cross_encoder import CrossEncoder
 
 import learnable
 import tiny
+from tribrid.answers.models import ModelExport
 from tribrid.app import Tribrid
 from tribrid.app.parts import quiet
 from tribrid.encoders.cross_encoder import load_cross_encoder
@@ -44,7 +45,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         yield opened
 
 
-def exported(tribrid: Tribrid, run_id: str, folder: Path, **training: Any) -> dict[str, Any]:
+def exported(tribrid: Tribrid, run_id: str, folder: Path, **training: Any) -> ModelExport:
     model = train.train(open_corpus(tribrid.folder, "c"), run_id, training, quiet, lambda: False)
     return tribrid.models.export(model.model_id, folder)
 
@@ -64,7 +65,7 @@ def predicted(folder: Path, **how: Any) -> list[float]:
 
 def test_one_made_of_a_sentence_encoder(tribrid: Tribrid, tmp_path: Path) -> None:
     done = exported(tribrid, "joint", tmp_path / "out")
-    assert "trust_remote_code" in done["loads_in"]["sentence_transformers"]
+    assert "trust_remote_code" in done.loads_in["sentence_transformers"]
     for name in ("lower.onnx", "joint.onnx", "blend.onnx"):
         assert onnxruntime.InferenceSession(tmp_path / "out" / name, providers=["CPUExecutionProvider"]).get_inputs()
     assert predicted(tmp_path / "out", trust_remote_code=True) == pytest.approx(served(tmp_path / "out"), abs=1e-5)
@@ -78,7 +79,7 @@ def test_one_of_the_hub_s_kind(tribrid: Tribrid, tmp_path: Path) -> None:
     loud = {name: array * (50 if name == "classifier.weight" else 1) for name, array in weights.items()}
     save_file(loud, base / "model.safetensors", metadata={"format": "pt"})
     done = exported(tribrid, "hub", tmp_path / "out", base_model=str(base))
-    assert done["loads_in"]["sentence_transformers"] == "CrossEncoder(folder)"
+    assert done.loads_in["sentence_transformers"] == "CrossEncoder(folder)"
     assert onnxruntime.InferenceSession(
         tmp_path / "out" / "model.onnx", providers=["CPUExecutionProvider"]
     ).get_inputs()

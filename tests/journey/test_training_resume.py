@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import learnable
+from tribrid.answers.jobs import JobEnd
 from tribrid.app import Tribrid
 from tribrid.errors import Cancelled, NotRunning
 from tribrid.types import Event, Job, State
@@ -107,10 +108,13 @@ def test_a_running_training_is_cancelled_and_the_next_one_runs(tribrid: Tribrid)
     job = ended(tribrid, first)
     assert job.state is State.CANCELLED
     assert job.result is None
-    assert tribrid.jobs.outcome(job)["problem"]["code"] == Cancelled.code
+    outcome = tribrid.jobs.outcome(job)
+    assert isinstance(outcome, JobEnd)
+    assert outcome.problem is not None
+    assert outcome.problem.code == Cancelled.code
     assert [e.type for e in events(tribrid, first)][-1] == "error"
     assert ended(tribrid, second).state is State.SUCCEEDED
-    assert first not in {model["run_id"] for model in tribrid.corpus("c").models()["models"]}
+    assert first not in {model.run_id for model in tribrid.corpus("c").models().models}
     with pytest.raises(NotRunning):
         tribrid.jobs.cancel(first)
 
@@ -118,7 +122,7 @@ def test_a_running_training_is_cancelled_and_the_next_one_runs(tribrid: Tribrid)
 def test_a_queued_training_is_cancelled_at_once(tribrid: Tribrid) -> None:
     running = tribrid.corpus("c").submit_train({"epochs": 50}).job_id
     queued = tribrid.corpus("c").submit_train().job_id
-    assert tribrid.jobs.cancel(queued)["state"] is State.CANCELLED
+    assert tribrid.jobs.cancel(queued).state is State.CANCELLED
     until(lambda: tribrid.store.jobs.get(running).state is State.RUNNING)
     tribrid.jobs.cancel(running)
     assert ended(tribrid, running).state is State.CANCELLED
@@ -127,8 +131,8 @@ def test_a_queued_training_is_cancelled_at_once(tribrid: Tribrid) -> None:
 
 def test_nothing_of_a_finished_training_is_left_running_or_lying_about(tribrid: Tribrid) -> None:
     runs = tribrid.corpus("c").runs()
-    finished = {run["run_id"] for run in runs}
-    assert {run["state"] for run in runs} == {State.SUCCEEDED, State.CANCELLED}
+    finished = {run.run_id for run in runs}
+    assert {run.state for run in runs} == {State.SUCCEEDED, State.CANCELLED}
     folder = tribrid.environment.data_dir / "runs"
     assert finished
     until(lambda: not finished & {path.name for path in folder.iterdir()})  # gone a moment after the end is told

@@ -90,6 +90,31 @@ def test_a_key_goes_only_where_the_environment_sends_it(store: Store) -> None:
     assert sent_key(store, speaks("voyage"), named=False, provider="voyage", model="rerank-2.5") is None
 
 
+def test_a_setting_cannot_send_the_key_to_another_address_than_the_environment_names(store: Store) -> None:
+    """Another port of the same machine is another address."""
+    with rerank_server(speaks("cohere")) as server:
+        config = settings(server.url)
+        opened = clouds(store, named="http://127.0.0.1:1")
+        scorer = opened.scorer("c", config, config)
+        scorer.client.rerank("q", TEXTS, scorer.meter, 20)
+        opened.close()
+        assert server.seen[0].headers.get("authorization") is None
+
+
+def test_an_evaluation_is_more_patient_than_a_search(store: Store) -> None:
+    config = settings("http://mine.example", retries=1)
+    opened = clouds(store, allowed="http://allowed.example")
+    search = opened.scorer("c", config, config)
+    for patient in (
+        opened.rival("c", config, config),
+        opened.rival("c", config, config, arm(url="http://mine.example")),
+    ):
+        assert patient.timeout_s > search.timeout_s
+        assert patient.client.service.retries > search.client.service.retries == 1
+    stubborn = settings("http://mine.example", retries=9)
+    assert opened.rival("c", stubborn, stubborn).client.service.retries == 9
+
+
 def test_a_service_of_its_own_gets_its_own_key_and_no_other(store: Store) -> None:
     own = clouds(store, named="https://api.cohere.com").scorer("c", settings(model="m"), settings())
     assert own.client.service.url == "https://api.cohere.com/v2/rerank"
@@ -227,6 +252,24 @@ def test_an_estimate_beyond_what_is_left_is_refused(store: Store) -> None:
     estimated = together(CostEstimate, Cost(usd=0.0), cloud=opened.estimate(config, [], [40] * 600, 1500))
     with pytest.raises(BudgetSpent, match=r"about \$1.20 .* \$1.00 of \$1 is left"):
         opened.check_budget("c", config, config, estimated)
+
+
+def test_a_budget_may_be_used_up_and_what_other_corpora_spend_is_not_a_corpus_s_own(store: Store) -> None:
+    everywhere, own = settings(model=PER_SEARCH), settings(model=PER_SEARCH, budget_usd=1.0)
+    opened = clouds(store)
+    spend(store, speaks("cohere"), corpus_id="another")
+    opened.check_budget("c", own, everywhere, CostEstimate(cloud={"cloud": Cost(usd=1.0)}))
+    with pytest.raises(BudgetSpent):
+        opened.check_budget("c", own, everywhere, CostEstimate(cloud={"cloud": Cost(usd=1.001)}))
+
+
+def test_an_arm_that_cannot_be_asked_has_no_estimate_and_mode_cloud_only_where_it_serves(store: Store) -> None:
+    keyless = arm(name="keyless", provider="tei")
+    config = settings(model=PER_SEARCH)
+    estimate = clouds(store).estimate(config, [arm(model=PER_SEARCH), keyless], [40], 100)
+    assert estimate.keys() == {"cloud", "rival"}
+    unused = config.model_copy(update={"reranker_mode": "none"})
+    assert clouds(store).estimate(unused, [arm(model=PER_SEARCH)], [40], 100).keys() == {"rival"}
 
 
 def test_the_environment_names_keys_and_addresses_and_info_no_key(store: Store) -> None:

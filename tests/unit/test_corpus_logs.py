@@ -262,6 +262,7 @@ def peak_bytes(queries: int, folder: Path) -> int:
     return peak
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     peak_bytes(500, tmp_path)  # what the first reading loads and keeps
     small, large = peak_bytes(600, tmp_path), peak_bytes(6_000, tmp_path)

@@ -15,6 +15,8 @@ from tribrid.errors import Unavailable
 from tribrid.mining.splits import query_clusters
 from tribrid.types import JudgedQuery
 
+pytestmark = pytest.mark.slow  # it reads the whole standard library
+
 
 @pytest.fixture(scope="module")
 def collection() -> Collection:

@@ -205,6 +205,7 @@ onload = () => {
 """
 
 
+@pytest.mark.slow
 def test_the_page_fits_a_phone_and_a_desk(tmp_path: Path) -> None:
     """In a real browser nothing is wider than the window, whatever documents are called."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from tribrid.evaluation.interleaving import credit
-from tribrid.feedback import SATISFIED_DWELL_S, opinion
 from tribrid.mining.clicks.evidence import evidence
+from tribrid.mining.clicks.feedback import SATISFIED_DWELL_S, opinion
 from tribrid.types import Feedback, LoggedList, Signal
 
 LONG, SHORT = SATISFIED_DWELL_S, SATISFIED_DWELL_S - 1

@@ -221,6 +221,7 @@ class TestInterruption:
         assert 0 < report.embedded == len(rest.doc_ids) < 600
         assert set(index.doc_hashes()) == set(corpus.documents)
 
+    @pytest.mark.slow
     def test_a_sync_killed_in_the_middle_loses_and_doubles_nothing(self, index, tmp_path):
         corpus = many(900)
         sync(index, Corpus(old="old text"))

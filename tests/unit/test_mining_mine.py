@@ -290,6 +290,7 @@ def test_the_invariants_hold(logs, judged, eval_queries, max_pairs, negatives) -
             assert best.get(negative, 0) < best[positive]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("positives", "most_calls"), [(1, 10_000), (8, 45_000)])
 @pytest.mark.timeout(600)
 def test_all_but_the_retrieval_is_fast(positives, most_calls) -> None:
@@ -308,6 +309,7 @@ def test_all_but_the_retrieval_is_fast(positives, most_calls) -> None:
     assert calls["lexical.shingles"] < 500 * 100, "each document once for each query"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_thousands_of_judgments_a_query_take_seconds() -> None:
     corpus = Corpus(numbered(3000, "green tea " * 20))

@@ -108,6 +108,7 @@ def test_an_export_records_that_it_agrees_with_torch() -> None:
     assert (folder / "model.onnx").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_broken_model_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_model(), tmp_path / "broken")
     (folder / "model.safetensors").write_bytes(b"not weights")
@@ -124,6 +125,7 @@ def test_an_export_that_lost_a_file_is_not_used(tmp_path: Path, lost: str) -> No
         Encoder(folder)
 
 
+@pytest.mark.slow
 def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
     """An encoder without a head of one output cannot be served in mode local."""
     folder = tiny.build_cross_encoder(tmp_path / "classifier")
@@ -145,6 +147,7 @@ def run_without_torch(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_search_and_the_library_do_not_need_torch() -> None:
     done = run_without_torch(
         "import tribrid.app, tribrid.loop.evaluate, tribrid.scoring.learned, tribrid.api.server\n"
@@ -153,6 +156,7 @@ def test_search_and_the_library_do_not_need_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_without_torch_training_names_the_package(tmp_path: Path) -> None:
     done = run_without_torch(
         f"""
@@ -192,6 +196,7 @@ def test_the_default_model_is_exported_with_its_projection(tmp_path: Path) -> No
     assert query @ near > query @ far + 0.3
 
 
+@pytest.mark.slow
 def test_an_export_made_elsewhere_serves_where_neither_the_model_nor_torch_is(tmp_path: Path) -> None:
     """The small install: the models folder came from the machine that trains."""
     model = tmp_path / "encoder"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tribrid.answers.logs import PrunedLogs
 from tribrid.app import Tribrid
 from tribrid.jobs.pruning import Pruner
 from tribrid.store.database import now_us
@@ -34,7 +35,7 @@ def tribrid(tmp_path: Path) -> Iterator[Tribrid]:
 
 
 def left(tribrid: Tribrid) -> int:
-    return int(tribrid.corpus("a").logs.stats()["impressions"])
+    return int(tribrid.corpus("a").logs.stats().impressions)
 
 
 def test_one_batch_a_tick_and_then_nothing_for_a_day(tribrid: Tribrid) -> None:
@@ -49,6 +50,7 @@ def test_one_batch_a_tick_and_then_nothing_for_a_day(tribrid: Tribrid) -> None:
     assert left(tribrid) == 1
 
 
+@pytest.mark.slow
 def test_the_worker_does_it_when_it_starts(tribrid: Tribrid) -> None:
     tribrid.supervisor.ensure_worker()
     deadline = time.monotonic() + 90
@@ -60,4 +62,4 @@ def test_the_worker_does_it_when_it_starts(tribrid: Tribrid) -> None:
 def test_a_setting_of_one_corpus_is_its_own(tribrid: Tribrid) -> None:
     tribrid.create_corpus("b")
     tribrid.corpus("a").patch_settings({"logs": {"retention_days": 36_500}})
-    assert tribrid.prune_logs() == {"deleted": 0, "corpora": {"a": 0, "b": 0}}
+    assert tribrid.prune_logs() == PrunedLogs(deleted=0, corpora={"a": 0, "b": 0})

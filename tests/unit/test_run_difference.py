@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tribrid.answers.difference import RunDifference, ValueDifference
 from tribrid.answers.report import LearningPoint
-from tribrid.app.rundiff import run_difference
+from tribrid.app.rundiff import RunFacts, run_difference
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.types import State
 
 
-def run(run_id: str, **changes: Any) -> dict[str, Any]:
-    known = {
-        "run_id": run_id,
-        "corpus_id": "wiki",
-        "state": State.SUCCEEDED,
-        "problem": None,
+def run(run_id: str, **changes: Any) -> RunFacts:
+    known: dict[str, Any] = {
         "params": {},
         "config": {"epochs": 1, "seed": 13, "base_model": "m"},
         "data": {"sha256": "aa"},
         "base": {"sha256": "bb"},
         "encoder": None,
         "metrics": {"blend": {"form": "trees"}, "cross_encoder": {"dev_ndcg@10": 0.5}},
-        "events": [{"step": 1, "loss": 0.9}, {"stage": "blend", "x": 1}, {"step": 2, "loss": 0.4, "dev_ndcg@10": 0.5}],
     }
-    return known | changes
+    events: list[dict[str, Any]] = [
+        {"step": 1, "loss": 0.9},
+        {"stage": "blend", "x": 1},
+        {"step": 2, "loss": 0.4, "dev_ndcg@10": 0.5},
+    ]
+    found = RunFacts(run_id, "wiki", State.SUCCEEDED, None, known, events)
+    facts = {name: changes.pop(name) for name in ("corpus_id", "state", "problem", "events") if name in changes}
+    return replace(found, known=known | changes, **facts)
 
 
 def test_causes_come_before_what_came_of_them() -> None:
@@ -61,7 +64,7 @@ def test_what_is_the_same_does_not_differ() -> None:
 def test_notes_say_what_a_difference_means() -> None:
     seeded = run("b", config={"epochs": 1, "seed": 14, "base_model": "m"})
     assert "chance" in run_difference(run("a"), seeded).notes[0]
-    failed = run("b", state=State.FAILED, problem={"detail": "Out of memory."}, metrics=None, config=None)
+    failed = run("b", state=State.FAILED, problem="Out of memory.", metrics=None, config=None)
     assert run_difference(run("a"), failed).notes[0] == "b failed, so it has no metrics. Out of memory."
     assert "two corpora" in run_difference(run("a"), run("b", corpus_id="other")).notes[0]
 

@@ -26,6 +26,8 @@ from tribrid.training.blend import (
 )
 from tribrid.training.lists import TrainingList, memory_of, ndcg
 
+pytestmark = pytest.mark.slow  # it trains
+
 CONFIG: TrainingConfig = Config().training.model_copy(update={"folds": 3})
 
 

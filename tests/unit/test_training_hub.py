@@ -25,6 +25,8 @@ from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker
 from tribrid.training.train import Trained, TrainingInputs, train
 
+pytestmark = pytest.mark.slow  # it builds and exports models of several architectures
+
 SNIPPET_CHARS = 400
 LONG = "renew the certificate of the proxy by night " * 9
 PASSAGES = [("", "soup and pasta"), ("The kitchen", "how to sort a list"), ("Backup", LONG), ("", "x")]

@@ -13,6 +13,8 @@ from tribrid.training.health import ill_loss, ill_scores
 from tribrid.training.lessons import WEIGHTS, Lesson, Vitals, choose_weight, vitals
 from tribrid.training.lists import BAD, GOOD
 
+pytestmark = pytest.mark.slow  # it trains
+
 RNG = np.random.default_rng(0)
 DEV = [Lesson.of(training_list(seed, learnable=False), RNG.normal(size=12), 12) for seed in range(40)]
 START = Vitals(0.7, 0.6, 2.0, 1.0)

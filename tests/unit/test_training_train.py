@@ -31,6 +31,8 @@ from tribrid.training.torch_loop import CHECKPOINT, NO_GAIN, OUT_OF_TIME, Loop
 from tribrid.training.train import TrainingInputs, train
 from tribrid.types import EventType
 
+pytestmark = pytest.mark.slow  # it trains
+
 STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
 CONFIG: TrainingConfig = Config().training.model_copy(
     update={

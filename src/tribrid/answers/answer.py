@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, overload
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
@@ -30,3 +30,12 @@ Time = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A time in UTC; as text ISO 8601."""
+
+
+@overload
+def time_at(at_us: int) -> datetime: ...
+@overload
+def time_at(at_us: int | None) -> datetime | None: ...
+def time_at(at_us: int | None) -> datetime | None:
+    """A time that is stored in microseconds since 1970."""
+    return None if at_us is None else datetime.fromtimestamp(at_us / 1e6, UTC)

@@ -10,9 +10,26 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tribrid.answers.rerank import (
+    CohereMeta,
+    CohereRow,
+    CohereTokens,
+    CohereVersion,
+    RerankAnswer,
+    RerankedDocument,
+    RerankFacts,
+    Reranking,
+    RerankUsage,
+    TeiAnswer,
+    TeiRow,
+    VoyageAnswer,
+    VoyageRow,
+    VoyageUsage,
+)
 from tribrid.errors import InvalidInput
 
 ROUTES = ("/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/voyage/v1/rerank")
@@ -21,9 +38,11 @@ _VERSION = re.compile(r"/v(\d)")
 MAX_NAME_CHARS = 1000
 MAX_FIELDS = 100
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
-_OURS = ("query_id", "corpus_id", "model_id", "reranked", "fallback_reason", "fallback_code", "logged", "collected")
 _OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 _TEI_TYPES = {400: "Empty", 401: "Unauthorized", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
+
+
+Call = Mapping[str, JsonValue]
 
 
 class Dialect(StrEnum):
@@ -50,7 +69,7 @@ def canonical(path: str) -> str | None:
     return f"/v{version[0]}/{name}" if version in (["1"], ["2"]) else f"/{name}"
 
 
-def dialect_of(path: str, body: Mapping[str, Any]) -> Dialect:
+def dialect_of(path: str, body: Call) -> Dialect:
     """The form of a call: by its route, and TEI's by its body."""
     if path == "/voyage/v1/rerank":
         return Dialect.VOYAGE
@@ -79,7 +98,7 @@ class RerankPaths:
 # ------------------------------------------------------------------------------------------ calls
 
 
-def call_of(body: Mapping[str, Any]) -> dict[str, Any]:
+def call_of(body: Call) -> dict[str, Any]:
     """What `Tribrid.rerank` is to be called with.
 
     Raises:
@@ -107,7 +126,7 @@ def call_of(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def flag(body: Mapping[str, Any], name: str, default: bool) -> bool:
+def flag(body: Call, name: str, default: bool) -> bool:
     """A yes or no, also as the strings and numbers that some clients send.
 
     Raises:
@@ -122,7 +141,7 @@ def flag(body: Mapping[str, Any], name: str, default: bool) -> bool:
     return word in _TRUE
 
 
-def _limit(body: Mapping[str, Any]) -> int | None:
+def _limit(body: Call) -> int | None:
     """`top_n` or `top_k`; 0 and null mean all."""
     given = {number for name in ("top_n", "top_k") if (number := _number(body, name)) is not None}
     if len(given) > 1:
@@ -130,7 +149,7 @@ def _limit(body: Mapping[str, Any]) -> int | None:
     return given.pop() if given else None
 
 
-def _number(body: Mapping[str, Any], name: str) -> int | None:
+def _number(body: Call, name: str) -> int | None:
     value = body.get(name)
     if value is None:
         return None
@@ -143,7 +162,7 @@ def _number(body: Mapping[str, Any], name: str) -> int | None:
     raise InvalidInput(f"{name}: must be a whole number.", field=name)
 
 
-def _text(body: Mapping[str, Any], name: str) -> str | None:
+def _text(body: Call, name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidInput(f"{name}: must be a string.", field=name)
@@ -152,68 +171,69 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     return value or None
 
 
-def _fields(body: Mapping[str, Any]) -> list[str] | None:
+def _fields(body: Call) -> list[str] | None:
     value = body.get("rank_fields")
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+    names = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(names) < len(value):
         raise InvalidInput("rank_fields: must be a list of names.", field="rank_fields")
-    if len(value) > MAX_FIELDS or any(len(name) > MAX_NAME_CHARS for name in value):
+    if len(names) > MAX_FIELDS or any(len(name) > MAX_NAME_CHARS for name in names):
         raise InvalidInput(
             f"rank_fields: up to {MAX_FIELDS} names of up to {MAX_NAME_CHARS} characters.", field="rank_fields"
         )
-    return value or None
+    return names or None
 
 
 # ------------------------------------------------------------------------------------------ answers
 
 
-def answer(dialect: Dialect, found: Mapping[str, Any], body: Mapping[str, Any], path: str) -> Any:
+def answer(dialect: Dialect, found: Reranking, body: Call, path: str) -> RerankAnswer | VoyageAnswer | TeiAnswer:
     """The answer of `Tribrid.rerank` in the form of a client."""
-    raw = flag(body, "raw_scores", False)
-    results = [{**row, "score": row["raw_score"] if raw else row["score"]} for row in found["results"]]
+    raw, documents = flag(body, "raw_scores", False), flag(body, "return_documents", False)
     if dialect is Dialect.TEI:
         text = flag(body, "return_text", False)
-        return [
-            {"index": row["index"], "score": row["score"]} | ({"text": row["document"]["text"]} if text else {})
-            for row in results
-        ]
-    documents = flag(body, "return_documents", False)
+        rows = (TeiRow(index=r.index, score=_score(r, raw), text=_text_of(r) if text else None) for r in found.results)
+        return TeiAnswer(tuple(rows))
+    beside = {name: getattr(found, name) for name in RerankFacts.model_fields}
     if dialect is Dialect.VOYAGE:
-        return {
-            "object": "list",
-            "data": [_result(row, row["document"]["text"] if documents else None) for row in results],
-            "model": found["model"],
-            "usage": {"total_tokens": found["tokens"]},
-            **_beside(found),
-        }
+        return VoyageAnswer(
+            **beside,
+            id=found.query_id,
+            data=tuple(
+                VoyageRow(**_row(row, raw), document=_text_of(row) if documents else None) for row in found.results
+            ),
+            model=found.model,
+            usage=VoyageUsage(total_tokens=found.tokens),
+        )
     documents = documents and dialect is not Dialect.COHERE_2
-    return {
-        "object": "rerank",
-        "created": int(time.time()),
-        "model": found["model"],
-        "results": [_result(row, row["document"] if documents else None) for row in results],
-        "usage": {"prompt_tokens": found["tokens"], "total_tokens": found["tokens"]},
-        "meta": {
-            "api_version": {"version": "2" if path.startswith("/v2/") else "1", "is_deprecated": False},
-            "billed_units": {"search_units": 1},
-            "tokens": {"input_tokens": found["tokens"], "output_tokens": 0},
-            "warnings": found["warnings"],
-        },
-        **_beside(found),
-    }
+    return RerankAnswer(
+        **beside,
+        id=found.query_id,
+        created=int(time.time()),
+        model=found.model,
+        results=tuple(
+            CohereRow(**_row(row, raw), document=row.document if documents else None) for row in found.results
+        ),
+        usage=RerankUsage(prompt_tokens=found.tokens, total_tokens=found.tokens),
+        meta=CohereMeta(
+            api_version=CohereVersion(version="2" if path.startswith("/v2/") else "1"),
+            tokens=CohereTokens(input_tokens=found.tokens),
+            warnings=found.warnings,
+        ),
+    )
 
 
-def _beside(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What is ours in every answer that is an object; clients pass over what they do not know."""
-    return {"id": found["query_id"], **{name: found[name] for name in (*_OURS, "took_ms")}}
+def _row(row: RerankedDocument, raw: bool) -> dict[str, Any]:
+    return {"index": row.index, "relevance_score": _score(row, raw), "id": row.doc_id, "doc_id": row.doc_id}
 
 
-def _result(row: Mapping[str, Any], document: Any) -> dict[str, Any]:
-    out = {"index": row["index"], "relevance_score": row["score"]}
-    if row["doc_id"] is not None:
-        out |= {"id": row["doc_id"], "doc_id": row["doc_id"]}
-    return out if document is None else out | {"document": document}
+def _score(row: RerankedDocument, raw: bool) -> float:
+    return row.raw_score if raw else row.score
+
+
+def _text_of(row: RerankedDocument) -> str:
+    return str(row.document["text"])
 
 
 # ------------------------------------------------------------------------------------------ errors

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from tribrid.answers.documents import DeletedDocuments, DocumentAnswer, IndexedDocuments
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute, max_upload_bytes, upload
-from tribrid.api.openapi import answers, takes
+from tribrid.api.openapi import takes
 from tribrid.api.schemas import DeleteDocumentsBody
 from tribrid.api.waiting import work_response
 from tribrid.corpus.records import parse_records
@@ -27,26 +26,14 @@ _BODY = takes(
     },
     "One JSON object a line, or an array of them; a BEIR `corpus.jsonl` as it is. Any content type but a form.",
 )
-_INDEXED = {
-    "documents": 120,
-    "passages": 348,
-    "embedded": 348,
-    "unchanged": 0,
-    "deleted": 0,
-    "skipped": [{"line": 7, "reason": "text is missing", "doc_id": "b"}],
-    "skipped_total": 1,
-    "duplicates": ["a"],
-    "duplicates_total": 1,
-    "took_s": 1.9,
-    "rate_per_s": 63.1,
-}
 
 
 @router.post(
     "/corpora/{corpus_id}/documents",
     summary="Put documents in, or change them",
     openapi_extra=_BODY,
-    responses=answers("What was indexed, and what was not and why.", _INDEXED),
+    response_model=IndexedDocuments,
+    response_description="What was indexed, and what was not and why.",
 )
 async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
     """Upserts by `doc_id` (or `_id`); what did not change is not embedded again. A record that cannot be taken is
@@ -54,25 +41,22 @@ async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
     `duplicates`. What takes longer than a second is answered in a body that starts
     with white space.
     """
-    settings = (await run_in_threadpool(_corpus_settings, tribrid, corpus_id))["indexing"]
+    documents = tribrid.corpus(corpus_id).documents
+    limit = await run_in_threadpool(documents.max_chars)  # refuses a corpus that is not there before the body is read
     body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)
-    limit = settings["max_document_chars"]["value"]
 
-    def index() -> dict[str, Any]:
+    def index() -> IndexedDocuments:
         with body:
-            return tribrid.corpus(corpus_id).documents.add(parse_records(body, max_document_chars=limit))
+            return documents.add(parse_records(body, max_document_chars=limit))
 
     return await work_response(request, index)
 
 
-def _corpus_settings(tribrid: Facade, corpus_id: str) -> dict[str, Any]:
-    # Refuses a corpus that is not there before a byte of the body is read.
-    settings: dict[str, Any] = tribrid.corpus(corpus_id).settings()["settings"]
-    return settings
-
-
 @router.get(
-    "/corpora/{corpus_id}/documents/{doc_id:path}", summary="One document", responses=answers("The document.", _RECORD)
+    "/corpora/{corpus_id}/documents/{doc_id:path}",
+    summary="One document",
+    response_model=DocumentAnswer,
+    response_description="The document.",
 )
 def one(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
     """As it was put in, whole."""
@@ -82,12 +66,13 @@ def one(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
 @router.delete(
     "/corpora/{corpus_id}/documents/{doc_id:path}",
     summary="Delete one document",
-    responses=answers("It is gone.", {"deleted": 1}),
+    response_model=DeletedDocuments,
+    response_description="It is gone.",
 )
 def delete(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
     """404 if the corpus has none of this id. Ids may hold slashes."""
     gone = tribrid.corpus(corpus_id).documents.delete([doc_id])
-    if not gone["deleted"]:
+    if not gone.deleted:
         raise DocumentNotFound(f"There is no document {doc_id!r} in corpus {corpus_id!r}.", doc_id=doc_id)
     return Json(gone)
 
@@ -95,7 +80,8 @@ def delete(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
 @router.post(
     "/corpora/{corpus_id}/documents/delete",
     summary="Delete many documents",
-    responses=answers("How many there were.", {"deleted": 2}),
+    response_model=DeletedDocuments,
+    response_description="How many there were.",
 )
 def delete_many(corpus_id: str, body: DeleteDocumentsBody, tribrid: Facade) -> Json:
     """Ids that the corpus does not have are passed over."""

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from tribrid.answers.evalsets import EvalDatasetContent, EvalDatasetVersions, StoredEvalDataset
+from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
-from tribrid.api.judgments import FORM, STORED, RawBody, json_body
-from tribrid.api.openapi import answers, takes
+from tribrid.api.judgments import FORM, RawBody, json_body
+from tribrid.api.openapi import takes
 from tribrid.corpus.evalfiles import Files, parse_jsonl, parse_labels, parse_quepid
 from tribrid.errors import InvalidInput
 
 router = APIRouter(tags=["labels"])
 
-_EVAL_DATASET = {"sha256": "9f86d081", "version": 1, "primary_measure": "ndcg@10", **STORED}
 _JSONL = '{"query_id": "1", "text": "annual leave", "judgments": {"a": 1, "b": 0}}\n'
 _CSV = "query,docid,rating\nannual leave,a,1\n"
-_CHECKED = {
-    "ok": False,
-    "problems": [{"code": "too_few_queries", "severity": "error", "detail": "...", "count": 0, "examples": []}],
-    "power": {"effect": 0.03, "detectable": 0.056, "independent_queries": 100, "queries_needed": 349},
-}
 _NDJSON_TYPES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 _TYPES = {".json": "application/json", ".jsonl": "application/x-ndjson", ".csv": "text/csv; charset=utf-8"}
 _ZIPPED = ("trec", "beir")
+_TEXT = {"schema": {"type": "string"}}
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Its hash, version and queries; or its files, in another format.",
+        "content": {
+            "application/x-ndjson": _TEXT,
+            "text/csv": _TEXT,
+            "text/plain": _TEXT,
+            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
 # The oldest that a zip can hold: the same dataset is the same bytes, whenever it is asked for.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
@@ -54,7 +62,8 @@ Version = Annotated[
         "four columns or BEIR's three. What `?format=json` answered can be put back, with its candidates. A grade of 1 "
         "or more is relevant.",
     ),
-    responses=answers("Its hash and version.", _EVAL_DATASET),
+    response_model=StoredEvalDataset,
+    response_description="Its hash and version.",
 )
 def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Facade) -> Json:
     """Named by the hash of its content and never edited in place: other content is the next version. Its primary
@@ -73,7 +82,8 @@ def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Fa
 @router.get(
     "/corpora/{corpus_id}/eval_dataset",
     summary="The eval dataset",
-    responses=answers("Its hash, version and queries; or its files, in another format.", {**_EVAL_DATASET, **FORM}),
+    response_model=EvalDatasetContent,
+    responses=_FILES,
 )
 def eval_dataset(corpus_id: str, tribrid: Facade, format: Format = None, version: Version = None) -> Response:
     """The version in force, or another. 409 if there is none."""
@@ -88,16 +98,22 @@ def eval_dataset(corpus_id: str, tribrid: Facade, format: Format = None, version
     return Response(text.encode("utf-8", "replace"), media_type=kind, headers=_attached(f"{corpus_id}-{name}"))
 
 
-@router.get("/corpora/{corpus_id}/eval_datasets", summary="Every version of the eval dataset, newest first")
+@router.get(
+    "/corpora/{corpus_id}/eval_datasets",
+    summary="Every version of the eval dataset, newest first",
+    response_model=EvalDatasetVersions,
+    response_description="All of them.",
+)
 def eval_datasets(corpus_id: str, tribrid: Facade) -> Json:
     """Each with its hash, its primary measure, and the candidates and state of the corpus it was measured on last."""
-    return Json({"eval_datasets": tribrid.corpus(corpus_id).eval_dataset.versions()})
+    return Json(EvalDatasetVersions(eval_datasets=tuple(tribrid.corpus(corpus_id).eval_dataset.versions())))
 
 
 @router.get(
     "/corpora/{corpus_id}/eval_dataset/check",
     summary="What is wrong with the eval dataset",
-    responses=answers("Problems in words, and how small a change it can show.", _CHECKED),
+    response_model=EvalDatasetCheck,
+    response_description="Problems in words, and how small a change it can show.",
 )
 def check_eval_dataset(
     corpus_id: str,

@@ -15,10 +15,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import MAX_JUDGMENTS_BYTES, whole_body
-from tribrid.api.openapi import answers, takes
+from tribrid.api.openapi import takes
 from tribrid.api.strictjson import parse_json
 from tribrid.api.waiting import work_response
 from tribrid.corpus.evalfiles import parse_labels
@@ -33,7 +34,6 @@ _BODY = takes(
     'Judged queries, or `{"queries": {query_id: text}, "qrels": "..."}` with qrels in TREC\'s four columns or '
     "BEIR's three. A grade of 1 or more is relevant.",
 )
-STORED = {"queries": 1, "judgments": 2, "unknown_documents": ["b"], "unknown_documents_total": 1}
 
 
 async def _raw(request: Request) -> bytes:
@@ -47,7 +47,8 @@ RawBody = Annotated[bytes, Depends(_raw)]
     "/corpora/{corpus_id}/judgments",
     summary="Put judgments to train from",
     openapi_extra=_BODY,
-    responses=answers("What was stored; judged documents that the corpus lacks are counted and named.", STORED),
+    response_model=StoredJudgments,
+    response_description="What is stored now; judged documents that the corpus lacks are counted and named.",
 )
 async def put_judgments(
     corpus_id: str,
@@ -64,7 +65,12 @@ async def put_judgments(
     return await work_response(request, lambda: tribrid.corpus(corpus_id).judgments.put(queries, replace=replace))
 
 
-@router.get("/corpora/{corpus_id}/judgments", summary="The judgments", responses=answers("All of them.", FORM))
+@router.get(
+    "/corpora/{corpus_id}/judgments",
+    summary="The judgments",
+    response_model=JudgedQueries,
+    response_description="All of them.",
+)
 def judgments(corpus_id: str, tribrid: Facade) -> Json:
     """In the form in which they can be put back."""
     return Json(tribrid.corpus(corpus_id).judgments.get())

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.jobs import RunEvent
 from tribrid.api.answers import json_bytes
 from tribrid.api.waiting import LONGEST_POLL_S, SHORTEST_POLL_S, STREAMED, LongWork
 from tribrid.app import Tribrid
@@ -26,7 +27,6 @@ SSE = "text/event-stream"
 HEARTBEAT_S = 2.0
 PAGE = 1000
 _FINAL = ("complete", "error")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A run that is cancelled in the queue ends in its row first and tells of it a moment later.
 _LAST_EVENT_GRACE_S = 1.5
 
@@ -120,6 +120,5 @@ def _sse(event: Event) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), json_bytes(_body(event)))
 
 
-def _body(event: Event) -> dict[str, object]:
-    at = _EPOCH + timedelta(microseconds=event.at_us)
-    return {"seq": event.seq, "type": event.type, "at": at.isoformat(), "data": event.data}
+def _body(event: Event) -> RunEvent:
+    return RunEvent(seq=event.seq, type=event.type, at=time_at(event.at_us), data=dict(event.data))

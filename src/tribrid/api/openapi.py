@@ -4,9 +4,14 @@ bodies that are read as a stream.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import FastAPI
+from pydantic import Field
+from pydantic.json_schema import models_json_schema
+
+from tribrid.answers.answer import Answer
+from tribrid.answers.jobs import JobProblem, RunEvent
 
 DESCRIPTION = """\
 Search rankings that learn from what users did, with proof: index → search → log → mine → train → evaluate → promote →
@@ -26,25 +31,42 @@ TAGS = [
 ]
 
 
-class ProblemBody(BaseModel):
+class ProblemBody(JobProblem):
     """RFC 9457, with a stable `code`; the facts of the case are further members."""
 
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(examples=["urn:tribrid:problem:corpus_not_found"])
-    title: str = Field(examples=["No such corpus"])
-    status: int = Field(examples=[404])
-    code: str = Field(examples=["corpus_not_found"])
-    detail: str = Field(examples=["There is no corpus 'a'. Create it with POST /corpora or `tribrid index`."])
     request_id: str = Field(examples=["6f1e0c7a4b"])
+
+
+_REF = "#/components/schemas/{model}"
+_BESIDE = (ProblemBody, RunEvent)
+
+
+def content(model: type[Answer]) -> dict[str, Any]:
+    """The content of an answer of another type than JSON, whose model is one of `_BESIDE`."""
+    return {"schema": {"$ref": _REF.format(model=model.__name__)}}
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem: what happened and what to do.",
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
+        "content": {"application/problem+json": content(ProblemBody)},
     }
 }
+
+
+TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+"""The content of an answer that is not JSON."""
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document. FastAPI knows no model of an answer that is not JSON by its content type, so these are put
+    in here.
+    """
+    if app.openapi_schema is None:
+        made = FastAPI.openapi(app)
+        models: list[tuple[type[Answer], Literal["serialization"]]] = [(m, "serialization") for m in _BESIDE]
+        made["components"]["schemas"] |= models_json_schema(models, ref_template=_REF)[1]["$defs"]
+    return FastAPI.openapi(app)
 
 
 def answers(description: str, example: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:

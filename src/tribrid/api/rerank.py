@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import JsonValue
 
-from tribrid import __version__
+from tribrid.answers.rerank import (
+    OpenAiModel,
+    OpenAiModels,
+    RerankAnswer,
+    RerankModel,
+    TeiAnswer,
+    TeiInfo,
+    VoyageAnswer,
+)
 from tribrid.api.answers import Json
 from tribrid.api.attending import attended
 from tribrid.api.dialects import answer, call_of, dialect_of, likely_dialect
 from tribrid.api.facade import Facade
 from tribrid.api.limits import whole_body
-from tribrid.api.openapi import answers, takes
+from tribrid.api.openapi import takes
 from tribrid.api.strictjson import parse_json
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput, ModelNotFound, Overloaded
+from tribrid.version import __version__
 
 ID_HEADER = "X-Rerank-ID"
 FALLBACK_HEADER = "X-Rerank-Fallback"
-_MAX_INPUT_TOKENS = 512
 
 router = APIRouter(tags=["rerank"])
 
@@ -35,19 +43,7 @@ _BODY = takes(
     "`truncate`, `raw_scores`, `client_id`. What else is sent is passed over. With `texts` instead of `documents`: "
     "TEI's form.",
 )
-_BESIDE = {"id": "0f3a", "query_id": "0f3a", "corpus_id": "handbook", "model_id": "5b1e", "reranked": True}
-_BESIDE |= {"fallback_reason": None, "fallback_code": None, "logged": True, "collected": 1, "took_ms": 12.5}
-_ROW = {"index": 0, "relevance_score": 0.93, "id": "leave.md", "doc_id": "leave.md"}
-_RERANKED = {
-    "object": "rerank",
-    "model": "handbook",
-    "results": [_ROW],
-    "usage": {"prompt_tokens": 21, "total_tokens": 21},
-    "meta": {"api_version": {"version": "1"}, "billed_units": {"search_units": 1}, "warnings": []},
-    **_BESIDE,
-}
-_ANSWERS = answers("Every document once, best first; `id` is what POST /feedback takes.", _RERANKED)
-_VOYAGE = {"object": "list", "data": [_ROW], "model": "handbook", "usage": {"total_tokens": 21}, **_BESIDE}
+_ANSWER = RerankAnswer | TeiAnswer
 
 
 async def _rerank(request: Request, tribrid: Facade, corpus_id: str | None = None) -> Json:
@@ -66,14 +62,14 @@ def _answer(request: Request, tribrid: Facade, raw: bytes, corpus_id: str | None
     request.state.dialect = dialect
     call = call_of(body)
     found = tribrid.rerank(**{**call, "corpus_id": call["corpus_id"] or corpus_id}, budget=budget)
-    request.app.state.telemetry.searched(found)
-    headers = {ID_HEADER: found["query_id"]}
-    if found["fallback_code"] is not None:  # TEI's form has no place for it
-        headers[FALLBACK_HEADER] = found["fallback_code"]
+    request.app.state.telemetry.searched(found.reranked, found.model_id, found.note)
+    headers = {ID_HEADER: found.query_id}
+    if found.fallback_code is not None:  # TEI's form has no place for it
+        headers[FALLBACK_HEADER] = found.fallback_code
     return Json(answer(dialect, found, body, path), headers=headers)
 
 
-def _object(raw: bytes) -> Mapping[str, Any]:
+def _object(raw: bytes) -> Mapping[str, JsonValue]:
     try:
         body = parse_json(raw, storable=False)
     except ValueError as error:
@@ -86,10 +82,13 @@ def _object(raw: bytes) -> Mapping[str, Any]:
 Corpus = Annotated[str | None, Query(max_length=64, description="The corpus, for clients whose body cannot say it.")]
 
 
-@router.post("/rerank", summary="Put documents in order", openapi_extra=_BODY, responses=_ANSWERS)
-@router.post("/reranking", summary="The same as /rerank", openapi_extra=_BODY, responses=_ANSWERS)
-@router.post("/v1/rerank", summary="The same as /rerank", openapi_extra=_BODY, responses=_ANSWERS)
-@router.post("/v1/reranking", summary="The same as /rerank", openapi_extra=_BODY, responses=_ANSWERS)
+_SAME = "The same as /rerank"
+
+
+@router.post("/rerank", summary="Put documents in order", openapi_extra=_BODY, response_model=_ANSWER)
+@router.post("/reranking", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
+@router.post("/v1/rerank", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
+@router.post("/v1/reranking", summary=_SAME, openapi_extra=_BODY, response_model=_ANSWER)
 async def rerank(request: Request, tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
@@ -99,7 +98,9 @@ async def rerank(request: Request, tribrid: Facade, corpus_id: Corpus = None) ->
     return await _rerank(request, tribrid, corpus_id)
 
 
-@router.post("/v2/rerank", summary="Put documents in order, as Cohere's v2", openapi_extra=_BODY, responses=_ANSWERS)
+@router.post(
+    "/v2/rerank", summary="Put documents in order, as Cohere's v2", openapi_extra=_BODY, response_model=_ANSWER
+)
 async def rerank_2(request: Request, tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """As /rerank; the answer never holds the documents."""
     return await _rerank(request, tribrid, corpus_id)
@@ -109,62 +110,52 @@ async def rerank_2(request: Request, tribrid: Facade, corpus_id: Corpus = None) 
     "/voyage/v1/rerank",
     summary="Put documents in order, as Voyage",
     openapi_extra=_BODY,
-    responses=answers("As /rerank, the results under `data`.", _VOYAGE),
+    response_model=VoyageAnswer,
+    response_description="As /rerank, the results under `data`.",
 )
 async def rerank_voyage(request: Request, tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """As /rerank in Voyage's form: results under `data`, a returned document as a plain string."""
     return await _rerank(request, tribrid, corpus_id)
 
 
-@router.get(
-    "/info",
-    summary="The reranker, as TEI tells of itself",
-    responses=answers("A reranker.", {"model_id": "handbook", "model_type": {"reranker": {}}}),
-)
+@router.get("/info", summary="The reranker, as TEI tells of itself", response_model=TeiInfo)
 def info(tribrid: Facade, corpus_id: Corpus = None) -> Json:
     """What clients of Hugging Face TEI ask before they rerank: what answers a call without a model, and the limits."""
-    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings()["settings"]
-    labels = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+    settings = (tribrid if corpus_id is None else tribrid.corpus(corpus_id)).settings().settings
     return Json(
-        {
-            "model_id": tribrid.ranker(None, corpus_id).name,
-            "model_sha": None,
-            "model_dtype": "float32",
-            "model_type": {"reranker": labels},
-            "max_concurrent_requests": settings["serving"]["max_requests"]["value"],
-            "max_input_length": _MAX_INPUT_TOKENS,
-            "max_batch_tokens": 16384,
-            "max_client_batch_size": settings["reranking"]["rerank_max_documents"]["value"],
-            "auto_truncate": True,
-            "version": __version__,
-        }
+        TeiInfo.model_validate(
+            {
+                "model_id": tribrid.ranker(None, corpus_id).name,
+                "max_concurrent_requests": settings["serving"]["max_requests"].value,
+                "max_client_batch_size": settings["reranking"]["rerank_max_documents"].value,
+                "version": __version__,
+            }
+        )
     )
-
-
-_MODEL = {"id": "handbook", "object": "model", "created": 1767323045, "owned_by": "tribrid", "model_type": "rerank"}
 
 
 @router.get(
     "/v1/models",
     summary="What `model` may be in a rerank",
-    responses=answers("Corpora, model versions, local models.", {"object": "list", "data": [_MODEL]}),
+    response_model=OpenAiModels,
+    response_description="Corpora, model versions, local models.",
 )
 def models(tribrid: Facade) -> Json:
     """In OpenAI's form. `kind` is corpus, version, local, or encoder."""
-    return Json({"object": "list", "data": [_model(row) for row in tribrid.rerank_models()]})
+    return Json(OpenAiModels(data=tuple(map(_model, tribrid.rerank_models()))))
 
 
-@router.get("/v1/models/{model:path}", summary="One of them", responses=answers("It is there.", _MODEL))
+@router.get("/v1/models/{model:path}", summary="One of them", response_model=OpenAiModel)
 def model(model: str, tribrid: Facade) -> Json:
     """404 if nothing of this name can rerank. Xinference's clients ask this first."""
     for row in tribrid.rerank_models():
-        if row["id"] == model:
+        if row.id == model:
             return Json(_model(row))
     raise ModelNotFound(f"There is no model {model[:200]!r} to rerank with. GET /v1/models lists all.")
 
 
-def _model(row: Mapping[str, Any]) -> dict[str, Any]:
-    about = {name: value for name, value in row.items() if name != "created_at"}
-    created = int(datetime.fromisoformat(row["created_at"]).timestamp()) if row["created_at"] else 0
-    told = {"object": "model", "created": created, "owned_by": "tribrid"}
-    return {**about, **told, "model_type": "rerank", "model_name": row["id"]}
+def _model(row: RerankModel) -> OpenAiModel:
+    created = int(row.created_at.timestamp()) if row.created_at else 0
+    return OpenAiModel(
+        id=row.id, kind=row.kind, corpus_id=row.corpus_id, champion=row.champion, created=created, model_name=row.id
+    )

@@ -7,10 +7,25 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
+from tribrid.answers.difference import EvaluationDifference
+from tribrid.answers.evaluations import EvaluationList
+from tribrid.answers.jobs import (
+    EvaluationResult,
+    JobAddress,
+    JobEnd,
+    JobInterruption,
+    MiningResult,
+    RunAddress,
+    TrainingResult,
+)
+from tribrid.answers.readiness import Readiness
+from tribrid.answers.report import EvaluationReport, QueryRows
+from tribrid.answers.status import RerankerInfo, RerankerStatus
+from tribrid.answers.triplets import ReviewedTriplet, TripletPage
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute, LargeJsonRoute
-from tribrid.api.openapi import answers
+from tribrid.api.openapi import TEXT
 from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, ReviewBody, TrainBody
 from tribrid.api.scopes import require_admin
 from tribrid.api.waiting import accepted, job_address, job_response, prefers_async
@@ -19,58 +34,8 @@ from tribrid.types import Job, JobKind, Source, TripletStatus
 router = APIRouter(tags=["reranker"], route_class=JsonRoute)
 _with_runs = APIRouter(route_class=LargeJsonRoute)
 
-_EXPERIMENT = {
-    "experiment_id": "c41d",
-    "state": "running",
-    "champion": {"model_id": "5b1e", "credit": 61.0},
-    "challenger": {"model_id": "9e07", "credit": 74.5, "loaded": True, "problem": None},
-    "impressions": {"counted": 412, "wins": 63, "losses": 51, "ties": 298, "pending": 17, "budget": 10000},
-    "win_share": {"observed": 0.553, "low": 0.427, "high": 0.672},
-    "e_value": 0.74,
-    "decided_at": 20.0,
-    "verdict": None,
-    "reason": "Of 412 searches, 114 told the two apart, and the challenger won 63 of these: ...",
-}
-_STATUS = {"mode": "learning", "model_id": "5b1e", "loaded": True, "reason": None, "experiment": _EXPERIMENT}
-_MINED = {"status": "succeeded", "job_id": "8c2d", "triplet_set_id": "1f9a", "pairs": 500, "triplets": 3312}
-_READY = {
-    "ready": False,
-    "answer": "perhaps",
-    "summary": "Perhaps. It can be tried, but: only 12 labelled queries: 38 more make a start.",
-    "missing": [],
-    "advice": ["only 12 labelled queries: 38 more make a start"],
-    "expected_gain": {"measure": "ndcg@10", "low": 0.0004, "high": 0.0084},
-    "detectable_change": 0.0323,
-}
-_REVIEWED = {"triplet_id": "90ab", "status": "accepted", "query": "parse a date", "source": "logs", "weight": 0.15}
-_QUEUED = {
-    "run_id": "b7e0",
-    "job_id": "b7e0",
-    "state": "queued",
-    "queued_behind": 0,
-    "status_url": "/reranker/train/run/b7e0",
-    "metrics_url": "/reranker/train/run/b7e0/metrics",
-    "cost_estimate": {"model": "all-MiniLM-L6-v2", "usd": 0.0, "compute_s": 240, "estimate": True},
-}
-_REPORT = {
-    "status": "succeeded",
-    "evaluation_id": "77d1",
-    "before": {"ndcg@10": 0.690},
-    "after": {"ndcg@10": 0.741},
-    "verdict": {"decision": "promote", "reasons": ["..."]},
-}
-_DIFF = {
-    "a": {"evaluation_id": "77d1", "system": "challenger", "model_id": "5b1e"},
-    "b": {"evaluation_id": "90c3", "system": "challenger", "model_id": "a40f"},
-    "common": {"queries": 300, "judged_differently": 0, "only_a": 0, "only_b": 0},
-    "measures": {"ndcg@10": {"a": 0.690, "b": 0.741, "delta": {"mean": 0.051, "ci95": [0.031, 0.072]}}},
-    "queries": [{"query_id": "q1", "text": "parse a date", "delta_primary": 0.63}],
-}
-_AS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The report.",
-        "content": {"application/json": {"example": _REPORT}, "text/html": {}, "application/xml": {}},
-    }
+_LATER: dict[int | str, dict[str, Any]] = {
+    202: {"model": JobAddress, "description": "With `wait` off: the job is queued."}
 }
 # The page holds text of documents and queries: escaped, and on top of that nothing in it may run or call out.
 _PAGE_HEADERS = {
@@ -82,7 +47,10 @@ EvaluationId = Annotated[str, Query(max_length=64, description="An evaluation.")
 
 
 @router.get(
-    "/reranker/status", summary="What reranks now", responses=answers("Mode, model, loaded or why not.", _STATUS)
+    "/reranker/status",
+    summary="What reranks now",
+    response_model=RerankerStatus,
+    response_description="Mode, model, loaded or why not.",
 )
 def status(
     tribrid: Facade,
@@ -94,7 +62,11 @@ def status(
     return Json(tribrid.status() if corpus_id is None else tribrid.corpus(corpus_id).status())
 
 
-@router.get("/reranker/info", summary="How it is made: backends, versions, limits, hyperparameters")
+@router.get(
+    "/reranker/info",
+    summary="How it is made: backends, versions, limits, hyperparameters",
+    response_model=RerankerInfo,
+)
 def info(tribrid: Facade) -> Json:
     """Every training hyperparameter is listed with its default and bounds."""
     return Json(tribrid.info())
@@ -103,7 +75,8 @@ def info(tribrid: Facade) -> Json:
 @router.get(
     "/reranker/readiness",
     summary="Whether there is enough data to train",
-    responses=answers("Yes, perhaps or no, what is missing, and what that rests on.", _READY),
+    response_model=Readiness,
+    response_description="Yes, perhaps or no, what is missing, and what that rests on.",
 )
 def readiness(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     """Answers in about two seconds, before anything is mined: labelled queries by source, the share of their documents
@@ -115,7 +88,9 @@ def readiness(corpus_id: OfCorpus, tribrid: Facade) -> Json:
 @router.post(
     "/reranker/mine",
     summary="Mine triplets from logs, judgments and heuristics",
-    responses=answers("What was mined, by source, and what was rejected and why.", _MINED),
+    response_model=MiningResult | JobEnd | JobInterruption,
+    response_description="What was mined, by source, and what was rejected and why.",
+    responses=_LATER,
 )
 def mine(body: MineBody, request: Request, tribrid: Facade) -> Response:
     """Answers when it is done; until then the body is white space. `"wait": false`: 202 and the job's address."""
@@ -128,7 +103,9 @@ def mine(body: MineBody, request: Request, tribrid: Facade) -> Response:
     "/reranker/train",
     status_code=202,
     summary="Train a reranker on the mined triplets",
-    responses=answers("The run is queued. One at a time runs for a corpus; the rest wait.", _QUEUED, 202),
+    response_model=RunAddress,
+    response_description="The run is queued. One at a time runs for a corpus; the rest wait.",
+    responses={200: {"model": TrainingResult | JobEnd | JobInterruption, "description": "With `wait`: what it made."}},
 )
 def train(body: TrainBody, request: Request, tribrid: Facade) -> Response:  # type: ignore[valid-type]
     """Answers at once with the run's address. Any setting of the section `training` can be given for this run alone; an
@@ -143,22 +120,23 @@ def train(body: TrainBody, request: Request, tribrid: Facade) -> Response:  # ty
     return accepted(_run_address(tribrid, job))
 
 
-def _run_address(tribrid: Facade, job: Job) -> dict[str, Any]:
+def _run_address(tribrid: Facade, job: Job) -> RunAddress:
     run = f"/reranker/train/run/{job.job_id}"
     ahead = [pending.job_id for pending in tribrid.store.jobs.pending(job.corpus_id, JobKind.TRAIN)]
-    return {
-        **job_address(tribrid, job),
-        "run_id": job.job_id,
-        "queued_behind": ahead.index(job.job_id) if job.job_id in ahead else 0,
-        "status_url": run,
-        "metrics_url": f"{run}/metrics",
-    }
+    return RunAddress(
+        **dict(job_address(tribrid, job).model_copy(update={"status_url": run})),
+        run_id=job.job_id,
+        queued_behind=ahead.index(job.job_id) if job.job_id in ahead else 0,
+        metrics_url=f"{run}/metrics",
+    )
 
 
 @_with_runs.post(
     "/reranker/evaluate",
     summary="Measure before against after on the eval dataset",
-    responses=answers("The report.", _REPORT),
+    response_model=EvaluationResult | JobEnd | JobInterruption,
+    response_description="The report.",
+    responses=_LATER,
 )
 def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
     """Comes after every training already queued for the corpus, and reports on what that made; `after` is null where no
@@ -177,7 +155,7 @@ def evaluate(body: EvaluateBody, request: Request, tribrid: Facade) -> Response:
 router.include_router(_with_runs)
 
 
-@router.get("/reranker/triplets", summary="What the last mining made, triplet by triplet")
+@router.get("/reranker/triplets", summary="What the last mining made, triplet by triplet", response_model=TripletPage)
 def triplets(
     corpus_id: OfCorpus,
     tribrid: Facade,
@@ -197,7 +175,8 @@ def triplets(
 @router.patch(
     "/reranker/triplets/{triplet_id}",
     summary="Accept, flip or drop a triplet",
-    responses=answers("The triplet as it stands now.", _REVIEWED),
+    response_model=ReviewedTriplet,
+    response_description="The triplet as it stands now.",
 )
 def review(triplet_id: str, body: ReviewBody, tribrid: Facade) -> Json:
     """Holds for the mined set and for every later mining; deciding again replaces the decision. A document that is
@@ -206,17 +185,18 @@ def review(triplet_id: str, body: ReviewBody, tribrid: Facade) -> Json:
     return Json(tribrid.review(triplet_id, body.decision))
 
 
-@router.get("/reranker/evaluations", summary="The corpus's evaluations, newest first")
+@router.get("/reranker/evaluations", summary="The corpus's evaluations, newest first", response_model=EvaluationList)
 def evaluations(corpus_id: OfCorpus, tribrid: Facade) -> Json:
     """What each decided, and its `evaluation_id`."""
-    return Json({"evaluations": tribrid.corpus(corpus_id).evaluations()})
+    return Json(EvaluationList(evaluations=tuple(tribrid.corpus(corpus_id).evaluations())))
 
 
 # Before the route of one report, which would take its name for an id.
 @router.get(
     "/reranker/evaluations/diff",
     summary="Two evaluations side by side",
-    responses=answers("What changed from a to b.", _DIFF),
+    response_model=EvaluationDifference,
+    response_description="What changed from a to b.",
 )
 def evaluation_diff(a: EvaluationId, b: EvaluationId, tribrid: Facade, offset: Offset = 0, limit: Limit = 50) -> Json:
     """The change in each measure with its interval and p-value, over the queries that both asked in the same words and
@@ -226,7 +206,12 @@ def evaluation_diff(a: EvaluationId, b: EvaluationId, tribrid: Facade, offset: O
     return Json(tribrid.evaluations.diff(a, b, offset=offset, limit=limit))
 
 
-@router.get("/reranker/evaluations/{evaluation_id}", summary="One report", responses=_AS)
+@router.get(
+    "/reranker/evaluations/{evaluation_id}",
+    summary="One report",
+    response_model=EvaluationReport,
+    responses={200: {"description": "The report.", "content": {"text/html": TEXT, "application/xml": TEXT}}},
+)
 def evaluation(
     evaluation_id: str,
     tribrid: Facade,
@@ -247,7 +232,9 @@ def evaluation(
     return Json(tribrid.evaluations.get(evaluation_id))
 
 
-@router.get("/reranker/evaluations/{evaluation_id}/queries", summary="A report query by query")
+@router.get(
+    "/reranker/evaluations/{evaluation_id}/queries", summary="A report query by query", response_model=QueryRows
+)
 def evaluation_queries(
     evaluation_id: str,
     tribrid: Facade,

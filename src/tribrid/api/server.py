@@ -10,13 +10,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from tribrid import __version__
 from tribrid.api import (
     config,
     corpora,
@@ -37,7 +37,7 @@ from tribrid.api.auth import Guard
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
-from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS
+from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS, document
 from tribrid.api.parameters import known_parameters
 from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
@@ -49,6 +49,7 @@ from tribrid.app import Tribrid
 from tribrid.cloud.line import is_loopback
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.observing import log_to_stderr
+from tribrid.version import __version__
 
 # Streams and waits end by themselves when the server stops; this is for clients that do not read.
 STOP_S = 5
@@ -84,6 +85,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     serving = tribrid.folder.config().serving
     app.state.admission = Admission(serving.max_requests)
     app.state.max_rerank_bytes = serving.max_rerank_mb * MIB
+    app.openapi = partial(document, app)  # type: ignore[method-assign]
     handle_problems(app)
     guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
     app.add_middleware(RerankPaths)

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from starlette.types import Scope
 
 from tribrid.api.tracing import Tracing
+from tribrid.app.retention import Gauges
 from tribrid.types import Impression
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
@@ -100,10 +101,10 @@ class Telemetry:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(took_s)
 
-    def searched(self, answer: Mapping[str, Any]) -> None:
-        """Count one search or rerank by its answer (`reranked`, `model_id`, `note`); `note` counts its fallback."""
-        self._searches.labels(str(bool(answer["reranked"])).lower(), str(answer["model_id"])).inc()
-        if answer["note"] is not None:
+    def searched(self, reranked: bool, model_id: str | None, note: str | None) -> None:
+        """Count one search or rerank by its answer; `Watch.note` counts its fallback."""
+        self._searches.labels(str(reranked).lower(), str(model_id)).inc()
+        if note is not None:
             self._shortened.inc()
 
     def clicked(self, impression: Impression, doc_id: str) -> None:
@@ -131,22 +132,20 @@ class Telemetry:
         if name == "fallback":
             self._fallbacks.labels(value).inc()
 
-    def text(
-        self, *, ready: bool, seen: Mapping[str, Any] | None = None, engine: Mapping[str, Any] | None = None
-    ) -> bytes:
+    def text(self, *, ready: bool, seen: Gauges | None = None, engine: Mapping[str, Any] | None = None) -> bytes:
         """All of it, as Prometheus reads it.
 
         Args:
-            seen: `jobs` and `champions` as they are stored; None: the database does not answer.
+            seen: what is stored; None: the database does not answer.
             engine: the reranker's, as it stands.
         """
         self._ready.set(ready)
         self._store_up.set(seen is not None)
         self._jobs.clear()
         self._serving.clear()
-        for (kind, state), count in (seen or {}).get("jobs", {}).items():
+        for (kind, state), count in (seen.jobs if seen else {}).items():
             self._jobs.labels(kind, state).set(count)
-        for corpus_id, model_id in (seen or {}).get("champions", {}).items():
+        for corpus_id, model_id in (seen.champions if seen else {}).items():
             self._serving.labels(corpus_id, model_id).set(1)
         if engine is not None:
             self._waiting.set(engine["waiting_pairs"])

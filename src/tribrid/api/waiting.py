@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Literal
 
 import anyio.to_thread
 from fastapi import Request
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from tribrid.answers.jobs import Interruption, JobAddress, JobInterruption, JobProblem
 from tribrid.api.answers import Json, json_bytes
 from tribrid.api.problems import problem_of, request_id_of
 from tribrid.app import Tribrid
@@ -32,7 +34,7 @@ FIRST_BYTE_S = 1.0
 # Work in threads for minutes, at once; the rest queues, so that searches keep their threads.
 MAX_LONG_WORK = 4
 
-Answer = Mapping[str, Any]
+Answer = BaseModel | Mapping[str, object]
 _WHITESPACE = b" "
 # A proxy that collects the body before it sends it on would undo all this.
 STREAMED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -45,7 +47,7 @@ class LongWork:
         self.stopping = False
         self.threads = anyio.CapacityLimiter(MAX_LONG_WORK)
         # asyncio itself keeps no task from being collected.
-        self.tasks: set[asyncio.Task[Answer]] = set()
+        self.tasks: set[asyncio.Task[object]] = set()
 
 
 def prefers_async(request: Request) -> bool:
@@ -54,21 +56,21 @@ def prefers_async(request: Request) -> bool:
     return any(preference.strip().lower() == "respond-async" for preference in preferences)
 
 
-def accepted(body: Answer) -> Json:
+def accepted(body: JobAddress) -> Json:
     """202: the work is queued, and `status_url` is where to look."""
-    return Json(body, status_code=202, headers={"Location": body["status_url"]})
+    return Json(body, status_code=202, headers={"Location": body.status_url})
 
 
-def job_address(tribrid: Tribrid, job: Job) -> dict[str, Any]:
+def job_address(tribrid: Tribrid, job: Job) -> JobAddress:
     """What a job is, where to look for it, and what it will cost."""
-    return {
-        "job_id": job.job_id,
-        "kind": job.kind,
-        "corpus_id": job.corpus_id,
-        "state": job.state,
-        "status_url": f"/jobs/{job.job_id}",
-        "cost_estimate": tribrid.corpus(job.corpus_id).estimate(job.kind, job.params),
-    }
+    return JobAddress(
+        job_id=job.job_id,
+        kind=job.kind,
+        corpus_id=job.corpus_id,
+        state=job.state,
+        status_url=f"/jobs/{job.job_id}",
+        cost_estimate=tribrid.corpus(job.corpus_id).estimate(job.kind, job.params),
+    )
 
 
 def job_response(request: Request, tribrid: Tribrid, job: Job, *, wait: bool) -> Response:
@@ -80,7 +82,7 @@ def job_response(request: Request, tribrid: Tribrid, job: Job, *, wait: bool) ->
     return StreamingResponse(body, media_type=Json.media_type, headers=STREAMED)
 
 
-async def work_response(request: Request, work: Callable[[], Answer]) -> Response:
+async def work_response(request: Request, work: Callable[[], object]) -> Response:
     """What `work` returns: with a status of its own if that is soon, else in a body that starts before.
 
     Runs in a thread, to its end even if the client goes away.
@@ -96,11 +98,11 @@ async def work_response(request: Request, work: Callable[[], Answer]) -> Respons
     if task.done():
         return Json(task.result())
     stopped = "The server stops before this is done. What was taken so far stays; send it again for the rest."
-    body = _beating(request, partial(asyncio.shield, task), {}, stopped)
+    body = _beating(request, partial(asyncio.shield, task), None, stopped)
     return StreamingResponse(body, media_type=Json.media_type, headers=STREAMED)
 
 
-async def _in_thread(work: Callable[[], Answer], threads: anyio.CapacityLimiter) -> Answer:
+async def _in_thread(work: Callable[[], object], threads: anyio.CapacityLimiter) -> object:
     return await anyio.to_thread.run_sync(work, limiter=threads)
 
 
@@ -116,7 +118,7 @@ async def _outcome(tribrid: Tribrid, job_id: str) -> Answer:
 
 
 async def _beating(
-    request: Request, work: Callable[[], Awaitable[Answer]], about: Answer, stopped: str
+    request: Request, work: Callable[[], Awaitable[object]], about: JobAddress | None, stopped: str
 ) -> AsyncIterator[bytes]:
     """Whitespace every `BEAT_S` until the answer is there, then the answer.
 
@@ -133,11 +135,20 @@ async def _beating(
         answer.cancel()
 
 
-def _last_words(answer: asyncio.Future[Answer], request_id: str, about: Answer, stopped: str) -> bytes:
+def _last_words(answer: asyncio.Future[object], request_id: str, about: JobAddress | None, stopped: str) -> bytes:
     if not answer.done():
-        return json_bytes({**about, "status": "interrupted", "problem": Unavailable(stopped).problem()})
+        return json_bytes(_interruption(about, "interrupted", Unavailable(stopped).problem()))
     error = answer.exception()
     if error is not None:
         problem = {**problem_of(error, request_id), "request_id": request_id}
-        return json_bytes({**about, "status": "failed", "problem": problem})
+        return json_bytes(_interruption(about, "failed", problem))
     return json_bytes(answer.result())
+
+
+def _interruption(
+    about: JobAddress | None, status: Literal["failed", "interrupted"], problem: Mapping[str, object]
+) -> Interruption:
+    told = JobProblem.model_validate(problem)
+    if about is None:
+        return Interruption(status=status, problem=told)
+    return JobInterruption(**dict(about), status=status, problem=told)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.corpora import CorpusFacts, JudgmentCounts
+from tribrid.answers.erasures import ErasureDone, ErasureRecord
+from tribrid.answers.evaluations import EvaluationRow
+from tribrid.answers.jobs import RunStatus
+from tribrid.answers.models import ModelList, ModelNames
 from tribrid.answers.readiness import Readiness
+from tribrid.answers.search import SearchAnswer
+from tribrid.answers.settings import AllSettings
+from tribrid.answers.status import RerankerStatus
+from tribrid.answers.triplets import TripletPage
 from tribrid.app.documents import Documents
-from tribrid.app.erasure import erase, erasure_view
+from tribrid.app.erasure import erase, erasure_record
 from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.evaluations import list_evaluations
 from tribrid.app.experiments import Experiment
@@ -20,7 +29,7 @@ from tribrid.app.parts import quiet
 from tribrid.app.settings import Overrides, patch_settings, settings
 from tribrid.app.status import status
 from tribrid.app.triplets import page_of_triplets
-from tribrid.app.views import iso, search_view
+from tribrid.app.views import search_answer
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput
@@ -65,20 +74,20 @@ class Corpus(Learning):
         """Two models compared on live searches."""
         return Experiment(self._folder, self._supervisor, self.corpus_id)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> CorpusFacts:
         """How much it holds."""
         corpus = self._open()
         store = self._folder.store
-        return {
-            "corpus_id": self.corpus_id,
-            "name": corpus.name,
-            "version": corpus.version,
-            "created_at": iso(corpus.created_us),
-            "documents": store.documents.count(self.corpus_id),
-            "passages": corpus.index.count(),
-            "judgments": store.judgments.counts(self.corpus_id),
-            "champion": corpus.champion_id,
-        }
+        return CorpusFacts(
+            corpus_id=self.corpus_id,
+            name=corpus.name,
+            version=corpus.version,
+            created_at=time_at(corpus.created_us),
+            documents=store.documents.count(self.corpus_id),
+            passages=corpus.index.count(),
+            judgments=JudgmentCounts(**store.judgments.counts(self.corpus_id)),
+            champion=corpus.champion_id,
+        )
 
     def delete(self) -> None:
         """Delete it with everything that belongs to it."""
@@ -90,7 +99,7 @@ class Corpus(Learning):
 
     def search(
         self, query: str, top_k: int = 10, *, client_id: str | None = None, budget: Budget | None = None
-    ) -> dict[str, Any]:
+    ) -> SearchAnswer:
         """Rank documents for a query; logged under the `query_id` that comes back.
 
         Args:
@@ -113,23 +122,23 @@ class Corpus(Learning):
             raise InvalidInput(f"{fault}.")
         found = search(self._open(), query, top_k, client_id, budget)
         documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
-        return search_view(found, documents)
+        return search_answer(found, documents)
 
     def readiness(self) -> Readiness:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds."""
         return readiness(self._open())
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RerankerStatus:
         """Who reranks, whether it is loaded, and why not; and how the experiment stands, null for none."""
         standing = self.experiment.get()  # first: it may promote
-        return {**status(self._folder, self._open()), "experiment": standing}
+        return status(self._folder, self._open(), standing)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> AllSettings:
         """Every setting: its value, where it came from, its default and what it means."""
         self.require()
         return settings(self._folder, self.corpus_id)
 
-    def patch_settings(self, overrides: Overrides) -> dict[str, Any]:
+    def patch_settings(self, overrides: Overrides) -> AllSettings:
         """Set overrides of this corpus, sparse; null takes one (or a whole section's) back.
 
         Raises:
@@ -138,13 +147,13 @@ class Corpus(Learning):
         self.require()
         return patch_settings(self._folder, overrides, self.corpus_id)
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[RunStatus]:
         """Training runs, newest first."""
         return list_runs(self._open())
 
     def triplets(
         self, *, source: str | None = None, status: str | None = None, offset: int = 0, limit: int = 50
-    ) -> dict[str, Any]:
+    ) -> TripletPage:
         """A page of the newest triplets, with source, weight, reason and status.
 
         Args:
@@ -156,11 +165,11 @@ class Corpus(Learning):
         """
         return page_of_triplets(self._open(), source=source, status=status, offset=offset, limit=limit)
 
-    def models(self) -> dict[str, Any]:
+    def models(self) -> ModelList:
         """Model versions, their aliases, and every promotion."""
         return list_models(self._open())
 
-    def promote(self, model_id: str | None = None, reason: str = "", *, force: bool = False) -> dict[str, Any]:
+    def promote(self, model_id: str | None = None, reason: str = "", *, force: bool = False) -> ModelNames:
         """Serve a model version from the next search on.
 
         Args:
@@ -175,7 +184,7 @@ class Corpus(Learning):
         """
         return promote(self._open(), model_id, reason, force=force)
 
-    def rollback(self, reason: str = "") -> dict[str, Any]:
+    def rollback(self, reason: str = "") -> ModelNames:
         """Serve what was served before the newest promotion that stands. Again: what was served before that one.
 
         Raises:
@@ -184,7 +193,7 @@ class Corpus(Learning):
         """
         return rollback(self._open(), reason)
 
-    def evaluations(self) -> list[dict[str, Any]]:
+    def evaluations(self) -> list[EvaluationRow]:
         """Evaluations, newest first."""
         return list_evaluations(self._open())
 
@@ -195,7 +204,7 @@ class Corpus(Learning):
         query: str | None = None,
         client_id: str | None = None,
         doc_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> ErasureDone:
         """Erase a search, a query whoever asked it, a user's events, or a document; and say which datasets and models
         had used it. Later runs cannot. Name exactly one.
 
@@ -205,7 +214,7 @@ class Corpus(Learning):
         wanted = {"query_id": query_id, "query": query, "client_id": client_id, "doc_id": doc_id}
         return erase(self._open(), wanted, quiet)
 
-    def erasures(self) -> list[dict[str, Any]]:
+    def erasures(self) -> list[ErasureRecord]:
         """Every erasure, newest first: how much went and who had used it, never what it was."""
         self.require()
-        return [erasure_view(done) for done in self._folder.store.erasures.list(self.corpus_id)]
+        return [erasure_record(done) for done in self._folder.store.erasures.list(self.corpus_id)]

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tribrid.answers.status import DoctorCheck
 from tribrid.app.parts import quiet
 from tribrid.errors import TribridError
 from tribrid.jobs import Supervisor
@@ -36,7 +36,7 @@ class _Machine:
     supervisor: Supervisor
 
 
-def diagnose(folder: DataFolder, supervisor: Supervisor) -> list[dict[str, Any]]:
+def diagnose(folder: DataFolder, supervisor: Supervisor) -> list[DoctorCheck]:
     """Every check with whether it passed, what was found, and its seconds; `needed` checks must pass to serve."""
     machine = _Machine(folder, supervisor)
     checks: list[tuple[str, bool, Callable[[_Machine], str]]] = [
@@ -52,13 +52,14 @@ def diagnose(folder: DataFolder, supervisor: Supervisor) -> list[dict[str, Any]]
     return [_run(machine, name, needed, check) for name, needed, check in checks]
 
 
-def _run(machine: _Machine, name: str, needed: bool, check: Callable[[_Machine], str]) -> dict[str, Any]:
+def _run(machine: _Machine, name: str, needed: bool, check: Callable[[_Machine], str]) -> DoctorCheck:
     started = time.monotonic()
     try:
         detail, ok = check(machine), True
     except (TribridError, OSError) as error:
         detail, ok = str(error), False
-    return {"check": name, "ok": ok, "needed": needed, "detail": detail, "took_s": round(time.monotonic() - started, 3)}
+    took_s = round(time.monotonic() - started, 3)
+    return DoctorCheck(check=name, ok=ok, needed=needed, detail=detail, took_s=took_s)
 
 
 def _data_dir(machine: _Machine) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tribrid.app.judgments import counted
+from tribrid.answers.documents import DeletedDocuments, DocumentAnswer, IndexedDocuments, SkippedRecord
+from tribrid.app.judgments import NAMED
 from tribrid.app.parts import CorpusPart, quiet
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.jsonlines import Skipped
@@ -34,7 +34,7 @@ class _Came:
 
     seen: set[str] = field(default_factory=set)
     repeated: dict[str, None] = field(default_factory=dict)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[SkippedRecord] = field(default_factory=list)
     skipped_total: int = 0
 
     def documents(self, batch: Iterable[Document | Skipped]) -> list[Document]:
@@ -49,7 +49,7 @@ class _Came:
                 continue
             self.skipped_total += 1
             if len(self.skipped) < SKIPPED_NAMED:
-                self.skipped.append({"line": item.line, "reason": item.reason, "doc_id": item.doc_id})
+                self.skipped.append(SkippedRecord(line=item.line, reason=item.reason, doc_id=item.doc_id))
         return list(found.values())
 
 
@@ -62,7 +62,7 @@ class Documents(CorpusPart):
         *,
         emit: Emit = quiet,
         mirror: bool = False,
-    ) -> dict[str, Any]:
+    ) -> IndexedDocuments:
         """Upsert what comes and bring the index in line; unchanged documents are not embedded again. Of two records
         with one doc_id the later holds, and the answer's `duplicates` names it.
 
@@ -83,19 +83,20 @@ class Documents(CorpusPart):
             store.documents.delete(self.corpus_id, store.documents.hashes(self.corpus_id).keys() - came.seen)
         report = index.index(corpus, emit)
         self._still_there()
-        return {
-            "corpus_id": self.corpus_id,
-            "documents": report.documents,
-            "passages": report.passages,
-            "embedded": report.embedded,
-            "unchanged": report.unchanged,
-            "deleted": report.deleted,
-            "skipped": came.skipped,
-            "skipped_total": came.skipped_total,
-            **counted("duplicates", list(came.repeated)),
-            "took_s": round(report.took_s, 3),
-            "rate_per_s": round(report.rate_per_s, 2),
-        }
+        return IndexedDocuments(
+            corpus_id=self.corpus_id,
+            documents=report.documents,
+            passages=report.passages,
+            embedded=report.embedded,
+            unchanged=report.unchanged,
+            deleted=report.deleted,
+            skipped=tuple(came.skipped),
+            skipped_total=came.skipped_total,
+            duplicates=tuple(itertools.islice(came.repeated, NAMED)),
+            duplicates_total=len(came.repeated),
+            took_s=round(report.took_s, 3),
+            rate_per_s=round(report.rate_per_s, 2),
+        )
 
     def _still_there(self) -> None:
         """Refuse to call an upload done whose corpus was deleted under it.
@@ -109,14 +110,14 @@ class Documents(CorpusPart):
             self._folder.forget_corpus(self.corpus_id, [], [])  # the index was made after the deletion looked for it
             raise
 
-    def add_path(self, path: str | Path, *, emit: Emit = quiet) -> dict[str, Any]:
+    def add_path(self, path: str | Path, *, emit: Emit = quiet) -> IndexedDocuments:
         """Index a folder (mirrored), a file, or a file of records (.jsonl, .ndjson, .json; BEIR's as it is).
 
         Raises:
             InvalidInput: there is nothing at the path. And as `index`.
         """
         source = Path(path).expanduser()
-        limit = self._open().config.indexing.max_document_chars
+        limit = self.max_chars()
         if source.is_file() and source.suffix in _RECORD_FILES:
             with source.open("rb") as stream:
                 return self.add(parse_records(stream, max_document_chars=limit), emit=emit)
@@ -126,6 +127,14 @@ class Documents(CorpusPart):
         with self.bringing_in():
             return self.add(found, emit=emit, mirror=True)
 
+    def max_chars(self) -> int:
+        """The longest document that is taken, in characters.
+
+        Raises:
+            CorpusNotFound.
+        """
+        return self._open().config.indexing.max_document_chars
+
     @contextmanager
     def bringing_in(self) -> Iterator[None]:
         """Hold the corpus while a folder is brought in and what is gone from it is deleted; waits while another thread
@@ -134,7 +143,7 @@ class Documents(CorpusPart):
         with writer_lock(self._folder.data_dir / "locks" / self.corpus_id):
             yield
 
-    def get(self, doc_id: str) -> dict[str, Any]:
+    def get(self, doc_id: str) -> DocumentAnswer:
         """One document as it was given.
 
         Raises:
@@ -142,15 +151,11 @@ class Documents(CorpusPart):
         """
         self.require()
         found = self._folder.store.documents.get(self.corpus_id, doc_id)
-        return {
-            "doc_id": found.doc_id,
-            "title": found.title,
-            "text": found.text,
-            "uri": found.uri,
-            "metadata": dict(found.metadata),
-        }
+        return DocumentAnswer(
+            doc_id=found.doc_id, title=found.title, text=found.text, uri=found.uri, metadata=dict(found.metadata)
+        )
 
-    def delete(self, doc_ids: Sequence[str]) -> dict[str, Any]:
+    def delete(self, doc_ids: Sequence[str]) -> DeletedDocuments:
         """Delete documents; ids that are not there are not counted.
 
         Raises:
@@ -160,4 +165,4 @@ class Documents(CorpusPart):
         deleted = self._folder.store.documents.delete(self.corpus_id, doc_ids)
         if deleted:
             index.index(corpus, quiet)
-        return {"corpus_id": self.corpus_id, "deleted": deleted}
+        return DeletedDocuments(corpus_id=self.corpus_id, deleted=deleted)

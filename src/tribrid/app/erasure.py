@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tribrid.app.views import iso
+from tribrid.answers.answer import time_at
+from tribrid.answers.erasures import ErasureDone, ErasureRecord
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import DocumentNotFound, InvalidInput, NotFound, QueryNotFound
 from tribrid.loop import index
@@ -15,7 +14,7 @@ from tribrid.workspace.corpus import OpenCorpus
 WAYS = ("query_id", "query", "client_id", "doc_id")
 
 
-def erase(corpus: OpenCorpus, wanted: dict[str, str | None], emit: Emit) -> dict[str, Any]:
+def erase(corpus: OpenCorpus, wanted: dict[str, str | None], emit: Emit) -> ErasureDone:
     """Erase what one of `WAYS` names, and say who had used it.
 
     Raises:
@@ -30,15 +29,15 @@ def erase(corpus: OpenCorpus, wanted: dict[str, str | None], emit: Emit) -> dict
         done = _erase(corpus, way, value)
     except NotFound as error:
         raise _nothing(way, error) from None
-    if way == "doc_id" and (done.report["erased"].get("documents") or corpus.index.fingerprint is not None):
+    if way == "doc_id" and (done.report.erased.get("documents") or corpus.index.fingerprint is not None):
         # Also where the document itself was deleted before: an older version of the index may hold its text.
         index.index(corpus, emit, purge=True)
-    return {"corpus_id": corpus.corpus_id, **erasure_view(done), "advice": _advice(done, corpus.corpus_id)}
+    return ErasureDone(**dict(erasure_record(done)), corpus_id=corpus.corpus_id, advice=_advice(done, corpus.corpus_id))
 
 
-def erasure_view(done: Erasure) -> dict[str, Any]:
+def erasure_record(done: Erasure) -> ErasureRecord:
     """What is kept of an erasure."""
-    return {"kind": done.kind, "at": iso(done.created_us), **done.report}
+    return ErasureRecord(kind=done.kind, at=time_at(done.created_us), **dict(done.report))
 
 
 def _erase(corpus: OpenCorpus, way: str, value: str) -> Erasure:
@@ -56,25 +55,24 @@ def _nothing(way: str, error: NotFound) -> NotFound:
     return kind(error.detail, **error.facts)
 
 
-def _advice(done: Erasure, corpus_id: str) -> list[str]:
+def _advice(done: Erasure, corpus_id: str) -> tuple[str, ...]:
     """What is left to do, which no erasure can do by itself."""
     said = []
-    models, jobs = done.report["models"], done.report["jobs"]
+    models, jobs = done.report.models, done.report.jobs
     if models:
-        serving = [model["model_id"] for model in models if "champion" in model["aliases"]]
+        serving = [model.model_id for model in models if "champion" in model.aliases]
         said.append(
             f"{len(models)} model{'s' if len(models) > 1 else ''} learned from it"
             + (f", and {serving[0]} serves now" if serving else "")
             + ". A model is not changed: mine, train and evaluate again to serve one that has not seen it."
         )
-    if done.report["eval_datasets"]:
-        current = [row for row in done.report["eval_datasets"] if row["replaced_by"]]
+    if done.report.eval_datasets:
+        current = [row.replaced_by for row in done.report.eval_datasets if row.replaced_by]
         said.append(
-            f"The eval dataset in force is now {current[0]['replaced_by'][:12]}, without it. Earlier reports keep "
-            "their means."
+            f"The eval dataset in force is now {current[0][:12]}, without it. Earlier reports keep their means."
             if current
             else f"An eval dataset held it and is gone. See that {corpus_id} has one."
         )
     if jobs:
         said.append(f"{len(jobs)} jobs under way may have read it; they end with an error: start them again.")
-    return said
+    return tuple(said)

@@ -6,10 +6,17 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.evalsets import (
+    EvalDatasetContent,
+    EvalDatasetVersion,
+    FrozenBundle,
+    FrozenCandidates,
+    StoredEvalDataset,
+)
 from tribrid.answers.readiness import EvalDatasetCheck
-from tribrid.app.judgments import check_queries, counted, queries_view, unknown_documents
+from tribrid.app.judgments import NAMED, check_queries, unknown_documents
 from tribrid.app.parts import CorpusPart
-from tribrid.app.views import iso
 from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
 from tribrid.evaluation.arms import candidates_sha
@@ -34,7 +41,7 @@ LEAST_PREFIX = 6
 class EvalDatasets(CorpusPart):
     """The eval datasets of a corpus: one in force, and every version before it."""
 
-    def put(self, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def put(self, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None) -> StoredEvalDataset:
         """Fix the judged queries that before and after are measured on. Other content is a new version.
 
         Args:
@@ -54,16 +61,20 @@ class EvalDatasets(CorpusPart):
         sha256 = content_sha(queries)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
-        candidates = _candidates(bundle.get("candidates"), queries)
+        doc_ids = _candidates(bundle.get("candidates"), queries)
         folder.store.evalsets.put(self.corpus_id, queries, primary)
-        if candidates is not None:
-            _keep(folder, self.corpus_id, sha256, candidates)
-        return {
-            **eval_facts(folder, self.corpus_id),
-            **counted("unknown_documents", unknown_documents(folder, self.corpus_id, queries)),
-        }
+        if doc_ids is not None:
+            _keep(folder, self.corpus_id, sha256, doc_ids)
+        dataset = folder.store.evalsets.current(self.corpus_id)
+        unknown = unknown_documents(folder, self.corpus_id, queries)
+        return StoredEvalDataset(
+            **_facts(folder, dataset),
+            queries=len(dataset.queries),
+            unknown_documents=tuple(unknown[:NAMED]),
+            unknown_documents_total=len(unknown),
+        )
 
-    def get(self, version: str | None = None) -> dict[str, Any]:
+    def get(self, version: str | None = None) -> EvalDatasetContent:
         """An eval dataset and what it was measured on last.
 
         Args:
@@ -74,10 +85,11 @@ class EvalDatasets(CorpusPart):
         """
         self.require()
         dataset = find_dataset(self._folder, self.corpus_id, version)
-        facts = eval_facts(self._folder, self.corpus_id, dataset)
-        return {**facts, "queries": queries_view(dataset.queries), "query_count": len(dataset.queries)}
+        return EvalDatasetContent(
+            **_facts(self._folder, dataset), queries=dataset.queries, query_count=len(dataset.queries)
+        )
 
-    def versions(self) -> list[dict[str, Any]]:
+    def versions(self) -> list[EvalDatasetVersion]:
         """Every version the corpus had, newest first; the one in force is `current`.
 
         Raises:
@@ -86,16 +98,16 @@ class EvalDatasets(CorpusPart):
         store = self._folder.store
         self.require()
         return [
-            {
-                "version": row.version,
-                "sha256": row.sha256,
-                "current": row.current,
-                "queries": row.queries,
-                "judgments": row.judgments,
-                "primary_measure": report_key(row.primary_measure),
-                "created_at": iso(row.created_us),
-                "bundle": _bundle_view(store.evalsets.bundle(self.corpus_id, row.sha256)),
-            }
+            EvalDatasetVersion(
+                version=row.version,
+                sha256=row.sha256,
+                current=row.current,
+                queries=row.queries,
+                judgments=row.judgments,
+                primary_measure=report_key(row.primary_measure),
+                created_at=time_at(row.created_us),
+                bundle=_bundle(store.evalsets.bundle(self.corpus_id, row.sha256)),
+            )
             for row in store.evalsets.versions(self.corpus_id)
         ]
 
@@ -117,12 +129,17 @@ class EvalDatasets(CorpusPart):
         dataset = find_dataset(self._folder, self.corpus_id, version)
         frozen = frozen_candidates(self._folder, self.corpus_id, dataset.sha256)
         if form == "json":
-            facts = eval_facts(self._folder, self.corpus_id, dataset)
-            kept = {name: facts[name] for name in ("sha256", "version", "primary_measure", "created_at")}
-            return {"evalset.json": bundle_json(kept, dataset.queries, frozen)}
+            kept = {
+                "sha256": dataset.sha256,
+                "version": dataset.version,
+                "primary_measure": report_key(dataset.primary_measure),
+                "created_at": time_at(dataset.created_us).isoformat(),
+            }
+            candidates = frozen.model_dump(mode="json") if frozen else None
+            return {"evalset.json": bundle_json(kept, dataset.queries, candidates)}
         if form == "run" and frozen is None:
             raise InvalidInput(f"No evaluation has frozen candidates of {self.corpus_id!r} yet: evaluate first.")
-        return WRITERS[form](dataset.queries, frozen["doc_ids"] if frozen else {})
+        return WRITERS[form](dataset.queries, frozen.doc_ids if frozen else {})
 
     def check(self, effect: float | None = None, version: str | None = None) -> EvalDatasetCheck:
         """What is wrong with a dataset: near-duplicates, unknown documents, overlap with training, too few queries.
@@ -153,7 +170,7 @@ class EvalDatasets(CorpusPart):
                 basis=basis,
                 trained_on=_trained_on(folder, dataset),
                 in_judgments=_in_judgments(folder, dataset),
-                recall_ceiling=recall_ceiling(frozen["doc_ids"], dataset.queries) if frozen else None,
+                recall_ceiling=recall_ceiling(frozen.doc_ids, dataset.queries) if frozen else None,
             )
         )
         return EvalDatasetCheck(**dict(found), corpus_id=self.corpus_id, version=dataset.version, sha256=dataset.sha256)
@@ -178,49 +195,52 @@ def find_dataset(folder: DataFolder, corpus_id: str, version: str | None) -> Eva
     return evalsets.get(corpus_id, fitting[0].sha256)
 
 
-def eval_facts(folder: DataFolder, corpus_id: str, dataset: EvalDataset | None = None) -> dict[str, Any]:
-    """A dataset without its queries, JSON-shaped; None for the one in force."""
-    dataset = dataset or folder.store.evalsets.current(corpus_id)
+def _facts(folder: DataFolder, dataset: EvalDataset) -> dict[str, Any]:
+    """What is said of a dataset with and without its queries."""
     return {
-        "corpus_id": corpus_id,
+        "corpus_id": dataset.corpus_id,
         "sha256": dataset.sha256,
         "version": dataset.version,
-        "queries": len(dataset.queries),
         "judgments": sum(len(query.judgments) for query in dataset.queries),
         "without_positive": sum(not query.has_positive for query in dataset.queries),
         "primary_measure": report_key(dataset.primary_measure),
         "recommended_measure": recommend_primary(dataset.queries),
         "recommended_because": explain_primary(dataset.queries),
-        "created_at": iso(dataset.created_us),
-        "bundle": _bundle_view(folder.store.evalsets.bundle(corpus_id, dataset.sha256)),
+        "created_at": time_at(dataset.created_us),
+        "bundle": _bundle(folder.store.evalsets.bundle(dataset.corpus_id, dataset.sha256)),
     }
 
 
-def frozen_candidates(folder: DataFolder, corpus_id: str, sha256: str) -> dict[str, Any] | None:
+def frozen_candidates(folder: DataFolder, corpus_id: str, sha256: str) -> FrozenCandidates | None:
     """The candidates that the dataset was measured on last, as they are exported; None if it never was."""
     bundle = folder.store.evalsets.bundle(corpus_id, sha256)
     payload = folder.store.candidates.get(f"{corpus_id}/{bundle.candidates_sha256}") if bundle else None
     if bundle is None or payload is None:
         return None
-    facts = {"sha256": bundle.candidates_sha256, "depth": bundle.depth, "corpus_version": bundle.corpus_version}
-    return {**facts, "settings": dict(bundle.settings), "doc_ids": payload["doc_ids"]}
+    return FrozenCandidates(
+        sha256=bundle.candidates_sha256,
+        depth=bundle.depth,
+        corpus_version=bundle.corpus_version,
+        settings=dict(bundle.settings),
+        doc_ids=payload["doc_ids"],
+    )
 
 
-def _bundle_view(bundle: Bundle | None) -> dict[str, Any] | None:
+def _bundle(bundle: Bundle | None) -> FrozenBundle | None:
     if bundle is None:
         return None
-    return {
-        "sha256": bundle.bundle_sha256,
-        "candidates_sha256": bundle.candidates_sha256,
-        "corpus_version": bundle.corpus_version,
-        "depth": bundle.depth,
-        "source": bundle.source,
-        "frozen_at": iso(bundle.created_us),
-    }
+    return FrozenBundle(
+        sha256=bundle.bundle_sha256,
+        candidates_sha256=bundle.candidates_sha256,
+        corpus_version=bundle.corpus_version,
+        depth=bundle.depth,
+        source=bundle.source,
+        frozen_at=time_at(bundle.created_us),
+    )
 
 
-def _candidates(given: Any, queries: Sequence[JudgedQuery]) -> dict[str, Any] | None:
-    """The candidates of a bundle, checked.
+def _candidates(given: Any, queries: Sequence[JudgedQuery]) -> dict[str, list[str]] | None:
+    """The candidates of a bundle by query_id, checked.
 
     Raises:
         InvalidInput: they are not lists of doc_ids by query_id, or not those that their hash names.
@@ -236,11 +256,10 @@ def _candidates(given: Any, queries: Sequence[JudgedQuery]) -> dict[str, Any] | 
         raise InvalidInput('candidates: {"doc_ids": {query_id: [doc_id]}} of the bundle\'s own queries is wanted.')
     if given.get("sha256") not in (None, candidates_sha(doc_ids)):
         raise InvalidInput("candidates: they are not those that their sha256 names.", field="candidates")
-    return {"doc_ids": dict(doc_ids), "corpus_version": None, "settings": {}}
+    return dict(doc_ids)
 
 
-def _keep(folder: DataFolder, corpus_id: str, sha256: str, candidates: Mapping[str, Any]) -> None:
-    doc_ids = candidates["doc_ids"]
+def _keep(folder: DataFolder, corpus_id: str, sha256: str, doc_ids: Mapping[str, Sequence[str]]) -> None:
     key, depth = candidates_sha(doc_ids), max((len(of) for of in doc_ids.values()), default=0)
     folder.store.candidates.put(f"{corpus_id}/{key}", corpus_id, {"depth": depth, "doc_ids": doc_ids})
     bundle = Bundle(sha256=sha256, candidates_sha256=key, corpus_version=None, depth=depth, source="import")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
+from tribrid.answers.answer import time_at
 from tribrid.answers.difference import EvaluationDifference
+from tribrid.answers.evaluations import EvaluationRow
 from tribrid.answers.report import EvaluationReport, QueryRow, QueryRows
 from tribrid.app.parts import FolderPart
-from tribrid.app.views import iso
 from tribrid.config import Config
 from tribrid.errors import InvalidInput, MissingExtra, NoEvalDataset
 from tribrid.evaluation.difference import Evaluated, difference
@@ -127,15 +127,16 @@ def _row_path(sort: str) -> str:
     return sort
 
 
-def list_evaluations(corpus: OpenCorpus) -> list[dict[str, Any]]:
+def list_evaluations(corpus: OpenCorpus) -> list[EvaluationRow]:
     """The corpus's evaluations, newest first."""
     return [
-        {
-            "evaluation_id": row.evaluation_id,
-            "created_at": iso(row.created_us),
-            "model_id": row.report.model_id,
-            "run_id": row.report.run_id,
-            "decision": row.report.verdict.decision,
-        }
+        EvaluationRow(
+            evaluation_id=row.evaluation_id,
+            corpus_id=corpus.corpus_id,
+            created_at=time_at(row.created_us),
+            model_id=row.report.model_id,
+            run_id=row.report.run_id,
+            decision=row.report.verdict.decision,
+        )
         for row in corpus.store.evaluations.list(corpus.corpus_id)
     ]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tribrid.answers.answer import time_at
+from tribrid.answers.experiment import (
+    Challenger,
+    Contestant,
+    CountedSearches,
+    ExperimentStatus,
+    ExperimentWaiting,
+    WinShare,
+)
 from tribrid.app.parts import CorpusPart
-from tribrid.app.views import iso
 from tribrid.config import Config
 from tribrid.errors import ModelNotFound, NoChallenger, TribridError
 from tribrid.evaluation.sequential import e_value, in_words, win_share
@@ -18,10 +24,13 @@ _PAUSED = (
 )
 
 
+Standing = ExperimentStatus | ExperimentWaiting
+
+
 class Experiment(CorpusPart):
     """The experiment of a corpus."""
 
-    def get(self) -> dict[str, Any] | None:
+    def get(self) -> Standing | None:
         """How the corpus's experiment stands, with everything counted that is due; None if there never was one and none
         is wanted.
 
@@ -36,12 +45,12 @@ class Experiment(CorpusPart):
             waiting = error.detail
         latest = latest or settled(corpus)
         if latest is not None:
-            return {**_view(corpus, latest), "waiting": waiting}
+            return _status(corpus, latest, waiting)
         if corpus.config.reranking.experiment == "off":
             return None
-        return {"state": "waiting", "reason": waiting or _paused(corpus.config)}
+        return ExperimentWaiting(reason=waiting or _paused(corpus.config))
 
-    def start(self, model_id: str | None = None, *, again: bool = False) -> dict[str, Any] | None:
+    def start(self, model_id: str | None = None, *, again: bool = False) -> Standing | None:
         """Interleave the champion with a challenger on the corpus's searches from now on. One that was stopped goes on.
 
         Args:
@@ -57,7 +66,7 @@ class Experiment(CorpusPart):
         self._folder.store.settings.patch(self.corpus_id, {"reranking": wanted})
         return self.get()
 
-    def stop(self) -> dict[str, Any] | None:
+    def stop(self) -> Standing | None:
         """Serve the champion alone again. What was counted is kept, and goes on counting if it is started again.
 
         Raises:
@@ -67,43 +76,57 @@ class Experiment(CorpusPart):
         return self.get()
 
 
-def _view(corpus: OpenCorpus, latest: Started) -> dict[str, Any]:
+def _status(corpus: OpenCorpus, latest: Started, waiting: str | None) -> ExperimentStatus:
     tally, terms = latest.tally, latest.terms
     low, high = win_share(tally.wins, tally.losses, terms.alpha)
     decided = tally.wins + tally.losses
     running = latest.state == "running"
-    return {
-        "experiment_id": latest.experiment_id,
-        "state": "paused" if running and not switched_on(corpus.config) else latest.state,
-        "started_at": iso(latest.created_us),
-        "finished_at": iso(latest.finished_us),
-        "champion": {"model_id": latest.champion_id or "retrieval", "credit": tally.champion_credit},
-        "challenger": {
-            "model_id": latest.challenger_id,
-            "credit": tally.challenger_credit,
-            **(_loaded(corpus, latest.challenger_id) if running else {}),
-        },
-        "impressions": {
-            "counted": tally.counted,
-            "wins": tally.wins,
-            "losses": tally.losses,
-            "ties": tally.ties,
-            "identical": tally.identical,
-            "pending": corpus.store.experiments.pending(latest) if running else 0,
-            "excluded": latest.excluded,
-            "last_excluded": corpus.store.experiments.last_excluded(latest) if latest.excluded else None,
-            "budget": terms.impressions,
-        },
-        "win_share": {"observed": tally.wins / decided if decided else None, "low": low, "high": high},
-        "e_value": e_value(tally.wins, tally.losses),
-        "decided_at": 1 / terms.alpha,
-        "alpha": terms.alpha,
-        "window_s": terms.window_s,
-        "on_win": terms.on_win,
-        "verdict": latest.verdict,
-        "promoted": latest.promoted,
-        "reason": _reason(latest, corpus.config),
-    }
+    return ExperimentStatus(
+        experiment_id=latest.experiment_id,
+        state="paused" if running and not switched_on(corpus.config) else latest.state,
+        started_at=time_at(latest.created_us),
+        finished_at=time_at(latest.finished_us),
+        champion=Contestant(model_id=latest.champion_id or "retrieval", credit=tally.champion_credit),
+        challenger=_challenger(corpus, latest),
+        impressions=_counted(corpus, latest),
+        win_share=WinShare(observed=tally.wins / decided if decided else None, low=low, high=high),
+        e_value=e_value(tally.wins, tally.losses),
+        decided_at=1 / terms.alpha,
+        alpha=terms.alpha,
+        window_s=terms.window_s,
+        on_win=terms.on_win,
+        verdict=latest.verdict,
+        promoted=latest.promoted,
+        reason=_reason(latest, corpus.config),
+        waiting=waiting,
+    )
+
+
+def _counted(corpus: OpenCorpus, latest: Started) -> CountedSearches:
+    tally, experiments = latest.tally, corpus.store.experiments
+    return CountedSearches(
+        counted=tally.counted,
+        wins=tally.wins,
+        losses=tally.losses,
+        ties=tally.ties,
+        identical=tally.identical,
+        pending=experiments.pending(latest) if latest.state == "running" else 0,
+        excluded=latest.excluded,
+        last_excluded=experiments.last_excluded(latest) if latest.excluded else None,
+        budget=latest.terms.impressions,
+    )
+
+
+def _challenger(corpus: OpenCorpus, latest: Started) -> Challenger:
+    loaded, problem = None, None
+    if latest.state == "running":
+        try:
+            corpus.learned(latest.challenger_id)
+            loaded = True
+        except TribridError as error:
+            loaded, problem = False, error.detail
+    credit = latest.tally.challenger_credit
+    return Challenger(model_id=latest.challenger_id, credit=credit, loaded=loaded, problem=problem)
 
 
 def _reason(latest: Started, config: Config) -> str:
@@ -117,11 +140,3 @@ def _reason(latest: Started, config: Config) -> str:
 def _paused(config: Config) -> str:
     off = config.reranking.experiment == "off"
     return _PAUSED.format("reranking.experiment is off" if off else f"the mode is {config.reranking.reranker_mode}")
-
-
-def _loaded(corpus: OpenCorpus, model_id: str) -> dict[str, Any]:
-    try:
-        corpus.learned(model_id)
-    except TribridError as error:
-        return {"loaded": False, "problem": error.detail}
-    return {"loaded": True, "problem": None}

@@ -7,8 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from pydantic import JsonValue
+
+from tribrid.answers.models import ModelExport
 from tribrid.app.lineage import record
 from tribrid.encoders.variants import MANIFEST as HUB_MANIFEST
 from tribrid.errors import InvalidInput
@@ -19,7 +21,7 @@ from tribrid.workspace.data_folder import DataFolder
 
 ARTIFACT, BLEND = "tribrid", "blend.onnx"
 ONNX, SENTENCE_TRANSFORMERS = "onnxruntime", "sentence_transformers"
-FOR_SENTENCE_TRANSFORMERS: Mapping[str, Any] = {
+FOR_SENTENCE_TRANSFORMERS: Mapping[str, JsonValue] = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "tribrid.training.torch_served.ServedCrossEncoder"},
     ],
@@ -32,7 +34,7 @@ FOR_SENTENCE_TRANSFORMERS: Mapping[str, Any] = {
 """How sentence-transformers finds the class of a cross-encoder that is no architecture of transformers."""
 
 
-def export_model(data: DataFolder, model_id: str, folder: Path) -> dict[str, Any]:
+def export_model(data: DataFolder, model_id: str, folder: Path) -> ModelExport:
     """Write the folder, whole or not at all.
 
     Raises:
@@ -60,7 +62,7 @@ def export_model(data: DataFolder, model_id: str, folder: Path) -> dict[str, Any
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     files = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
-    return {"model_id": model_id, "folder": str(target), "files": files, "loads_in": loads_in}
+    return ModelExport(model_id=model_id, folder=str(target), files=tuple(files), loads_in=loads_in)
 
 
 def _write(data: DataFolder, model_id: str, artifact: Path, folder: Path) -> dict[str, str]:
@@ -71,8 +73,8 @@ def _write(data: DataFolder, model_id: str, artifact: Path, folder: Path) -> dic
     blend = f"InferenceSession({BLEND!r}): features in the order that the card lists -> score"
     loads_in = {ONNX: blend} | _cross_encoder(artifact, folder)
     found = record(data, model_id)
-    reports = [data.store.evaluations.get(row["evaluation_id"]) for row in found["evaluations"][:1]]
-    (folder / "record.json").write_text(json.dumps(found, indent=1, sort_keys=True), "utf-8")
+    reports = [data.store.evaluations.get(row.evaluation_id) for row in found.evaluations[:1]]
+    (folder / "record.json").write_text(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True), "utf-8")
     card = model_card(found, reports[0] if reports else None, manifest["served"], loads_in)
     (folder / "README.md").write_text(card, "utf-8")
     return loads_in

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tribrid.answers.search import FeedbackAnswer
 from tribrid.app.rerank import UNLOGGED
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound
 from tribrid.loop.search import log
@@ -13,7 +12,7 @@ from tribrid.types import Signal
 
 def feedback(
     store: Store, query_id: str, signal: str, doc_id: str | None, value: float | None, index: int | None
-) -> dict[str, Any]:
+) -> FeedbackAnswer:
     """Log a signal. Arguments: see `Tribrid.feedback`.
 
     Raises:
@@ -31,7 +30,7 @@ def feedback(
     if index is not None:
         doc_id = _given(store, query_id, index, doc_id)
     done = log(store, query_id, Signal(signal), doc_id, value)
-    return {"ok": True, "query_id": done.query_id, "doc_id": done.doc_id, "signal": done.signal}
+    return FeedbackAnswer(query_id=done.query_id, doc_id=done.doc_id, signal=done.signal)
 
 
 def _given(store: Store, query_id: str, index: int, doc_id: str | None) -> str:

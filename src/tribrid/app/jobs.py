@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import JsonValue
+
 from tribrid import jobs
+from tribrid.answers.answer import time_at
 from tribrid.answers.difference import RunDifference
+from tribrid.answers.jobs import (
+    EvaluationResult,
+    JobEnd,
+    JobProblem,
+    JobResult,
+    JobStatus,
+    MiningResult,
+    RunStatus,
+    TrainingResult,
+    TrainingRun,
+)
 from tribrid.app.parts import FolderPart
-from tribrid.app.rundiff import run_difference
-from tribrid.app.views import job_view
+from tribrid.app.rundiff import RunFacts, run_difference
 from tribrid.errors import (
     JobNotFound,
     RunNotFound,
@@ -20,16 +33,23 @@ from tribrid.workspace.corpus import OpenCorpus
 Watch = Callable[[Event], None]
 
 
+_RESULTS: Mapping[JobKind, type[JobResult]] = {
+    JobKind.MINE: MiningResult,
+    JobKind.TRAIN: TrainingResult,
+    JobKind.EVALUATE: EvaluationResult,
+}
+
+
 class Jobs(FolderPart):
     """Every job of a data folder, by its id."""
 
-    def get(self, job_id: str) -> dict[str, Any]:
+    def get(self, job_id: str) -> JobStatus:
         """A job as it stands.
 
         Raises:
             JobNotFound.
         """
-        return job_view(self._folder.store.jobs.get(job_id))
+        return JobStatus(**_standing(self._folder.store.jobs.get(job_id)))
 
     def wait(self, job_id: str, *, timeout_s: float | None = None, on_event: Watch | None = None) -> Job:
         """The job as it ended, or as it stands after `timeout_s`.
@@ -39,19 +59,18 @@ class Jobs(FolderPart):
         """
         return jobs.wait(self._folder.store, job_id, timeout_s, on_event)
 
-    def outcome(self, job: Job) -> dict[str, Any]:
+    def outcome(self, job: Job) -> JobResult | JobEnd:
         """A finished job's answer: its result, or its status with the problem."""
-        if job.state is State.SUCCEEDED:
-            return dict(job.result or {})
-        return {"status": job.state, "job_id": job.job_id, "problem": job.problem}
+        found = result_of(job)
+        return found or JobEnd(status=job.state, job_id=job.job_id, problem=_problem(job))
 
-    def cancel(self, run_id: str) -> dict[str, Any]:
+    def cancel(self, run_id: str) -> JobStatus:
         """Ask a queued or running job to end.
 
         Raises:
             JobNotFound, NotRunning.
         """
-        return job_view(jobs.cancel(self._folder.store, run_id))
+        return JobStatus(**_standing(jobs.cancel(self._folder.store, run_id)))
 
 
 _MANIFEST = ("config", "data", "base", "encoder", "retrieval", "reranking", "versions")
@@ -61,28 +80,28 @@ _MANIFEST = ("config", "data", "base", "encoder", "retrieval", "reranking", "ver
 class Runs(FolderPart):
     """Training runs, by their id."""
 
-    def get(self, run_id: str) -> dict[str, Any]:
+    def get(self, run_id: str) -> TrainingRun:
         """A training run: its state, parameters, and what it made; of one that made nothing yet, its last numbers.
 
         Raises:
             RunNotFound.
         """
         job = self._run(run_id)
-        result: Mapping[str, Any] = job.result or {}
-        model_id = result.get("model_id")
-        manifest = self._folder.store.models.get(model_id).manifest if model_id else {}
-        return {
-            "run_id": run_id,
-            **job_view(job),
-            "model_id": model_id,
-            "metrics": result.get("metrics") or self._so_far(run_id),
-            "config": manifest.get("config"),
+        facts = {
+            "metrics": (job.result or {}).get("metrics") or self._so_far(run_id),
+            "config": self._manifest(job).get("config"),
             "metrics_url": f"/reranker/train/run/{run_id}/metrics",
         }
+        return TrainingRun.model_validate({**_run_standing(job), **facts})
 
-    def _so_far(self, run_id: str) -> dict[str, Any] | None:
+    def _manifest(self, job: Job) -> Mapping[str, Any]:
+        """Of what the run made; empty if it made nothing."""
+        model_id = (job.result or {}).get("model_id")
+        return self._folder.store.models.get(model_id).manifest if model_id else {}
+
+    def _so_far(self, run_id: str) -> dict[str, JsonValue] | None:
         """The last value of each number that a run has told; None where it has told none."""
-        found: dict[str, Any] = {}
+        found: dict[str, JsonValue] = {}
         for data in self._folder.store.events.metrics(run_id):
             found |= data
         return found or None
@@ -107,18 +126,20 @@ class Runs(FolderPart):
         evaluations = {"a": self._evaluation_of(a), "b": self._evaluation_of(b)}
         return found.model_copy(update={"evaluations": evaluations})
 
-    def _run_facts(self, run_id: str) -> dict[str, Any]:
-        """All that is known of a training run, in sections."""
+    def _run_facts(self, run_id: str) -> RunFacts:
         job = self._run(run_id)
-        model_id = (job.result or {}).get("model_id")
-        manifest = self._folder.store.models.get(model_id).manifest if model_id else {}
-        return {
-            "run_id": run_id,
-            **{name: job_view(job)[name] for name in ("corpus_id", "state", "params", "problem")},
-            **{name: manifest.get(name) for name in _MANIFEST},
-            "metrics": (job.result or {}).get("metrics"),
-            "events": list(self._folder.store.events.metrics(run_id)),
-        }
+        manifest = self._manifest(job)
+        known = {name: manifest.get(name) for name in _MANIFEST}
+        known |= {"params": dict(job.params), "metrics": (job.result or {}).get("metrics")}
+        problem = _problem(job)
+        return RunFacts(
+            run_id=run_id,
+            corpus_id=job.corpus_id,
+            state=job.state,
+            problem=problem.detail if problem else None,
+            known=known,
+            events=list(self._folder.store.events.metrics(run_id)),
+        )
 
     def _evaluation_of(self, run_id: str) -> str | None:
         """The newest evaluation of what the run made."""
@@ -138,7 +159,41 @@ class Runs(FolderPart):
         return job
 
 
-def list_runs(corpus: OpenCorpus) -> list[dict[str, Any]]:
+def list_runs(corpus: OpenCorpus) -> list[RunStatus]:
     """The corpus's training runs, newest first."""
-    found = corpus.store.jobs.list(corpus.corpus_id, JobKind.TRAIN)
-    return [{"run_id": job.job_id, **job_view(job), "model_id": (job.result or {}).get("model_id")} for job in found]
+    return [RunStatus(**_run_standing(job)) for job in corpus.store.jobs.list(corpus.corpus_id, JobKind.TRAIN)]
+
+
+def result_of(job: Job) -> JobResult | None:
+    """What a job made that succeeded."""
+    if job.state is not State.SUCCEEDED:
+        return None
+    # Older builds left it to the row whose job it was.
+    return _RESULTS[job.kind].model_validate({"job_id": job.job_id, **(job.result or {})})
+
+
+def _problem(job: Job) -> JobProblem | None:
+    return None if job.problem is None else JobProblem.model_validate(job.problem)
+
+
+def _standing(job: Job) -> dict[str, Any]:
+    """The fields of a JobStatus."""
+    return {
+        "job_id": job.job_id,
+        "kind": job.kind,
+        "corpus_id": job.corpus_id,
+        "state": job.state,
+        "params": dict(job.params),
+        "progress": job.progress,
+        "result": result_of(job),
+        "problem": _problem(job),
+        "cancel_requested": job.cancel_requested,
+        "created_at": time_at(job.created_us),
+        "started_at": time_at(job.started_us),
+        "finished_at": time_at(job.finished_us),
+    }
+
+
+def _run_standing(job: Job) -> dict[str, Any]:
+    """The fields of a RunStatus."""
+    return {**_standing(job), "run_id": job.job_id, "model_id": (job.result or {}).get("model_id")}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.app.parts import CorpusPart
 from tribrid.errors import InvalidInput
 from tribrid.loop.eval_queries import eval_queries_of
@@ -16,7 +16,7 @@ from tribrid.workspace.data_folder import DataFolder
 class Judgments(CorpusPart):
     """The judgments of a corpus; never the eval dataset's queries."""
 
-    def put(self, queries: Sequence[JudgedQuery], replace: bool = False) -> dict[str, Any]:
+    def put(self, queries: Sequence[JudgedQuery], replace: bool = False) -> StoredJudgments:
         """Keep relevance judgments to train from. Queries that the eval dataset asks are kept out of training by
         mining, and named here.
 
@@ -30,37 +30,29 @@ class Judgments(CorpusPart):
         asked = [q.text for q in eval_queries_of(self._open())]
         matcher = QueryMatcher(asked)
         overlap = [q.query_id for q in queries if matcher.matches(q.text)] if asked else []
-        return {
-            "corpus_id": self.corpus_id,
+        return StoredJudgments(
+            corpus_id=self.corpus_id,
             **store.judgments.counts(self.corpus_id),
-            **counted("unknown_documents", unknown),
-            **counted("in_eval_dataset", overlap),
-        }
+            unknown_documents=tuple(unknown[:NAMED]),
+            unknown_documents_total=len(unknown),
+            in_eval_dataset=tuple(overlap[:NAMED]),
+            in_eval_dataset_total=len(overlap),
+        )
 
-    def get(self) -> dict[str, Any]:
+    def get(self) -> JudgedQueries:
         """The judgments to train from.
 
         Raises:
             CorpusNotFound.
         """
         self.require()
-        return {"corpus_id": self.corpus_id, "queries": queries_view(self._folder.store.judgments.list(self.corpus_id))}
+        return JudgedQueries(corpus_id=self.corpus_id, queries=tuple(self._folder.store.judgments.list(self.corpus_id)))
 
 
 def unknown_documents(folder: DataFolder, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:
     """The judged documents that the corpus lacks, by doc_id."""
     wanted = {doc_id for query in queries for doc_id in query.judgments}
     return sorted(wanted - folder.store.documents.exists(corpus_id, wanted))
-
-
-def counted(name: str, ids: Sequence[str]) -> dict[str, Any]:
-    """The first few ids, and how many there are."""
-    return {name: list(ids[:NAMED]), f"{name}_total": len(ids)}
-
-
-def queries_view(queries: Iterable[JudgedQuery]) -> list[dict[str, Any]]:
-    """Judged queries as they can be put back."""
-    return [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
 
 
 def check_queries(queries: Sequence[JudgedQuery]) -> None:

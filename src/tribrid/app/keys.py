@@ -6,10 +6,10 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.keys import KeyFacts, NewKey
 from tribrid.app.parts import FolderPart
-from tribrid.app.views import iso
 from tribrid.errors import InvalidInput
 from tribrid.types import ApiKey, Scope
 from tribrid.workspace.data_folder import DataFolder
@@ -54,7 +54,7 @@ def rules(folder: DataFolder) -> AccessRules:
 class Keys(FolderPart):
     """API keys."""
 
-    def create(self, name: str, scopes: Sequence[str]) -> dict[str, Any]:
+    def create(self, name: str, scopes: Sequence[str]) -> NewKey:
         """A new key; its `key` is told here and never again.
 
         Args:
@@ -72,27 +72,26 @@ class Keys(FolderPart):
         key_id, secret = secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         chosen = [scope for scope in Scope if scope in scopes]
         made = self._folder.store.access.add(key_id, name, chosen, hashlib.sha256(secret.encode()).hexdigest())
-        return {**view(made), "key": f"{PREFIX}_{key_id}_{secret}"}
+        return NewKey(**dict(_facts(made)), key=f"{PREFIX}_{key_id}_{secret}")
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> list[KeyFacts]:
         """Every key there ever was, oldest first, without its secret."""
-        return [view(key) for key in self._folder.store.access.list()]
+        return [_facts(key) for key in self._folder.store.access.list()]
 
-    def revoke(self, key_id: str) -> dict[str, Any]:
+    def revoke(self, key_id: str) -> KeyFacts:
         """End a key; a running server refuses it within a second or two.
 
         Raises:
             KeyNotFound.
         """
-        return view(self._folder.store.access.revoke(key_id))
+        return _facts(self._folder.store.access.revoke(key_id))
 
 
-def view(key: ApiKey) -> dict[str, Any]:
-    """A key as people see it: without what could be tried against its secret."""
-    return {
-        "key_id": key.key_id,
-        "name": key.name,
-        "scopes": list(key.scopes),
-        "created_at": iso(key.created_us),
-        "revoked_at": iso(key.revoked_us),
-    }
+def _facts(key: ApiKey) -> KeyFacts:
+    return KeyFacts(
+        key_id=key.key_id,
+        name=key.name,
+        scopes=key.scopes,
+        created_at=time_at(key.created_us),
+        revoked_at=time_at(key.revoked_us),
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tribrid import jobs
-from tribrid.answers.report import EvaluationReport
+from tribrid.answers.costs import CostEstimate
+from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
+from tribrid.app.jobs import result_of
 from tribrid.app.parts import CorpusPart
 from tribrid.app.settings import check_measures
 from tribrid.encoders.models import locate, require_torch
@@ -20,7 +22,7 @@ from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 Watch = Callable[[Event], None]
-
+_Result = TypeVar("_Result", MiningResult, TrainingResult, EvaluationResult)
 
 MAX_CORPORA = 20
 """Other corpora that one evaluation looks at."""
@@ -120,21 +122,21 @@ class Learning(CorpusPart):
         max_pairs: int | None = None,
         sources: Sequence[str] | None = None,
         on_event: Watch | None = None,
-    ) -> dict[str, Any]:
+    ) -> MiningResult:
         """Mine triplets and wait; returns what was mined by source and rejected by reason.
 
         Raises:
             As submit_mine. Failed: the job failed.
         """
-        return self._finished(self.submit_mine(max_pairs=max_pairs, sources=sources), on_event)
+        return self._finished(self.submit_mine(max_pairs=max_pairs, sources=sources), on_event, MiningResult)
 
-    def train(self, *, on_event: Watch | None = None, **hyperparameters: Any) -> dict[str, Any]:
+    def train(self, *, on_event: Watch | None = None, **hyperparameters: Any) -> TrainingResult:
         """Train a reranker and wait; returns run_id, model_id and metrics. Keywords are settings of `training`.
 
         Raises:
             As submit_train. Failed: the job failed.
         """
-        return self._finished(self.submit_train(hyperparameters), on_event)
+        return self._finished(self.submit_train(hyperparameters), on_event, TrainingResult)
 
     def evaluate(
         self,
@@ -143,27 +145,27 @@ class Learning(CorpusPart):
         corpus_ids: Sequence[str] = (),
         arms: Sequence[Mapping[str, Any]] = (),
         on_event: Watch | None = None,
-    ) -> EvaluationReport:
+    ) -> EvaluationResult:
         """Measure before and after, promote if it won, and return the report. Arguments: see submit_evaluate.
 
         Raises:
             As submit_evaluate. Failed: the job failed.
         """
         job = self.submit_evaluate(model_id=model_id, corpus_ids=corpus_ids, arms=arms)
-        return EvaluationReport.model_validate(self._finished(job, on_event))
+        return self._finished(job, on_event, EvaluationResult)
 
-    def estimate(self, kind: JobKind, params: Mapping[str, Any] = NO_PARAMS) -> dict[str, Any]:
+    def estimate(self, kind: JobKind, params: Mapping[str, object] = NO_PARAMS) -> CostEstimate:
         """What a job with these parameters will cost, before it runs: dollars, and seconds of this machine."""
-        return estimate(self._open(), kind, params).model_dump(exclude_unset=True) | {"estimate": True}
+        return estimate(self._open(), kind, params)
 
     def _submit(self, kind: JobKind, params: dict[str, Any]) -> Job:
         self._supervisor.ensure_worker()
         return jobs.submit(self._folder.store, kind, self.corpus_id, params)
 
-    def _finished(self, job: Job, on_event: Watch | None) -> dict[str, Any]:
+    def _finished(self, job: Job, on_event: Watch | None, kind: type[_Result]) -> _Result:
         done = jobs.wait(self._folder.store, job.job_id, None, on_event)
-        if done.state is State.SUCCEEDED:
-            return dict(done.result or {})
+        if isinstance(result := result_of(done), kind):
+            return result
         problem = dict(done.problem or {})
         detail = str(problem.pop("detail", f"The job {job.job_id} ended as {done.state}."))
         if done.state is State.CANCELLED:

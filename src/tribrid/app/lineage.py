@@ -4,63 +4,93 @@ from __future__ import annotations
 
 from typing import Any
 
-from tribrid.app.views import iso, model_view
+from tribrid.answers.answer import time_at
+from tribrid.answers.models import (
+    CodeVersion,
+    CorpusVersion,
+    ModelErasure,
+    ModelEvaluation,
+    ModelFacts,
+    ModelLineage,
+    ModelPromotion,
+    ModelRecord,
+    ReadSearch,
+    TrainingQueries,
+    TrainingQuery,
+    TripletSetFacts,
+)
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import NotFound
 from tribrid.store.lineage import MinedQuery, ReadList
 from tribrid.store.models import Promotion
-from tribrid.types import ModelVersion, Source
+from tribrid.types import Look, ModelVersion, Source
 from tribrid.workspace.data_folder import DataFolder
 
 LISTS_NAMED = 20
 """Lists of one query that an answer names; the rest is counted."""
 
 
-def record(folder: DataFolder, model_id: str) -> dict[str, Any]:
+def model_facts(model: ModelVersion) -> ModelFacts:
+    """A model version with what its manifest says."""
+    return ModelFacts(**_facts(model))
+
+
+def _facts(model: ModelVersion) -> dict[str, Any]:
+    return {
+        "model_id": model.model_id,
+        "corpus_id": model.corpus_id,
+        "run_id": model.run_id,
+        "artifact": model.artifact,
+        "created_at": time_at(model.created_us),
+        **{name: model.manifest.get(name) for name in ("base", "data", "config", "versions", "metrics")},
+    }
+
+
+def record(folder: DataFolder, model_id: str) -> ModelRecord:
     """Everything that is kept of a model version.
 
     Raises:
         ModelNotFound: there is none of this id.
     """
     model = folder.store.models.get(model_id)
-    names = folder.store.models.aliases(model.corpus_id)
-    return {
-        **model_view(model),
-        "aliases": [name for name, of in names.items() if of == model_id],
-        "lineage": _lineage(folder, model),
-        "evaluations": [
-            {
-                "evaluation_id": look.evaluation_id,
-                "at": iso(look.created_us),
-                "eval_dataset": look.dataset,
-                "compared_with": look.champion_id,
-                "decision": look.decision,
-                "after": dict(look.after),
-            }
-            for look in folder.store.evaluations.looks(model.corpus_id, model_id=model_id)
-        ],
-        "promotions": [
-            promotion_view(row) for row in folder.store.models.promotions(model.corpus_id) if row.model_id == model_id
-        ],
-        "erasures": [
-            {"at": iso(row.created_us), "kind": row.kind, "erased": row.report["erased"]}
-            for row in folder.store.erasures.list(model.corpus_id)
-            if any(used["model_id"] == model_id for used in row.report["models"])
-        ],
-    }
+    corpus_id = model.corpus_id
+    names, promotions = folder.store.models.aliases(corpus_id), folder.store.models.promotions(corpus_id)
+    return ModelRecord(
+        **_facts(model),
+        aliases=tuple(name for name, of in names.items() if of == model_id),
+        lineage=_lineage(folder, model),
+        evaluations=tuple(map(_evaluation, folder.store.evaluations.looks(corpus_id, model_id=model_id))),
+        promotions=tuple(promotion(row) for row in promotions if row.model_id == model_id),
+        erasures=tuple(
+            ModelErasure(at=time_at(row.created_us), kind=row.kind, erased=row.report.erased)
+            for row in folder.store.erasures.list(corpus_id)
+            if any(used.model_id == model_id for used in row.report.models)
+        ),
+    )
 
 
-def promotion_view(row: Promotion) -> dict[str, Any]:
+def _evaluation(look: Look) -> ModelEvaluation:
+    return ModelEvaluation(
+        evaluation_id=look.evaluation_id,
+        at=time_at(look.created_us),
+        eval_dataset=look.dataset,
+        compared_with=look.champion_id,
+        decision=look.decision,
+        after=dict(look.after),
+    )
+
+
+def promotion(row: Promotion) -> ModelPromotion:
     """A change of champion."""
-    return {
-        "model_id": row.model_id,
-        "instead_of": row.previous_model_id,
-        "kind": row.kind,
-        "forced": row.kind == "force",
-        "reason": row.reason,
-        "evaluation_id": row.evaluation_id,
-        "at": iso(row.created_us),
-    }
+    return ModelPromotion(
+        model_id=row.model_id,
+        instead_of=row.previous_model_id,
+        kind=row.kind,
+        forced=row.kind == "force",
+        reason=row.reason,
+        evaluation_id=row.evaluation_id,
+        at=time_at(row.created_us),
+    )
 
 
 def _set_of(model: ModelVersion) -> str | None:
@@ -68,39 +98,46 @@ def _set_of(model: ModelVersion) -> str | None:
     return str(found) if found else None
 
 
-def _lineage(folder: DataFolder, model: ModelVersion) -> dict[str, Any]:
+def _lineage(folder: DataFolder, model: ModelVersion) -> ModelLineage:
     """Where it came from, by hash and count; `queries_url` leads to the rows."""
-    manifest, triplet_set_id = model.manifest, _set_of(model)
-    found: dict[str, Any] = {
-        "code": manifest.get("code") or {"version": (manifest.get("versions") or {}).get("tribrid"), "sha256": None},
-        "corpus": {"corpus_id": model.corpus_id, "version": manifest.get("corpus_version")},
-        "kept_out_eval_dataset": manifest.get("kept_out"),
-        "triplet_set": None,
-        "impressions": 0,
-        "queries_url": f"/reranker/models/{model.model_id}/queries",
-    }
+    manifest = model.manifest
+    code = manifest.get("code") or {"version": (manifest.get("versions") or {}).get("tribrid"), "sha256": None}
+    triplet_set, impressions = _triplet_set(folder, model)
+    return ModelLineage(
+        code=CodeVersion.model_validate(code),
+        corpus=CorpusVersion(corpus_id=model.corpus_id, version=manifest.get("corpus_version")),
+        kept_out_eval_dataset=manifest.get("kept_out"),
+        triplet_set=triplet_set,
+        impressions=impressions,
+        queries_url=f"/reranker/models/{model.model_id}/queries",
+    )
+
+
+def _triplet_set(folder: DataFolder, model: ModelVersion) -> tuple[TripletSetFacts | None, int]:
+    """What it learned from, None if that is gone, and how many searches mining read for it."""
+    triplet_set_id = _set_of(model)
     if triplet_set_id is None:
-        return found
+        return None, 0
     try:
         triplet_set = folder.store.triplets.get(triplet_set_id)
     except NotFound:
-        return found
+        return None, 0
     texts = {normalise(text) for text in folder.store.lineage.asked(triplet_set_id, Source.LOGS)}
     read = folder.store.lineage.spellings(triplet_set_id, normalise) if texts else {}
-    return found | {
-        "triplet_set": {
+    found = TripletSetFacts.model_validate(
+        {
             "triplet_set_id": triplet_set_id,
-            "sha256": manifest["data"].get("sha256"),
-            "mined_at": iso(triplet_set.created_us),
-            "params": dict(triplet_set.params),
+            "sha256": model.manifest["data"].get("sha256"),
+            "mined_at": time_at(triplet_set.created_us),
+            "params": triplet_set.params,
             "by_source": folder.store.lineage.totals(triplet_set_id),
             "erased_triplets": folder.store.triplets.erased(triplet_set_id),
-        },
-        "impressions": sum(sum(of.values()) for text, of in read.items() if text in texts),
-    }
+        }
+    )
+    return found, sum(sum(of.values()) for text, of in read.items() if text in texts)
 
 
-def training_queries(folder: DataFolder, model_id: str, offset: int, limit: int) -> dict[str, Any]:
+def training_queries(folder: DataFolder, model_id: str, offset: int, limit: int) -> TrainingQueries:
     """A page of the queries that a model was trained on, each with the judgments, documents and lists it rests on.
 
     Raises:
@@ -113,13 +150,13 @@ def training_queries(folder: DataFolder, model_id: str, offset: int, limit: int)
     if triplet_set_id is not None:
         page, total = folder.store.lineage.queries(triplet_set_id, offset, limit)
         lists = _lists(folder, triplet_set_id, page)
-    return {
-        "model_id": model_id,
-        "triplet_set_id": triplet_set_id,
-        "total": total,
-        "offset": offset,
-        "queries": [_query_view(row, lists.get(normalise(row.query))) for row in page],
-    }
+    return TrainingQueries(
+        model_id=model_id,
+        triplet_set_id=triplet_set_id,
+        total=total,
+        offset=offset,
+        queries=tuple(_query(row, lists.get(normalise(row.query))) for row in page),
+    )
 
 
 def _lists(folder: DataFolder, triplet_set_id: str, page: list[MinedQuery]) -> dict[str, tuple[int, list[ReadList]]]:
@@ -136,17 +173,19 @@ def _lists(folder: DataFolder, triplet_set_id: str, page: list[MinedQuery]) -> d
     }
 
 
-def _query_view(row: MinedQuery, lists: tuple[int, list[ReadList]] | None) -> dict[str, Any]:
+def _query(row: MinedQuery, lists: tuple[int, list[ReadList]] | None) -> TrainingQuery:
     total, first = lists if lists is not None and row.source is Source.LOGS else (0, [])
-    return {
-        "query_id": row.query_id,
-        "query": row.query,
-        "source": row.source,
-        "triplets": row.triplets,
-        "evidence": list(row.evidence),
-        "impressions": [
-            {"query_id": one.query_id, "at": iso(one.created_us), "client_id": one.client_id, "feedback": one.feedback}
+    return TrainingQuery(
+        query_id=row.query_id,
+        query=row.query,
+        source=row.source,
+        triplets=row.triplets,
+        evidence=row.evidence,
+        impressions=tuple(
+            ReadSearch(
+                query_id=one.query_id, at=time_at(one.created_us), client_id=one.client_id, feedback=one.feedback
+            )
             for one in first
-        ],
-        "impressions_total": total,
-    }
+        ),
+        impressions_total=total,
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from tribrid.answers.logs import LogImport, LogStats, PrunedLogs
 from tribrid.app.parts import CorpusPart, quiet
 from tribrid.app.retention import prune_logs
 from tribrid.logs.importing import import_logs
@@ -14,7 +14,7 @@ from tribrid.types import Emit
 class Logs(CorpusPart):
     """The logs of a corpus. Its own searches come in by `search`, what users did by `feedback`."""
 
-    def add(self, stream: Iterable[bytes], format: str = "native", *, emit: Emit = quiet) -> dict[str, Any]:
+    def add(self, stream: Iterable[bytes], format: str = "native", *, emit: Emit = quiet) -> LogImport:
         """Import a search log: `ubi` (OpenSearch UBI 1.3), `native`, or `clicks` (query, document, time).
 
         Raises:
@@ -23,16 +23,16 @@ class Logs(CorpusPart):
         """
         return import_logs(self._open(), stream, format, emit)
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> LogStats:
         """Impressions and feedback.
 
         Raises:
             CorpusNotFound.
         """
         self.require()
-        return {"corpus_id": self.corpus_id, **self._folder.store.logs.stats(self.corpus_id)}
+        return self._folder.store.logs.stats(self.corpus_id)
 
-    def prune(self, *, days: int | None = None, emit: Emit = quiet) -> dict[str, Any]:
+    def prune(self, *, days: int | None = None, emit: Emit = quiet) -> PrunedLogs:
         """Delete searches older than the setting logs.retention_days, or than `days`, with their feedback.
 
         Raises:

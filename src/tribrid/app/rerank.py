@@ -10,11 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 from uuid import uuid4
 
+from pydantic import JsonValue
+
+from tribrid.answers.answer import time_at
+from tribrid.answers.rerank import RerankedDocument, RerankModel
+from tribrid.answers.rerank import Reranking as Answered
 from tribrid.app.parts import FolderPart
-from tribrid.app.views import iso
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document, storable
 from tribrid.corpus.jsonlines import id_fault
@@ -76,7 +80,7 @@ class Reranking(FolderPart):
     def rerank(
         self,
         query: str,
-        documents: Sequence[str | Mapping[str, Any]],
+        documents: Sequence[str | Mapping[str, JsonValue]],
         *,
         corpus_id: str | None = None,
         model: str | None = None,
@@ -84,7 +88,7 @@ class Reranking(FolderPart):
         client_id: str | None = None,
         budget: Budget | None = None,
         **how: Unpack[How],
-    ) -> dict[str, Any]:
+    ) -> Answered:
         """Put documents in order.
 
         Args:
@@ -120,7 +124,7 @@ class Reranking(FolderPart):
         answer = self._answer(found, asked, budget)
         partly = max(answer.partly, shortened)
         collected = self._collect(found.corpus_id, whole, config) if found.corpus_id else 0
-        return _view(found, asked, inline, answer, partly) | {"collected": collected}
+        return _answered(found, asked, inline, answer, partly, collected)
 
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:
@@ -142,24 +146,26 @@ class Reranking(FolderPart):
             ModelNotFound: it is none of what `rerank_models` lists.
         """
         name = (model or "").strip()
-        name = "" if name.lower() in DEFAULT_NAMES else name
         try:
             return self._ranker(name, corpus_id)
         except ModelNotFound:
-            if not name or self._config(corpus_id).reranking.rerank_unknown_model == "refuse":
+            stem = name.partition(SUFFIX)[0]
+            if stem not in ("", name):
+                with suppress(ModelNotFound):
+                    return self._ranker(stem, corpus_id)
+            if self._config(corpus_id).reranking.rerank_unknown_model == "refuse":
                 raise
         return replace(self._ranker("", corpus_id), wanted=name)
 
     def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
         folder = self._folder
+        name = "" if name.lower() in DEFAULT_NAMES else name
         default = folder.config().reranking.rerank_corpus
         corpora = {row.corpus_id for row in folder.store.corpora.list()}
         if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
                 folder.store.corpora.create(default, default)
             corpora.add(default)
-        stem = name.partition(SUFFIX)[0]
-        name = stem if name not in corpora and stem in corpora else name
         if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
@@ -179,12 +185,9 @@ class Reranking(FolderPart):
         if not name:
             config = self._folder.config()
             name = public_name(config.reranking.reranker_local_model or config.indexing.embedding_model)
-        for candidate in dict.fromkeys((name, name.partition(SUFFIX)[0])):
-            with suppress(ModelNotFound):
-                version = self._folder.store.models.get(candidate)
-                return self._of_corpus(version.corpus_id, candidate)
-            with suppress(ModelNotFound):
-                return self._apart(candidate, None)
+        with suppress(ModelNotFound):
+            version = self._folder.store.models.get(name)
+            return self._of_corpus(version.corpus_id, name)
         return self._apart(name, None)
 
     def _apart(self, name: str, corpus_id: str | None) -> Ranker:
@@ -203,7 +206,7 @@ class Reranking(FolderPart):
         found = local_rerankers(folder.models_dir)
         if name in found:
             return Ranker(name, None, lambda _: folder.local(found[name], config))
-        known = [row["id"] for row in self.rerank_models()]
+        known = [row.id for row in self.rerank_models()]
         raise ModelNotFound(
             f"There is no model {name!r} to rerank with. There are: {', '.join(known[:NAMED])}. `model` may be a "
             "corpus (its champion answers), a model version, or a cross-encoder in the models folder.",
@@ -211,24 +214,22 @@ class Reranking(FolderPart):
             models=known[:NAMED],
         )
 
-    def rerank_models(self) -> list[dict[str, Any]]:
+    def rerank_models(self) -> list[RerankModel]:
         """Everything that `model` may be, by kind."""
         folder = self._folder
         config = folder.config()
-        rows: list[dict[str, Any]] = []
+        rows: list[RerankModel] = []
         for corpus in folder.store.corpora.list():
-            champion = folder.store.models.alias(corpus.corpus_id, "champion")
-            rows.append(
-                {"id": corpus.corpus_id, "kind": "corpus", "champion": champion, "created_at": iso(corpus.created_us)}
-            )
+            champion, made_at = folder.store.models.alias(corpus.corpus_id, "champion"), time_at(corpus.created_us)
+            rows.append(RerankModel(id=corpus.corpus_id, kind="corpus", champion=champion, created_at=made_at))
             rows += [
-                {"id": v.model_id, "kind": "version", "corpus_id": v.corpus_id, "created_at": iso(v.created_us)}
+                RerankModel(id=v.model_id, kind="version", corpus_id=v.corpus_id, created_at=time_at(v.created_us))
                 for v in folder.store.models.list(corpus.corpus_id)
             ]
         local = [public_name(config.reranking.reranker_local_model)] if config.reranking.reranker_local_model else []
         names = dict.fromkeys([*local, *local_rerankers(folder.models_dir)])
-        rows += [{"id": name, "kind": "local", "created_at": None} for name in names]
-        return [*rows, {"id": public_name(config.indexing.embedding_model), "kind": "encoder", "created_at": None}]
+        rows += [RerankModel(id=name, kind="local") for name in names]
+        return [*rows, RerankModel(id=public_name(config.indexing.embedding_model), kind="encoder")]
 
     def _known(self, corpus_id: str | None, inline: Sequence[Inline]) -> list[Document]:
         """The documents with an id each: the client's; else that of the corpus's document that says the same; else a
@@ -311,37 +312,40 @@ def _hash(title: str, text: str) -> str:
     return content_sha(Document("", text, title))
 
 
-def _view(found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int) -> dict[str, Any]:
-    """The answer, of which every dialect takes its part. `score` is 0..1, `raw_score` what the order is by."""
+def _answered(
+    found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int, collected: int
+) -> Answered:
+    """The answer, of which every dialect takes its part."""
     characters = sum(len(d.title) + len(d.text) + len(asked.text) for d in asked.documents)
     pairs = list(zip(answer.placed, answer.probabilities, strict=True))[: asked.top_n]
-    return {
-        "query_id": answer.query_id or f"{UNLOGGED}{uuid4().hex}",
-        "logged": answer.query_id is not None,
-        "corpus_id": found.corpus_id,
-        "model": found.name,
-        "model_id": answer.model_id,
-        "reranked": answer.model_id != RETRIEVAL,
-        "fallback_reason": answer.fallback_reason,
-        "fallback_code": answer.fallback_code,
-        "note": answer.note,
-        "took_ms": answer.took_ms,
-        "tokens": max(1, characters // CHARS_PER_TOKEN),
-        "warnings": _warnings(found, answer, partly),
-        "results": [
-            {
-                "index": at,
-                "score": probability,
-                "raw_score": raw,
-                "doc_id": asked.documents[at].doc_id if found.corpus_id else inline[at].doc_id,
-                "document": _returned(inline[at], asked.documents[at]),
-            }
+    return Answered(
+        query_id=answer.query_id or f"{UNLOGGED}{uuid4().hex}",
+        logged=answer.query_id is not None,
+        corpus_id=found.corpus_id,
+        model=found.name,
+        model_id=answer.model_id,
+        reranked=answer.model_id != RETRIEVAL,
+        fallback_reason=answer.fallback_reason,
+        fallback_code=answer.fallback_code,
+        note=answer.note,
+        took_ms=answer.took_ms,
+        tokens=max(1, characters // CHARS_PER_TOKEN),
+        warnings=tuple(_warnings(found, answer, partly)),
+        results=tuple(
+            RerankedDocument(
+                index=at,
+                score=probability,
+                raw_score=raw,
+                doc_id=asked.documents[at].doc_id if found.corpus_id else inline[at].doc_id,
+                document=_returned(inline[at], asked.documents[at]),
+            )
             for (at, raw), probability in pairs
-        ],
-    }
+        ),
+        collected=collected,
+    )
 
 
-def _returned(item: Inline, document: Document) -> dict[str, Any]:
+def _returned(item: Inline, document: Document) -> dict[str, JsonValue]:
     """The document as Cohere gives it back: with its text, and what else came in the object."""
     return {"text": document.text, **(dict(item.given) if isinstance(item.given, Mapping) else {"text": item.given})}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
+from tribrid.answers.logs import PrunedLogs
 from tribrid.errors import InvalidInput
 from tribrid.jobs.pruning import cutoffs, prune
 from tribrid.types import Emit
@@ -13,7 +15,7 @@ MOST_CORPORA = 200
 """Whose champions are shown: each is a label."""
 
 
-def prune_logs(folder: DataFolder, corpus_id: str | None, days: int | None, emit: Emit) -> dict[str, Any]:
+def prune_logs(folder: DataFolder, corpus_id: str | None, days: int | None, emit: Emit) -> PrunedLogs:
     """Delete searches older than the setting, or than `days`, with their feedback; counts by corpus.
 
     Raises:
@@ -29,14 +31,18 @@ def prune_logs(folder: DataFolder, corpus_id: str | None, days: int | None, emit
     for name, count in prune(folder.store, wanted):
         gone[name] += count
         emit("progress", {"stage": "pruning", "corpus_id": name, "done": gone[name]})
-    return {"deleted": sum(gone.values()), "corpora": gone}
+    return PrunedLogs(deleted=sum(gone.values()), corpora=gone)
 
 
-def gauges(folder: DataFolder) -> dict[str, Any]:
+class Gauges(NamedTuple):
     """Jobs that wait or run, by (kind, state); the champion of each corpus that has one, the first 200 corpora."""
+
+    jobs: Mapping[tuple[str, str], int]
+    champions: Mapping[str, str]
+
+
+def gauges(folder: DataFolder) -> Gauges:
+    """What is stored now."""
     corpora = folder.store.corpora.list()[:MOST_CORPORA]
     champions = {row.corpus_id: folder.store.models.alias(row.corpus_id, "champion") for row in corpora}
-    return {
-        "jobs": folder.store.jobs.waiting(),
-        "champions": {name: model for name, model in champions.items() if model},
-    }
+    return Gauges(folder.store.jobs.waiting(), {name: model for name, model in champions.items() if model})

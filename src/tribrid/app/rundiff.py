@@ -2,53 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from pydantic import JsonValue
 
 from tribrid.answers.difference import RunDifference, ValueDifference
 from tribrid.types import State
 
-Json = Mapping[str, Any]
+Json = Mapping[str, JsonValue]
 
 _CAUSES = ("params", "config", "data", "base", "encoder", "retrieval", "reranking", "versions")
 """What a run's metrics follow from."""
 _STANDS = {State.FAILED: "failed", State.CANCELLED: "was cancelled"}
 
 
-def run_difference(a: Json, b: Json) -> RunDifference:
-    """What differs between two runs.
-
-    Args:
-        a, b: `run_id`, `corpus_id`, `state`, `problem`, what `_CAUSES` names, `metrics`, and `events`: the data of the
-            run's metrics events, in order.
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is known of a training run. `problem`: why it failed; `known`: what `_CAUSES` names, and `metrics`;
+    `events`: the data of its metrics events, in order.
     """
+
+    run_id: str
+    corpus_id: str
+    state: State
+    problem: str | None
+    known: Json
+    events: Sequence[Json]
+
+
+def run_difference(a: RunFacts, b: RunFacts) -> RunDifference:
+    """What differs between two runs."""
     sides = [_flat(_compared(run)) for run in (a, b)]
     names = sorted(sides[0].keys() | sides[1].keys(), key=_place)
     pairs = {name: (sides[0].get(name), sides[1].get(name)) for name in names}
     differences = {name: _side_by_side(*pair) for name, pair in pairs.items() if pair[0] != pair[1]}
     notes = tuple(_notes(a, b, set(differences)))
-    return RunDifference(a=a["run_id"], b=b["run_id"], differences=differences, notes=notes)
+    return RunDifference(a=a.run_id, b=b.run_id, differences=differences, notes=notes)
 
 
-def _compared(run: Json) -> dict[str, Any]:
-    kept = {name: run.get(name) for name in ("corpus_id", "state", *_CAUSES, "metrics")}
-    return {**kept, "events": _last_values(run["events"])}
+def _compared(run: RunFacts) -> Json:
+    return {"corpus_id": run.corpus_id, "state": run.state.value, **run.known, "events": _last_values(run.events)}
 
 
-def _last_values(events: Iterable[Json]) -> dict[str, Any]:
+def _last_values(events: Iterable[Json]) -> dict[str, JsonValue]:
     """The last value of each number told while training. What a stage told at its end is in the metrics."""
-    found: dict[str, Any] = {}
+    found: dict[str, JsonValue] = {}
     for data in events:
         if "stage" not in data:
             found.update({name: value for name, value in data.items() if _is_number(value)})
     return found
 
 
-def _side_by_side(a: Any, b: Any) -> ValueDifference:
+def _side_by_side(a: JsonValue, b: JsonValue) -> ValueDifference:
     return ValueDifference(a=a, b=b, change=b - a if _is_number(a) and _is_number(b) else None)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: JsonValue) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -59,11 +70,11 @@ def _place(name: str) -> tuple[int, str]:
     return (order.index(section) if section in order else len(order), name)
 
 
-def _notes(a: Json, b: Json, differences: Set[str]) -> Iterator[str]:
+def _notes(a: RunFacts, b: RunFacts, differences: Set[str]) -> Iterator[str]:
     for run in (a, b):
-        if run["state"] != State.SUCCEEDED:
-            why = (run.get("problem") or {}).get("detail", "")
-            yield f"{run['run_id']} {_STANDS.get(run['state'], 'has not ended')}, so it has no metrics. {why}".strip()
+        if run.state is not State.SUCCEEDED:
+            stands = _STANDS.get(run.state, "has not ended")
+            yield f"{run.run_id} {stands}, so it has no metrics. {run.problem or ''}".strip()
     if "corpus_id" in differences:
         yield "They are of two corpora."
     if "data.sha256" in differences:
@@ -76,11 +87,11 @@ def _notes(a: Json, b: Json, differences: Set[str]) -> Iterator[str]:
         yield "Only the seed differs, so whatever differs in the metrics is chance."
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(tree: JsonValue | Json, prefix: str = "") -> dict[str, JsonValue]:
     """Values by dotted name; null and empty records are left out."""
     if not isinstance(tree, Mapping):
         return {} if tree is None else {prefix: tree}
-    out: dict[str, Any] = {}
+    out: dict[str, JsonValue] = {}
     for name, value in tree.items():
         out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
     return out

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from tribrid.answers.settings import AllSettings, Setting
 from tribrid.cloud.allowed import check_outbound
 from tribrid.config import Config, check_overrides, resolve
 from tribrid.errors import InvalidInput, MissingExtra
@@ -17,7 +18,7 @@ Overrides = Mapping[str, Mapping[str, Any] | None]
 """Section → setting → value; None takes one, or a whole section's, back."""
 
 
-def settings(folder: DataFolder, corpus_id: str | None) -> dict[str, Any]:
+def settings(folder: DataFolder, corpus_id: str | None) -> AllSettings:
     """Every setting: its value, where it came from, its default and what it means.
 
     Raises:
@@ -33,20 +34,20 @@ def settings(folder: DataFolder, corpus_id: str | None) -> dict[str, Any]:
     values, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
     found = {
         section: {
-            name: {
-                "value": _shown(section, name, value),
-                "origin": origins[section][name],
-                "default": defaults[section][name],
-                "description": type(getattr(config, section)).model_fields[name].description,
-            }
+            name: Setting(
+                value=_shown(section, name, value),
+                origin=origins[section][name],
+                default=defaults[section][name],
+                description=type(getattr(config, section)).model_fields[name].description,
+            )
             for name, value in fields.items()
         }
         for section, fields in values.items()
     }
-    return {"corpus_id": corpus_id, "settings": found}
+    return AllSettings(corpus_id=corpus_id, settings=found)
 
 
-def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | None) -> dict[str, Any]:
+def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | None) -> AllSettings:
     """Set overrides, sparse; null takes one (or a whole section's) back.
 
     Raises:

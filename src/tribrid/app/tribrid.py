@@ -7,9 +7,12 @@ from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from tribrid import __version__
+from tribrid.answers.logs import PrunedLogs
+from tribrid.answers.search import FeedbackAnswer
+from tribrid.answers.settings import AllSettings
+from tribrid.answers.status import CloudFacts, DoctorCheck, RequestLimits, RerankerInfo, RerankerStatus
+from tribrid.answers.triplets import ReviewedTriplet
 from tribrid.app import retention
 from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K, Corpus
 from tribrid.app.doctor import diagnose
@@ -21,7 +24,7 @@ from tribrid.app.models import Models
 from tribrid.app.parts import quiet
 from tribrid.app.rerank import Reranking
 from tribrid.app.settings import Overrides, patch_settings, settings
-from tribrid.app.status import runtime_view, status
+from tribrid.app.status import runtime, status
 from tribrid.app.triplets import review
 from tribrid.config import Config, Environment, child_environment, read_environment
 from tribrid.errors import TribridError
@@ -29,6 +32,7 @@ from tribrid.jobs import Supervisor
 from tribrid.retrieval import lance
 from tribrid.store import Store
 from tribrid.types import Emit
+from tribrid.version import __version__
 from tribrid.workspace.data_folder import DataFolder
 
 _BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")
@@ -121,7 +125,7 @@ class Tribrid(Reranking):
         value: float | None = None,
         *,
         index: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> FeedbackAnswer:
         """Log what a user did with a result.
 
         Args:
@@ -134,7 +138,7 @@ class Tribrid(Reranking):
         """
         return feedback(self.store, query_id, signal, doc_id, value, index)
 
-    def review(self, triplet_id: str, decision: str) -> dict[str, Any]:
+    def review(self, triplet_id: str, decision: str) -> ReviewedTriplet:
         """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.
 
         It holds at once for the mined set and for every later mining; a new decision takes the place of the old.
@@ -148,11 +152,11 @@ class Tribrid(Reranking):
         """
         return review(self.folder, triplet_id, decision)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> AllSettings:
         """Every setting where no corpus says otherwise: its value, where it came from, its default, what it means."""
         return settings(self.folder, None)
 
-    def patch_settings(self, overrides: Overrides) -> dict[str, Any]:
+    def patch_settings(self, overrides: Overrides) -> AllSettings:
         """Set overrides for every corpus, sparse; null takes one (or a whole section's) back.
 
         Raises:
@@ -160,28 +164,28 @@ class Tribrid(Reranking):
         """
         return patch_settings(self.folder, overrides, None)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RerankerStatus:
         """Who reranks where no corpus says otherwise, whether it is loaded, and why not."""
-        return {**status(self.folder, None), "experiment": None}
+        return status(self.folder, None)
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> RerankerInfo:
         """Implementation details: versions, limits, and every hyperparameter with default and bounds."""
         schema = Config.model_json_schema()["$defs"]
-        return {
-            "name": "tribrid",
-            "version": __version__,
-            "python": platform.python_version(),
-            "backends": {name: _installed(name) for name in _BACKENDS},
-            "modes": ["none", "local", "learning", "cloud"],
-            "cloud": self.folder.clouds.info(),
-            "model": "blend of first-stage scores, token interaction, lexical and memory features (linear model and "
+        return RerankerInfo(
+            name="tribrid",
+            version=__version__,
+            python=platform.python_version(),
+            backends={name: _installed(name) for name in _BACKENDS},
+            modes=("none", "local", "learning", "cloud"),
+            cloud=CloudFacts.model_validate(self.folder.clouds.info()),
+            model="blend of first-stage scores, token interaction, lexical and memory features (linear model and "
             "LambdaMART), with a cross-encoder where it helps on held-out queries",
-            "runtime": runtime_view(self.folder),
-            "limits": {"top_k": MAX_TOP_K, "query_chars": MAX_QUERY_CHARS},
-            "hyperparameters": schema["TrainingConfig"]["properties"],
-            "mining": schema["MiningConfig"]["properties"],
-            "reranking": schema["RerankingConfig"]["properties"],
-        }
+            runtime=runtime(self.folder),
+            limits=RequestLimits(top_k=MAX_TOP_K, query_chars=MAX_QUERY_CHARS),
+            hyperparameters=schema["TrainingConfig"]["properties"],
+            mining=schema["MiningConfig"]["properties"],
+            reranking=schema["RerankingConfig"]["properties"],
+        )
 
     def warm(self) -> None:
         """Load what the first search would otherwise wait for: LanceDB, the encoder (exported now if it never was) and
@@ -203,7 +207,7 @@ class Tribrid(Reranking):
         """Who may call a server on this data folder, and how often."""
         return rules(self.folder)
 
-    def prune_logs(self, *, days: int | None = None, emit: Emit = quiet) -> dict[str, Any]:
+    def prune_logs(self, *, days: int | None = None, emit: Emit = quiet) -> PrunedLogs:
         """Delete searches older than the setting logs.retention_days, or than `days`, with their feedback, everywhere.
 
         Raises:
@@ -211,11 +215,11 @@ class Tribrid(Reranking):
         """
         return retention.prune_logs(self.folder, None, days, emit)
 
-    def gauges(self) -> dict[str, Any]:
+    def gauges(self) -> retention.Gauges:
         """What GET /metrics shows of the stored state: jobs that wait or run, and which model serves."""
         return retention.gauges(self.folder)
 
-    def doctor(self) -> list[dict[str, Any]]:
+    def doctor(self) -> list[DoctorCheck]:
         """What works on this machine, found out by doing it."""
         return diagnose(self.folder, self.supervisor)
 

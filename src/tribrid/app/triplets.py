@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from tribrid.app.views import iso, triplet_view
+from tribrid.answers.answer import time_at
+from tribrid.answers.jobs import MiningCounts
+from tribrid.answers.triplets import MinedTriplet, ReviewedTriplet, TripletPage, TripletSide
 from tribrid.errors import InvalidInput
 from tribrid.store.reviews import StoredTriplet
 from tribrid.types import Mark, Passage, Source, TripletStatus
@@ -23,7 +25,7 @@ def page_of_triplets(
     status: str | None = None,
     offset: int = 0,
     limit: int = 50,
-) -> dict[str, Any]:
+) -> TripletPage:
     """A page of the newest triplets, with source, weight, reason and status.
 
     Args:
@@ -38,18 +40,18 @@ def page_of_triplets(
     latest = store.triplets.latest(corpus_id)
     rows, total = store.triplets.page(corpus_id, latest.triplet_set_id, origin, offset, limit, standing)
     passages = _passages(corpus.folder, corpus_id, rows)
-    return {
-        "corpus_id": corpus_id,
-        "triplet_set_id": latest.triplet_set_id,
-        "created_at": iso(latest.created_us),
-        "counts": dict(latest.counts),
-        "total": total,
-        "offset": offset,
-        "triplets": [triplet_view(row, passages) for row in rows],
-    }
+    return TripletPage(
+        corpus_id=corpus_id,
+        triplet_set_id=latest.triplet_set_id,
+        created_at=time_at(latest.created_us),
+        counts=MiningCounts.model_validate(latest.counts),
+        total=total,
+        offset=offset,
+        triplets=tuple(_triplet(row, passages) for row in rows),
+    )
 
 
-def review(folder: DataFolder, triplet_id: str, decision: str) -> dict[str, Any]:
+def review(folder: DataFolder, triplet_id: str, decision: str) -> ReviewedTriplet:
     """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.
 
     It holds at once for the mined set and for every later mining; a new decision takes the place of the old.
@@ -67,7 +69,30 @@ def review(folder: DataFolder, triplet_id: str, decision: str) -> dict[str, Any]
     store = folder.store
     corpus_id = store.reviews.decide(triplet_id, mark)
     row = store.triplets.find(triplet_id)
-    return {"corpus_id": corpus_id, **triplet_view(row, _passages(folder, corpus_id, [row]))}
+    return ReviewedTriplet(corpus_id=corpus_id, **dict(_triplet(row, _passages(folder, corpus_id, [row]))))
+
+
+def _triplet(row: StoredTriplet, passages: Mapping[tuple[str, int], Passage]) -> MinedTriplet:
+    triplet = row.triplet
+
+    def side(key: tuple[str, int]) -> TripletSide:
+        passage = passages.get(key)
+        return TripletSide(doc_id=key[0], passage=key[1], text=passage.text if passage else None)
+
+    return MinedTriplet(
+        triplet_id=row.triplet_id,
+        status=row.status,
+        query_id=triplet.query_id,
+        query=triplet.query,
+        positive=side(triplet.positive),
+        negative=side(triplet.negative),
+        source=triplet.source,
+        weight=triplet.weight,
+        reason=triplet.reason,
+        evidence=triplet.evidence,
+        remembered=triplet.remembered,
+        observed_at=time_at(triplet.observed_us),
+    )
 
 
 def _passages(folder: DataFolder, corpus_id: str, rows: Iterable[StoredTriplet]) -> Mapping[tuple[str, int], Passage]:

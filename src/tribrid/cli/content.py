@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 from rich.console import RenderableType
@@ -21,6 +21,13 @@ from tribrid.cli.terminal import facts, moment, plain, seconds, table
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.types import Document, EventType
+
+if TYPE_CHECKING:
+    from tribrid.answers.corpora import CorpusFacts
+    from tribrid.answers.documents import IndexedDocuments
+    from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
+    from tribrid.answers.judgments import StoredJudgments
+    from tribrid.answers.logs import LogImport
 
 STDIN = "-"
 RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
@@ -66,12 +73,14 @@ def index(
         gone = [] if mirror else _gone(tribrid, corpus, folders, seen)
         if gone:
             tribrid.corpus(corpus).documents.delete(gone)
-            report |= {name: report[name] - len(gone) for name in ("documents", "unchanged")}
-            report |= {
-                "deleted": report["deleted"] + len(gone),
-                "passages": tribrid.corpus(corpus).describe()["passages"],
+            left = {
+                "documents": report.documents - len(gone),
+                "unchanged": report.unchanged - len(gone),
+                "deleted": report.deleted + len(gone),
+                "passages": tribrid.corpus(corpus).describe().passages,
             }
-    session.terminal.result(report, _indexed(report, corpus))
+            report = report.model_copy(update=left)
+    session.terminal.result(report, _indexed(report))
     if not session.terminal.as_json:
         for line in _skipped(report):
             session.terminal.note(line, "yellow")
@@ -97,11 +106,9 @@ def _gone(tribrid: Library, corpus_id: str, folders: Sequence[Path], seen: set[s
 def _max_document_chars(tribrid: Library, corpus_id: str) -> int:
     """The longest document allowed, characters; the default while there is no such corpus."""
     try:
-        settings = tribrid.corpus(corpus_id).settings()["settings"]
+        return tribrid.corpus(corpus_id).documents.max_chars()
     except CorpusNotFound:
-        settings = tribrid.settings()["settings"]
-    limit: int = settings["indexing"]["max_document_chars"]["value"]
-    return limit
+        return tribrid.folder.config().indexing.max_document_chars
 
 
 def _ensure(tribrid: Library, corpus_id: str) -> None:
@@ -129,32 +136,32 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     return read_folder(Path(path), max_document_chars=max_chars)
 
 
-def _indexed(report: Mapping[str, Any], corpus_id: str) -> RenderableType:
-    rate = f", {report['rate_per_s']:,.0f} passages/s" if report["embedded"] else ""
+def _indexed(report: IndexedDocuments) -> RenderableType:
+    rate = f", {report.rate_per_s:,.0f} passages/s" if report.embedded else ""
     return facts(
         {
-            "Corpus": corpus_id,
-            "Documents": f"{report['documents']:,} in {report['passages']:,} passages",
-            "Embedded": f"{report['embedded']:,} new or changed in {seconds(report['took_s'])}{rate}",
-            "Unchanged": f"{report['unchanged']:,}",
-            "Deleted": f"{report['deleted']:,}" if report["deleted"] else None,
-            "Skipped": Text(f"{report['skipped_total']:,}", style="yellow") if report["skipped_total"] else None,
+            "Corpus": report.corpus_id,
+            "Documents": f"{report.documents:,} in {report.passages:,} passages",
+            "Embedded": f"{report.embedded:,} new or changed in {seconds(report.took_s)}{rate}",
+            "Unchanged": f"{report.unchanged:,}",
+            "Deleted": f"{report.deleted:,}" if report.deleted else None,
+            "Skipped": Text(f"{report.skipped_total:,}", style="yellow") if report.skipped_total else None,
         }
     )
 
 
-def _skipped(report: Mapping[str, Any]) -> Iterator[str]:
+def _skipped(report: IndexedDocuments) -> Iterator[str]:
     """What was not taken and why, the first few."""
-    for entry in report["skipped"][:_SHOWN_SKIPPED]:
-        named = [f"line {entry['line']}"] if entry.get("line") else []
-        named += [plain(entry["doc_id"])] if entry.get("doc_id") else []
-        yield f"Skipped {', '.join(named) or 'a record'}: {entry['reason']}"
-    if report["skipped_total"] > _SHOWN_SKIPPED:
-        yield f"… and {report['skipped_total'] - _SHOWN_SKIPPED:,} more; --json lists them."
-    if report["duplicates_total"]:
-        repeated = ", ".join(map(plain, report["duplicates"][:_SHOWN_REPEATED]))
-        more = ", …" if report["duplicates_total"] > _SHOWN_REPEATED else ""
-        yield f"{report['duplicates_total']:,} ids came more than once, and the last record holds: {repeated}{more}"
+    for entry in report.skipped[:_SHOWN_SKIPPED]:
+        named = [f"line {entry.line}"] if entry.line else []
+        named += [plain(entry.doc_id)] if entry.doc_id else []
+        yield f"Skipped {', '.join(named) or 'a record'}: {entry.reason}"
+    if report.skipped_total > _SHOWN_SKIPPED:
+        yield f"… and {report.skipped_total - _SHOWN_SKIPPED:,} more; --json lists them."
+    if report.duplicates_total:
+        repeated = ", ".join(map(plain, report.duplicates[:_SHOWN_REPEATED]))
+        more = ", …" if report.duplicates_total > _SHOWN_REPEATED else ""
+        yield f"{report.duplicates_total:,} ids came more than once, and the last record holds: {repeated}{more}"
 
 
 def corpora(
@@ -165,18 +172,20 @@ def corpora(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """List the corpora, show one, or delete one."""
+    from tribrid.answers.corpora import CorpusList
+
     with library(session) as tribrid:
         if corpus is None:
             if delete:
                 raise InvalidInput("Name the corpus to delete: tribrid corpora CORPUS --delete.")
-            found = [one.describe() for one in tribrid.corpora()]
-            session.terminal.result({"corpora": found}, _corpora(found))
+            found = CorpusList(corpora=tuple(one.describe() for one in tribrid.corpora()))
+            session.terminal.result(found, _corpora(found.corpora))
             return
         shown = tribrid.corpus(corpus).describe()
         if not delete:
-            session.terminal.result(shown, facts(shown))
+            session.terminal.result(shown, facts(shown.model_dump(mode="json")))
             return
-        _confirm(session, f"Delete corpus {corpus!r} with {shown['documents']:,} documents and all its logs?", yes=yes)
+        _confirm(session, f"Delete corpus {corpus!r} with {shown.documents:,} documents and all its logs?", yes=yes)
         tribrid.corpus(corpus).delete()
     session.terminal.result({"deleted": corpus}, f"Corpus {corpus!r} is deleted.")
 
@@ -190,16 +199,13 @@ def _confirm(session: Session, question: str, *, yes: bool) -> None:
         raise InvalidInput("Nothing was deleted.")
 
 
-def _corpora(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+def _corpora(found: Sequence[CorpusFacts]) -> RenderableType:
     if not found:
         return "There is no corpus yet. Make one: tribrid index CORPUS FOLDER"
     columns = ["Corpus", "Name", ("Documents", "right"), ("Passages", "right"), "Created"]
     return table(
         columns,  # type: ignore[arg-type]
-        [
-            [row["corpus_id"], row["name"], f"{row['documents']:,}", f"{row['passages']:,}", moment(row["created_at"])]
-            for row in found
-        ],
+        [[row.corpus_id, row.name, f"{row.documents:,}", f"{row.passages:,}", moment(row.created_at)] for row in found],
     )
 
 
@@ -231,27 +237,27 @@ def import_(
     session.terminal.result(counts, *_imported(counts))
 
 
-def _imported(counts: Mapping[str, Any]) -> Iterator[RenderableType]:
-    rate = counts["join_rate"]
-    unknown, named = counts["unknown_document"], ", ".join(map(plain, counts["unknown_documents"]))
-    known = f", {counts['known_feedback']:,} known before" if counts["known_feedback"] else ""
-    queries = f" for {counts['queries']:,} queries" if "queries" in counts else ""
+def _imported(counts: LogImport) -> Iterator[RenderableType]:
+    rate = counts.join_rate
+    unknown, named = counts.unknown_document, ", ".join(map(plain, counts.unknown_documents))
+    known = f", {counts.known_feedback:,} known before" if counts.known_feedback else ""
+    queries = "" if counts.queries is None else f" for {counts.queries:,} queries"
     yield facts(
         {
-            "Corpus": counts["corpus_id"],
-            "Records": f"{counts['records']:,} in {seconds(counts['took_s'])}, {counts['rate_per_s']:,.0f}/s",
-            "Impressions": f"{counts['impressions']:,} new{queries}",
-            "Feedback": f"{counts['feedback']:,} new{known}",
-            "Joined": None if rate is None else f"{rate:.1%} of the events; {counts['unjoined']:,} did not",
+            "Corpus": counts.corpus_id,
+            "Records": f"{counts.records:,} in {seconds(counts.took_s)}, {counts.rate_per_s:,.0f}/s",
+            "Impressions": f"{counts.impressions:,} new{queries}",
+            "Feedback": f"{counts.feedback:,} new{known}",
+            "Joined": None if rate is None else f"{rate:.1%} of the events; {counts.unjoined:,} did not",
             "Not in corpus": Text(f"{unknown:,} events: {named}", style="yellow") if unknown else None,
         }
     )
-    if counts["reasons"]:
+    if counts.reasons:
         yield table(
             ["Not taken", ("Count", "right"), ("First on line", "right"), "Document"],
             [
-                [entry["reason"], f"{entry['count']:,}", str(entry["example"]["line"]), entry["example"]["doc_id"]]
-                for entry in counts["reasons"]
+                [entry.reason, f"{entry.count:,}", str(entry.example.line), entry.example.doc_id]
+                for entry in counts.reasons
             ],
         )
 
@@ -283,10 +289,9 @@ def judgments(
     with library(session) as tribrid:
         if not any(given):
             stored = tribrid.corpus(corpus).judgments.get()
-            judged = stored["queries"]
             counts = {
-                "Queries": f"{len(judged):,}",
-                "Judgments": f"{sum(len(query['judgments']) for query in judged):,}",
+                "Queries": f"{len(stored.queries):,}",
+                "Judgments": f"{sum(len(query.judgments) for query in stored.queries):,}",
             }
             session.terminal.result(stored, facts(counts))
             return
@@ -294,20 +299,20 @@ def judgments(
     session.terminal.result(answer, *stored_view(answer))
 
 
-def stored_view(answer: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """What was stored of judged queries, and what is odd about it."""
-    in_eval, unknown = answer.get("in_eval_dataset_total", 0), answer.get("unknown_documents_total", 0)
-    yield facts(
-        {
-            "Queries": f"{answer['queries']:,}",
-            "Judgments": f"{answer['judgments']:,}" if isinstance(answer.get("judgments"), int) else None,
-            "Version": answer.get("version"),
-            "Decides on": answer.get("primary_measure"),
-            "sha256": answer.get("sha256"),
-        }
-    )
-    if unknown:
-        named = ", ".join(map(plain, answer["unknown_documents"][:5])) + ("…" if unknown > 5 else "")
+def stored_view(answer: StoredJudgments | StoredEvalDataset | EvalDatasetContent) -> Iterator[RenderableType]:
+    """What is stored of judged queries, and what is odd about it."""
+    from tribrid.answers.evalsets import EvalDatasetContent
+    from tribrid.answers.judgments import StoredJudgments, UnknownDocuments
+
+    queries = answer.query_count if isinstance(answer, EvalDatasetContent) else answer.queries
+    counts: dict[str, object] = {"Queries": f"{queries:,}", "Judgments": f"{answer.judgments:,}"}
+    if not isinstance(answer, StoredJudgments):
+        counts |= {"Version": answer.version, "Decides on": answer.primary_measure, "sha256": answer.sha256}
+    yield facts(counts)
+    if isinstance(answer, UnknownDocuments) and answer.unknown_documents_total:
+        unknown = answer.unknown_documents_total
+        named = ", ".join(map(plain, answer.unknown_documents[:5])) + ("…" if unknown > 5 else "")
         yield Text(f"{unknown:,} judged documents are not in the corpus: {named}", style="yellow")
-    if in_eval:
-        yield Text(f"{in_eval:,} queries are the eval dataset's and will not be trained on.", style="yellow")
+    if isinstance(answer, StoredJudgments) and answer.in_eval_dataset_total:
+        overlap = answer.in_eval_dataset_total
+        yield Text(f"{overlap:,} queries are the eval dataset's and will not be trained on.", style="yellow")

@@ -6,16 +6,15 @@ import importlib.util
 import json
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.report import EvaluationReport, TopDoc
 from tribrid.cli.command import Session
 from tribrid.cli.events import Teller
 from tribrid.cli.progress import gauge
@@ -30,10 +29,12 @@ from tribrid.demo.memory import Memory, maker, recall
 from tribrid.demo.server import HOST, PORT, running_server
 from tribrid.errors import InvalidInput, MissingExtra
 
+if TYPE_CHECKING:
+    from tribrid.answers.report import EvaluationReport, TopDoc
+    from tribrid.answers.search import SearchAnswer
+
 PAGE = Path("tribrid-demo-report.html")
 _TOP = 3
-
-Json = Mapping[str, Any]
 
 
 def run(session: Session, data_dir: Path, api_key: str | None, *, fresh: bool, port: int | None) -> None:
@@ -112,7 +113,7 @@ def _tell(session: Session, data_dir: Path, loop: Loop, report: EvaluationReport
         "examples": [{"title": example.title, **example.row.model_dump(mode="json")} for example in chosen],
         "page": str(PAGE),
         "took_s": dict(loop.took_s),
-        "served": served,
+        "served": served.model_dump(mode="json"),
     }
     took = f"All in {seconds(time.monotonic() - started)}. The stages took: "
     took += ", ".join(f"{name.lower()} {seconds(took_s)}" for name, took_s in loop.took_s.items())
@@ -166,11 +167,11 @@ def _listed(doc: TopDoc) -> Text:
     return Text(f"  {doc.rank} {mark}{one_line(doc.doc_id, 60)}", "green" if doc.relevant else "")
 
 
-def _served(query: str, served: Json) -> Text:
+def _served(query: str, served: SearchAnswer) -> Text:
     """What the server answers now to the first example."""
-    by = f"reranked by {served['model_id']}" if served["reranked"] else "not reranked"
-    first = one_line(served["results"][0]["doc_id"], 80) if served["results"] else "nothing"
-    return Text(f"Served now to “{one_line(query, 60)}”: {first} ({by}, {served['took_ms']:.0f} ms)")
+    by = f"reranked by {served.model_id}" if served.reranked else "not reranked"
+    first = one_line(served.results[0].doc_id, 80) if served.results else "nothing"
+    return Text(f"Served now to “{one_line(query, 60)}”: {first} ({by}, {served.took_ms:.0f} ms)")
 
 
 def _next_steps(session: Session, data_dir: Path, query: str) -> Iterator[RenderableType]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.difference import (
-    Common,
-    ComparedReport,
-    EvaluationDifference,
-    QueryDifference,
-    RunDifference,
-)
 from tribrid.cli.reports import change_style, probability
 from tribrid.cli.terminal import facts, indented, one_line, table
 from tribrid.corpus.jsonlines import text_fault
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.difference import Common, ComparedReport, EvaluationDifference, QueryDifference, RunDifference
 
 _DIFF = "diff"
 _WIDTH = 60

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -13,6 +13,9 @@ from tribrid.cli.events import measured
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, indented, moment, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.erasures import ErasureDone
 
 
 def erase(
@@ -29,32 +32,31 @@ def erase(
 
     Later runs cannot use it. There is no way back.
     """
+    from tribrid.answers.erasures import ErasureList
+
     wanted = {"query_id": query_id, "query": query, "client_id": client_id, "doc_id": doc_id}
     with library(session) as tribrid:
         if history:
             if any(value is not None for value in wanted.values()):
                 raise InvalidInput("--history erases nothing: leave the rest out.")
             found = tribrid.corpus(corpus).erasures()
-            rows = [[moment(row["at"]), row["kind"], measured(row["erased"]), len(row["models"])] for row in found]
+            rows = [[moment(row.at), row.kind, measured(row.erased), len(row.models)] for row in found]
             shown = table(["At", "What", "Rows", ("Models", "right")], rows) if rows else "Nothing was erased."
-            session.terminal.result({"erasures": found}, shown)
+            session.terminal.result(ErasureList(erasures=tuple(found)), shown)
             return
         done = tribrid.corpus(corpus).erase(**wanted)
     session.terminal.result(done, *_erased(done))
 
 
-def _erased(done: Mapping[str, Any]) -> Iterator[RenderableType]:
-    models = [
-        f"{row['model_id']} ({', '.join(row['aliases'])})" if row["aliases"] else row["model_id"]
-        for row in done["models"]
-    ]
+def _erased(done: ErasureDone) -> Iterator[RenderableType]:
+    models = [f"{row.model_id} ({', '.join(row.aliases)})" if row.aliases else row.model_id for row in done.models]
     yield facts(
         {
-            "Erased": measured(done["erased"]),
-            "Triplet sets": ", ".join(row["triplet_set_id"] for row in done["triplet_sets"]),
-            "Eval datasets": ", ".join(row["sha256"][:12] for row in done["eval_datasets"]),
+            "Erased": measured(done.erased),
+            "Triplet sets": ", ".join(row.triplet_set_id for row in done.triplet_sets),
+            "Eval datasets": ", ".join(row.sha256[:12] for row in done.eval_datasets),
             "Models": ", ".join(models),
-            "Jobs": ", ".join(f"{row['kind']} {row['job_id']}" for row in done["jobs"]),
+            "Jobs": ", ".join(f"{row.kind} {row.job_id}" for row in done.jobs),
         }
     )
-    yield from (indented(line, "dim") for line in done["advice"])
+    yield from (indented(line, "dim") for line in done.advice)

@@ -6,19 +6,22 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.cli.command import Session
 from tribrid.cli.content import stored_view
 from tribrid.cli.judgedfiles import Given, read
 from tribrid.cli.library import Library, library
 from tribrid.cli.terminal import facts, indented, moment, plain, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.evalsets import FrozenBundle
+    from tribrid.answers.readiness import EvalDatasetCheck
 
 _FOLDERS = ("trec", "beir")
 _STYLES = {"error": "red", "warning": "yellow"}
@@ -98,38 +101,40 @@ def _put(session: Session, tribrid: Library, corpus_id: str, given: Given, _aske
 
 def _show(session: Session, tribrid: Library, corpus_id: str, _given: Given, asked: Asked) -> int:
     dataset = tribrid.corpus(corpus_id).eval_dataset.get(asked.version)
-    bundle = dataset["bundle"]
+    bundle = dataset.bundle
     session.terminal.result(
         dataset,
-        *stored_view({**dataset, "queries": len(dataset["queries"])}),
-        facts({"Measured on": _measured_on(bundle) if bundle else None, "Candidates": (bundle or {}).get("sha256")}),
+        *stored_view(dataset),
+        facts({"Measured on": _measured_on(bundle), "Candidates": bundle.sha256} if bundle else {}),
     )
     return 0
 
 
-def _measured_on(bundle: Mapping[str, Any]) -> str:
-    if bundle["corpus_version"] is None:
+def _measured_on(bundle: FrozenBundle) -> str:
+    if bundle.corpus_version is None:
         return "candidates that were put with it"
-    return f"version {bundle['corpus_version']} of the corpus, {moment(bundle['frozen_at'])}"
+    return f"version {bundle.corpus_version} of the corpus, {moment(bundle.frozen_at)}"
 
 
 def _list(session: Session, tribrid: Library, corpus_id: str, _given: Given, _asked: Asked) -> int:
+    from tribrid.answers.evalsets import EvalDatasetVersions
+
     found = tribrid.corpus(corpus_id).eval_dataset.versions()
     columns = ["", ("Version", "right"), "sha256", ("Queries", "right"), ("Judgments", "right"), "Decides on", "Put"]
     rows = [
         [
-            "in force" if row["current"] else "",
-            row["version"],
-            row["sha256"][:12],
-            f"{row['queries']:,}",
-            f"{row['judgments']:,}",
-            row["primary_measure"],
-            moment(row["created_at"]),
+            "in force" if row.current else "",
+            row.version,
+            row.sha256[:12],
+            f"{row.queries:,}",
+            f"{row.judgments:,}",
+            row.primary_measure,
+            moment(row.created_at),
         ]
         for row in found
     ]
     shown: RenderableType = f"{corpus_id!r} has no eval dataset yet."
-    session.terminal.result({"eval_datasets": found}, table(columns, rows) if rows else shown)  # type: ignore[arg-type]
+    session.terminal.result(EvalDatasetVersions(eval_datasets=tuple(found)), table(columns, rows) if rows else shown)  # type: ignore[arg-type]
     return 0
 
 

@@ -47,11 +47,10 @@ def evaluations(
 
 
 def _list(session: Session, tribrid: Library, corpus_id: str | None) -> None:
+    from tribrid.answers.evaluations import EvaluationList
+
     corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
-    found = [{"corpus_id": name, **row} for name in corpus_ids for row in tribrid.corpus(name).evaluations()]
-    rows = [
-        [row["evaluation_id"], row["corpus_id"], moment(row["created_at"]), row.get("model_id"), row.get("decision")]
-        for row in found
-    ]
+    found = [row for name in corpus_ids for row in tribrid.corpus(name).evaluations()]
+    rows = [[row.evaluation_id, row.corpus_id, moment(row.created_at), row.model_id, row.decision] for row in found]
     columns = ["Evaluation", "Corpus", "Created", "Model", "Verdict"]
-    session.terminal.result({"evaluations": found}, table(columns, rows) if rows else _NONE)
+    session.terminal.result(EvaluationList(evaluations=tuple(found)), table(columns, rows) if rows else _NONE)

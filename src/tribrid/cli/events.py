@@ -6,7 +6,7 @@ Ctrl-C stops the waiting, not the job: it is durable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -17,7 +17,13 @@ from tribrid.cli.terminal import Verbatim, seconds
 from tribrid.errors import Cancelled, Failed, from_problem
 from tribrid.types import Event, Job, JobKind, State
 
+if TYPE_CHECKING:
+    from tribrid.answers.jobs import JobResult
+
 _DOING = {JobKind.MINE: "Mining", JobKind.TRAIN: "Training", JobKind.EVALUATE: "Evaluating"}
+
+
+_Result = TypeVar("_Result", bound="JobResult")
 
 
 class Teller:
@@ -42,32 +48,28 @@ class Teller:
             self._shown.say(f"Taken up again after an interruption (attempt {data['attempt']}).", "yellow")
 
 
-def follow(session: Session, tribrid: Library, job: Job) -> dict[str, Any]:
+def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) -> _Result:
     """The job's outcome when it has ended; its events are told on stderr meanwhile.
 
     Raises:
         TribridError: the job failed or was cancelled; as its problem says.
         typer.Exit: Ctrl-C; the job goes on, and the user is told how to find it again.
     """
+    from tribrid.answers.jobs import JobEnd
+
     try:
         with gauge(session.terminal.err, _DOING[job.kind]) as shown:
             outcome = tribrid.jobs.outcome(tribrid.jobs.wait(job.job_id, on_event=Teller(shown).tell))
     except KeyboardInterrupt:
         _left(session, job)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    _check(outcome)
-    return outcome
-
-
-def _check(outcome: Mapping[str, Any]) -> None:
-    """Raise what a job that did not succeed ended with, as the error it was."""
-    if outcome["status"] == State.SUCCEEDED:
-        return
-    if outcome["problem"]:
-        raise from_problem(outcome["problem"])
+    if isinstance(outcome, kinds):
+        return outcome
+    if isinstance(outcome, JobEnd) and outcome.problem:
+        raise from_problem(outcome.problem.model_dump())
     # Nothing that ends now is without a problem; what was cancelled by an older version may be.
-    kind = Cancelled if outcome["status"] == State.CANCELLED else Failed
-    raise kind(f"The job ended as {outcome['status']}.", job_id=outcome["job_id"])
+    error = Cancelled if outcome.status == State.CANCELLED else Failed
+    raise error(f"The job ended as {outcome.status}.", job_id=job.job_id)
 
 
 def _left(session: Session, job: Job) -> None:

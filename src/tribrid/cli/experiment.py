@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import RenderableType
@@ -13,6 +13,9 @@ from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, plain
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.experiment import ExperimentStatus, ExperimentWaiting
 
 _COLOURS = {"challenger_better": "green", "challenger_worse": "red", "no_difference": "yellow"}
 
@@ -40,6 +43,8 @@ def experiment(
 
     How many searches, at what error and what happens on a win are the settings reranking.experiment_*.
     """
+    from tribrid.answers.experiment import CorpusExperiment
+
     if action != "start" and (model or again):
         raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
     with library(session) as tribrid:
@@ -51,32 +56,36 @@ def experiment(
                 if action == "stop"
                 else tribrid.corpus(corpus).experiment.get()
             )
-    session.terminal.result({"corpus_id": corpus, "experiment": found}, *_told(session, corpus, found))
+    session.terminal.result(CorpusExperiment(corpus_id=corpus, experiment=found), *_told(session, corpus, found))
 
 
-def _told(session: Session, corpus_id: str, found: Mapping[str, Any] | None) -> Iterator[RenderableType]:
+def _told(
+    session: Session, corpus_id: str, found: ExperimentStatus | ExperimentWaiting | None
+) -> Iterator[RenderableType]:
+    from tribrid.answers.experiment import ExperimentWaiting
+
     if found is None:
         yield "There was no experiment."
         yield Text(f"Start one: {session.typed(f'experiment start {corpus_id}')}", style="dim")
         return
-    if "experiment_id" in found:
-        yield facts(_facts(found))
-    yield Text(plain(found["reason"]), style=_COLOURS.get(found.get("verdict") or "", ""))
-    if found.get("waiting"):
-        yield Text(plain(found["waiting"]), style="dim")
+    if isinstance(found, ExperimentWaiting):
+        yield plain(found.reason)
+        return
+    yield facts(_facts(found))
+    yield Text(plain(found.reason), style=_COLOURS.get(found.verdict or "", ""))
+    if found.waiting:
+        yield Text(plain(found.waiting), style="dim")
 
 
-def _facts(found: Mapping[str, Any]) -> dict[str, str | None]:
-    champion, challenger, seen = found["champion"], found["challenger"], found["impressions"]
-    excluded = f"{seen['excluded']:,}, the last because: {seen['last_excluded']}" if seen["excluded"] else None
-    problem = challenger.get("problem")
+def _facts(found: ExperimentStatus) -> dict[str, str | None]:
+    champion, challenger, seen = found.champion, found.challenger, found.impressions
     return {
-        "Experiment": f"{found['experiment_id']}, {found['state']}",
-        "Champion": f"{champion['model_id']}: {seen['losses']:,} won, credit {champion['credit']:g}",
-        "Challenger": f"{challenger['model_id']}: {seen['wins']:,} won, credit {challenger['credit']:g}"
-        + (f"; not loaded: {problem}" if problem else ""),
-        "Searches": f"{seen['counted']:,} of {seen['budget']:,} counted, {seen['ties']:,} ties ({seen['identical']:,} "
-        f"the same list twice), {seen['pending']:,} waiting for feedback",
-        "Not counted": excluded,
-        "Evidence": f"{found['e_value']:.3g}, decided at {found['decided_at']:.3g}",
+        "Experiment": f"{found.experiment_id}, {found.state}",
+        "Champion": f"{champion.model_id}: {seen.losses:,} won, credit {champion.credit:g}",
+        "Challenger": f"{challenger.model_id}: {seen.wins:,} won, credit {challenger.credit:g}"
+        + (f"; not loaded: {challenger.problem}" if challenger.problem else ""),
+        "Searches": f"{seen.counted:,} of {seen.budget:,} counted, {seen.ties:,} ties ({seen.identical:,} "
+        f"the same list twice), {seen.pending:,} waiting for feedback",
+        "Not counted": f"{seen.excluded:,}, the last because: {seen.last_excluded}" if seen.excluded else None,
+        "Evidence": f"{found.e_value:.3g}, decided at {found.decided_at:.3g}",
     }

@@ -29,6 +29,8 @@ def keys(
 
     From the first key on the server answers nobody without one, on loopback too, and may listen beyond it.
     """
+    from tribrid.answers.keys import KeyList
+
     if action != "create" and (scope or name):
         raise InvalidInput("--scope and --name are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
@@ -39,19 +41,19 @@ def keys(
             session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
         elif action == "create":
             made = tribrid.keys.create(name, scope or [])
-            session.terminal.result(made, Verbatim(made["key"]))
+            session.terminal.result(made, Verbatim(made.key))
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
             found = tribrid.keys.list()
             rows = [
                 (
-                    key["key_id"],
-                    key["name"],
-                    ", ".join(key["scopes"]),
-                    moment(key["created_at"]),
-                    moment(key["revoked_at"]) or "–",
+                    key.key_id,
+                    key.name,
+                    ", ".join(key.scopes),
+                    moment(key.created_at),
+                    moment(key.revoked_at) or "–",
                 )
                 for key in found
             ]
             made_table = table(["Key", "Name", "Scopes", "Made", "Revoked"], rows)
-            session.terminal.result({"keys": found}, made_table if rows else "There are no API keys.")
+            session.terminal.result(KeyList(keys=tuple(found)), made_table if rows else "There are no API keys.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.report import EvaluationReport
 from tribrid.cli.command import EXIT_REFUSED, Corpus, Session
 from tribrid.cli.events import follow, words
 from tribrid.cli.judgedfiles import text_of
@@ -20,6 +19,9 @@ from tribrid.cli.reports import cost_line, report_view
 from tribrid.cli.terminal import facts, one_line, table
 from tribrid.errors import InvalidInput, TribridError
 from tribrid.types import Job
+
+if TYPE_CHECKING:
+    from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue the job and return; a running server works on it.")]
 Also = Annotated[
@@ -36,6 +38,9 @@ Arm = Annotated[
 ]
 
 
+_Result = TypeVar("_Result", "MiningResult", "TrainingResult", "EvaluationResult")
+
+
 def mine(
     session: Session,
     corpus: Corpus,
@@ -47,9 +52,12 @@ def mine(
     no_wait: NoWait = False,
 ) -> None:
     """Mine training triplets from logs, judgments and the documents themselves."""
+    from tribrid.answers.jobs import MiningResult
+
     _job(
         session,
         lambda tribrid: tribrid.corpus(corpus).submit_mine(max_pairs=max_pairs, sources=source or None),
+        MiningResult,
         _mined,
         wait=not no_wait,
     )
@@ -68,6 +76,8 @@ def train(
     no_wait: NoWait = False,
 ) -> None:
     """Train a reranker on the mined triplets. A durable job: Ctrl-C stops the watching, not the training."""
+    from tribrid.answers.jobs import TrainingResult
+
     named = {"epochs": epochs, "batch_size": batch_size}
     hyperparameters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     for name, value in map(assignment, settings or []):
@@ -77,6 +87,7 @@ def train(
     _job(
         session,
         lambda tribrid: tribrid.corpus(corpus).submit_train(hyperparameters),
+        TrainingResult,
         lambda result: _trained(session, result, corpus),
         wait=not no_wait,
     )
@@ -111,6 +122,8 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
     no_wait: NoWait = False,
 ) -> None:
     """Measure before against after on the eval dataset, and promote what is better for certain."""
+    from tribrid.answers.jobs import EvaluationResult
+
     files = ReportFiles(html, junit)
     if no_wait and (any(files) or gate):
         raise InvalidInput("--html, --junit and --gate need the report: leave out --no-wait.")
@@ -120,37 +133,41 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
         done = _job(
             session,
             lambda tribrid: tribrid.corpus(corpus).submit_evaluate(model_id=model, corpus_ids=also or [], arms=arms),
-            lambda report: [report_view(EvaluationReport.model_validate(report))],
+            EvaluationResult,
+            lambda report: [report_view(report)],
             wait=not no_wait,
-            then=lambda tribrid, report: files.write(session, tribrid, report["evaluation_id"]),
+            then=lambda tribrid, report: files.write(session, tribrid, report.job_id),
         )
     except TribridError as error:
         files.write_error(session, corpus, error)
         raise
-    if gate and done["verdict"]["decision"] != "promote":
+    if gate and done is not None and done.verdict.decision != "promote":
         raise typer.Exit(EXIT_REFUSED)
 
 
 def _job(
     session: Session,
     submit: Callable[[Library], Job],
-    view: Callable[[Mapping[str, Any]], Sequence[RenderableType]],
+    kind: type[_Result],
+    view: Callable[[_Result], Sequence[RenderableType]],
     *,
     wait: bool,
-    then: Callable[[Library, Mapping[str, Any]], None] = lambda tribrid, outcome: None,
-) -> Mapping[str, Any]:
-    """Submit, follow, and show what came out.
+    then: Callable[[Library, _Result], None] = lambda tribrid, outcome: None,
+) -> _Result | None:
+    """Submit, follow, and show what came out; None where nobody waits for it.
 
     Raises:
         TribridError: the job failed or was cancelled; as its problem says.
     """
+    from tribrid.answers.jobs import JobQueued
+
     with library(session) as tribrid:
         job = submit(tribrid)
         if not wait:
-            queued = {"job_id": job.job_id, "kind": job.kind, "corpus_id": job.corpus_id, "state": job.state}
+            queued = JobQueued(job_id=job.job_id, kind=job.kind, corpus_id=job.corpus_id, state=job.state)
             session.terminal.result(queued, f"Queued. Wait for it: {session.typed(f'runs {job.job_id} --follow')}")
-            return queued
-        outcome = follow(session, tribrid, job)
+            return None
+        outcome = follow(session, tribrid, job, kind)
         then(tribrid, outcome)
     session.terminal.result(outcome, *view(outcome))
     return outcome
@@ -168,40 +185,36 @@ def assignment(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _mined(result: Mapping[str, Any]) -> list[RenderableType]:
-    rejected = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in _counted(result["rejected"]))
+def _mined(found: MiningResult) -> list[RenderableType]:
+    rejected = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in _counted(found))
     sources = table(
         ["Source", ("Pairs", "right"), ("Triplets", "right"), ("Queries", "right")],
-        [
-            [name, *(f"{found.get(part, 0):,}" for part in ("pairs", "triplets", "queries"))]
-            for name, found in result["by_source"].items()
-        ],
+        [[name, f"{of.pairs:,}", f"{of.triplets:,}", f"{of.queries:,}"] for name, of in found.by_source.items()],
     )
-    total = {"Mined": f"{result['pairs']:,} pairs, {result['triplets']:,} triplets of {result['queries']:,} queries"}
-    if result.get("remembered"):
-        total["Remembered"] = f"{result['remembered']:,} pairs more, past max_pairs: not learned from"
-    if result.get("held_back"):
-        total["Held back"] = f"{result['held_back']:,} triplets, for review: tribrid triplets CORPUS --status review"
-    if made := result.get("generated"):
-        asked = f"{made['answered']:,} of {made['asked']:,} questions answered by {one_line(made['model'], 60)}"
-        total["Generated"] = f"{made['kept']:,} of {made['queries']:,} queries kept; {asked}"
-    return [sources, facts({**total, "Rejected": rejected, "Cost": cost_line(result.get("cost") or {})})]
+    total = {"Mined": f"{found.pairs:,} pairs, {found.triplets:,} triplets of {found.queries:,} queries"}
+    if found.remembered:
+        total["Remembered"] = f"{found.remembered:,} pairs more, past max_pairs: not learned from"
+    if found.held_back:
+        total["Held back"] = f"{found.held_back:,} triplets, for review: tribrid triplets CORPUS --status review"
+    if made := found.generated:
+        asked = f"{made.answered:,} of {made.asked:,} questions answered by {one_line(made.model, 60)}"
+        total["Generated"] = f"{made.kept:,} of {made.queries:,} queries kept; {asked}"
+    return [sources, facts({**total, "Rejected": rejected, "Cost": cost_line(found.cost)})]
 
 
-def _counted(rejected: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _counted(found: MiningResult) -> list[tuple[str, int]]:
     """Reasons with their counts, whether they are counted by source or over all, most frequent first."""
     totals: dict[str, int] = {}
-    for name, value in rejected.items():
-        for reason, count in value.items() if isinstance(value, Mapping) else [(name, value)]:
+    for name, value in found.rejected.items():
+        for reason, count in value.items() if isinstance(value, dict) else [(name, value)]:
             totals[reason] = totals.get(reason, 0) + count
     return sorted(totals.items(), key=lambda item: -item[1])
 
 
-def _trained(session: Session, result: Mapping[str, Any], corpus_id: str) -> list[RenderableType]:
+def _trained(session: Session, found: TrainingResult, corpus_id: str) -> list[RenderableType]:
     # Slow to import (see tribrid.cli).
     from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
 
-    cost = cost_line(result.get("cost") or {})
-    shown = {"Run": result["run_id"], "Model": result["model_id"], **words(result.get("metrics") or {}), "Cost": cost}
-    told = [Text(LEARNED_NOTHING)] if ranks_as_retrieval(result.get("metrics") or {}) else []
+    shown = {"Run": found.run_id, "Model": found.model_id, **words(found.metrics), "Cost": cost_line(found.cost)}
+    told = [Text(LEARNED_NOTHING)] if ranks_as_retrieval(found.metrics) else []
     return [facts(shown), *told, Text(f"Measure it: {session.typed(f'evaluate {corpus_id}')}", style="dim")]

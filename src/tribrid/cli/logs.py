@@ -24,8 +24,8 @@ def logs(
     with library(session) as tribrid, gauge(session.terminal.err, "Pruning") as shown:
         prune = tribrid.prune_logs if corpus is None else tribrid.corpus(corpus).logs.prune
         done = prune(days=days, emit=lambda _, data: shown.update(data))
-    if not done["corpora"]:
+    if not done.corpora:
         said = "Nothing to do: logs.retention_days is not set. Set it, or give --days."
     else:
-        said = f"Deleted {done['deleted']} searches in {len(done['corpora'])} corpora."
+        said = f"Deleted {done.deleted} searches in {len(done.corpora)} corpora."
     session.terminal.result(done, said)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -15,6 +15,9 @@ from tribrid.cli.events import measured
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, indented, moment, one_line, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.models import ModelList, ModelNames, ModelPromotion, ModelRecord
 
 _NO_MODEL = "There is no trained model yet. Make one: tribrid mine CORPUS, then tribrid train CORPUS"
 _REASON_CHARS = 80
@@ -49,24 +52,25 @@ def _list(session: Session, corpus_id: str) -> None:
     with library(session) as tribrid:
         found = tribrid.corpus(corpus_id).models()
     rows = [
-        [row["model_id"], ", ".join(_names(found, row["model_id"])), row["run_id"], moment(row["created_at"])]
-        for row in found["models"]
+        [row.model_id, ", ".join(_names(found, row.model_id)), row.run_id, moment(row.created_at)]
+        for row in found.models
     ]
     shown: RenderableType = table(["Model", "Serves as", "Run", "Trained"], rows) if rows else _NO_MODEL
-    session.terminal.result(found, shown, *_history(found["promotions"]))
+    session.terminal.result(found, shown, *_history(found.promotions))
 
 
-def _names(found: Mapping[str, Any], model_id: str) -> list[str]:
-    return [name for name in ("champion", "challenger", "previous") if found[name] == model_id]
+def _names(found: ModelList, model_id: str) -> list[str]:
+    named = {"champion": found.champion, "challenger": found.challenger, "previous": found.previous}
+    return [name for name, of in named.items() if of == model_id]
 
 
-def _history(promotions: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+def _history(promotions: Sequence[ModelPromotion]) -> Iterator[RenderableType]:
     if promotions:
         yield Text()
         yield table(
             ["Changed", "To", "By", "Why"],
             [
-                [moment(row["at"]), row["model_id"] or "no model", row["kind"], one_line(row["reason"], _REASON_CHARS)]
+                [moment(row.at), row.model_id or "no model", row.kind, one_line(row.reason, _REASON_CHARS)]
                 for row in promotions
             ],
         )
@@ -78,46 +82,43 @@ def _show(session: Session, model_id: str) -> None:
     session.terminal.result(found, *_record(found))
 
 
-def _record(found: Mapping[str, Any]) -> Iterator[RenderableType]:
-    lineage, base = found["lineage"], found["base"] or {}
-    triplets = lineage["triplet_set"] or {}
-    sources = triplets.get("by_source") or {}
-    erased = triplets.get("erased_triplets")
+def _record(found: ModelRecord) -> Iterator[RenderableType]:
+    lineage, code, kept_out = found.lineage, found.lineage.code, found.lineage.kept_out_eval_dataset
+    triplets = lineage.triplet_set
+    sources = triplets.by_source if triplets else {}
     yield facts(
         {
-            "Model": found["model_id"],
-            "Corpus": f"{found['corpus_id']}, version {lineage['corpus']['version']}",
-            "Serves as": ", ".join(found["aliases"]) or "nothing",
-            "Run": found["run_id"],
-            "Trained": moment(found["created_at"]),
-            "Base model": base.get("model"),
-            "Code": f"{lineage['code']['version']} {str(lineage['code']['sha256'] or '')[:12]}".strip(),
-            "Triplets": triplets.get("triplet_set_id"),
-            "From": ", ".join(f"{name}: {measured(counts)}" for name, counts in sources.items()),
-            "Searches read": f"{lineage['impressions']:,}" if lineage["impressions"] else None,
-            "Erased since": f"{erased:,} triplets" if erased else None,
-            "Kept out": f"eval dataset {lineage['kept_out_eval_dataset'][:12]}"
-            if lineage["kept_out_eval_dataset"]
-            else None,
+            "Model": found.model_id,
+            "Corpus": f"{found.corpus_id}, version {lineage.corpus.version}",
+            "Serves as": ", ".join(found.aliases) or "nothing",
+            "Run": found.run_id,
+            "Trained": moment(found.created_at),
+            "Base model": (found.base or {}).get("model"),
+            "Code": f"{code.version} {(code.sha256 or '')[:12]}".strip(),
+            "Triplets": triplets.triplet_set_id if triplets else None,
+            "From": ", ".join(f"{name}: {measured(dict(counts))}" for name, counts in sources.items()),
+            "Searches read": f"{lineage.impressions:,}" if lineage.impressions else None,
+            "Erased since": f"{triplets.erased_triplets:,} triplets" if triplets and triplets.erased_triplets else None,
+            "Kept out": f"eval dataset {kept_out[:12]}" if kept_out else None,
         }
     )
-    if found["evaluations"]:
+    if found.evaluations:
         yield Text()
         yield table(
             ["Evaluation", "At", "Compared with", "Decision"],
             [
-                [row["evaluation_id"], moment(row["at"]), row["compared_with"] or "no model", row["decision"]]
-                for row in found["evaluations"]
+                [row.evaluation_id, moment(row.at), row.compared_with or "no model", row.decision]
+                for row in found.evaluations
             ],
         )
-    yield from _history(found["promotions"])
+    yield from _history(found.promotions)
 
 
 def _export(session: Session, model_id: str, folder: Path) -> None:
     with library(session) as tribrid:
         done = tribrid.models.export(model_id, folder)
-    loads = [f"{name}: {how}" for name, how in done["loads_in"].items()]
-    session.terminal.result(done, f"Wrote {done['folder']}", *(indented(line) for line in loads))
+    loads = [f"{name}: {how}" for name, how in done.loads_in.items()]
+    session.terminal.result(done, f"Wrote {done.folder}", *(indented(line) for line in loads))
 
 
 def promote(
@@ -145,5 +146,5 @@ def rollback(
     session.terminal.result(answer, _aliases(answer))
 
 
-def _aliases(answer: Mapping[str, Any]) -> RenderableType:
-    return facts({name.title(): answer[name] or "none" for name in ("champion", "previous")})
+def _aliases(answer: ModelNames) -> RenderableType:
+    return facts({"Champion": answer.champion or "none", "Previous": answer.previous or "none"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,6 +15,9 @@ from tribrid.cli.learning import assignment
 from tribrid.cli.library import library
 from tribrid.cli.terminal import seconds, table
 from tribrid.errors import InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from tribrid.answers.settings import Setting
 
 
 def serve(
@@ -72,7 +75,7 @@ def config(
         whose = tribrid if corpus_id is None else tribrid.corpus(corpus_id)
         found = whose.patch_settings(overrides) if overrides else whose.settings()
     changed = {(section, field) for section, fields in overrides.items() for field in fields}
-    session.terminal.result(found, _settings(found["settings"], changed))
+    session.terminal.result(found, _settings(found.settings, changed))
 
 
 def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> None:
@@ -84,28 +87,30 @@ def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> 
     overrides[section][field] = value
 
 
-def _settings(settings: Mapping[str, Any], changed: set[tuple[str, str]]) -> Table:
+def _settings(settings: Mapping[str, Mapping[str, Setting]], changed: set[tuple[str, str]]) -> Table:
     """Every setting, or those just changed, with what is not the default in bold."""
     made = table(["Setting", "Value", "From", "Meaning"], [])
     for section, fields in settings.items():
         for field, entry in fields.items():
             if changed and (section, field) not in changed:
                 continue
-            style = "" if entry["origin"] == "default" else "bold"
-            value = "none" if entry["value"] is None else str(entry["value"])
-            made.add_row(f"{section}.{field}", Text(value, style=style), entry["origin"], entry["description"])
+            style = "" if entry.origin == "default" else "bold"
+            value = "none" if entry.value is None else str(entry.value)
+            made.add_row(f"{section}.{field}", Text(value, style=style), entry.origin, entry.description)
     return made
 
 
 def doctor(session: Session) -> None:
     """Say what works on this machine, by doing it."""
+    from tribrid.answers.status import Diagnosis
+
     with library(session) as tribrid:
         checks = tribrid.doctor()
-    failed = [check for check in checks if not check["ok"] and check.get("needed", True)]
+    failed = [check for check in checks if check.needed and not check.ok]
     made = table(["", "Check", "Detail", ("Took", "right")], [])
     for check in checks:
-        mark = Text("ok", "green") if check["ok"] else Text("no", "bold red" if check in failed else "yellow")
-        made.add_row(mark, check["check"], Text(str(check["detail"])), seconds(check["took_s"]))
-    session.terminal.result({"ok": not failed, "checks": checks}, made)
+        mark = Text("ok", "green") if check.ok else Text("no", "bold red" if check in failed else "yellow")
+        made.add_row(mark, check.check, Text(check.detail), seconds(check.took_s))
+    session.terminal.result(Diagnosis(ok=not failed, checks=tuple(checks)), made)
     if failed:
         raise typer.Exit(Unavailable.exit_code)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.changes import Delta, Part
-from tribrid.answers.report import EvaluationReport
 from tribrid.cli.terminal import facts, indented, one_line, plain, seconds, table
+
+if TYPE_CHECKING:
+    from tribrid.answers.changes import Delta, Part
+    from tribrid.answers.costs import Cost
+    from tribrid.answers.report import EvaluationReport
 
 _BADGES = {"promote": ("PROMOTE", "bold green"), "keep": ("KEEP what serves now", "bold yellow")}
 _STYLES = {"gain": "green", "loss": "red", None: ""}
@@ -115,20 +119,19 @@ def conditions(report: EvaluationReport) -> Table:
             "Reranking": timed,
             "Threshold": _threshold(report),
             "Fallbacks": report.fallbacks.count or None,
-            "Cost": cost_line(report.cost.model_dump(exclude_unset=True)),
+            "Cost": cost_line(report.cost),
             "Failed": ", ".join(f"{name}: {why}" for name, why in report.failed.items()) or None,
             "Evaluation": report.evaluation_id,
         }
     )
 
 
-def cost_line(cost: Mapping[str, object]) -> str:
-    """A cost record in words, empty for none."""
-    usd, compute = cost.get("usd"), cost.get("compute_s")
-    parts = ["price unknown" if usd is None and "usd" in cost else f"${usd:,.4f}" if usd else "$0" if cost else ""]
-    if isinstance(compute, (int, float)):
-        parts.append(f"{seconds(compute)} of compute here")
-    return ", ".join(part for part in parts if part)
+def cost_line(cost: Cost) -> str:
+    """A cost in words, empty for none."""
+    if not cost.model_fields_set:
+        return ""
+    price = "price unknown" if cost.usd is None else f"${cost.usd:,.4f}" if cost.usd else "$0"
+    return price if cost.compute_s is None else f"{price}, {seconds(cost.compute_s)} of compute here"
 
 
 def _threshold(report: EvaluationReport) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -14,7 +13,9 @@ from tribrid.cli.differences import run_difference, two_to_compare
 from tribrid.cli.library import Library, library
 from tribrid.cli.terminal import facts, moment, one_line, table
 from tribrid.errors import InvalidInput, RunNotFound
-from tribrid.types import State
+
+if TYPE_CHECKING:
+    from tribrid.answers.jobs import JobStatus
 
 CANCEL_TIMEOUT_S = 20.0
 
@@ -31,6 +32,8 @@ def runs(
     diff: Annotated[str | None, typer.Option(metavar="RUN_ID", help="What differs from this other run.")] = None,
 ) -> None:
     """List the training runs; show, follow, compare or cancel one."""
+    from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
+
     asked = run or []
     run_id = asked[0] if asked else None
     if pair := two_to_compare(asked, "runs"):
@@ -51,14 +54,15 @@ def runs(
             session.terminal.result(ended, _run_view(ended))
         elif follow:
             tribrid.supervisor.ensure_worker()
-            outcome = events.follow(session, tribrid, tribrid.jobs.wait(run_id, timeout_s=0))
-            session.terminal.result(outcome, facts(events.words(outcome)))
+            job = tribrid.jobs.wait(run_id, timeout_s=0)
+            outcome = events.follow(session, tribrid, job, MiningResult, TrainingResult, EvaluationResult)
+            session.terminal.result(outcome, facts(events.words(outcome.model_dump(mode="json"))))
         else:
             shown = _run(tribrid, run_id)
             session.terminal.result(shown, _run_view(shown))
 
 
-def _run(tribrid: Library, run_id: str) -> dict[str, Any]:
+def _run(tribrid: Library, run_id: str) -> JobStatus:
     """A training run, or a job of another kind."""
     try:
         return tribrid.runs.get(run_id)
@@ -66,40 +70,45 @@ def _run(tribrid: Library, run_id: str) -> dict[str, Any]:
         return tribrid.jobs.get(run_id)
 
 
-def _run_view(run: Mapping[str, Any]) -> RenderableType:
-    result, problem = run["result"] or {}, run["problem"] or {}
-    going = not State(run["state"]).final
+def _run_view(run: JobStatus) -> RenderableType:
+    from tribrid.answers.jobs import EvaluationResult, TrainingResult
+
+    made = run.result if isinstance(run.result, TrainingResult | EvaluationResult) else None
+    going = not run.state.final
     return facts(
         {
-            "Run": run["job_id"],
-            "Kind": run["kind"],
-            "Corpus": run["corpus_id"],
-            "State": run["state"] + (", asked to end" if run["cancel_requested"] and going else ""),
-            "Parameters": events.measured(run["params"]),
-            "Progress": events.measured(run["progress"] or {}) if going else None,
-            "Created": moment(run["created_at"]),
-            "Started": moment(run["started_at"]),
-            "Finished": moment(run["finished_at"]),
-            "Model": result.get("model_id"),
-            "Problem": problem.get("detail"),
-            **events.words(result.get("metrics") or {}),
+            "Run": run.job_id,
+            "Kind": run.kind,
+            "Corpus": run.corpus_id,
+            "State": run.state + (", asked to end" if run.cancel_requested and going else ""),
+            "Parameters": events.measured(run.params),
+            "Progress": events.measured(run.progress or {}) if going else None,
+            "Created": moment(run.created_at),
+            "Started": moment(run.started_at),
+            "Finished": moment(run.finished_at),
+            "Model": made.model_id if made else None,
+            "Problem": run.problem.detail if run.problem else None,
+            **events.words(made.metrics if isinstance(made, TrainingResult) else {}),
         }
     )
 
 
 def _list_runs(session: Session, tribrid: Library, corpus_id: str | None) -> None:
+    from tribrid.answers.jobs import RunList
+
     corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
     found = [run for name in corpus_ids for run in tribrid.corpus(name).runs()]
     columns = ["Run", "Corpus", "State", "Created", "Model", "Problem"]
     rows = [
         [
-            run["run_id"],
-            run["corpus_id"],
-            run["state"],
-            moment(run["created_at"]),
-            run.get("model_id"),
-            one_line((run.get("problem") or {}).get("detail", ""), 60),
+            run.run_id,
+            run.corpus_id,
+            run.state,
+            moment(run.created_at),
+            run.model_id,
+            one_line(run.problem.detail if run.problem else "", 60),
         ]
         for run in found
     ]
-    session.terminal.result({"runs": found}, table(columns, rows) if rows else "There is no training run yet.")
+    shown = table(columns, rows) if rows else "There is no training run yet."
+    session.terminal.result(RunList(runs=tuple(found)), shown)

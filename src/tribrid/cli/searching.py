@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -15,6 +15,9 @@ from tribrid.cli.library import library
 from tribrid.cli.terminal import one_line, plain, table
 from tribrid.errors import InvalidInput
 from tribrid.types import LEGS, Signal
+
+if TYPE_CHECKING:
+    from tribrid.answers.search import SearchAnswer, SearchResult
 
 _SNIPPET_CHARS = 160
 _TITLE_CHARS = 70
@@ -33,26 +36,26 @@ def search(
     session.terminal.result(answer, *_answer(answer))
 
 
-def _answer(answer: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield results(answer["results"]) if answer["results"] else "Nothing found."
-    by = f"reranked by {answer['model_id']}" if answer["reranked"] else "not reranked"
-    if answer["fallback_reason"]:
-        by = f"not reranked: {answer['fallback_reason']}"
-    yield Text(plain(f"query_id {answer['query_id']} · {by} · {answer['took_ms']:.0f} ms"), style="dim")
+def _answer(answer: SearchAnswer) -> Iterator[RenderableType]:
+    yield results(answer.results) if answer.results else "Nothing found."
+    by = f"reranked by {answer.model_id}" if answer.reranked else "not reranked"
+    if answer.fallback_reason:
+        by = f"not reranked: {answer.fallback_reason}"
+    yield Text(plain(f"query_id {answer.query_id} · {by} · {answer.took_ms:.0f} ms"), style="dim")
 
 
-def results(rows: list[Mapping[str, Any]]) -> Table:
+def results(rows: Iterable[SearchResult]) -> Table:
     """Search results: rank, title and snippet, score, and where each leg had it."""
     made = table([("", "right"), "Document", ("Score", "right"), *((leg.title(), "right") for leg in LEGS)], [])
     for row in rows:
-        legs = row["first_stage"]["legs"]
-        title = one_line(row["title"] or row["doc_id"], _TITLE_CHARS)
+        legs = row.first_stage.legs
+        title = one_line(row.title or row.doc_id, _TITLE_CHARS)
         document = Text.assemble(
-            (title, "bold"), ("" if title == row["doc_id"] else f"  {one_line(row['doc_id'], 120)}", "dim")
+            (title, "bold"), ("" if title == row.doc_id else f"  {one_line(row.doc_id, 120)}", "dim")
         )
-        document.append(f"\n{one_line(row['text'], _SNIPPET_CHARS)}")
-        ranks = [f"#{legs[leg]['rank']}" if legs.get(leg) else "–" for leg in LEGS]
-        made.add_row(str(row["rank"]), document, f"{row['score']:.3f}", *ranks)
+        document.append(f"\n{one_line(row.text, _SNIPPET_CHARS)}")
+        ranks = [f"#{leg.rank}" if leg else "–" for leg in (legs.sparse, legs.dense)]
+        made.add_row(str(row.rank), document, f"{row.score:.3f}", *ranks)
     return made
 
 

@@ -10,9 +10,9 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -65,7 +65,7 @@ class Terminal:
 
     def json(self, document: Any) -> None:
         """The command's one document, as UTF-8 whatever the locale."""
-        document = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+        document = document.model_dump(mode="json") if hasattr(document, "model_dump") else document
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
@@ -130,6 +130,6 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def moment(iso: str | None) -> str:
-    """An ISO 8601 time in UTC to the minute."""
-    return "" if iso is None else f"{iso[:16].replace('T', ' ')} UTC"
+def moment(at: datetime | str | None) -> str:
+    """A time in UTC (as text ISO 8601) to the minute."""
+    return "" if at is None else f"{str(at)[:16].replace('T', ' ')} UTC"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.readiness import LabelCounts, Readiness
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, one_line, table
 from tribrid.types import TripletStatus
+
+if TYPE_CHECKING:
+    from tribrid.answers.readiness import LabelCounts, Readiness
+    from tribrid.answers.triplets import MinedTriplet, TripletPage, TripletSide
 
 _QUERY_CHARS, _TEXT_CHARS = 60, 90
 _COLOURS = {"yes": "green", "perhaps": "yellow", "no": "red"}
@@ -70,11 +73,11 @@ def triplets(
     session.terminal.result(found, *_page(session, found))
 
 
-def _page(session: Session, found: Mapping[str, Any]) -> Iterator[RenderableType]:
-    rows = found["triplets"]
+def _page(session: Session, found: TripletPage) -> Iterator[RenderableType]:
+    rows = found.triplets
     yield _rows(rows) if rows else "There is none."
-    yield Text(f"{len(rows):,} of {found['total']:,}", style="dim")
-    if any(row["status"] == TripletStatus.REVIEW for row in rows):
+    yield Text(f"{len(rows):,} of {found.total:,}", style="dim")
+    if any(row.status is TripletStatus.REVIEW for row in rows):
         yield Text(f"Decide: {session.typed('review')} accept|flip|drop TRIPLET_ID...", style="dim")
 
 
@@ -92,29 +95,31 @@ def review(
     ],
 ) -> None:
     """Decide on triplets whose negative may be relevant itself. It holds for this mining and all later ones."""
+    from tribrid.answers.triplets import DecidedTriplets
+
     with library(session) as tribrid:
-        decided = [tribrid.review(triplet_id, decision) for triplet_id in triplet_ids]
-    session.terminal.result({"decided": decided}, _rows(decided))
+        decided = tuple(tribrid.review(triplet_id, decision) for triplet_id in triplet_ids)
+    session.terminal.result(DecidedTriplets(decided=decided), _rows(decided))
 
 
-def _rows(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+def _rows(rows: Sequence[MinedTriplet]) -> RenderableType:
     return table(
         ["Triplet", "Status", "Source", ("Weight", "right"), "Query", "Positive", "Negative", "Why"],
         [
             [
-                row["triplet_id"],
-                row["status"],
-                row["source"],
-                f"{row['weight']:.2f}",
-                one_line(row["query"], _QUERY_CHARS),
-                _side(row["positive"]),
-                _side(row["negative"]),
-                row["reason"],
+                row.triplet_id,
+                row.status,
+                row.source,
+                f"{row.weight:.2f}",
+                one_line(row.query, _QUERY_CHARS),
+                _side(row.positive),
+                _side(row.negative),
+                row.reason,
             ]
             for row in rows
         ],
     )
 
 
-def _side(side: Mapping[str, Any]) -> str:
-    return one_line(f"{side['doc_id']}: {side['text'] or 'gone'}", _TEXT_CHARS)
+def _side(side: TripletSide) -> str:
+    return one_line(f"{side.doc_id}: {side.text or 'gone'}", _TEXT_CHARS)

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tribrid.answers.costs import Cost, CostEstimate, EvaluationCost, GenerationCost, MiningCost
+from tribrid.answers.costs import Cost, CostEstimate, EvaluationCost, GenerationCost, MiningCost, TrainingCost
 from tribrid.errors import InvalidInput, Unavailable
 
 Kind = Literal["RERANK", "EMB", "GEN"]
@@ -147,7 +147,7 @@ class Prices:
 
 
 NO_SERVICES: Mapping[str, Cost] = MappingProxyType({})
-Whole = TypeVar("Whole", CostEstimate, MiningCost, EvaluationCost)
+Whole = TypeVar("Whole", CostEstimate, MiningCost, TrainingCost, EvaluationCost)
 
 
 def together(
@@ -156,12 +156,14 @@ def together(
     *,
     generation: GenerationCost | None = None,
     cloud: Mapping[str, Cost] = NO_SERVICES,
+    estimated: CostEstimate | None = None,
 ) -> Whole:
     """The cost of work on this machine with that of what it asks elsewhere; unknown as soon as one part is."""
     asked: list[Cost] = [*([generation] if generation else []), *cloud.values()]
     parts = [cost.usd for cost in (local, *asked) if cost.usd is not None]
     facts = local.model_dump(exclude_unset=True) | {"usd": sum(parts) if len(parts) == 1 + len(asked) else None}
     facts |= ({"generation": generation} if generation else {}) | ({"cloud": dict(cloud)} if cloud else {})
+    facts |= {"estimated": estimated} if estimated else {}
     return whole.model_validate(facts)
 
 

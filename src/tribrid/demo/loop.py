@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tribrid.answers.report import EvaluationReport, QueryRow, QueryRows
+from tribrid.answers.search import SearchAnswer
 from tribrid.demo.client import Client, Json
 from tribrid.demo.collection import CORPUS_ID, Collection
 from tribrid.demo.memory import Memory, remember
@@ -113,9 +114,10 @@ class Loop:
         """The report as a web page."""
         return self._client.text(f"/reranker/evaluations/{self._memory.evaluation_id}", format="html")
 
-    def search(self, query: str, top_k: int) -> Json:
+    def search(self, query: str, top_k: int) -> SearchAnswer:
         """What the server serves for a query now."""
-        return self._client.post("/search", {"corpus_id": CORPUS_ID, "query": query, "top_k": top_k})
+        asked = {"corpus_id": CORPUS_ID, "query": query, "top_k": top_k}
+        return SearchAnswer.model_validate(self._client.post("/search", asked))
 
     def _index(self, documents: Sequence[Document]) -> None:
         if self._memory.documents >= len(documents):

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tribrid import __version__
+from tribrid.version import __version__
 
 
 @dataclass(slots=True)

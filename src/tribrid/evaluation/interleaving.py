@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tribrid.feedback import opinion
+from tribrid.mining.clicks.feedback import opinion
 from tribrid.types import Feedback, Team
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from tribrid.answers.logs import LogImport
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import InvalidInput
 from tribrid.logs.join import IMPORTED_MODEL_ID, Form, Joined, LogJoin
@@ -25,7 +25,7 @@ BATCH_QUERIES = 1000
 FORMATS: tuple[str, ...] = ("native", "ubi", "clicks")
 
 
-def import_logs(corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit: Emit) -> dict[str, Any]:
+def import_logs(corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit: Emit) -> LogImport:
     """Import a log, in bounded memory; importing the same again adds nothing.
 
     Raises:
@@ -41,7 +41,7 @@ def import_logs(corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit:
     raise InvalidInput(f"format: {format_!r} is not one of {', '.join(FORMATS)}.", format=format_)
 
 
-def _import_joined(corpus: OpenCorpus, stream: Iterable[bytes], form: Form, emit: Emit) -> dict[str, Any]:
+def _import_joined(corpus: OpenCorpus, stream: Iterable[bytes], form: Form, emit: Emit) -> LogImport:
     tally = Tally()
     with LogJoin(form, corpus.folder.data_dir) as log:
         tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))

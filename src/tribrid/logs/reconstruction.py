@@ -10,8 +10,8 @@ import copy
 import itertools
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from tribrid.answers.logs import LogImport
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import NoDocuments
 from tribrid.evaluation.notes import RETRIEVAL
@@ -28,7 +28,7 @@ SHOWN = 10
 _TOLD_EVERY_S = 0.5
 
 
-def import_clicks(corpus: OpenCorpus, stream: Iterable[bytes], emit: Emit) -> dict[str, Any]:
+def import_clicks(corpus: OpenCorpus, stream: Iterable[bytes], emit: Emit) -> LogImport:
     """Import a click log; importing the same again adds nothing, and retrieves nothing.
 
     Raises:
@@ -54,7 +54,7 @@ def import_clicks(corpus: OpenCorpus, stream: Iterable[bytes], emit: Emit) -> di
             _store(corpus, batch, lists, tally)
             progress.tell(len(batch), lists.retrieved)
         answer = tally.answer(corpus.corpus_id, len(log))
-        return {**answer, "queries": lists.queries, "retrieved": lists.retrieved}
+        return answer.model_copy(update={"queries": lists.queries, "retrieved": lists.retrieved})
 
 
 class Reconstruction:

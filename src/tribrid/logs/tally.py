@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
-from typing import Any
 
+from tribrid.answers.logs import LogImport, NotTaken, ReasonExample, SkippedLine
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import InvalidInput
 from tribrid.logs.causes import MAX_REASONS, Evidence, likely_cause
-from tribrid.logs.records import UNKNOWN_DOCUMENT
+from tribrid.logs.records import UNKNOWN_DOCUMENT, Kind
 from tribrid.store.logimport import ListsImport
 
 SKIPPED_NAMED = 20
@@ -28,9 +28,9 @@ class Tally:
         self.unjoined = 0
         self.unknown_document = 0
         self.skipped_total = 0
-        self._skipped: list[dict[str, Any]] = []
+        self._skipped: list[SkippedLine] = []
         # (kind, reason) → how often, and the first example of it.
-        self._reasons: dict[tuple[str, str], tuple[int, Skipped]] = {}
+        self._reasons: dict[tuple[Kind, str], tuple[int, Skipped]] = {}
         self._unknown: dict[str, None] = {}
         self._started = time.monotonic()
 
@@ -40,7 +40,7 @@ class Tally:
             self.skipped_total += 1
             self.unjoined += item.kind == "unjoined"
             if len(self._skipped) < SKIPPED_NAMED:
-                self._skipped.append({"line": item.line, "reason": item.reason})
+                self._skipped.append(SkippedLine(line=item.line, reason=item.reason))
             key = (item.kind, item.reason)
             if key not in self._reasons and len(self._reasons) >= MAX_REASONS:
                 key = (item.kind, _OTHER_REASONS)
@@ -75,38 +75,38 @@ class Tally:
             unjoined=self.unjoined,
             unknown_document=self.unknown_document,
             skipped_total=self.skipped_total,
-            reasons=self._top_reasons(),
+            reasons=[reason.model_dump(mode="json") for reason in self._top_reasons()],
         )
 
-    def answer(self, corpus_id: str, records: int) -> dict[str, Any]:
-        """What the import says in the end. `join_rate` is None if there was nothing to join."""
+    def answer(self, corpus_id: str, records: int) -> LogImport:
+        """What the import says in the end."""
         matched = self.feedback + self.known_feedback
         took_s = time.monotonic() - self._started
-        return {
-            "corpus_id": corpus_id,
-            "records": records,
-            "impressions": self.impressions,
-            "feedback": self.feedback,
-            "known_feedback": self.known_feedback,
-            "unjoined": self.unjoined,
-            "join_rate": matched / (matched + self.unjoined) if matched else None,
-            "unknown_document": self.unknown_document,
-            "unknown_documents": list(self._unknown),
-            "reasons": self._top_reasons(),
-            "skipped": self._skipped,
-            "skipped_total": self.skipped_total,
-            "took_s": round(took_s, 3),
-            "rate_per_s": round(records / took_s, 1) if took_s else 0.0,
-        }
+        return LogImport(
+            corpus_id=corpus_id,
+            records=records,
+            impressions=self.impressions,
+            feedback=self.feedback,
+            known_feedback=self.known_feedback,
+            unjoined=self.unjoined,
+            join_rate=matched / (matched + self.unjoined) if matched else None,
+            unknown_document=self.unknown_document,
+            unknown_documents=tuple(self._unknown),
+            reasons=self._top_reasons(),
+            skipped=tuple(self._skipped),
+            skipped_total=self.skipped_total,
+            took_s=round(took_s, 3),
+            rate_per_s=round(records / took_s, 1) if took_s else 0.0,
+        )
 
-    def _top_reasons(self) -> list[dict[str, Any]]:
+    def _top_reasons(self) -> tuple[NotTaken, ...]:
         most = sorted(self._reasons.items(), key=lambda item: item[1][0], reverse=True)[:REASONS_NAMED]
-        return [
-            {
-                "reason": reason,
-                "kind": kind,
-                "count": count,
-                "example": {"line": first.line, "doc_id": first.doc_id, "source": first.source},
-            }
+        return tuple(
+            NotTaken(
+                reason=reason,
+                kind=kind,
+                count=count,
+                example=ReasonExample(line=first.line, doc_id=first.doc_id, source=first.source),
+            )
             for (kind, reason), (count, first) in most
-        ]
+        )

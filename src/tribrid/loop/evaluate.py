@@ -41,7 +41,6 @@ from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import Scorer
 from tribrid.store.database import now_us
 from tribrid.store.erasing import OF_CONTENT
-from tribrid.stored import Manifest
 from tribrid.types import (
     Emit,
     EvalDataset,
@@ -49,6 +48,7 @@ from tribrid.types import (
     Look,
     State,
 )
+from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 

@@ -23,8 +23,8 @@ from tribrid.mining.generated import (
 )
 from tribrid.mining.negatives import PassagesOf
 from tribrid.sections import GenerationConfig
-from tribrid.stored import GeneratedCounts
 from tribrid.types import Document, Emit, Passage
+from tribrid.types.stored import GeneratedCounts
 
 QUERY_TOKENS = 20
 """A written query, for the estimate."""

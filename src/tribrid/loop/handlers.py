@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tribrid.answers.costs import Cost, CostEstimate, GenerationCost, MiningCost
+from tribrid.answers.costs import GenerationCost, MiningCost, TrainingCost
+from tribrid.answers.jobs import EvaluationResult, JobResult, MiningResult, TrainingResult
 from tribrid.cloud.prices import together
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled
@@ -16,7 +17,7 @@ from tribrid.loop.mine import mine
 from tribrid.loop.params import EvaluateParams, MineParams
 from tribrid.loop.train import train
 from tribrid.retrieval import lance
-from tribrid.types import Emit, EventType, Job, JobKind, State
+from tribrid.types import Emit, EventType, Job, JobKind
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
 
@@ -39,42 +40,41 @@ def until_cancelled(emit: Emit, cancelled: Asked) -> Emit:
     return told
 
 
-def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, object]:
+def _mine_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> MiningResult:
     estimated, started = estimate(corpus, job.kind, job.params), time.monotonic()
     triplet_set_id, mined = mine(corpus, MineParams.model_validate(job.params), emit)
     model, took_s = corpus.config.indexing.embedding_model, round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "EMB", model, mined.counts["queries_retrieved"], took_s, "query")
     asked = mined.counts.get("generated", {}).get("cost")
-    cost = together(MiningCost, cost, generation=GenerationCost.model_validate(asked) if asked else None)
-    return {"triplet_set_id": triplet_set_id, **mined.counts, "cost": _told(cost, estimated)}
+    generation = GenerationCost.model_validate(asked) if asked else None
+    spent = together(MiningCost, cost, generation=generation, estimated=estimated)
+    made = {"job_id": job.job_id, "triplet_set_id": triplet_set_id, "cost": spent}
+    return MiningResult.model_validate({**mined.counts, **made})
 
 
-def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, object]:
+def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> TrainingResult:
     estimated, started = estimate(corpus, job.kind), time.monotonic()
     model = train(corpus, job.job_id, job.params, emit, cancelled)
     metrics, took_s = model.manifest["metrics"], round(time.monotonic() - started, 3)
     cost = local_cost(corpus, "RERANK", "tribrid", metrics["pairs"], took_s)
-    return {"run_id": job.job_id, "model_id": model.model_id, "metrics": metrics, "cost": _told(cost, estimated)}
+    named = {"job_id": job.job_id, "run_id": job.job_id, "model_id": model.model_id}
+    spent = together(TrainingCost, cost, estimated=estimated)
+    return TrainingResult.model_validate({**named, "metrics": metrics, "cost": spent})
 
 
-def _told(cost: Cost, estimated: CostEstimate) -> dict[str, object]:
-    """What it cost beside what was expected, as a result keeps it: what is not known of it is left out."""
-    spent, expected = (one.model_dump(mode="json", exclude_unset=True) for one in (cost, estimated))
-    return {**spent, "estimated": expected}
-
-
-def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> dict[str, object]:
-    return evaluate(corpus, job.job_id, EvaluateParams.model_validate(job.params), emit).model_dump(mode="json")
+def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> EvaluationResult:
+    report = evaluate(corpus, job.job_id, EvaluateParams.model_validate(job.params), emit)
+    return EvaluationResult(job_id=job.job_id, **dict(report))
 
 
 def _handler(
-    work: Callable[[OpenCorpus, Job, Emit, Asked], dict[str, object]],
+    work: Callable[[OpenCorpus, Job, Emit, Asked], JobResult],
 ) -> Callable[[Job, Path, Emit, Asked], dict[str, object]]:
     def run(job: Job, data_dir: Path, emit: Emit, cancelled: Asked) -> dict[str, object]:
         folder = DataFolder(read_environment().model_copy(update={"data_dir": data_dir}))
         try:
             done = work(open_corpus(folder, job.corpus_id), job, until_cancelled(emit, cancelled), cancelled)
-            return {"status": State.SUCCEEDED, "job_id": job.job_id, **done}
+            return done.model_dump(mode="json")
         finally:
             folder.close()
 

@@ -19,7 +19,6 @@ from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.store.database import now_us
-from tribrid.stored import Manifest, TrainingData
 from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query
 from tribrid.training.resources import READING_SHARE, Pace
 from tribrid.types import (
@@ -27,6 +26,7 @@ from tribrid.types import (
     ModelVersion,
     Triplet,
 )
+from tribrid.types.stored import Manifest, TrainingData
 from tribrid.version import __version__, source_sha256
 from tribrid.workspace.corpus import OpenCorpus
 

@@ -25,8 +25,8 @@ from itertools import zip_longest
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.labels import Group, Positive
 from tribrid.mining.negatives import PassagesOf
-from tribrid.stored import GeneratedCounts
 from tribrid.types import Document, Passage, Source
+from tribrid.types.stored import GeneratedCounts
 
 WEIGHT = 0.25
 """Above any other heuristic: the query has its own words, and retrieval agrees. Below a user's choice."""

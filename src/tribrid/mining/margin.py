@@ -22,8 +22,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from tribrid.stored import MarginFacts
 from tribrid.types import LEGS, Candidate
+from tribrid.types.stored import MarginFacts
 
 MORE_LIKELY_THAN_NOT = 0.5
 """Share of relevant documents from which one is suspected: below it, more good negatives would go than bad ones."""

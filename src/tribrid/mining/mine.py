@@ -39,7 +39,6 @@ from tribrid.mining.reviews import Reviews
 from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
 from tribrid.sections import MiningConfig
-from tribrid.stored import GeneratedCounts, MinedCounts, SourceCounts
 from tribrid.types import (
     Candidate,
     Document,
@@ -51,6 +50,7 @@ from tribrid.types import (
     Source,
     Triplet,
 )
+from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tribrid.answers.models import ModelRecord
 from tribrid.answers.report import EvaluationReport
 
 Json = Mapping[str, Any]
 
 
-def model_card(record: Json, report: EvaluationReport | None, served: Json, loads_in: Mapping[str, str]) -> str:
+def model_card(record: ModelRecord, report: EvaluationReport | None, served: Json, loads_in: Mapping[str, str]) -> str:
     """Markdown.
 
     Args:
@@ -29,20 +30,20 @@ def model_card(record: Json, report: EvaluationReport | None, served: Json, load
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _head(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
+def _head(record: ModelRecord, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
     crossed = float(served["cross_encoder_weight"]) > 0
     library = ["library_name: sentence-transformers"] if "sentence_transformers" in loads_in else []
     yield from ["---", *library, "pipeline_tag: text-ranking", "tags: [reranker, tribrid]", "---", ""]
-    yield f"# Reranker {record['model_id']}"
+    yield f"# Reranker {record.model_id}"
     yield ""
     what = "a blend of retrieval scores, token interaction, lexical evidence and memory of past queries" + (
         ", and a cross-encoder that reorders its best candidates" if crossed else ""
     )
-    yield f"Trained by Tribrid on the corpus `{record['corpus_id']}` ({record['created_at']}): {what}."
+    yield f"Trained by Tribrid on the corpus `{record.corpus_id}` ({record.created_at.isoformat()}): {what}."
     yield ""
 
 
-def _contents(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
+def _contents(record: ModelRecord, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
     yield from ["## What is in this folder", ""]
     yield "- `tribrid/`: the whole model, as Tribrid serves it (ONNX, safetensors, JSON)."
     yield "- `record.json`: where it came from, what was measured and when it served."
@@ -58,8 +59,9 @@ def _contents(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterat
     yield ""
 
 
-def _cross_encoder(record: Json, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
-    found = (record["metrics"] or {}).get("cross_encoder") or {}
+def _cross_encoder(record: ModelRecord, served: Json, loads_in: Mapping[str, str]) -> Iterator[str]:
+    measured = (record.metrics or {}).get("cross_encoder")
+    found = measured if isinstance(measured, dict) else {}
     weight = float(served["cross_encoder_weight"])
     role = f"its weight beside the blend is {weight:g}" if weight else "it is not served: it did not help on dev"
     if "lower.onnx" in loads_in.get("onnxruntime", ""):
@@ -93,23 +95,23 @@ def _code(loads_in: Mapping[str, str]) -> Iterator[str]:
         yield from ["import onnxruntime", "", f'onnxruntime.InferenceSession("this-folder/{name}")']
 
 
-def _data(record: Json) -> Iterator[str]:
-    lineage = record["lineage"]
-    triplets, base, code = lineage["triplet_set"], record["base"] or {}, lineage["code"]
+def _data(record: ModelRecord) -> Iterator[str]:
+    lineage = record.lineage
+    triplets, base, code = lineage.triplet_set, record.base or {}, lineage.code
     yield from ["## Made from", ""]
     if triplets:
-        for source, counts in triplets["by_source"].items():
-            yield f"- {source}: {counts['queries']:,} queries, {counts['triplets']:,} triplets"
-        yield f"- searches that mining read for them: {lineage['impressions']:,}"
-        mined = f"mined {triplets['mined_at']}, sha256 `{triplets['sha256']}`"
-        yield f"- triplet set `{triplets['triplet_set_id']}`, {mined}"
-        if triplets["erased_triplets"]:
-            yield f"- erased from it since, and known to this model: {triplets['erased_triplets']:,} triplets"
-    yield f"- corpus version {lineage['corpus']['version']}"
+        for source, counts in triplets.by_source.items():
+            yield f"- {source}: {counts.queries:,} queries, {counts.triplets:,} triplets"
+        yield f"- searches that mining read for them: {lineage.impressions:,}"
+        mined = f"mined {triplets.mined_at.isoformat()}, sha256 `{triplets.sha256}`"
+        yield f"- triplet set `{triplets.triplet_set_id}`, {mined}"
+        if triplets.erased_triplets:
+            yield f"- erased from it since, and known to this model: {triplets.erased_triplets:,} triplets"
+    yield f"- corpus version {lineage.corpus.version}"
     yield f"- base model `{base.get('model')}`, sha256 `{base.get('sha256')}`"
-    if lineage["kept_out_eval_dataset"]:
-        yield f"- kept out: the queries of eval dataset `{lineage['kept_out_eval_dataset']}`"
-    yield f"- Tribrid {code['version']}, source sha256 `{code['sha256']}`; run `{record['run_id']}`"
+    if lineage.kept_out_eval_dataset:
+        yield f"- kept out: the queries of eval dataset `{lineage.kept_out_eval_dataset}`"
+    yield f"- Tribrid {code.version}, source sha256 `{code.sha256}`; run `{record.run_id}`"
     yield ""
 
 
@@ -144,9 +146,9 @@ def _opponent(report: EvaluationReport) -> str:
     return f"the champion `{champion_id}`" if before == "champion" else str(before)
 
 
-def _limits(record: Json, served: Json, report: EvaluationReport | None) -> Iterator[str]:
-    triplets = record["lineage"]["triplet_set"] or {}
-    sources: Sequence[str] = sorted(triplets.get("by_source") or {})
+def _limits(record: ModelRecord, served: Json, report: EvaluationReport | None) -> Iterator[str]:
+    triplets = record.lineage.triplet_set
+    sources: Sequence[str] = sorted(triplets.by_source) if triplets else []
     yield from ["## Limits", ""]
     yield "- It was trained for one corpus, one retrieval and one encoder. Elsewhere, measure first."
     if sources:

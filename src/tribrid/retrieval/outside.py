@@ -20,7 +20,7 @@ from tribrid.retrieval.weights import TermWeights
 from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
 
-_TINY = 1e-9
+_ROUNDING = 1e-6  # between two float32 cosines of the same vectors, added up in another order
 WORDLESS = -20.0
 """Score of a document without text, for which an encoder finds a vector too: below any cosine, and as a logit beside a
 cross-encoder's a probability of nothing."""
@@ -104,6 +104,6 @@ def _bm25(
 def _merged(hits: Sequence[Hit], own: Mapping[Key, float], given: Sequence[GivenPassage], k: int) -> list[Hit]:
     """A leg with the given passages in it that would be among its k best, each once."""
     same = {item.key for item in given if item.key is not None}
-    least = hits[-1].score - _TINY if len(hits) >= k else -math.inf
+    least = hits[-1].score - _ROUNDING if len(hits) >= k else -math.inf
     others = [hit for hit in hits if hit.key not in same]
     return best_first([*others, *(Hit(key, score) for key, score in own.items() if score >= least)])

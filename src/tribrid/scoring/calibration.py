@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tribrid.stored import Manifest
+from tribrid.types.stored import Manifest
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 _STEEPEST = 700.0

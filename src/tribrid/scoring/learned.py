@@ -21,8 +21,8 @@ from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
-from tribrid.stored import Manifest, ServedParts
 from tribrid.types import Candidate
+from tribrid.types.stored import Manifest, ServedParts
 
 FORMAT = 3
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.answers.erasures import ErasedEvalDataset
 from tribrid.store import tables, tables_experiments
 from tribrid.store.database import batches, now_us
 from tribrid.store.evalsets import content_sha
@@ -52,7 +53,7 @@ class Erasing:
         self._corpus_id = corpus_id
         self.counts: Counter[str] = Counter()
         self.sets: Counter[str] = Counter()
-        self.datasets: list[dict[str, Any]] = []
+        self.datasets: list[ErasedEvalDataset] = []
 
     # ---------------------------------------------------------------------------------------- queries and lists
 
@@ -225,8 +226,9 @@ class Erasing:
                 left = [left for _, left in kept if left is not None]
                 self._connection.execute(sa.delete(tables.eval_datasets).where(own, _EVAL.sha256 == row.sha256))
                 new = self._replace(row, left, rows[-1].version + 1) if row.is_current else None
-                told = {"sha256": row.sha256, "version": row.version, "queries": changed, "replaced_by": new}
-                self.datasets.append(told)
+                self.datasets.append(
+                    ErasedEvalDataset(sha256=row.sha256, version=row.version, queries=changed, replaced_by=new)
+                )
                 self.counts["eval_queries"] += changed
         return gone
 

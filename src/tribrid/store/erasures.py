@@ -9,10 +9,10 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from tribrid.answers.erasures import ErasedTripletSet, ErasureKind, ErasureReport, StoppedJob, TaughtModel
 from tribrid.errors import NotFound
 from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
@@ -20,7 +20,6 @@ from tribrid.store.database import Database, now_us
 from tribrid.store.erasing import OF_CONTENT, Erasing, erasures_seen
 from tribrid.types import JobKind, JudgedQuery, Source, State
 
-Kind = Literal["list", "query", "client", "document"]
 _ERASURE = tables.erasures.c
 _IMPRESSION = tables.impressions.c
 _MODEL = tables.models.c
@@ -29,13 +28,11 @@ _JOB = tables.jobs.c
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One erasure. `report` has `erased` (counts by kind of row), and `triplet_sets`, `eval_datasets`, `models` and
-    `jobs` that had used it.
-    """
+    """One erasure."""
 
     erasure_number: int
-    kind: Kind
-    report: Mapping[str, Any]
+    kind: ErasureKind
+    report: ErasureReport
     created_us: int
 
 
@@ -53,10 +50,10 @@ class Erasures:
     def formerly(self, corpus_id: str, sha256: str) -> builtins.list[str]:
         """The eval dataset's hash, and those that it had before something was erased from it, newest first."""
         replaced = {
-            row["replaced_by"]: row["sha256"]
+            row.replaced_by: row.sha256
             for erasure in self.list(corpus_id)
-            for row in erasure.report["eval_datasets"]
-            if row["replaced_by"]
+            for row in erasure.report.eval_datasets
+            if row.replaced_by
         }
         names = [sha256]
         while (older := replaced.get(names[-1])) is not None and older not in names:
@@ -68,7 +65,10 @@ class Erasures:
         columns = (_ERASURE.erasure_number, _ERASURE.kind, _ERASURE.report, _ERASURE.created_us)
         every = sa.select(*columns).where(_ERASURE.corpus_id == corpus_id).order_by(_ERASURE.erasure_number.desc())
         with self._database.read() as connection:
-            return [Erasure(**row._mapping) for row in connection.execute(every)]
+            return [
+                Erasure(number, kind, ErasureReport.model_validate(report), at_us)
+                for number, kind, report, at_us in connection.execute(every)
+            ]
 
     def query(self, corpus_id: str, same: Callable[[str], bool]) -> Erasure:
         """Erase a query, whoever asked it: its lists, judgments, triplets, decisions, its place in eval datasets and
@@ -142,7 +142,7 @@ class Erasures:
 
         return self._erase(corpus_id, "document", work)
 
-    def _erase(self, corpus_id: str, kind: Kind, work: Callable[[Erasing], None]) -> Erasure:
+    def _erase(self, corpus_id: str, kind: ErasureKind, work: Callable[[Erasing], None]) -> Erasure:
         """One transaction, at whose end the erasure is written down."""
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
@@ -153,36 +153,38 @@ class Erasures:
             erasing.lower_marks()
             if erasing.counts["documents"]:
                 bump_version(connection, corpus_id)
-            report = {
-                "erased": {name: count for name, count in erasing.counts.items() if count},
-                "triplet_sets": [{"triplet_set_id": name, "triplets": n} for name, n in erasing.sets.items()],
-                "eval_datasets": erasing.datasets,
-                "models": _models(connection, corpus_id, erasing.sets),
-                "jobs": _jobs(connection, corpus_id, kind, erasing.counts),
-            }
-            at_us = now_us()
-            row = {"corpus_id": corpus_id, "kind": kind, "report": report, "created_us": at_us}
+            report = ErasureReport(
+                erased={name: count for name, count in erasing.counts.items() if count},
+                triplet_sets=tuple(
+                    ErasedTripletSet(triplet_set_id=name, triplets=n) for name, n in erasing.sets.items()
+                ),
+                eval_datasets=tuple(erasing.datasets),
+                models=_models(connection, corpus_id, erasing.sets),
+                jobs=_jobs(connection, corpus_id, kind, erasing.counts),
+            )
+            at_us, kept = now_us(), report.model_dump(mode="json")
+            row = {"corpus_id": corpus_id, "kind": kind, "report": kept, "created_us": at_us}
             new = sa.insert(tables.erasures).returning(_ERASURE.erasure_number)
             number = connection.execute(new.values(row)).scalar_one()
         self._database.forget()
         return Erasure(number, kind, report, at_us)
 
 
-def _models(connection: sa.Connection, corpus_id: str, sets: Mapping[str, int]) -> builtins.list[dict[str, Any]]:
+def _models(connection: sa.Connection, corpus_id: str, sets: Mapping[str, int]) -> tuple[TaughtModel, ...]:
     """The models that were trained on these sets, with the names they bear."""
     trained_on = _MODEL.manifest[("data", "triplet_set_id")].as_string()
     these = sa.select(_MODEL.model_id).where(_MODEL.corpus_id == corpus_id, trained_on.in_(list(sets)))
     alias = tables.aliases.c
     named = connection.execute(sa.select(alias.alias, alias.model_id).where(alias.corpus_id == corpus_id)).all()
-    return [
-        {"model_id": model_id, "aliases": sorted(name for name, of in named if of == model_id)}
+    return tuple(
+        TaughtModel(model_id=model_id, aliases=tuple(sorted(name for name, of in named if of == model_id)))
         for model_id in connection.execute(these.order_by(_MODEL.created_us.desc(), _MODEL.model_id)).scalars()
-    ]
+    )
 
 
 def _jobs(
-    connection: sa.Connection, corpus_id: str, kind: Kind, gone: Mapping[str, int]
-) -> builtins.list[dict[str, Any]]:
+    connection: sa.Connection, corpus_id: str, kind: ErasureKind, gone: Mapping[str, int]
+) -> tuple[StoppedJob, ...]:
     """The jobs under way that may have read it already: they end with an error instead of a result."""
     kinds = [
         JobKind.MINE.value,
@@ -191,4 +193,4 @@ def _jobs(
     ]
     running = (_JOB.corpus_id == corpus_id, _JOB.state == State.RUNNING.value, _JOB.kind.in_(kinds))
     found = sa.select(_JOB.job_id, _JOB.kind).where(*running).order_by(_JOB.job_number)
-    return [{"job_id": job_id, "kind": kind} for job_id, kind in connection.execute(found)]
+    return tuple(StoppedJob(job_id=job_id, kind=kind) for job_id, kind in connection.execute(found))

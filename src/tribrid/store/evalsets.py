@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.answers.evalsets import BundleSource
 from tribrid.answers.report import Origin
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.store import tables
@@ -47,7 +48,6 @@ class Bundle:
         candidates_sha256: the key of its candidates in the store.
         corpus_version: the corpus's, when the candidates were retrieved; None for candidates from elsewhere.
         depth: most candidates of a query.
-        source: "retrieval", or "import".
         settings: those that decided which candidates these are.
     """
 
@@ -55,7 +55,7 @@ class Bundle:
     candidates_sha256: str
     corpus_version: int | None
     depth: int
-    source: str = "retrieval"
+    source: BundleSource = "retrieval"
     settings: Mapping[str, Any] = field(default_factory=dict)
     created_us: int = 0
 

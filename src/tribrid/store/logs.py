@@ -11,6 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.answers.answer import time_at
+from tribrid.answers.logs import LogStats
 from tribrid.errors import NotShown, QueryNotFound
 from tribrid.observing import timed
 from tribrid.store import tables
@@ -102,10 +104,8 @@ class Logs(LogImports):
         with self._database.read() as connection:
             return connection.execute(any_.limit(1)).first() is not None
 
-    def stats(self, corpus_id: str) -> dict[str, Any]:
-        """Counts: `impressions`, `with_feedback`, `fallbacks`, `feedback` by signal; `first_us` and `last_us` of the
-        impressions (None if there are none).
-        """
+    def stats(self, corpus_id: str) -> LogStats:
+        """How much was logged."""
         mine = _IMPRESSION.corpus_id == corpus_id
         number = _FEEDBACK.impression_number
         joined = tables.feedback.join(tables.impressions)
@@ -123,14 +123,15 @@ class Logs(LogImports):
             impressions, fallbacks, first_us, last_us = connection.execute(whole).one()
             with_feedback = connection.execute(judged).scalar_one()
             by_signal = {row[0]: row[1] for row in connection.execute(signals.order_by(_FEEDBACK.signal))}
-        return {
-            "impressions": impressions,
-            "with_feedback": with_feedback,
-            "fallbacks": fallbacks,
-            "feedback": by_signal,
-            "first_us": first_us,
-            "last_us": last_us,
-        }
+        return LogStats(
+            corpus_id=corpus_id,
+            impressions=impressions,
+            with_feedback=with_feedback,
+            fallbacks=fallbacks,
+            feedback=by_signal,
+            first_at=time_at(first_us),
+            last_at=time_at(last_us),
+        )
 
 
 def _unknown_query(query_id: str) -> QueryNotFound:

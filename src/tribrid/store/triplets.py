@@ -18,8 +18,8 @@ from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, now_us
 from tribrid.store.erasing import erasures_seen
 from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
-from tribrid.stored import MinedCounts
 from tribrid.types import Source, Triplet, TripletSet, TripletStatus
+from tribrid.types.stored import MinedCounts
 
 BATCH_ROWS = 2000
 _SET = tables.triplet_sets.c

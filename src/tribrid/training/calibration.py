@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from tribrid.scoring.calibration import Calibration
-from tribrid.stored import FittedCalibration
 from tribrid.training.lists import BAD, UNKNOWN, TrainingList
+from tribrid.types.stored import FittedCalibration
 
 LEAST_PAIRS = 20
 """Labelled pairs, of which some are good and some bad, below which a fit would be an accident."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from tribrid.encoders.models import Role
 from tribrid.encoders.pairs import PairLimits
 from tribrid.sections import TrainingConfig
-from tribrid.stored import CrossEncoderMetrics
 from tribrid.training.lessons import Lesson, choose_weight
 from tribrid.training.resources import MIB, Run, free_mib
 from tribrid.training.torch_hub import HubModel
 from tribrid.training.torch_joint import JointModel
 from tribrid.training.torch_loop import OUT_OF_TIME, Loop, Progress
 from tribrid.training.torch_pairs import PairModel
+from tribrid.types.stored import CrossEncoderMetrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
 from tribrid.sections import TrainingConfig
-from tribrid.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of
 from tribrid.training.resources import Pace, Run
 from tribrid.types import Emit
+from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0

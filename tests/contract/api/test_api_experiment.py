@@ -210,7 +210,7 @@ def test_searches_while_champions_change(client: httpx.Client, tribrid: Tribrid)
         answers = [pool.submit(tribrid.corpus("notes").search, str(SEARCH["query"])) for _ in range(60)]
         for number in range(8):
             tribrid.corpus("notes").promote(models[1 - number % 2], reason="test", force=True)
-        assert {answer.result()["model_id"] for answer in answers} <= allowed
+        assert {answer.result().model_id for answer in answers} <= allowed
     for answer in answers:
         found = answer.result()
-        assert (found["experiment"] is not None and found["experiment"]["interleaved"]) is ("+" in found["model_id"])
+        assert (found.experiment is not None and found.experiment.interleaved) is ("+" in found.model_id)

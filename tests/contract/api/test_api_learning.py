@@ -76,7 +76,7 @@ def test_runs_and_their_difference(client: httpx.Client, loop: dict[str, Any]) -
     ids = [run["run_id"] for run in runs]
     assert ids == [loop["second"].json()["run_id"], loop["first"].json()["run_id"]]
     diff = ok(client.get("/reranker/train/diff", params={"a": ids[1], "b": ids[0]}))
-    assert diff["differences"]["params.seed"] == {"a": None, "b": 14}
+    assert diff["differences"]["params.seed"] == {"a": None, "b": 14, "change": None}
     assert diff["differences"]["config.seed"] == {"a": 13, "b": 14, "change": 1}
     assert any("chance" in note for note in diff["notes"])
     assert diff["evaluations"] == {"a": None, "b": loop["report"].json()["evaluation_id"]}

@@ -48,7 +48,12 @@ def emit(idle_tribrid: Tribrid, queued: Job) -> Emit:
 
 @pytest.fixture
 def end(idle_tribrid: Tribrid, queued: Job) -> End:
-    return lambda: finish(idle_tribrid.store, queued.job_id, State.SUCCEEDED, result={"model_id": "m"})
+    return lambda: finish(
+        idle_tribrid.store,
+        queued.job_id,
+        State.SUCCEEDED,
+        result={"run_id": queued.job_id, "model_id": "m", "metrics": {}},
+    )
 
 
 def url(job: Job, query: str = "") -> str:

@@ -24,6 +24,7 @@ from tribrid.api import create_app
 from tribrid.api.telemetry import Telemetry
 from tribrid.api.tracing import Tracing, tracing
 from tribrid.app import Tribrid
+from tribrid.app.retention import Gauges
 from tribrid.errors import MissingExtra
 from waiting import until
 
@@ -138,14 +139,14 @@ def test_counters_answer_the_three_questions(client: httpx.Client, corpus: str) 
 def test_jobs_and_champions_are_gauges(serve: Serve, idle_tribrid: Tribrid) -> None:
     app = create_app(idle_tribrid)
     telemetry: Telemetry = app.state.telemetry
-    seen = {"jobs": {("train", "queued"): 3}, "champions": {"a": "5b1e"}}
+    seen = Gauges(jobs={("train", "queued"): 3}, champions={"a": "5b1e"})
     text = telemetry.text(ready=True, seen=seen).decode()
     assert 'tribrid_jobs{kind="train",state="queued"} 3.0' in text
     assert 'tribrid_model_info{corpus_id="a",model_id="5b1e"} 1.0' in text
     text = telemetry.text(ready=True, seen=None).decode()
     assert "tribrid_store_up 0.0" in text
     assert "5b1e" not in text
-    assert idle_tribrid.gauges() == {"jobs": {}, "champions": {}}
+    assert idle_tribrid.gauges() == Gauges({}, {})
 
 
 def test_a_span_a_request_and_a_stage_and_no_query_in_any(serve: Serve, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 @pytest.fixture(scope="module")
 def keys(tribrid: Tribrid) -> dict[str, str]:
     """A key of each scope, and one with two."""
-    made = {scope.value: tribrid.keys.create(f"for {scope}", [scope])["key"] for scope in Scope}
-    return made | {"both": tribrid.keys.create("", ["feedback", "search"])["key"]}
+    made = {scope.value: tribrid.keys.create(f"for {scope}", [scope]).key for scope in Scope}
+    return made | {"both": tribrid.keys.create("", ["feedback", "search"]).key}
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +119,11 @@ def test_a_revoked_key_ends_and_the_door_stays_shut(serve: Serve, tmp_path: Path
         assert client.get("/corpora").status_code == 200
         made = tribrid.keys.create("the only one", ["search"])
         until(lambda: client.get("/corpora").status_code == 401)
-        assert client.get("/corpora", headers=bearing(made["key"])).status_code == 200
-        tribrid.keys.revoke(made["key_id"])
-        until(lambda: client.get("/corpora", headers=bearing(made["key"])).status_code == 401)
+        assert client.get("/corpora", headers=bearing(made.key)).status_code == 200
+        tribrid.keys.revoke(made.key_id)
+        until(lambda: client.get("/corpora", headers=bearing(made.key)).status_code == 401)
         assert client.get("/corpora").status_code == 401
-        assert tribrid.keys.list()[0]["revoked_at"]
+        assert tribrid.keys.list()[0].revoked_at
         with pytest.raises(KeyNotFound):
             tribrid.keys.revoke("none")
 
@@ -173,7 +173,7 @@ def test_the_operator_says_which_hosts_settings_may_name(tmp_path: Path) -> None
 def test_too_many_requests_are_told_when_to_come_again(serve: Serve, tmp_path: Path) -> None:
     with Tribrid(tmp_path) as tribrid:
         tribrid.patch_settings({"serving": {"requests_per_minute": 6}})
-        one, two = (tribrid.keys.create("", ["search"])["key"] for _ in range(2))
+        one, two = (tribrid.keys.create("", ["search"]).key for _ in range(2))
         client = serve(create_app(tribrid)).client()
         assert client.get("/corpora", headers=bearing(one)).status_code == 200
         late = client.get("/corpora", headers=bearing(one))

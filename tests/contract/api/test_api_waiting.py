@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from serving import Running, Serve
+from tribrid.answers.jobs import TrainingResult
 from tribrid.api import waiting
 from tribrid.api.answers import Json
 from tribrid.api.problems import handle_problems
@@ -25,7 +27,6 @@ from tribrid.jobs.story import finish
 from tribrid.types import Job, State
 from waiting import until
 
-REPORT = {"status": "succeeded", "text": "ü\n"}
 PATIENT_S = 60.0  # for what would otherwise not come at all
 
 
@@ -74,8 +75,14 @@ def later(seconds: float, act: Callable[[], object]) -> None:
     timer.start()
 
 
+def made(job: Job) -> dict[str, Any]:
+    metrics: dict[str, JsonValue] = {"text": "ü\n"}
+    made = TrainingResult(job_id=job.job_id, run_id=job.job_id, model_id="m", metrics=metrics)
+    return made.model_dump(mode="json")
+
+
 def succeed(tribrid: Tribrid, job: Job) -> None:
-    finish(tribrid.store, job.job_id, State.SUCCEEDED, result=REPORT)
+    finish(tribrid.store, job.job_id, State.SUCCEEDED, result=made(job))
 
 
 def test_white_space_until_the_answer(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
@@ -92,7 +99,7 @@ def test_white_space_until_the_answer(client: httpx.Client, queued: Job, idle_tr
     answer = body.lstrip(b" ")
     assert len(body) - len(answer) < 10, "the answer comes as soon as it is there"
     assert answer[:1] == b"{"
-    assert json.loads(answer) == REPORT
+    assert json.loads(answer) == made(queued)
 
 
 @pytest.mark.timeout(60, func_only=True)
@@ -104,7 +111,7 @@ def test_the_answer_does_not_wait_for_a_beat(
         pieces = response.iter_raw()
         assert next(pieces) == b" "
         succeed(idle_tribrid, queued)
-        assert json.loads(b"".join(pieces)) == REPORT
+        assert json.loads(b"".join(pieces)) == made(queued)
 
 
 def test_an_impatient_client_waits_for_a_long_job(
@@ -112,7 +119,7 @@ def test_an_impatient_client_waits_for_a_long_job(
 ) -> None:
     monkeypatch.setattr(waiting, "BEAT_S", 0.1)
     later(3.2, lambda: succeed(idle_tribrid, queued))
-    assert client.post(f"/wait/{queued.job_id}", timeout=2).json() == REPORT
+    assert client.post(f"/wait/{queued.job_id}", timeout=2).json() == made(queued)
 
 
 def test_a_job_that_has_ended_is_answered_at_once(
@@ -121,7 +128,7 @@ def test_a_job_that_has_ended_is_answered_at_once(
     for pause in ("BEAT_S", "SHORTEST_POLL_S", "LONGEST_POLL_S"):
         monkeypatch.setattr(waiting, pause, 300.0)
     succeed(idle_tribrid, queued)
-    assert client.post(f"/wait/{queued.job_id}", timeout=PATIENT_S).json() == REPORT
+    assert client.post(f"/wait/{queued.job_id}", timeout=PATIENT_S).json() == made(queued)
 
 
 def test_a_job_that_fails_says_so(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
@@ -138,7 +145,9 @@ def test_a_job_that_is_cancelled_says_so(client: httpx.Client, queued: Job, idle
     answer = client.post(f"/wait/{queued.job_id}").json()
     assert answer["status"] == "cancelled"
     assert answer["problem"]["code"] == "cancelled"
-    assert idle_tribrid.jobs.get(queued.job_id)["problem"] == answer["problem"]
+    problem = idle_tribrid.jobs.get(queued.job_id).problem
+    assert problem is not None
+    assert problem.model_dump() == answer["problem"]
 
 
 def test_a_job_that_goes_with_its_corpus(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
@@ -168,7 +177,7 @@ def test_a_client_that_goes_away_leaves_its_job(client: httpx.Client, queued: Jo
     time.sleep(0.5)
     assert idle_tribrid.store.jobs.get(queued.job_id).state is State.QUEUED
     later(0.2, lambda: succeed(idle_tribrid, queued))
-    assert client.post(f"/wait/{queued.job_id}").json() == REPORT
+    assert client.post(f"/wait/{queued.job_id}").json() == made(queued)
 
 
 def test_many_who_wait_hold_up_nobody(client: httpx.Client, queued: Job, idle_tribrid: Tribrid) -> None:
@@ -189,7 +198,7 @@ def test_many_who_wait_hold_up_nobody(client: httpx.Client, queued: Job, idle_tr
     succeed(idle_tribrid, queued)
     for thread in threads:
         thread.join()
-    assert answers == [REPORT] * 60
+    assert answers == [made(queued)] * 60
 
 
 def test_a_server_that_stops_says_so(server: Running, queued: Job) -> None:

@@ -55,7 +55,7 @@ def test_old_searches_are_deleted_and_young_ones_stay(cli: Cli, data_dir: Path) 
     assert cli("logs", "prune", "kept", "--days", "5", "--json").document == {"deleted": 2, "corpora": {"kept": 2}}
     assert cli("logs", "prune", "none").code == 3
     with Tribrid(data_dir) as tribrid:
-        assert tribrid.corpus("old").logs.stats()["impressions"] == 2
-        assert tribrid.corpus("kept").logs.stats()["impressions"] == 1
+        assert tribrid.corpus("old").logs.stats().impressions == 2
+        assert tribrid.corpus("kept").logs.stats().impressions == 1
         tribrid.corpus("old").delete()
         tribrid.corpus("kept").delete()

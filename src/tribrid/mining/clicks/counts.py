@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.corpus.lexical import normalise
-from tribrid.feedback import ACTS
 from tribrid.mining.clicks.evidence import Evidence
+from tribrid.mining.clicks.feedback import ACTS
 from tribrid.types import LoggedList
 
 Longs = NDArray[np.int64]

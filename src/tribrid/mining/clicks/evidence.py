@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tribrid.feedback import SHORT_CLICK, STRENGTHS, Opinion, opinion
+from tribrid.mining.clicks.feedback import SHORT_CLICK, STRENGTHS, Opinion, opinion
 from tribrid.types import Feedback, LoggedList
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tribrid.stored import ClickModelFacts
+from tribrid.types.stored import ClickModelFacts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

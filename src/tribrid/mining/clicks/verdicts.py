@@ -19,7 +19,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tribrid.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.counts import (
     ABOVE,
     ACT_BITS,
@@ -35,6 +34,7 @@ from tribrid.mining.clicks.counts import (
     LogCounts,
     Sums,
 )
+from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive, Preferences
 from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source
@@ -350,7 +350,7 @@ class _Lost(Preferences):
         if standing is None:
             raise KeyError(doc_id)
         found = (self._loser(row, standing) for row in self._rows)
-        return tuple(known for known in found if known is not None and known.doc_id != doc_id)
+        return tuple(known for known in found if known is not None)
 
     def documents(self) -> list[str]:
         return self._verdicts.looked_at(self._rows)

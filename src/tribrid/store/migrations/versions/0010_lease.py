@@ -18,6 +18,9 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")))
     _end_what_was_told()
     _leave_one_running()
+    op.execute(
+        "DELETE FROM settings WHERE section = 'serving' AND name = 'settling_queries'"
+    )  # there is no such one now
     op.drop_index("ux_jobs_one_running_training", "jobs")
     op.create_index("ix_jobs_open", "jobs", ["corpus_id", "job_number"], sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.create_index(

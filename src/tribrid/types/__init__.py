@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-from tribrid.stored import Manifest, MinedCounts, StoredResult
+from tribrid.types.stored import Manifest, MinedCounts, StoredResult
 
 FIRST_RANK = 1
 RECONSTRUCTED_EVIDENCE = "reconstructed:"

@@ -1,0 +1,51 @@
+"""A document, and what became of an upload."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from tribrid.answers.answer import Answer
+
+
+class DocumentAnswer(Answer):
+    """A document as it was put in."""
+
+    doc_id: str = Field(examples=["a"])
+    title: str = Field(examples=["Leave"])
+    text: str = Field(examples=["Everyone has 30 days."])
+    uri: str = Field(examples=["file:a.md"])
+    metadata: dict[str, JsonValue] = Field(examples=[{"v": 2}])
+
+
+class SkippedRecord(Answer):
+    """A record that was not taken."""
+
+    line: int = Field(description="From 1; in an array its place; 0: a file as a whole.", examples=[7])
+    reason: str = Field(examples=["text is missing"])
+    doc_id: str | None = Field(description="Null: it has none that can be read.", examples=["b"])
+
+
+class IndexedDocuments(Answer):
+    """What an upload changed, and what of it was not taken."""
+
+    corpus_id: str
+    documents: int = Field(description="In the corpus now.")
+    passages: int = Field(description="In the index now.")
+    embedded: int = Field(description="Passages that are new or changed.")
+    unchanged: int = Field(description="Documents that were not embedded again.")
+    deleted: int = Field(description="Documents that are gone.")
+    skipped: tuple[SkippedRecord, ...] = Field(description="The first 100.")
+    skipped_total: int
+    duplicates: tuple[str, ...] = Field(
+        description="doc_ids that came more than once; the last record holds. The first 20."
+    )
+    duplicates_total: int
+    took_s: float
+    rate_per_s: float = Field(description="Passages embedded a second.")
+
+
+class DeletedDocuments(Answer):
+    """How many of the named documents there were."""
+
+    corpus_id: str
+    deleted: int

@@ -1,0 +1,82 @@
+"""How a comparison of two models on live searches stands."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tribrid.answers.answer import Answer, Time
+from tribrid.types import Verdict
+
+
+class Contestant(Answer):
+    """One of the two models."""
+
+    model_id: str = Field(description="`retrieval`: no trained model.")
+    credit: float = Field(description="Feedback on what it had put into the lists.")
+
+
+class Challenger(Contestant):
+    """The model that is tried."""
+
+    loaded: bool | None = Field(default=None, description="Null: the experiment does not run.")
+    problem: str | None = Field(default=None, description="Why it is not loaded.")
+
+
+class CountedSearches(Answer):
+    """The searches that took part."""
+
+    counted: int
+    wins: int = Field(description="Of the challenger.")
+    losses: int
+    ties: int
+    identical: int = Field(description="Ties in which both models gave the same list.")
+    pending: int = Field(description="Still waiting for feedback.")
+    excluded: int = Field(description="Not counted.")
+    last_excluded: str | None = Field(description="Why the last of those is not.")
+    budget: int = Field(description="After so many it ends.")
+
+
+class WinShare(Answer):
+    """The challenger's share of the searches that told the two apart, with its confidence sequence."""
+
+    observed: float | None
+    low: float
+    high: float
+
+
+class ExperimentWaiting(Answer):
+    """An experiment that is switched on and has not begun."""
+
+    state: Literal["waiting"] = "waiting"
+    reason: str
+
+
+class ExperimentStatus(Answer):
+    """An experiment as it stands."""
+
+    experiment_id: str
+    state: Literal["running", "paused", "decided", "ended"]
+    started_at: Time
+    finished_at: Time | None
+    champion: Contestant
+    challenger: Challenger
+    impressions: CountedSearches
+    win_share: WinShare
+    e_value: float = Field(description="Evidence that the two differ.")
+    decided_at: float = Field(description="The e_value at which it is decided.")
+    alpha: float = Field(description="The chance of a wrong verdict.")
+    window_s: float = Field(description="How long a search waits for feedback.")
+    on_win: str = Field(description="What happens if the challenger wins.")
+    verdict: Verdict | None
+    promoted: bool
+    reason: str
+    waiting: str | None = Field(description="Why the next experiment does not begin.")
+
+
+class CorpusExperiment(Answer):
+    """How a corpus's experiment stands; null: there was none."""
+
+    corpus_id: str
+    experiment: ExperimentStatus | ExperimentWaiting | None

@@ -1,0 +1,30 @@
+"""API keys, without what could be tried against their secrets."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tribrid.answers.answer import Answer, Time
+from tribrid.types import Scope
+
+
+class KeyFacts(Answer):
+    """An API key."""
+
+    key_id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: Time
+    revoked_at: Time | None = Field(description="Null: it holds.")
+
+
+class NewKey(KeyFacts):
+    """A key that was just made."""
+
+    key: str = Field(description="What to send. It is told once and stored nowhere.")
+
+
+class KeyList(Answer):
+    """Every key there ever was, oldest first."""
+
+    keys: tuple[KeyFacts, ...]

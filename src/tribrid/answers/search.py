@@ -1,0 +1,77 @@
+"""What a search shows, and the answer to feedback."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tribrid.answers.answer import Answer
+from tribrid.types import LegScore, Signal
+
+
+class PassageSpan(Answer):
+    """Where a passage stands in its document, in characters."""
+
+    start: int
+    end: int
+
+
+class LegScores(Answer):
+    """Rank and score in each retrieval leg; null: the leg did not return the document."""
+
+    sparse: LegScore | None = None
+    dense: LegScore | None = None
+
+
+class FirstStage(Answer):
+    """What retrieval made of a document, before any reranking."""
+
+    rank: int = Field(description="From 1.")
+    score: float = Field(description="Of both legs, fused.")
+    legs: LegScores
+
+
+class SearchResult(Answer):
+    """A document, by its best passage."""
+
+    rank: int = Field(description="From 1.", examples=[1])
+    doc_id: str = Field(examples=["a"])
+    title: str = Field(examples=["Leave"])
+    uri: str = Field(description="Empty: it has none.", examples=["file:a.md"])
+    text: str = Field(description="The passage.", examples=["Everyone has 30 days."])
+    score: float = Field(description="What the order is by.", examples=[2.31])
+    passage: PassageSpan
+    first_stage: FirstStage
+
+
+class SearchTrial(Answer):
+    """A search's part in an experiment."""
+
+    experiment_id: str
+    interleaved: bool = Field(description="Whether both models' rankings are mixed in it.")
+    excluded: str | None = Field(description="Why it does not count; null: it counts.")
+
+
+class SearchAnswer(Answer):
+    """The best documents for a query, best first."""
+
+    query_id: str = Field(description="To send back with feedback.", examples=["0f3a"])
+    results: tuple[SearchResult, ...]
+    reranked: bool = Field(description="Whether a model made the order.")
+    reranked_candidates: int = Field(description="How many candidates it ranked.", examples=[50])
+    fallback_reason: str | None = Field(
+        description="Why the reranker should have run and did not; the order is the first stage's then."
+    )
+    fallback_code: str | None = Field(description="The code of that error.")
+    note: str | None = Field(description="What became of candidates that there was no time to read.")
+    model_id: str = Field(description="What made the order; `retrieval`: no model.", examples=["5b1e"])
+    experiment: SearchTrial | None = Field(description="Null: no experiment runs.")
+    took_ms: float = Field(examples=[41.5])
+
+
+class FeedbackAnswer(Answer):
+    """What was logged."""
+
+    ok: bool = True
+    query_id: str = Field(examples=["0f3a"])
+    doc_id: str | None = Field(description="Null: it is about the whole list.", examples=["a"])
+    signal: Signal

@@ -15,6 +15,7 @@ from tribrid.answers.costs import Cost, CostEstimate
 from tribrid.cloud import client as cloud
 from tribrid.cloud.clouds import Clouds, ServiceArm
 from tribrid.cloud.prices import Price, Prices, load_prices, together
+from tribrid.cloud.purse import purse_of
 from tribrid.config import Environment, read_environment
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable, ScorerFailed
 from tribrid.sections import RerankingConfig
@@ -133,7 +134,7 @@ def spend(store: Store, says: Says, *, corpus_id: str = "c", budget: float | Non
             scorer.client.rerank("certificate", TEXTS, scorer.meter, 20)
         finally:
             opened.close()
-        return scorer.meter.cost()  # type: ignore[attr-defined, no-any-return]
+        return purse_of(scorer).cost()
 
 
 def never(*_: object) -> Reply:

@@ -204,7 +204,7 @@ def test_a_reranker_that_fails_is_counted_shown_and_not_learned_from(tribrid: Tr
         tribrid.feedback(answer.query_id, "click", answer.results[-1].doc_id)
     fallbacks = tribrid.corpus("c").status()["fallbacks"]
     assert (fallbacks["total"], fallbacks["by_code"]) == (1, {"model_unavailable": 1})
-    assert fallbacks.last.reason == found.fallback_reason
+    assert fallbacks["last"]["reason"] == found.fallback_reason
     assert tribrid.status()["fallbacks"]["total"] == 1
     _, mined = mine.mine(open_corpus(tribrid.folder, "c"), {"sources": ["logs"]}, nothing)
     assert mined.counts["rejected"]["served_by_fallback"] == 1

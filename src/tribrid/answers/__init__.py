@@ -17,4 +17,17 @@ settings.py     every setting with where its value came from
 keys.py         API keys
 health.py       whether the server is up
 readiness.py    whether there is enough data to train on, and to decide on
+
+The command line names these types and may not load Pydantic for `--help`: so `answers.search` is imported at its first
+use.
 """
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name.startswith("__") or find_spec(f"{__name__}.{name}") is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

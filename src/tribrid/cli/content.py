@@ -13,11 +13,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.corpora import CorpusFacts, CorpusList
-from tribrid.answers.documents import IndexedDocuments
-from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
-from tribrid.answers.judgments import StoredJudgments, UnknownDocuments
-from tribrid.answers.logs import LogImport
+from tribrid import answers
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.judgedfiles import Given, open_file, read
 from tribrid.cli.library import Library, library
@@ -134,7 +130,7 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     return read_folder(Path(path), max_document_chars=max_chars)
 
 
-def _indexed(report: IndexedDocuments) -> RenderableType:
+def _indexed(report: answers.documents.IndexedDocuments) -> RenderableType:
     rate = f", {report.rate_per_s:,.0f} passages/s" if report.embedded else ""
     return facts(
         {
@@ -148,7 +144,7 @@ def _indexed(report: IndexedDocuments) -> RenderableType:
     )
 
 
-def _skipped(report: IndexedDocuments) -> Iterator[str]:
+def _skipped(report: answers.documents.IndexedDocuments) -> Iterator[str]:
     """What was not taken and why, the first few."""
     for entry in report.skipped[:_SHOWN_SKIPPED]:
         named = [f"line {entry.line}"] if entry.line else []
@@ -174,7 +170,7 @@ def corpora(
         if corpus is None:
             if delete:
                 raise InvalidInput("Name the corpus to delete: tribrid corpora CORPUS --delete.")
-            found = CorpusList(corpora=tuple(one.describe() for one in tribrid.corpora()))
+            found = answers.corpora.CorpusList(corpora=tuple(one.describe() for one in tribrid.corpora()))
             session.terminal.result(found, _corpora(found.corpora))
             return
         shown = tribrid.corpus(corpus).describe()
@@ -195,7 +191,7 @@ def _confirm(session: Session, question: str, *, yes: bool) -> None:
         raise InvalidInput("Nothing was deleted.")
 
 
-def _corpora(found: Sequence[CorpusFacts]) -> RenderableType:
+def _corpora(found: Sequence[answers.corpora.CorpusFacts]) -> RenderableType:
     if not found:
         return "There is no corpus yet. Make one: tribrid index CORPUS FOLDER"
     columns = ["Corpus", "Name", ("Documents", "right"), ("Passages", "right"), "Created"]
@@ -233,7 +229,7 @@ def import_(
     session.terminal.result(counts, *_imported(counts))
 
 
-def _imported(counts: LogImport) -> Iterator[RenderableType]:
+def _imported(counts: answers.logs.LogImport) -> Iterator[RenderableType]:
     rate = counts.join_rate
     unknown, named = counts.unknown_document, ", ".join(map(plain, counts.unknown_documents))
     known = f", {counts.known_feedback:,} known before" if counts.known_feedback else ""
@@ -295,17 +291,21 @@ def judgments(
     session.terminal.result(answer, *stored_view(answer))
 
 
-def stored_view(answer: StoredJudgments | StoredEvalDataset | EvalDatasetContent) -> Iterator[RenderableType]:
+def stored_view(
+    answer: answers.judgments.StoredJudgments
+    | answers.evalsets.StoredEvalDataset
+    | answers.evalsets.EvalDatasetContent,
+) -> Iterator[RenderableType]:
     """What is stored of judged queries, and what is odd about it."""
-    queries = answer.query_count if isinstance(answer, EvalDatasetContent) else answer.queries
+    queries = answer.query_count if isinstance(answer, answers.evalsets.EvalDatasetContent) else answer.queries
     counts: dict[str, object] = {"Queries": f"{queries:,}", "Judgments": f"{answer.judgments:,}"}
-    if not isinstance(answer, StoredJudgments):
+    if not isinstance(answer, answers.judgments.StoredJudgments):
         counts |= {"Version": answer.version, "Decides on": answer.primary_measure, "sha256": answer.sha256}
     yield facts(counts)
-    if isinstance(answer, UnknownDocuments) and answer.unknown_documents_total:
+    if isinstance(answer, answers.judgments.UnknownDocuments) and answer.unknown_documents_total:
         unknown = answer.unknown_documents_total
         named = ", ".join(map(plain, answer.unknown_documents[:5])) + ("…" if unknown > 5 else "")
         yield Text(f"{unknown:,} judged documents are not in the corpus: {named}", style="yellow")
-    if isinstance(answer, StoredJudgments) and answer.in_eval_dataset_total:
+    if isinstance(answer, answers.judgments.StoredJudgments) and answer.in_eval_dataset_total:
         overlap = answer.in_eval_dataset_total
         yield Text(f"{overlap:,} queries are the eval dataset's and will not be trained on.", style="yellow")

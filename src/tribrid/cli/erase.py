@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from tribrid.answers.erasures import ErasureDone, ErasureList
+from tribrid import answers
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.events import measured
 from tribrid.cli.library import library
@@ -38,13 +38,13 @@ def erase(
             found = tribrid.corpus(corpus).erasures()
             rows = [[moment(row.at), row.kind, measured(row.erased), len(row.models)] for row in found]
             shown = table(["At", "What", "Rows", ("Models", "right")], rows) if rows else "Nothing was erased."
-            session.terminal.result(ErasureList(erasures=tuple(found)), shown)
+            session.terminal.result(answers.erasures.ErasureList(erasures=tuple(found)), shown)
             return
         done = tribrid.corpus(corpus).erase(**wanted)
     session.terminal.result(done, *_erased(done))
 
 
-def _erased(done: ErasureDone) -> Iterator[RenderableType]:
+def _erased(done: answers.erasures.ErasureDone) -> Iterator[RenderableType]:
     models = [f"{row.model_id} ({', '.join(row.aliases)})" if row.aliases else row.model_id for row in done.models]
     yield facts(
         {

@@ -12,8 +12,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from tribrid.answers.evalsets import EvalDatasetVersions, FrozenBundle
-from tribrid.answers.readiness import EvalDatasetCheck
+from tribrid import answers
 from tribrid.cli.command import Session
 from tribrid.cli.content import stored_view
 from tribrid.cli.judgedfiles import Given, read
@@ -108,7 +107,7 @@ def _show(session: Session, tribrid: Library, corpus_id: str, _given: Given, ask
     return 0
 
 
-def _measured_on(bundle: FrozenBundle) -> str:
+def _measured_on(bundle: answers.evalsets.FrozenBundle) -> str:
     if bundle.corpus_version is None:
         return "candidates that were put with it"
     return f"version {bundle.corpus_version} of the corpus, {moment(bundle.frozen_at)}"
@@ -130,7 +129,9 @@ def _list(session: Session, tribrid: Library, corpus_id: str, _given: Given, _as
         for row in found
     ]
     shown: RenderableType = f"{corpus_id!r} has no eval dataset yet."
-    session.terminal.result(EvalDatasetVersions(eval_datasets=tuple(found)), table(columns, rows) if rows else shown)  # type: ignore[arg-type]
+    if rows:
+        shown = table(columns, rows)  # type: ignore[arg-type]
+    session.terminal.result(answers.evalsets.EvalDatasetVersions(eval_datasets=tuple(found)), shown)
     return 0
 
 
@@ -140,7 +141,7 @@ def _check(session: Session, tribrid: Library, corpus_id: str, _given: Given, as
     return 0 if found.ok else 1
 
 
-def _checked(found: EvalDatasetCheck) -> Iterator[RenderableType]:
+def _checked(found: answers.readiness.EvalDatasetCheck) -> Iterator[RenderableType]:
     power = found.power
     seen = "nothing" if power.detectable is None else f"a change of {power.detectable:.3f} or more"
     yield Text("Fit to decide on", "bold green") if found.ok else Text("Not fit to decide on", "bold red")

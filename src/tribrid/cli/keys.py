@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tribrid.answers.keys import KeyList
+from tribrid import answers
 from tribrid.cli.command import Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import Verbatim, moment, table
@@ -55,4 +55,6 @@ def keys(
                 for key in found
             ]
             made_table = table(["Key", "Name", "Scopes", "Made", "Revoked"], rows)
-            session.terminal.result(KeyList(keys=tuple(found)), made_table if rows else "There are no API keys.")
+            session.terminal.result(
+                answers.keys.KeyList(keys=tuple(found)), made_table if rows else "There are no API keys."
+            )

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.settings import Setting
+from tribrid import answers
 from tribrid.cli.command import Session
 from tribrid.cli.learning import assignment
 from tribrid.cli.library import library
@@ -85,9 +85,9 @@ def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> 
     overrides[section][field] = value
 
 
-def _settings(settings: Mapping[str, Mapping[str, Setting]], changed: set[tuple[str, str]]) -> Table:
+def _settings(settings: Mapping[str, Mapping[str, answers.settings.Setting]], changed: set[tuple[str, str]]) -> Table:
     """Every setting, or those just changed, with what is not the default in bold."""
-    made = table(["Setting", "Value", "From", "Meaning"], [])
+    made = table(["answers.settings.Setting", "Value", "From", "Meaning"], [])
     for section, fields in settings.items():
         for field, entry in fields.items():
             if changed and (section, field) not in changed:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tribrid.answers.search import SearchAnswer, SearchResult
+from tribrid import answers
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import one_line, plain, table
@@ -34,7 +34,7 @@ def search(
     session.terminal.result(answer, *_answer(answer))
 
 
-def _answer(answer: SearchAnswer) -> Iterator[RenderableType]:
+def _answer(answer: answers.search.SearchAnswer) -> Iterator[RenderableType]:
     yield results(answer.results) if answer.results else "Nothing found."
     by = f"reranked by {answer.model_id}" if answer.reranked else "not reranked"
     if answer.fallback_reason:
@@ -42,7 +42,7 @@ def _answer(answer: SearchAnswer) -> Iterator[RenderableType]:
     yield Text(plain(f"query_id {answer.query_id} · {by} · {answer.took_ms:.0f} ms"), style="dim")
 
 
-def results(rows: Iterable[SearchResult]) -> Table:
+def results(rows: Iterable[answers.search.SearchResult]) -> Table:
     """Search results: rank, title and snippet, score, and where each leg had it."""
     made = table([("", "right"), "Document", ("Score", "right"), *((leg.title(), "right") for leg in LEGS)], [])
     for row in rows:

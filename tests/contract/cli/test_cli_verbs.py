@@ -51,7 +51,7 @@ def test_a_command_that_reads_rows_loads_nothing_heavy(data_dir: Path, corpus: s
 
 
 def test_the_library_opens_without_what_is_heavy(data_dir: Path, corpus: str) -> None:
-    program = f"from tribrid import Tribrid\nwith Tribrid({str(data_dir)!r}) as t: assert t.corpora()[0].describe().passages"
+    program = f"from tribrid import Tribrid\nwith Tribrid({str(data_dir)!r}) as t: t.corpora()[0].describe()"
     assert loaded(program, HEAVY) == ""
 
 

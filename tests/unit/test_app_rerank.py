@@ -46,8 +46,9 @@ def tribrid(encoder: DataFolder, tmp_path: Path) -> Iterator[Tribrid]:
     changed = {"data_dir": tmp_path / "data", "models_dir": tmp_path / "models"}
     with Tribrid(environment=read_environment().model_copy(update=changed)) as opened:
         opened.folder.share_encoders(encoder)
-        handmade.indexed(opened.folder, "notes", [Document("soup.md", "soup with noodles", "Dinner")])
-        opened.store.corpora.create("news", "news")
+        for corpus_id in ("notes", "news"):
+            opened.store.corpora.create(corpus_id, corpus_id)
+        opened.store.documents.upsert("notes", [Document("soup.md", "soup with noodles", "Dinner")])
         yield opened
 
 

@@ -2,7 +2,7 @@
 
 Settings come from the Pydantic models, commands from the Typer app, routes from the OpenAPI document, errors from the
 error tree, measures from MEASURES, variables from `read_environment`, events from their types. Where the program has
-a name but no sentence, the sentence stands here; a name without one ends the script.
+a name but no sentence, the sentence is in sentences.py; a name without one ends the script.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+import sentences
 from typer.main import get_command
 
 from tribrid import errors
@@ -33,66 +34,6 @@ from tribrid.types import EventType, Scope, Signal
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py from the program itself. Edit the program, then run it. -->"
-
-_VARIABLES = {
-    "data_dir": "Folder that holds all state. Default: `~/.tribrid`.",
-    "database_url": "Where the rows are, such as `postgresql://user@host/name`. Default: SQLite in the data folder.",
-    "host": "Address that `tribrid serve` listens on. Beyond loopback only with an API key.",
-    "port": "Port that `tribrid serve` listens on.",
-    "api_key": "Key that may do everything: `Authorization: Bearer <key>`. From the first key on, this or one of "
-    "`tribrid keys`, every request but `GET /health` must send one. Default: none.",
-    "models_file": "Price list to use instead of the one that comes with Tribrid (`data/models.json`).",
-    "models_dir": "Folder of exported base models; several data folders may share it. Default: `models` in the data "
-    "folder.",
-    "cloud_urls": "Addresses of rerank services, separated by spaces or commas, that an evaluation may ask for "
-    "comparison (`arms`), beside the one that `reranking.reranker_cloud_url` names.",
-    "log_format": "`json`: every line on stderr is one JSON object, with the `request_id`; `text`: lines for people.",
-    "log_level": "From which level on Tribrid's own lines are written: `debug`, `info`, `warning` or `error`.",
-    "tracing": "`1`: OpenTelemetry spans are sent where OpenTelemetry's own variables say, such as "
-    "`OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `otel`. Default: off.",
-    "outbound_hosts": "Hosts, separated by commas, that settings such as `generation.base_url` may name. Default: any "
-    "that who may change settings names.",
-}
-_MEASURES = {
-    "mrr@10": (
-        "1 / rank of the first relevant document, 0 if none is in the first 10; the mean over queries is MRR@10.",
-        "Voorhees, TREC-8 (1999)",
-    ),
-    "recall@5": ("Share of the query's relevant documents that are in the first 5.", ""),
-    "recall@10": ("Share of the query's relevant documents that are in the first 10.", ""),
-    "recall@20": ("Share of the query's relevant documents that are in the first 20.", ""),
-    "ndcg@10": (
-        "DCG of the first 10, the sum of grade / log2(rank + 1), over that of the best order. It alone counts grades.",
-        "Järvelin and Kekäläinen, TOIS (2002)",
-    ),
-    "map": (
-        "Mean over the query's relevant documents of precision at the rank where each stands, 0 for one not found.",
-        "Buckley and Voorhees, TREC (2005)",
-    ),
-    "judged@10": (
-        "Share of the first 10 that anybody has judged: how far the others can be trusted, not how good a ranking is.",
-        "",
-    ),
-}
-_EVENTS = {
-    "state": "`state`: queued, running, succeeded, failed or cancelled. `attempt`: the how-manieth start, from 1. "
-    "`interrupted`: the worker stopped in good order; the next one goes on, and starts are counted from 1 again.",
-    "progress": "`stage`, `done`, `total`; `eta_s` (seconds) where it is known.",
-    "metrics": "Per step: `step`, `epoch`, `loss`. Per measurement: `step`, `dev_ndcg@10`. Per stage: what it chose, "
-    "such as `stage: blend` with `held_out_ndcg@10` by form.",
-    "log": "`message`, and `level` where it is not info.",
-    "complete": "The last event of a run that succeeded: `state`, `result`.",
-    "error": "The last event of a run that failed or was cancelled: `state`, `problem`.",
-}
-_SIGNALS = {
-    "click": "The result was opened.",
-    "dwell": "It was read; `value` is seconds. 30 or more speak for the document.",
-    "copy": "Something of it was copied.",
-    "cite": "It was cited, by a person or in a generated answer.",
-    "thumbs_up": "Said to be good. With `thumbs_down` and `rating` an explicit judgment: it outranks all of the above.",
-    "thumbs_down": "Said to be bad.",
-    "rating": "`value` 1 to 5: 4 and 5 are good, 1 and 2 bad, 3 is neither.",
-}
 
 
 def settings() -> Iterator[str]:
@@ -330,7 +271,7 @@ def measures() -> Iterator[str]:
         "grade of 1 or more). The numbers are trec_eval's, computed by ir_measures. A query the ranking missed "
         "counts 0. Ties are broken by `doc_id`, descending."
     )
-    rows = [(f"`{key}`", f"`{name}`", *_MEASURES[key]) for key, name in MEASURES.items()]
+    rows = [(f"`{key}`", f"`{name}`", *sentences.MEASURES[key]) for key, name in MEASURES.items()]
     yield _table(("Name", "In ir_measures", "What it is", "Source"), rows)
     yield (
         "These are in every report. Any other that trec_eval computes can be added (`evaluation.measures`) or made to "
@@ -347,7 +288,7 @@ def variables() -> Iterator[str]:
     rows = [
         (
             f"`{ENV_PREFIX}{name.upper()}`",
-            _VARIABLES[name]
+            sentences.VARIABLES[name]
             + ("" if field.is_required() or not field.default else f" Default: {_code(field.default)}."),
         )
         for name, field in named.items()
@@ -386,9 +327,9 @@ def events() -> Iterator[str]:
         "`Accept: text/event-stream`, as Server-Sent Events. Each is `seq` (from 1, without gaps), `type`, `at` (ISO "
         "8601, UTC) and `data`. They are stored: a reader that comes late or again loses nothing."
     )
-    yield _table(("Type", "What `data` holds"), [(f"`{kind}`", _EVENTS[kind]) for kind in get_args(EventType)])
+    yield _table(("Type", "What `data` holds"), [(f"`{kind}`", sentences.EVENTS[kind]) for kind in get_args(EventType)])
     yield "## Signals of feedback"
-    yield _table(("Signal", "Meaning"), [(f"`{signal}`", _SIGNALS[signal]) for signal in Signal])
+    yield _table(("Signal", "Meaning"), [(f"`{signal}`", sentences.SIGNALS[signal]) for signal in Signal])
 
 
 def _head(title: str, text: str) -> Iterator[str]:

@@ -72,9 +72,10 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
+    name = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page.name
     return [
         Block(
-            f"{os.path.relpath(page, ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
+            f"{name}:{text.count(chr(10), 0, found.start('code')) + 1}",
             section_of(text[: found.start()]),
             found["language"],
             found["code"],

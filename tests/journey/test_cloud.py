@@ -125,7 +125,14 @@ def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
             with pytest.raises(BudgetSpent, match="is left"):
                 tribrid.corpus("c").submit_evaluate()
             shown = json.dumps(
-                [report, tribrid.corpus("c").settings(), tribrid.info(), tribrid.corpus("c").status(), tribrid.doctor()]
+                [
+                    report,
+                    tribrid.corpus("c").settings(),
+                    tribrid.info(),
+                    tribrid.corpus("c").status(),
+                    tribrid.doctor(),
+                ],
+                default=lambda answer: answer.model_dump(mode="json"),
             )
     assert KEY not in shown
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]

@@ -46,8 +46,9 @@ def tribrid(encoder: DataFolder, tmp_path: Path) -> Iterator[Tribrid]:
     changed = {"data_dir": tmp_path / "data", "models_dir": tmp_path / "models"}
     with Tribrid(environment=read_environment().model_copy(update=changed)) as opened:
         opened.folder.share_encoders(encoder)
-        handmade.indexed(opened.folder, "notes", [Document("soup.md", "soup with noodles", "Dinner")])
-        opened.store.corpora.create("news", "news")
+        for corpus_id in ("notes", "news"):
+            opened.store.corpora.create(corpus_id, corpus_id)
+        opened.store.documents.upsert("notes", [Document("soup.md", "soup with noodles", "Dinner")])
         yield opened
 
 
@@ -57,7 +58,7 @@ def configure(tribrid: Tribrid, scope: str = GLOBAL_SCOPE, **fields: Any) -> Non
 
 def rerank(tribrid: Tribrid, documents: Texts = TEXTS, query: str = "soup", **how: Any) -> dict[str, Any]:
     """The answer, as plain data."""
-    return dict(tribrid.rerank(query, documents, **how))
+    return tribrid.rerank(query, documents, **how).model_dump(mode="json")
 
 
 def order(answer: Mapping[str, Any]) -> list[int]:

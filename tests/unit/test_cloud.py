@@ -15,6 +15,7 @@ from tribrid.answers.costs import Cost, CostEstimate
 from tribrid.cloud import client as cloud
 from tribrid.cloud.clouds import Clouds, ServiceArm
 from tribrid.cloud.prices import Price, Prices, load_prices, together
+from tribrid.cloud.purse import purse_of
 from tribrid.config import Environment, read_environment
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable, ScorerFailed
 from tribrid.sections import RerankingConfig
@@ -133,7 +134,7 @@ def spend(store: Store, says: Says, *, corpus_id: str = "c", budget: float | Non
             scorer.client.rerank("certificate", TEXTS, scorer.meter, 20)
         finally:
             opened.close()
-        return scorer.meter.cost()  # type: ignore[attr-defined, no-any-return]
+        return purse_of(scorer).cost()
 
 
 def never(*_: object) -> Reply:
@@ -257,9 +258,9 @@ def test_a_budget_may_be_used_up_and_what_other_corpora_spend_is_not_a_corpus_s_
     everywhere, own = settings(model=PER_SEARCH), settings(model=PER_SEARCH, budget_usd=1.0)
     opened = clouds(store)
     spend(store, speaks("cohere"), corpus_id="another")
-    opened.check_budget("c", own, everywhere, {"cloud": {"cloud": {"usd": 1.0}}})
+    opened.check_budget("c", own, everywhere, CostEstimate(cloud={"cloud": Cost(usd=1.0)}))
     with pytest.raises(BudgetSpent):
-        opened.check_budget("c", own, everywhere, {"cloud": {"cloud": {"usd": 1.001}}})
+        opened.check_budget("c", own, everywhere, CostEstimate(cloud={"cloud": Cost(usd=1.001)}))
 
 
 def test_an_arm_that_cannot_be_asked_has_no_estimate_and_mode_cloud_only_where_it_serves(store: Store) -> None:

@@ -217,7 +217,7 @@ def test_a_slow_service_is_not_waited_for(store: Store) -> None:
     release = threading.Event()
     with rerank_server(hanging(release)) as server:
         with connected(store, server.url, reranker_timeout_ms=200) as scorer:
-            with pytest.raises(ScorerFailed, match="in 200 ms"):
+            with pytest.raises(ScorerFailed, match=r"in (200 ms|reranking\.reranker_timeout_ms)"):
                 ask(scorer)
             assert not release.is_set()  # it has not answered yet
         release.set()

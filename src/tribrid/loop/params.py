@@ -34,7 +34,7 @@ class RunArm(BaseModel):
     name: str
     kind: Literal["run"] = "run"
     sha256: str
-    tag: str
+    tag: str | None = None
     restrict: bool
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.onnx import EncodedText, Encoder, FloatArray
 from tribrid.encoders.tokens import PassageTokens, TokenCodec, passage_text
 from tribrid.evaluation.arms import base_scores
@@ -23,7 +24,6 @@ from tribrid.mining.splits import query_clusters
 from tribrid.scoring.features import CorpusStatistics, describe, remember
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.scorer import ranked
-from tribrid.sections import TrainingConfig
 from tribrid.training.blend import choose, feature_names, fit, stack
 from tribrid.training.lists import TrainingList, labels_by_query, memory_of
 from tribrid.types import JudgedQuery, Passage

@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 from tribrid.app import Tribrid
+from tribrid.config.sections import RetrievalConfig
 from tribrid.corpus.formats import judged_queries, parse_qrels, parse_queries
 from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.retrieval.search import Retriever
-from tribrid.sections import RetrievalConfig
 from tribrid.types import LEGS, JudgedQuery, ScoredDoc
 
 DEPTH = 50

@@ -22,8 +22,8 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
+from tribrid.config.sections import MiningConfig
 from tribrid.mining.mine import MiningInputs, mine
-from tribrid.sections import MiningConfig
 from tribrid.store import Store
 from tribrid.types import Candidate, Feedback, Impression, LegScore, Passage, ShownDoc, Signal
 

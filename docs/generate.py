@@ -8,7 +8,6 @@ a name but no sentence, the sentence is in sentences.py; a name without one ends
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import sentences
+from pages import bounds, code_of, example, fields, head, paragraphs, ref, refs, shape, table, type_of
 from typer.main import get_command
 
 from tribrid import errors
@@ -33,12 +33,11 @@ from tribrid.evaluation.measures import MEASURES
 from tribrid.types import EventType, Scope, Signal
 
 FOLDER = Path(__file__).resolve().parent / "reference"
-NOTICE = "<!-- Written by docs/generate.py from the program itself. Edit the program, then run it. -->"
 
 
 def settings() -> Iterator[str]:
     """Every setting with its default, bounds and meaning."""
-    yield from _head("Settings", "")
+    yield from head("Settings", "")
     yield (
         "A value comes from the first of: the corpus's override (`PATCH /corpora/{corpus_id}/config`), the global "
         f"override (`PATCH /config`), the environment (`{ENV_PREFIX}<SECTION>__<FIELD>`, such as "
@@ -50,20 +49,20 @@ def settings() -> Iterator[str]:
     for section, field in Config.model_fields.items():
         model: Any = field.annotation
         rows = [
-            (f"`{section}.{name}`", _code(schema.get("default")), _bounds(schema), schema["description"])
+            (f"`{section}.{name}`", code_of(schema.get("default")), bounds(schema), schema["description"])
             for name, schema in definitions[model.__name__]["properties"].items()
         ]
         yield f"## {section}"
-        yield _table(("Setting", "Default", "Values", "Meaning"), rows)
+        yield table(("Setting", "Default", "Values", "Meaning"), rows)
 
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options."""
     group: Any = get_command(app)
-    yield from _head("Commands", "")
+    yield from head("Commands", "")
     everywhere = [option for option in next(iter(group.commands.values())).params if option.rich_help_panel]
     yield "Every command takes, before or after its name:"
-    yield _table(("Option", "Meaning"), [(_typed(option), option.help) for option in everywhere])
+    yield table(("Option", "Meaning"), [(_typed(option), option.help) for option in everywhere])
     yield "The exit code says how it ended:"
     yield "```text\n" + "\n".join((PROGRAM or "").strip().splitlines()[2:]) + "\n```"
     for name, command in group.commands.items():
@@ -73,16 +72,16 @@ def commands() -> Iterator[str]:
         synopsis = " ".join(["tribrid", name, *map(_place, places), *(["[OPTIONS]"] if options else [])])
         yield f"## {name}"
         yield f"```text\n{synopsis}\n```"
-        yield _paragraphs(command.help)
+        yield paragraphs(command.help)
         if own:
             rows = [(_typed(param), (param.help or "") + _option_default(param)) for param in [*places, *options]]
-            yield _table(("Argument or option", "Meaning"), rows)
+            yield table(("Argument or option", "Meaning"), rows)
 
 
 def routes() -> Iterator[str]:
     """Every route with its parameters, its body and the fields of its answer."""
     document = _openapi()
-    yield from _head("Routes", "")
+    yield from head("Routes", "")
     yield (
         "The same, to try out, is at `/docs` of a running server, and as an OpenAPI document at `/openapi.json`. "
         "Every error is `application/problem+json` (RFC 9457) with a `code` of [errors](errors.md), a `detail` that "
@@ -121,14 +120,14 @@ def _answers(
         forms = next((content["schema"] for content in kinds.values() if content["schema"].get("type") != "string"), {})
         parts = forms.get("anyOf", [forms] if forms else [])
         yield f"Answers {status}{', as ' + ' or '.join(beside) if beside else ''}: " + (
-            f"{said}: {' or '.join(map(_type, parts))}." if parts else f"{said}."
+            f"{said}: {' or '.join(map(type_of, parts))}." if parts else f"{said}."
         )
-        name = _ref(parts[0]) if parts else ""
+        name = ref(parts[0]) if parts else ""
         if name in told:
             yield f"Its fields: see [{told[name]}](#{_anchor(told[name])})."
         elif schemas.get(name, {}).get("properties"):
             told[name] = operation
-            yield _fields(schemas[name])
+            yield fields(schemas[name])
 
 
 def answers() -> Iterator[str]:
@@ -137,13 +136,13 @@ def answers() -> Iterator[str]:
     schemas = document["components"]["schemas"]
     reached, waiting = (
         set[str](),
-        [_refs(operation["responses"]) for methods in document["paths"].values() for operation in methods.values()],
+        [refs(operation["responses"]) for methods in document["paths"].values() for operation in methods.values()],
     )
     while waiting:
         new = waiting.pop() - reached
         reached |= new
-        waiting += [_refs(schemas[name]) for name in new]
-    yield from _head("Objects in answers", "")
+        waiting += [refs(schemas[name]) for name in new]
+    yield from head("Objects in answers", "")
     yield (
         "The objects that the answers of the [routes](routes.md) are made of, as the OpenAPI document names them. The "
         "library returns the same ones: `tribrid.answers`. A field is always there, null where it does not apply, "
@@ -151,40 +150,8 @@ def answers() -> Iterator[str]:
     )
     for name in sorted(reached):
         yield f"## {name}"
-        yield _paragraphs(schemas[name].get("description", ""))
-        yield _fields(schemas[name]) if schemas[name].get("properties") else f"Is: {_type(schemas[name])}."
-
-
-def _fields(schema: Mapping[str, Any]) -> str:
-    rows = [(f"`{name}`", _type(field), field.get("description", "")) for name, field in schema["properties"].items()]
-    return _table(("Field", "Type", "Meaning"), rows)
-
-
-def _refs(tree: object) -> set[str]:
-    """The names of the schemas that are referred to in a part of the document, but for free JSON."""
-    named = re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(tree))
-    return {name for name in named if name != "JsonValue"}
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    """A field's type in words; objects lead to where they are described."""
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(_type, schema["anyOf"])))
-    if name := _ref(schema):
-        return "JSON" if name == "JsonValue" else f"[{name}](answers.md#{name.lower()})"
-    if "enum" in schema or "const" in schema:
-        return " or ".join(_code(value) for value in schema.get("enum", [schema.get("const")]))
-    return _collection(schema) or ("time" if schema.get("format") == "date-time" else schema.get("type", "JSON"))
-
-
-def _collection(schema: Mapping[str, Any]) -> str:
-    """Of a list or an object in words; empty for others."""
-    if "prefixItems" in schema:
-        return f"[{', '.join(map(_type, schema['prefixItems']))}]"
-    if "items" in schema:
-        return f"list of {_type(schema['items'])}"
-    inside = schema.get("additionalProperties")
-    return f"object of {_type(inside)}" if isinstance(inside, dict) else ""
+        yield paragraphs(schemas[name].get("description", ""))
+        yield fields(schemas[name]) if schemas[name].get("properties") else f"Is: {type_of(schemas[name])}."
 
 
 def _anchor(operation: str) -> str:
@@ -205,31 +172,31 @@ def _key(method: str, path: str, tags: Iterable[str]) -> str:
 
 def _route(method: str, path: str, route: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"### {method} {path}"
-    yield f"{route['summary']}. {_paragraphs(route.get('description', ''))}".strip()
+    yield f"{route['summary']}. {paragraphs(route.get('description', ''))}".strip()
     yield _key(method, path, route["tags"])
     body = route.get("requestBody", {})
     rows = [*_query_rows(route), *_body_rows(body, schemas)]
     if rows:
-        yield _table(("Name", "In", "Values", "Meaning"), rows)
+        yield table(("Name", "In", "Values", "Meaning"), rows)
     if body.get("description"):
         yield f"Body: {body['description']}"
-    for kind, example in _examples(body):
+    for kind, shown in _examples(body):
         yield f"For example, as `{kind}`:"
-        yield _example(example)
+        yield example(shown)
 
 
 def _query_rows(route: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for given in route.get("parameters", ()):
         if given["in"] != "path":
-            yield f"`{given['name']}`", given["in"], _shape(given["schema"]), given["description"]
+            yield f"`{given['name']}`", given["in"], shape(given["schema"]), given["description"]
 
 
 def _body_rows(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for content in body.get("content", {}).values():
-        fields = schemas.get(_ref(content["schema"]), {})
-        for name, schema in fields.get("properties", {}).items():
-            place = "body, required" if name in fields.get("required", ()) else "body"
-            yield f"`{name}`", place, _shape(schema), schema.get("description", "")
+        named = schemas.get(ref(content["schema"]), {})
+        for name, schema in named.get("properties", {}).items():
+            place = "body, required" if name in named.get("required", ()) else "body"
+            yield f"`{name}`", place, shape(schema), schema.get("description", "")
 
 
 def _examples(carrier: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -242,7 +209,7 @@ def _examples(carrier: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def tree() -> Iterator[str]:
     """Every error with its code, status and exit code."""
-    yield from _head("Errors", "")
+    yield from head("Errors", "")
     yield (
         "Each has a stable `code` to program against, and a `detail` for people that may change. HTTP answers have "
         "the status, commands the exit code, the library the exception (`from tribrid.errors import ...`)."
@@ -251,7 +218,7 @@ def tree() -> Iterator[str]:
         (f"`{error.code}`", f"`{error.__name__}`", error.title, str(error.status), str(error.exit_code))
         for error in _errors(TribridError)
     ]
-    yield _table(("Code", "Exception", "Title", "HTTP status", "Exit code"), rows)
+    yield table(("Code", "Exception", "Title", "HTTP status", "Exit code"), rows)
     drawn = (errors.__doc__ or "").split("\n\n")[1]
     yield "## The tree"
     yield f"```text\n{drawn}\n```"
@@ -265,14 +232,14 @@ def _errors(root: type[TribridError]) -> Iterator[type[TribridError]]:
 
 def measures() -> Iterator[str]:
     """Every measure with its definition."""
-    yield from _head("Measures", "")
+    yield from head("Measures", "")
     yield (
         "All are 0 to 1, per query, and reports give their mean over the queries that have a relevant document (a "
         "grade of 1 or more). The numbers are trec_eval's, computed by ir_measures. A query the ranking missed "
         "counts 0. Ties are broken by `doc_id`, descending."
     )
     rows = [(f"`{key}`", f"`{name}`", *sentences.MEASURES[key]) for key, name in MEASURES.items()]
-    yield _table(("Name", "In ir_measures", "What it is", "Source"), rows)
+    yield table(("Name", "In ir_measures", "What it is", "Source"), rows)
     yield (
         "These are in every report. Any other that trec_eval computes can be added (`evaluation.measures`) or made to "
         "decide (`evaluation.primary_measure`), by its name here, such as `ndcg@5`, `precision@5`, `success@1`, or by "
@@ -284,12 +251,12 @@ def measures() -> Iterator[str]:
 def variables() -> Iterator[str]:
     """Every environment variable that is read."""
     named = {name: field for name, field in Environment.model_fields.items() if name not in ("overrides", "cloud_keys")}
-    yield from _head("Environment", "")
+    yield from head("Environment", "")
     rows = [
         (
             f"`{ENV_PREFIX}{name.upper()}`",
             sentences.VARIABLES[name]
-            + ("" if field.is_required() or not field.default else f" Default: {_code(field.default)}."),
+            + ("" if field.is_required() or not field.default else f" Default: {code_of(field.default)}."),
         )
         for name, field in named.items()
     ]
@@ -306,7 +273,7 @@ def variables() -> Iterator[str]:
         ),
         ("`OPENAI_API_KEY`", "The same for `generation.base_url=https://api.openai.com`, and sent nowhere else."),
     ]
-    yield _table(("Variable", "Meaning"), rows)
+    yield table(("Variable", "Meaning"), rows)
 
 
 def _cloud_variables() -> list[str]:
@@ -320,79 +287,16 @@ def _cloud_variables() -> list[str]:
 
 def events() -> Iterator[str]:
     """Every event of a run, and every feedback signal."""
-    yield from _head("Events and signals", "")
+    yield from head("Events and signals", "")
     yield "## Events of a run"
     yield (
         "`GET /reranker/train/run/{run_id}/metrics` tells them from the first to the last, as NDJSON or, with "
         "`Accept: text/event-stream`, as Server-Sent Events. Each is `seq` (from 1, without gaps), `type`, `at` (ISO "
         "8601, UTC) and `data`. They are stored: a reader that comes late or again loses nothing."
     )
-    yield _table(("Type", "What `data` holds"), [(f"`{kind}`", sentences.EVENTS[kind]) for kind in get_args(EventType)])
+    yield table(("Type", "What `data` holds"), [(f"`{kind}`", sentences.EVENTS[kind]) for kind in get_args(EventType)])
     yield "## Signals of feedback"
-    yield _table(("Signal", "Meaning"), [(f"`{signal}`", sentences.SIGNALS[signal]) for signal in Signal])
-
-
-def _head(title: str, text: str) -> Iterator[str]:
-    yield NOTICE
-    yield f"# {title}"
-    if text:
-        yield text
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
-
-
-def _example(value: Any) -> str:
-    if isinstance(value, str):
-        return f"```text\n{value.strip()}\n```"
-    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"
-
-
-def _code(value: Any) -> str:
-    return "none" if value is None else f"`{json.dumps(value) if not isinstance(value, str) else value}`"
-
-
-def _ref(schema: Mapping[str, Any]) -> str:
-    return str(schema.get("$ref", "")).rpartition("/")[2]
-
-
-def _bounds(schema: Mapping[str, Any]) -> str:
-    """The values that a schema allows, in words."""
-    if "anyOf" in schema:
-        return " or ".join(sorted(map(_bounds, schema["anyOf"]), key=lambda part: part != "none"))
-    if schema.get("type") == "null":
-        return "none"
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "items" in schema:
-        return "list of words"
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    if low is None and high is None:
-        longest = f", at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
-        return f"{schema.get('type', 'any')}{longest}"
-    from_ = "above " if "exclusiveMinimum" in schema else ""
-    to = "below " if "exclusiveMaximum" in schema else ""
-    return f"{schema['type']}, {from_}{low:,g} to {to}{high:,.10g}" if high is not None else f"{schema['type']}, {low}+"
-
-
-def _shape(schema: Mapping[str, Any]) -> str:
-    """As `_bounds`, for what a route takes: lists and named enumerations as well."""
-    if "anyOf" in schema:
-        return _shape(next(part for part in schema["anyOf"] if part.get("type") != "null"))
-    if "items" in schema:
-        return f"list of {_shape(schema['items'])}"
-    return f"a {_ref(schema).lower()}" if _ref(schema) else _bounds(schema)
+    yield table(("Signal", "Meaning"), [(f"`{signal}`", sentences.SIGNALS[signal]) for signal in Signal])
 
 
 def _place(param: Any) -> str:
@@ -413,7 +317,7 @@ def _option_default(param: Any) -> str:
     shown = (
         not param.opts[0].startswith("-") or param.default in (None, False, "", ()) or "Default" in (param.help or "")
     )
-    return "" if shown else f" Default: {_code(param.default)}."
+    return "" if shown else f" Default: {code_of(param.default)}."
 
 
 PAGES = {

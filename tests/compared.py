@@ -9,8 +9,8 @@ import numpy as np
 
 from tribrid.answers.costs import EvaluationCost
 from tribrid.answers.report import About, Leakage
+from tribrid.config.sections import EvaluationConfig
 from tribrid.evaluation.inputs import EvaluationInputs, FrozenCandidates
-from tribrid.sections import EvaluationConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc
 
 QUERIES = 60

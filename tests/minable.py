@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.mine import Mined, MiningInputs, mine
-from tribrid.sections import MiningConfig
 from tribrid.types import Candidate, Document, Feedback, LegScore, LoggedList, Passage, Signal
 
 

@@ -125,7 +125,7 @@ def async_stays_at_the_http_edge(source: Source) -> Iterator[str]:
 
 
 def only_config_reads_the_environment(source: Source) -> Iterator[str]:
-    if not source.is_product or source.name == "src/tribrid/config.py":
+    if not source.is_product or source.name == "src/tribrid/config/__init__.py":
         return
     lines = [line for line, name in source.imports() if name in READS_OF_THE_ENVIRONMENT]
     lines += [

@@ -12,10 +12,10 @@ from tribrid.answers.costs import Cost, CostEstimate, GenerationCost, MiningCost
 from tribrid.cloud import generator
 from tribrid.cloud.prices import Prices, load_prices, together
 from tribrid.config import Config, Environment
+from tribrid.config.sections import GenerationConfig
 from tribrid.errors import GeneratorUnavailable, InvalidInput
 from tribrid.loop.generation import asker, check, estimate
 from tribrid.mining.generated import Generated
-from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Passage
 
 PRICED = "gpt-5.4-nano"

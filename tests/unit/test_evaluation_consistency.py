@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tribrid.config.sections import EvaluationConfig
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
-from tribrid.sections import EvaluationConfig
 
 CONFIG = EvaluationConfig.model_validate({"resamples": 1000})
 

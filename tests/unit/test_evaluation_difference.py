@@ -10,9 +10,9 @@ import pytest
 import reports
 from tribrid.answers.difference import Common
 from tribrid.answers.report import QueryRow
+from tribrid.config.sections import EvaluationConfig
 from tribrid.errors import NotComparable
 from tribrid.evaluation.difference import Evaluated, difference
-from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 CONFIG = EvaluationConfig.model_validate({"resamples": 200})

@@ -9,9 +9,9 @@ import pytest
 
 from tribrid.answers.changes import CorpusPart, Delta, Guard, SlicePart
 from tribrid.answers.report import Looks
+from tribrid.config.sections import GateConfig
 from tribrid.evaluation.comparison import deltas
 from tribrid.evaluation.gate import Decision, Evidence, decide, luck
-from tribrid.sections import GateConfig
 
 GAIN = Delta(
     mean=0.052, ci95=(0.031, 0.074), p_value=0.0001, wins=82, losses=31, ties=187, ci=(0.031, 0.074), confidence=0.95

@@ -16,12 +16,12 @@ import pytest
 
 from tribrid.answers.changes import CorpusPart, Delta, Gate, SlicePart
 from tribrid.answers.report import About, EvaluationReport, Looks, OutsideSystem
+from tribrid.config.sections import EvaluationConfig
 from tribrid.evaluation.inputs import EvaluationInputs, FrozenCandidates
 from tribrid.evaluation.report import Report, build_report
 from tribrid.report.page import render_html
 from tribrid.report.queries import named_documents
 from tribrid.report.quoting import quoted
-from tribrid.sections import EvaluationConfig
 from tribrid.types import Document, EvalDataset, JudgedQuery, ScoredDoc
 
 EVIL = "</style><script>alert('x')</script><img src=x onerror=alert(1)> \"&"

@@ -21,12 +21,12 @@ from tribrid.answers.report import (
     QueryRow,
     System,
 )
+from tribrid.config.sections import GateConfig
 from tribrid.errors import EvaluationFailed, InvalidInput
 from tribrid.evaluation.comparison import compare
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
 from tribrid.evaluation.report import Report, build_report
 from tribrid.report.page import render_html
-from tribrid.sections import GateConfig
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
 

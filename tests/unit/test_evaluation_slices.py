@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tribrid.config.sections import EvaluationConfig
 from tribrid.evaluation.slices import SliceFacts, count_words, reads_like_code, slice_rows, slices
-from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 CONFIG = EvaluationConfig.model_validate({"slice_queries": 2, "resamples": 200})

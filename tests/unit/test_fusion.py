@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tribrid.config.sections import RetrievalConfig
 from tribrid.retrieval.fusion import (
     Hit,
     as_it_is,
@@ -17,7 +18,6 @@ from tribrid.retrieval.fusion import (
     reciprocal_rank,
     weighted,
 )
-from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, SPARSE, LegScore, ScoredDoc, rank_order
 
 A0, A1, B0, C0 = ("a", 0), ("a", 1), ("b", 0), ("c", 0)

@@ -15,8 +15,8 @@ from chat_server import Reply, Says, Seen, chat_server, completion
 from tribrid.cloud import generator
 from tribrid.cloud.generator import Answer, Generator, key_for, on_this_machine
 from tribrid.config import check_overrides
+from tribrid.config.sections import GenerationConfig
 from tribrid.errors import GenerationFailed, GeneratorUnavailable, InvalidInput
-from tribrid.sections import GenerationConfig
 
 KEY = "sk-very-secret-0123456789"
 ASK = [{"role": "user", "content": "hello"}]

@@ -11,13 +11,13 @@ import pytest
 from chat_server import Reply, Seen, chat_server, own_words
 from tribrid.cloud.prices import load_prices
 from tribrid.config import Environment
+from tribrid.config.sections import GenerationConfig
 from tribrid.encoders.tokens import QueryTokens
 from tribrid.errors import Cancelled
 from tribrid.evaluation.arms import run_arms
 from tribrid.loop.generation import asker
 from tribrid.loop.handlers import until_cancelled
 from tribrid.scoring.learned import Reading
-from tribrid.sections import GenerationConfig
 from tribrid.types import Candidate, Document, EventType, Passage
 
 DOCUMENTS = [Document(f"d{n}", f"subject{n} " + f"things about number{n} in detail, " * 4) for n in range(20)]

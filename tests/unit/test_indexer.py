@@ -14,10 +14,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tribrid.config.sections import IndexingConfig
 from tribrid.errors import Failed
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.indexer import EMBED_PASSAGES, FETCH_DOCUMENTS, index_fingerprint, sync_index
-from tribrid.sections import IndexingConfig
 from tribrid.types import Document
 
 CONFIG = IndexingConfig.model_validate({"passage_chars": 200, "passage_overlap_chars": 0})

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.generated import (
     LONGEST_QUERY_CHARS,
@@ -23,7 +24,6 @@ from tribrid.mining.generated import (
 )
 from tribrid.mining.heuristics import WEIGHTS
 from tribrid.mining.mine import Mined, MiningInputs, mine
-from tribrid.sections import MiningConfig
 from tribrid.types import Candidate, Document, JudgedQuery, LegScore, Passage, Source
 
 TEXT = "Steep green tea at eighty degrees for two minutes, never longer, or it turns bitter and dull. " * 2

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from counting import calls_of
 from minable import Corpus, nothing, numbered, pairs_of, session
+from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import near_duplicate, normalise
 from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.mine import Mined, MiningInputs, mine
 from tribrid.mining.negatives import spread
 from tribrid.mining.splits import QueryMatcher
-from tribrid.sections import MiningConfig
 from tribrid.types import (
     Document,
     JudgedQuery,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tribrid.config.sections import MiningConfig
 from tribrid.mining.mine import Mined, MiningInputs, mine
-from tribrid.sections import MiningConfig
 from tribrid.types import (
     DENSE,
     SPARSE,

@@ -24,8 +24,8 @@ from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.dialects import endpoint
 from tribrid.cloud.prices import load_prices
 from tribrid.config import Environment
+from tribrid.config.sections import RerankingConfig
 from tribrid.errors import ScorerFailed
-from tribrid.sections import RerankingConfig
 from tribrid.store import Store
 
 KEY = "rk-very-secret-0123456789"

@@ -10,8 +10,8 @@ import pytest
 
 from synthetic import training_list
 from tribrid.config import Config
+from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
-from tribrid.sections import TrainingConfig
 from tribrid.training.blend import (
     ALLOWANCE,
     LINEAR,

@@ -16,13 +16,13 @@ import torch
 
 from synthetic import passage_tokens, training_list
 from tribrid.config import Config
+from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.cross_encoder import JointCrossEncoder
 from tribrid.encoders.pairs import PairLimits
 from tribrid.encoders.variants import FP32
 from tribrid.errors import Cancelled, NoTriplets, TrainingFailed
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
-from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList
 from tribrid.training.resources import Pace, Run

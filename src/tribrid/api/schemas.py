@@ -12,10 +12,10 @@ from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K
 from tribrid.app.learning import MAX_CORPORA
 from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault
+from tribrid.config.sections import MiningConfig, TrainingConfig
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput
 from tribrid.loop.arms import MAX_ARMS
-from tribrid.sections import MiningConfig, TrainingConfig
 from tribrid.types import Mark, Signal, Source
 
 MAX_DELETED = 10_000

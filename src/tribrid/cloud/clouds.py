@@ -21,9 +21,9 @@ from tribrid.cloud.line import address_of
 from tribrid.cloud.prices import Prices
 from tribrid.cloud.purse import CLOUD, Purse, Tariff, budgets_of, purse_of
 from tribrid.config import Environment
+from tribrid.config.sections import RerankingConfig
 from tribrid.encoders.loading import LoadOnce
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable
-from tribrid.sections import RerankingConfig
 from tribrid.store.spending import Account, Budget, Spending, first_day
 
 TIMEOUT_MS = 10_000

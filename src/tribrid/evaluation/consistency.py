@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 
 from tribrid.answers.changes import Consistency, CorpusPart, Delta, Heterogeneity, Pooled
+from tribrid.config.sections import EvaluationConfig
 from tribrid.evaluation.comparison import Matrix, deltas, resampled_means
-from tribrid.sections import EvaluationConfig
 
 Answer = Literal["yes", "no", "unclear"]
 

@@ -23,10 +23,10 @@ from tribrid.answers.difference import (
     QueryDifference,
 )
 from tribrid.answers.report import EvaluationReport, QueryRow, Side
+from tribrid.config.sections import EvaluationConfig
 from tribrid.errors import NotComparable
 from tribrid.evaluation.comparison import by_family, deltas
 from tribrid.evaluation.measures import is_quality
-from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 

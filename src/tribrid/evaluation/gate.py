@@ -20,9 +20,9 @@ from typing import Literal
 
 from tribrid.answers.changes import CorpusPart, Delta, Guard, Part, SlicePart
 from tribrid.answers.report import Looks
+from tribrid.config.sections import GateConfig
 from tribrid.evaluation.comparison import TIE
 from tribrid.evaluation.measures import report_key
-from tribrid.sections import GateConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from tribrid.answers.costs import EvaluationCost
 from tribrid.answers.report import About, Leakage, Looks, Origin, OutsideSystem
+from tribrid.config.sections import EvaluationConfig, GateConfig
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.gate import NO_LOOKS
 from tribrid.evaluation.measures import Run
 from tribrid.evaluation.slices import SliceFacts
-from tribrid.sections import EvaluationConfig, GateConfig
 from tribrid.types import EvalDataset
 
 

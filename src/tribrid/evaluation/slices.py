@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tribrid.answers.changes import SlicePart
+from tribrid.config.sections import EvaluationConfig
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.evaluation.comparison import Matrix, adjusted, deltas
-from tribrid.sections import EvaluationConfig
 from tribrid.types import JudgedQuery
 
 RARE_SHARE = 0.001

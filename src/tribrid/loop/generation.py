@@ -12,6 +12,7 @@ from tribrid.answers.costs import GenerationCost
 from tribrid.cloud.generator import Answer, Generator, Message, key_for, on_this_machine
 from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.config import Config, Environment
+from tribrid.config.sections import GenerationConfig
 from tribrid.errors import GenerationFailed, GeneratorUnavailable, InvalidInput
 from tribrid.mining.generated import (
     Generated,
@@ -22,7 +23,6 @@ from tribrid.mining.generated import (
     passages_wanted,
 )
 from tribrid.mining.negatives import PassagesOf
-from tribrid.sections import GenerationConfig
 from tribrid.types import Document, Emit, Passage
 from tribrid.types.stored import GeneratedCounts
 

@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import numpy as np
 
+from tribrid.config.sections import RetrievalConfig
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.given_documents import GivenList, GivenQuery, Placed, read_apart, read_given, score_apart
 from tribrid.loop.serving import Ranking, served
 from tribrid.scoring.calibration import AnyCalibration, Proportion
 from tribrid.scoring.scorer import Scorer
-from tribrid.sections import RetrievalConfig
 from tribrid.store.database import now_us
 from tribrid.types import (
     FIRST_RANK,

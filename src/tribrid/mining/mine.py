@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.labels import LogLabels, log_groups
 from tribrid.mining.families import PlacesOf
@@ -38,7 +39,6 @@ from tribrid.mining.remembered import LEAST_WEIGHT, remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
-from tribrid.sections import MiningConfig
 from tribrid.types import (
     Candidate,
     Document,

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import jaccard, normalise, shingles
 from tribrid.mining.families import PlacesOf, are_parent_and_child, are_siblings
 from tribrid.mining.labels import Group, Known, Positive
 from tribrid.mining.margin import Margin
 from tribrid.mining.reviews import REVIEWED, Reviews
 from tribrid.mining.splits import content_words
-from tribrid.sections import MiningConfig
 from tribrid.types import FIRST_RANK, Candidate, Passage, Place, Source
 
 _T = TypeVar("_T")

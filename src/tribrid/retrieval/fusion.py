@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tribrid.sections import RetrievalConfig
+from tribrid.config.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, LegScore
 
 Key = tuple[str, int]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
+from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.lexical import searchable
 from tribrid.corpus.passages import split
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.rows import Vector
 from tribrid.retrieval.writer import IndexWriter
-from tribrid.sections import IndexingConfig
 from tribrid.types import Document, Emit, Passage
 
 FETCH_DOCUMENTS = 32

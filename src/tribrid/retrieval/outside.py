@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tribrid.config.sections import RetrievalConfig
 from tribrid.corpus.lexical import searchable
 from tribrid.corpus.terms import spelled, terms
 from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
@@ -17,7 +18,6 @@ from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.rows import Vector
 from tribrid.retrieval.weights import TermWeights
-from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
 
 _ROUNDING = 1e-6  # between two float32 cosines of the same vectors, added up in another order

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tribrid.config.sections import RetrievalConfig
 from tribrid.corpus.lexical import searchable
 from tribrid.observing import timed
 from tribrid.retrieval.fusion import Legs, collapse, documents, fuse
 from tribrid.retrieval.index import Index, Snapshot
 from tribrid.retrieval.rows import Vector
-from tribrid.sections import RetrievalConfig
 from tribrid.types import FIRST_RANK, LEGS, Candidate, ScoredDoc
 
 # Legs are searched this much deeper, until there are enough documents: in a corpus of long documents, hundreds of

@@ -15,10 +15,10 @@ import lightgbm as lgb
 import numpy as np
 from scipy.optimize import minimize
 
+from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
-from tribrid.sections import TrainingConfig
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
 from tribrid.training.onnx_blend import Linear, Vector, blend_of
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.models import Role
 from tribrid.encoders.pairs import PairLimits
-from tribrid.sections import TrainingConfig
 from tribrid.training.lessons import Lesson, choose_weight
 from tribrid.training.resources import MIB, Run, free_mib
 from tribrid.training.torch_hub import HubModel

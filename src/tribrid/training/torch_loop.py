@@ -19,9 +19,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from tribrid.config.sections import TrainingConfig
 from tribrid.errors import Cancelled, TrainingFailed
 from tribrid.scoring.learned import Scores
-from tribrid.sections import TrainingConfig
 from tribrid.training.health import ill_loss, ill_scores
 from tribrid.training.lessons import Lesson, Pair, Vitals, vitals
 from tribrid.training.resources import MIB, Run

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.models import Role, require_torch, trainable_as
 from tribrid.encoders.pairs import PairLimits
 from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
-from tribrid.sections import TrainingConfig
 from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson

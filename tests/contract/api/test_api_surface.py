@@ -18,8 +18,8 @@ from tribrid.api import create_app
 from tribrid.api.openapi import TAGS
 from tribrid.api.readiness import Readiness
 from tribrid.app import Tribrid
+from tribrid.config.sections import TrainingConfig
 from tribrid.errors import MissingExtra, Unavailable
-from tribrid.sections import TrainingConfig
 from waiting import until
 
 pytestmark = pytest.mark.timeout(300)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tribrid.config.sections import RetrievalConfig
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.corpus.terms import spelled, terms
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.indexer import lexical_text
 from tribrid.retrieval.outside import GivenPassage, rank_given
 from tribrid.retrieval.weights import TermWeights
-from tribrid.sections import RetrievalConfig
 from tribrid.types import SPARSE, Passage
 
 _TEXT = (

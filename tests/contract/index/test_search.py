@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tribrid.config.sections import RetrievalConfig
 from tribrid.corpus.lexical import searchable
 from tribrid.retrieval.search import Retriever
-from tribrid.sections import RetrievalConfig
 from tribrid.types import DENSE, SPARSE
 
 

@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tribrid.errors import InvalidInput, UnknownSetting
-from tribrid.sections import (
+from tribrid.config.sections import (
     EvaluationConfig,
     GateConfig,
     GenerationConfig,
@@ -30,6 +29,7 @@ from tribrid.sections import (
     ServingConfig,
     TrainingConfig,
 )
+from tribrid.errors import InvalidInput, UnknownSetting
 
 ENV_PREFIX = "TRIBRID_"
 Origin = Literal["corpus", "global", "environment", "default"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from pathlib import Path
@@ -47,7 +46,7 @@ def test_mining_asks_and_keeps_what_finds_its_own_passage(tmp_path: Path) -> Non
         with opened(tmp_path, server.url, TRIBRID_GENERATION__MODEL=PRICED) as tribrid:
             mined = tribrid.corpus("c").mine(max_pairs=20, sources=["heuristics"])
             triplets = tribrid.corpus("c").triplets().triplets
-            shown = json.dumps(tribrid.corpus("c").settings())
+            shown = tribrid.corpus("c").settings().model_dump_json()
         assert {seen.headers["authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
         assert len(server.seen) == 20
     generated, cost = mined.generated, mined.cost

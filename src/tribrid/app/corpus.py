@@ -26,10 +26,10 @@ from tribrid.app.learning import Learning
 from tribrid.app.logs import Logs
 from tribrid.app.models import list_models, promote, rollback
 from tribrid.app.parts import quiet
+from tribrid.app.searched import search_answer
 from tribrid.app.settings import Overrides, patch_settings, settings
 from tribrid.app.status import status
 from tribrid.app.triplets import page_of_triplets
-from tribrid.app.views import search_answer
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput

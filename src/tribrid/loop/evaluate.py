@@ -28,9 +28,9 @@ from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
 from tribrid.evaluation.measures import evaluable, per_query, report_key
 from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
+from tribrid.evaluation.proof import looked, seed_values
 from tribrid.evaluation.report import build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
-from tribrid.evaluation.standing import looked, seed_values
 from tribrid.loop.arms import added_arms
 from tribrid.loop.costs import estimate, local_cost
 from tribrid.loop.frozen import Task, read_task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tribrid.errors import EvaluationFailed, ModelNotFound, NoModel, NotProven
-from tribrid.evaluation.standing import standing
+from tribrid.evaluation.proof import standing
 from tribrid.types import (
     JobKind,
     State,

@@ -28,6 +28,7 @@ from itertools import islice
 from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.labels import LogLabels, log_groups
+from tribrid.mining.conflicts import Shield
 from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
@@ -37,7 +38,6 @@ from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_
 from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
 from tribrid.mining.remembered import LEAST_WEIGHT, remember
 from tribrid.mining.reviews import Reviews
-from tribrid.mining.shield import Shield
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import (
     Candidate,

@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 
+from tribrid.mining.conflicts import Shield
 from tribrid.mining.labels import Group, Positive
-from tribrid.mining.shield import Shield
 from tribrid.types import Triplet
 
 LEAST_WEIGHT = 0.0001

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tribrid.evaluation.standing import looked, seed_values, standing
+from tribrid.evaluation.proof import looked, seed_values, standing
 from tribrid.types import Look, ModelVersion
 
 

@@ -1,18 +1,12 @@
-"""Domain objects as the JSON that users see. Times become ISO 8601 in UTC."""
+"""A search as its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from tribrid.answers.search import FirstStage, LegScores, PassageSpan, SearchAnswer, SearchResult, SearchTrial
 from tribrid.loop.search import Found
 from tribrid.types import Document, Trial
-
-
-def iso(at_us: int | None) -> str | None:
-    """A time as text."""
-    return None if at_us is None else datetime.fromtimestamp(at_us / 1e6, UTC).isoformat()
 
 
 def search_answer(found: Found, documents: Mapping[str, Document]) -> SearchAnswer:

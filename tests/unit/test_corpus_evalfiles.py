@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tribrid.corpus.evalfiles import WRITERS, bundle_json, parse_jsonl, parse_quepid, parse_topics
+from tribrid.corpus.evalfiles import WRITERS, parse_jsonl, parse_quepid, parse_topics
 from tribrid.corpus.formats import judged_queries, parse_judged_queries, parse_qrels, parse_queries
 from tribrid.corpus.runfiles import parse_run, run_lines
 from tribrid.errors import InvalidInput
@@ -34,7 +32,8 @@ def by_id(queries: list[JudgedQuery]) -> dict[str, JudgedQuery]:
 def test_json_and_jsonl_keep_everything(dataset: dict[str, tuple[str, dict[str, int]]]) -> None:
     queries = [*built(dataset), JudgedQuery("without judgments", "any text", {})]
     assert parse_jsonl([WRITERS["jsonl"](queries, {})["evalset.jsonl"].encode()]) == queries
-    assert parse_judged_queries(json.loads(bundle_json({"sha256": "x"}, queries, None))) == queries
+    entries = [{"query_id": q.query_id, "text": q.text, "judgments": q.judgments} for q in queries]
+    assert parse_judged_queries({"sha256": "x", "queries": entries, "candidates": None}) == queries
 
 
 @settings(max_examples=30, deadline=None)

@@ -64,6 +64,17 @@ class EvalDatasetContent(_Dataset):
     query_count: int
 
 
+class EvalDatasetFile(Answer):
+    """Everything of a dataset in one file, which can be put back as it is."""
+
+    sha256: str
+    version: int
+    primary_measure: str = Field(description="Report key.")
+    created_at: Time
+    queries: tuple[JudgedQuery, ...]
+    candidates: FrozenCandidates | None = Field(description="Null: it was never measured on.")
+
+
 class EvalDatasetVersion(Answer):
     """One version of a corpus's eval dataset. `queries` and `judgments` are counts."""
 

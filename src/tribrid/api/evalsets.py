@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from tribrid.answers.evalsets import EvalDatasetContent, EvalDatasetVersions, StoredEvalDataset
+from tribrid.answers.evalsets import EvalDatasetContent, EvalDatasetFile, EvalDatasetVersions, StoredEvalDataset
 from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
@@ -82,7 +82,7 @@ def put_eval_dataset(corpus_id: str, request: Request, raw: RawBody, tribrid: Fa
 @router.get(
     "/corpora/{corpus_id}/eval_dataset",
     summary="The eval dataset",
-    response_model=EvalDatasetContent,
+    response_model=EvalDatasetContent | EvalDatasetFile,
     responses=_FILES,
 )
 def eval_dataset(corpus_id: str, tribrid: Facade, format: Format = None, version: Version = None) -> Response:

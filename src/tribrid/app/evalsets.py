@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from tribrid.answers.answer import time_at
 from tribrid.answers.evalsets import (
     EvalDatasetContent,
+    EvalDatasetFile,
     EvalDatasetVersion,
     FrozenBundle,
     FrozenCandidates,
@@ -17,7 +19,7 @@ from tribrid.answers.evalsets import (
 from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.app.judgments import NAMED, check_queries, unknown_documents
 from tribrid.app.parts import CorpusPart
-from tribrid.corpus.evalfiles import WRITERS, Files, bundle_json
+from tribrid.corpus.evalfiles import WRITERS, Files
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
 from tribrid.evaluation.arms import candidates_sha
 from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary, report_key
@@ -129,14 +131,16 @@ class EvalDatasets(CorpusPart):
         dataset = find_dataset(self._folder, self.corpus_id, version)
         frozen = frozen_candidates(self._folder, self.corpus_id, dataset.sha256)
         if form == "json":
-            kept = {
-                "sha256": dataset.sha256,
-                "version": dataset.version,
-                "primary_measure": report_key(dataset.primary_measure),
-                "created_at": time_at(dataset.created_us).isoformat(),
-            }
-            candidates = frozen.model_dump(mode="json") if frozen else None
-            return {"evalset.json": bundle_json(kept, dataset.queries, candidates)}
+            whole = EvalDatasetFile(
+                sha256=dataset.sha256,
+                version=dataset.version,
+                primary_measure=report_key(dataset.primary_measure),
+                created_at=time_at(dataset.created_us),
+                queries=dataset.queries,
+                candidates=frozen,
+            )
+            text = json.dumps(whole.model_dump(mode="json"), ensure_ascii=False, indent=1)
+            return {"evalset.json": f"{text}\n"}
         if form == "run" and frozen is None:
             raise InvalidInput(f"No evaluation has frozen candidates of {self.corpus_id!r} yet: evaluate first.")
         return WRITERS[form](dataset.queries, frozen.doc_ids if frozen else {})

@@ -161,14 +161,6 @@ def _rate(line: int, cells: Sequence[str], texts: dict[str, str], ratings: dict[
 # ------------------------------------------------------------------------------------------------------ out
 
 
-def bundle_json(
-    facts: Mapping[str, object], queries: Iterable[JudgedQuery], candidates: Mapping[str, object] | None
-) -> str:
-    """Everything of a dataset as one JSON document, which can be put back as it is."""
-    entries = [{"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries]
-    return json.dumps({**facts, "queries": entries, "candidates": candidates}, ensure_ascii=False, indent=1) + "\n"
-
-
 def _jsonl(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
     rows = ({"query_id": q.query_id, "text": q.text, "judgments": dict(q.judgments)} for q in queries)
     return {"evalset.jsonl": _lines(rows)}

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from conforming import Conforming
 from http_examples import DOCUMENTS, EVALUATION, TRAINING, ndjson
 from serving import Serve, running
 from tribrid.api import create_app
@@ -61,9 +62,11 @@ def bare_app(idle_tribrid: Tribrid) -> FastAPI:
 
 @pytest.fixture(scope="module")
 def client(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a whole server: real Tribrid, real worker, models loaded."""
+    """A client of a whole server: real Tribrid, real worker, models loaded. It holds every answer to its schema."""
     with Tribrid(tmp_path_factory.mktemp("served")) as tribrid:
-        client = serve_all(create_app(tribrid)).client()
+        app = create_app(tribrid)
+        client = serve_all(app).client()
+        client.event_hooks["response"].append(Conforming(app.openapi()))
         deadline = time.monotonic() + WARM_S
         while (response := client.get("/ready")).status_code != 200:
             assert response.status_code == 503, response.text

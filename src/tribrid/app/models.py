@@ -57,18 +57,7 @@ def list_models(corpus: OpenCorpus) -> ModelList:
 
 
 def promote(corpus: OpenCorpus, model_id: str | None, reason: str, *, force: bool) -> ModelNames:
-    """Serve a model version from the next search on.
-
-    Args:
-        model_id: None for the newest.
-        reason: kept; needed with `force`.
-        force: also one that no evaluation shows to be better than what serves now.
-
-    Raises:
-        CorpusNotFound, ModelNotFound, NoModel, ModelUnavailable.
-        NotProven: it lost, or was never compared with what serves now; and no force.
-        InvalidInput: force without a reason.
-    """
+    """See `Corpus.promote`."""
     if force and not reason.strip():
         raise InvalidInput("reason: a promotion by force needs a written reason, which is kept.")
     promote_model(corpus, model_id, reason.strip(), force=force)

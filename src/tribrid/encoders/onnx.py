@@ -110,14 +110,6 @@ def _open(path: Path, options: Any, left_out: Sequence[str] = ()) -> Any:
         raise ModelUnavailable(f"onnxruntime cannot load {path.name}: {error}", file=path.name) from error
 
 
-def runtime_version() -> str:
-    """Of onnxruntime."""
-    import onnxruntime as ort
-
-    version: str = ort.__version__
-    return version
-
-
 def load_tokenizer(folder: Path, max_tokens: int, cut: str = "longest_first") -> Any:
     """The folder's fast `tokenizers.Tokenizer`, truncation set once (changing it later is not thread-safe), no padding.
 

@@ -17,7 +17,7 @@ from tribrid.cloud.clouds import Clouds, ServiceArm
 from tribrid.cloud.prices import Price, Prices, load_prices, together
 from tribrid.cloud.purse import purse_of
 from tribrid.config import Environment, read_environment
-from tribrid.config.sections import RerankingConfig
+from tribrid.config.reranking import RerankingConfig
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable, ScorerFailed
 from tribrid.store import Store
 from tribrid.store.spending import ALL_TIME

@@ -24,7 +24,7 @@ from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.dialects import endpoint
 from tribrid.cloud.prices import load_prices
 from tribrid.config import Environment
-from tribrid.config.sections import RerankingConfig
+from tribrid.config.reranking import RerankingConfig
 from tribrid.errors import ScorerFailed
 from tribrid.store import Store
 

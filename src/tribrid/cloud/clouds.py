@@ -21,7 +21,7 @@ from tribrid.cloud.line import address_of
 from tribrid.cloud.prices import Prices
 from tribrid.cloud.purse import CLOUD, Purse, Tariff, budgets_of, purse_of
 from tribrid.config import Environment
-from tribrid.config.sections import RerankingConfig
+from tribrid.config.reranking import RerankingConfig
 from tribrid.encoders.loading import LoadOnce
 from tribrid.errors import BudgetSpent, InvalidInput, ModelUnavailable
 from tribrid.store.spending import Account, Budget, Spending, first_day

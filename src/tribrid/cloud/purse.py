@@ -13,7 +13,7 @@ from tribrid.cloud.client import CloudScorer, Service, Settle
 from tribrid.cloud.dialects import DOCUMENTS_PER_REQUEST, Billed
 from tribrid.cloud.line import address_of, is_loopback
 from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Price, Prices, rerank_units
-from tribrid.config.sections import RerankingConfig
+from tribrid.config.reranking import RerankingConfig
 from tribrid.store.spending import Account, Budget, Spending, first_day
 
 CLOUD = "cloud"

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tribrid.config.fields import Section
+from tribrid.config.reranking import RerankingConfig
 from tribrid.config.sections import (
     EvaluationConfig,
     GateConfig,
@@ -23,9 +25,7 @@ from tribrid.config.sections import (
     IndexingConfig,
     LogsConfig,
     MiningConfig,
-    RerankingConfig,
     RetrievalConfig,
-    Section,
     ServingConfig,
     TrainingConfig,
 )

@@ -9,7 +9,8 @@ A pair is a query and a positive; a triplet adds one negative. What `rejected` c
     pairs       in_eval_dataset · already_mined: a more trusted source has it · no_negative · ambiguous: several
                 documents ask it · trivial: retrieval answers it, and there was no room left · not_retrieved: a
                 generated query that does not find its own passage's document
-    labels      unknown_document · conflicting_feedback: users, or two sources, contradict each other
+    labels      unknown_document · conflicting_feedback: users, or two sources, contradict each
+                other · too_few_clients: behind it, and more behind another of the query; or no room, and not remembered
     lists       served_by_fallback: users acted on an order that the reranker was meant to make and did not
     documents   that were no negative, once for each pair: near_duplicate (of a positive) · parent_or_sibling (of
                 one) · shown_not_examined · positive_for_similar_query · contains_query · dropped_in_review
@@ -39,17 +40,7 @@ from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rule
 from tribrid.mining.remembered import LEAST_WEIGHT, remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.splits import QueryMatcher
-from tribrid.types import (
-    Candidate,
-    Document,
-    Emit,
-    JudgedQuery,
-    LoggedList,
-    Passage,
-    Review,
-    Source,
-    Triplet,
-)
+from tribrid.types import Candidate, Document, Emit, JudgedQuery, LoggedList, Passage, Review, Source, Triplet
 from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
@@ -77,7 +68,7 @@ class MiningInputs:
         passages_of: the indexed passages of these documents; one that is not indexed is missing from it.
         places_of: where these documents belong, as far as they say.
         reviews: what was decided of triplets of earlier minings.
-        impressions: all that was shown, each with its feedback; streamed once, best in the order of time.
+        impressions: all that was shown, each with its feedback; streamed twice, best in the order of time.
         fell_back: lists with feedback that are not among them, because the reranker had failed.
         documents: opens a walk over the corpus; called only for heuristics.
         generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
@@ -114,9 +105,11 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         emit: gets `progress` with `done` and `total` queries retrieved, at most about 100 times a source.
     """
     run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews))
-    logs = log_groups(inputs.impressions, examined_below_click=config.examined_below_click)
+    below, floor = config.examined_below_click, config.min_clients
+    logs = log_groups(inputs.impressions, examined_below_click=below, min_clients=floor)
+    refused = {"conflicting_feedback": logs.conflicting, "too_few_clients": logs.outnumbered}
     labelled = {
-        Source.LOGS: run.admitted(Source.LOGS, logs.groups, {"conflicting_feedback": logs.conflicting}),
+        Source.LOGS: run.admitted(Source.LOGS, logs.groups, refused),
         Source.JUDGMENTS: run.admitted(Source.JUDGMENTS, judged_groups(inputs.judged), {}),
     }
     if Source.LOGS in inputs.sources:
@@ -332,7 +325,11 @@ class _Mining:
         left: dict[tuple[str, str], tuple[Group, Positive]] = {}
         for group, positive in _by_turns(groups) if self.config.max_remembered else ():
             key = (normalise(group.query), positive.doc_id)
-            if not (key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive)):
+            if key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive):
+                continue
+            if positive.few:
+                self.reject("too_few_clients", 1)
+            else:
                 left.setdefault(key, (group, positive))
             if len(left) == self.config.max_remembered:
                 break
@@ -375,6 +372,7 @@ class _Mining:
             "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
             "impressions": logs.impressions,
             "click_model": logs.model.view(),
+            "clients": logs.clients(self.triplets, len(self.pairs) + remembered),
         }
         if self.generated:
             counts["generated"] = self.generated

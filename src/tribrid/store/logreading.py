@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,7 +32,18 @@ _COLUMNS = (
 )
 
 
-def logged_lists(database: Database, corpus_id: str) -> Iterator[LoggedList]:
+@dataclass(frozen=True, slots=True)
+class LoggedLists(Iterable[LoggedList]):
+    """A corpus's log, which may be walked through more than once."""
+
+    database: Database
+    corpus_id: str
+
+    def __iter__(self) -> Iterator[LoggedList]:
+        return _logged_lists(self.database, self.corpus_id)
+
+
+def _logged_lists(database: Database, corpus_id: str) -> Iterator[LoggedList]:
     """Lists in the order of time, each with its feedback, oldest first.
 
     Lists with a fallback_reason are left out: users judged an order that the reranker did not make. Each page is read

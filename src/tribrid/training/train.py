@@ -96,7 +96,7 @@ def train(
         "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
-        "remembered_queries": len(lists) + len(inputs.past),
+        "remembered_queries": sum(bool(item.good) for item in (*lists, *inputs.past)),
         "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(run.pace.spent_s - before_s, 2),
     }

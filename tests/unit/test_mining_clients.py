@@ -98,6 +98,25 @@ def test_where_nobody_agrees_a_label_counts_less_and_is_not_remembered() -> None
     assert not any(positive.few for positive in group_of(found).positives)
 
 
+def test_a_label_of_few_is_remembered_if_others_agree_where_queries_are_alike() -> None:
+    alike = [searched(f"player{n}", "left handed gamepad black", ("d3", "click")) for n in range(4)]
+    rare = searched("somebody", "left handed gamepad", ("d3", "click"))
+
+    def few(*lists: LoggedList) -> bool:
+        found = read(*crowd(), *lists, rare)
+        group = group_of(found, "left handed gamepad")
+        (label,) = (positive for positive in group.positives if positive.doc_id == "d3")
+        assert label.few
+        return found.checked(group, label).few
+
+    assert not few(*alike)
+    assert few(*alike[:2]), "two others are too few"
+    assert few(*alike[:2], searched("somebody", "left handed gamepad black", ("d3", "click"))), "it adds nothing itself"
+    assert few(*[item._replace(query="right hand") for item in alike]), "another question"
+    others = [searched(f"other{n}", "left handed gamepad black", ("d5", "click")) for n in range(30)]
+    assert few(*alike, *others), "others agree on another document"
+
+
 def test_one_use_where_few_look_says_little() -> None:
     def weight(doc_id: str, signal: str) -> float:
         rare = searched("somebody", "left handed gamepad", (doc_id, signal))
@@ -226,3 +245,5 @@ def test_a_log_that_can_be_read_once_only_is_read_all_the_same() -> None:
     lists = [*crowd(), searched("attacker", "xbox live", ("d40", "click"))]
     once = log_groups(iter(lists), examined_below_click=1, min_clients=3)
     assert good(once) == good(read(*lists))
+    named = log_groups(iter(lists), examined_below_click=1, min_clients=3, named=iter(lists))
+    assert good(named) == good(once)

@@ -68,7 +68,8 @@ class MiningInputs:
         passages_of: the indexed passages of these documents; one that is not indexed is missing from it.
         places_of: where these documents belong, as far as they say.
         reviews: what was decided of triplets of earlier minings.
-        impressions: all that was shown, each with its feedback; streamed twice, best in the order of time.
+        impressions: all that was shown, each with its feedback; streamed once, best in the order of time.
+        named: those of them that have a client_id, streamed before; None: picked from `impressions`, streamed twice.
         fell_back: lists with feedback that are not among them, because the reranker had failed.
         documents: opens a walk over the corpus; called only for heuristics.
         generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
@@ -81,6 +82,7 @@ class MiningInputs:
     places_of: PlacesOf = no_places
     reviews: Iterable[Review] = ()
     impressions: Iterable[LoggedList] = ()
+    named: Iterable[LoggedList] | None = None
     fell_back: int = 0
     judged: Sequence[JudgedQuery] = ()
     documents: Callable[[], Iterable[Document]] = _no_documents
@@ -104,9 +106,13 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         retrieve: the deployed first stage's ranking of a query, best first, at least `config.negative_depth` deep.
         emit: gets `progress` with `done` and `total` queries retrieved, at most about 100 times a source.
     """
-    run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews))
-    below, floor = config.examined_below_click, config.min_clients
-    logs = log_groups(inputs.impressions, examined_below_click=below, min_clients=floor)
+    logs = log_groups(
+        inputs.impressions,
+        examined_below_click=config.examined_below_click,
+        min_clients=config.min_clients,
+        named=inputs.named,
+    )
+    run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews), logs.checked)
     refused = {"conflicting_feedback": logs.conflicting, "too_few_clients": logs.outnumbered}
     labelled = {
         Source.LOGS: run.admitted(Source.LOGS, logs.groups, refused),
@@ -175,6 +181,7 @@ class _Mining:
     config: MiningConfig
     emit: Emit
     reviews: Reviews
+    checked: Callable[[Group, Positive], Positive]
     shield: Shield = field(default_factory=lambda: Shield(()))
     margin: Margin = field(default_factory=lambda: Margin(0.0))
     rankings: dict[str, Sequence[Candidate]] = field(default_factory=dict)
@@ -248,7 +255,7 @@ class _Mining:
         while self.room and (batch := list(islice(queue, self.room))):
             wanted: dict[int, tuple[Group, list[Positive]]] = {}
             for group, positive in batch:
-                wanted.setdefault(id(group), (group, []))[1].append(positive)
+                wanted.setdefault(id(group), (group, []))[1].append(self.checked(group, positive))
             total = self.retrieved + len(wanted)
             step = max(1, len(wanted) // PROGRESS_STEPS)
             for group, positives in wanted.values():
@@ -327,10 +334,11 @@ class _Mining:
             key = (normalise(group.query), positive.doc_id)
             if key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive):
                 continue
-            if positive.few:
+            checked = self.checked(group, positive)
+            if checked.few:
                 self.reject("too_few_clients", 1)
             else:
-                left.setdefault(key, (group, positive))
+                left.setdefault(key, (group, checked))
             if len(left) == self.config.max_remembered:
                 break
         self.triplets += remember(list(left.values()), groups, self.shield, self._query_id)

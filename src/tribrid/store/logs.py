@@ -6,7 +6,7 @@ made up. Bulk writes are in `logimport.py`, reading for mining in `logreading.py
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from tribrid.observing import timed
 from tribrid.store import tables
 from tribrid.store.database import batches
 from tribrid.store.logimport import LogImports
-from tribrid.store.logreading import LoggedLists
+from tribrid.store.logreading import logged_lists
 from tribrid.store.logrows import feedback_row, impression_of
 from tribrid.types import Feedback, Impression, LoggedList
 
@@ -83,12 +83,13 @@ class Logs(LogImports):
                 found.update({query: list(given) for query, given in connection.execute(these)})
         return found
 
-    def iterate_with_feedback(self, corpus_id: str) -> Iterable[LoggedList]:
+    def iterate_with_feedback(self, corpus_id: str, *, named: bool = False) -> Iterator[LoggedList]:
         """Every list that can be learned from, in the order of time, with its feedback, if it has any.
 
-        It is read anew each time that it is walked through.
+        Args:
+            named: only those of which the client is known.
         """
-        return LoggedLists(self._database, corpus_id)
+        return logged_lists(self._database, corpus_id, named=named)
 
     def fallbacks_with_feedback(self, corpus_id: str) -> int:
         """Lists that users acted on and that nobody learns from: the reranker should have ranked them and did not."""

@@ -22,56 +22,86 @@ from tribrid.types import LoggedList
 SECONDS_US = 10_000_000
 """Time within which an anonymous list that is shown again is a repeat, microseconds."""
 
+MOST_RECENT = 10_000
+"""Anonymous lists remembered before those whose time is over are forgotten."""
+
 _WHOLE, _SILENT, _GAVE_UP = range(3)  # beside doc_ids, which are strings
 
 Ballot = tuple[LoggedList, Evidence]
 """A list, and what was done with it, cut down to what counts."""
 
 
+class _Box:
+    """What one voter has cast already: a number for each vote."""
+
+    __slots__ = ("_cast", "_voter")
+
+    def __init__(self, voter: str | None, cast: set[int]) -> None:
+        self._voter, self._cast = voter, cast
+
+    def first(self, query: int, what: str | int) -> bool:
+        """Casts a vote; whether it is new."""
+        before = len(self._cast)
+        self._cast.add(hash((self._voter, query, what)))
+        return len(self._cast) > before
+
+    def has(self, query: int, what: str | int) -> bool:
+        return hash((self._voter, query, what)) in self._cast
+
+
 class Ballots:
-    """Remembers who voted on what: a number for each, whatever the length of the query."""
+    """Remembers who voted on what."""
 
     def __init__(self, voters: Voters) -> None:
         self._voters = voters
         self._cast: set[int] = set()
         self._asked: dict[str, int] = {}
-        self._began_us: dict[int, int] = {}
+        # Of the lists that nobody knows who saw: since when, and the votes in it.
+        self._recent: dict[int, tuple[int, set[int]]] = {}
+        self._room = MOST_RECENT
 
     def counted(self, logged: LoggedList, found: Evidence) -> Ballot | None:
         """What of a list is no repetition; None where nothing is."""
-        voter = self._voter(logged)
-        if voter is None:
+        box, query = self._box(logged), self._query(logged.query)
+        if box is None:
             return logged, found
-        query = self._query(logged.query)
         if not found.opinions:
-            return (logged, found) if self._first_silence(voter, query) else None
+            fresh = box.first(query, _SILENT) and not box.has(query, _WHOLE)
+            return (logged, found) if fresh else None
         # Ratings are told apart by who gave them where they are added up: the last word holds, not the first.
         new = {
             doc_id: opinion
             for doc_id, opinion in found.opinions.items()
-            if self._first(voter, query, doc_id) or opinion.explicit
+            if box.first(query, doc_id) or opinion.explicit
         }
-        if self._first(voter, query, _WHOLE):
+        if box.first(query, _WHOLE):
             return logged, found
         return _cut(logged, new) if new else None
 
     def gives_up(self, logged: LoggedList) -> bool:
         """Whether this client has not given up this query before."""
-        voter = self._voter(logged)
-        return voter is None or self._first(voter, self._query(logged.query), _GAVE_UP)
+        box = self._box(logged)
+        return box is None or box.first(self._query(logged.query), _GAVE_UP)
 
-    def _voter(self, logged: LoggedList) -> str | int | None:
+    def _box(self, logged: LoggedList) -> _Box | None:
+        """None: whoever it was has voted on nothing yet."""
         voter = self._voters.voter(logged)
         if voter is not None:
-            return voter
+            return _Box(voter, self._cast)
         # The very list once more: another order is another occasion, and tells how much a rank is looked at.
         shown, at_us = hash((self._query(logged.query), *logged.doc_ids)), logged.created_us
-        began_us = self._began_us.get(shown)
-        if began_us is None or not 0 <= at_us - began_us <= SECONDS_US:
-            self._began_us[shown] = began_us = at_us
+        began_us, cast = self._recent.get(shown, (at_us, None))
+        if cast is None or not 0 <= at_us - began_us <= SECONDS_US:
+            self._forget(at_us)
+            began_us, cast = self._recent[shown] = at_us, set()
         elif at_us == began_us:  # a log that knows no seconds
             return None
-        return hash((shown, began_us))
+        return _Box(None, cast)
+
+    def _forget(self, now_us: int) -> None:
+        if len(self._recent) >= self._room:
+            kept = {shown: seen for shown, seen in self._recent.items() if now_us - seen[0] <= SECONDS_US}
+            self._recent, self._room = kept, max(MOST_RECENT, 2 * len(kept))
 
     def _query(self, text: str) -> int:
         """The same for all queries that say the same in another spelling or order."""
@@ -79,14 +109,6 @@ class Ballots:
         if key not in self._asked:
             self._asked[key] = hash(content_words(key))
         return self._asked[key]
-
-    def _first_silence(self, voter: str | int, query: int) -> bool:
-        return self._first(voter, query, _SILENT) and hash((voter, query, _WHOLE)) not in self._cast
-
-    def _first(self, voter: str | int, query: int, what: str | int) -> bool:
-        before = len(self._cast)
-        self._cast.add(hash((voter, query, what)))
-        return len(self._cast) > before
 
 
 def _cut(logged: LoggedList, new: Mapping[str, Opinion]) -> Ballot:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tribrid.mining.clicks.ballots import Ballots
 from tribrid.mining.clicks.counts import LogCounts
@@ -23,7 +23,7 @@ from tribrid.mining.clicks.reformulations import Reformulations
 from tribrid.mining.clicks.support import Support
 from tribrid.mining.clicks.verdicts import Verdicts
 from tribrid.mining.clicks.voters import Voters, survey, told
-from tribrid.mining.labels import Group
+from tribrid.mining.labels import FEW_EVIDENCE, Group, Positive
 from tribrid.types import LoggedList, Source, Triplet
 from tribrid.types.stored import ClientFacts
 
@@ -39,6 +39,7 @@ class LogLabels:
         impressions: lists read, also those that say nothing.
         conflicting: labels that cancelled out.
         outnumbered: labels that few clients stand behind, where many agree on another one.
+        anonymous: lists without a client_id that somebody acted on.
         model: what was learned of how people look.
         voters: who is behind the log.
         support: which of them are behind which label.
@@ -48,9 +49,16 @@ class LogLabels:
     impressions: int
     conflicting: int
     outnumbered: int
+    anonymous: int
     model: ClickModel
     voters: Voters
     support: Support
+
+    def checked(self, group: Group, positive: Positive) -> Positive:
+        """A label of few clients without that mark, if others found its document good for queries like its own."""
+        if positive.few and self.support.others_agree(group.query, positive.doc_id):
+            return replace(positive, evidence=positive.evidence.removeprefix(FEW_EVIDENCE))
+        return positive
 
     def clients(self, triplets: Iterable[Triplet], pairs: int) -> ClientFacts:
         """What a mining tells of the clients behind what it made: these triplets, of so many pairs."""
@@ -60,33 +68,58 @@ class LogLabels:
         return {
             "clients": self.voters.clients,
             "needed": self.voters.needed,
-            "anonymous": self.voters.anonymous,
+            "anonymous": self.anonymous,
             "heaviest_share": None if heaviest is None else round(heaviest / pairs, 4),
             "bots": self.voters.reasons,
             "bot_lists": self.voters.left_out,
-            "told": told(self.voters),
+            "told": told(self.voters, self.anonymous),
         }
 
 
-def log_groups(lists: Iterable[LoggedList], *, examined_below_click: int, min_clients: int = 1) -> LogLabels:
+def log_groups(
+    lists: Iterable[LoggedList],
+    *,
+    examined_below_click: int,
+    min_clients: int = 1,
+    named: Iterable[LoggedList] | None = None,
+) -> LogLabels:
     """Adds up a log.
 
     Args:
-        lists: read twice, in any order; only reformulations and repeats need the order of time. What can be read only
-            once is kept in memory.
+        lists: in any order; only reformulations and repeats need the order of time.
         examined_below_click: ranks below the lowest document used that still count as looked at.
         min_clients: distinct clients that a label needs where there are many.
+        named: the lists with a client_id, read before the others are; None: `lists` is read twice, and what can be read
+            only once is kept in memory.
     """
-    if isinstance(lists, Iterator):
+    if named is None and isinstance(lists, Iterator):
         lists = list(lists)
-    voters = survey(lists, min_clients)
+    voters = survey(lists if named is None else named, min_clients)
     counts = LogCounts(examined_below_click=examined_below_click, voters=voters)
-    ballots = Ballots(voters)
+    read, anonymous = _count(lists, counts, Ballots(voters))
+    counts.merge()
+    verdicts = Verdicts(counts)
+    groups = sorted(verdicts.groups(), key=_drawn)
+    return LogLabels(
+        groups,
+        read,
+        verdicts.conflicting,
+        verdicts.outnumbered,
+        anonymous,
+        verdicts.model,
+        voters,
+        verdicts.support,
+    )
+
+
+def _count(lists: Iterable[LoggedList], counts: LogCounts, ballots: Ballots) -> tuple[int, int]:
+    """Counts what is no repetition; how many lists there were, and how many of nobody that somebody acted on."""
     reformulations = Reformulations()
-    read = 0
+    read = anonymous = 0
     for logged in lists:
         read += 1
-        if logged.client_id in voters.bots:
+        anonymous += bool(logged.feedback) and not logged.client_id
+        if logged.client_id in counts.voters.bots:
             continue
         found = evidence(logged)
         ballot = ballots.counted(logged, found)
@@ -96,10 +129,7 @@ def log_groups(lists: Iterable[LoggedList], *, examined_below_click: int, min_cl
             earlier = reformulations.given_up(logged, found.satisfied)
             if earlier is not None and ballots.gives_up(earlier):
                 counts.give_up(earlier, evidence(earlier))
-    counts.merge()
-    verdicts = Verdicts(counts)
-    groups = sorted(verdicts.groups(), key=_drawn)
-    return LogLabels(groups, read, verdicts.conflicting, verdicts.outnumbered, verdicts.model, voters, verdicts.support)
+    return read, anonymous
 
 
 def _drawn(group: Group) -> bytes:

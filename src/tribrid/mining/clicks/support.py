@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.mining.clicks.counts import DOC_BITS, DOC_MASK, LogCounts, Longs
+from tribrid.mining.clicks.neighbours import Neighbours
 from tribrid.mining.splits import query_clusters
 
 MINORITY = 0.2
@@ -44,6 +45,8 @@ class Support:
         self._used, self._rated = self._placed(used), self._placed(rated)
         self._good = self._placed(np.concatenate([used, rated[signs > 0]]))
         self._bad = self._placed(rated[signs < 0])
+        self._neighbours: Neighbours | None = None
+        self._near: tuple[int, Longs] | None = None
 
     def _families(self, asked: Longs) -> Longs:
         """The family of each query by number; where one client is enough, every query is its own."""
@@ -91,6 +94,43 @@ class Support:
         behind = np.where(good, _clients(self._good, places), _clients(self._bad, places))
         return behind >= floor, best >= self._needed
 
+    def others_agree(self, query: str, doc_id: str) -> bool:
+        """Whether clients enough, beside those of the label itself, found the document good for queries like this one.
+
+        Who acts on a document alone adds nothing to that.
+        """
+        number, doc = self._counts.number(query), self._counts.doc_ids.get(doc_id)
+        if number is None or doc is None:
+            return False
+        family = int(self._family[number])
+        near = self._votes_near(family)
+        docs, clients = near[:, 0], near[:, 1]
+        own = self._clients_at(family, doc)
+        agreeing = clients[docs == doc]
+        best = int(np.bincount(np.unique(docs, return_inverse=True)[1]).max(initial=0))
+        return len(agreeing) >= MINORITY * best and int((~np.isin(agreeing, own)).sum()) >= self._needed
+
+    def _votes_near(self, family: int) -> Longs:
+        """(document, client) of the good votes for queries like those of a family, each once, ascending."""
+        if self._neighbours is None:
+            families = np.unique(self._good[:, 0] >> DOC_BITS).tolist()
+            self._neighbours = Neighbours({number: self._counts.queries[number][0] for number in families})
+        if self._near is None or self._near[0] != family:
+            found = [self._between(other << DOC_BITS, (other + 1) << DOC_BITS) for other in self._neighbours.of(family)]
+            votes = np.concatenate(found)
+            self._near = family, _distinct(votes[:, 0] & DOC_MASK, votes[:, 1])
+        return self._near[1]
+
+    def _clients_at(self, family: int, doc: int) -> Longs:
+        place = family << DOC_BITS | doc
+        return self._between(place, place + 1)[:, 1]
+
+    def _between(self, first: int, end: int) -> Longs:
+        """Good votes at these places."""
+        start, stop = np.searchsorted(self._good[:, 0], [first, end])
+        found: Longs = self._good[start:stop]
+        return found
+
     def heaviest(self, labels: Iterable[tuple[str, str]]) -> float | None:
         """The most that one client has of these labels, in labels; one that several agree on is shared among them.
 
@@ -104,8 +144,8 @@ class Support:
             number, doc = self._counts.number(query), self._counts.doc_ids.get(doc_id)
             if number is not None and doc is not None:
                 place = int(self._place(np.array([number << DOC_BITS | doc]))[0])
-                start, end = np.searchsorted(self._good[:, 0], [place, place + 1])
-                weight[self._good[start:end, 1]] += 1 / max(end - start, 1)
+                behind = self._between(place, place + 1)[:, 1]
+                weight[behind] += 1 / max(len(behind), 1)
         return float(weight.max()) if len(weight) else None
 
 

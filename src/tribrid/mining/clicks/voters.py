@@ -9,7 +9,7 @@ as one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tribrid.types import LoggedList
@@ -81,14 +81,12 @@ class Voters:
     Attributes:
         needed: distinct clients that a label needs to count in full; 1: there are too few clients to ask for several.
         clients: distinct client_ids that acted on something, bots not counted.
-        anonymous: lists without a client_id that somebody acted on.
         bots: client_id → why it is taken for no person; its lists are left out.
         left_out: how many lists those are.
     """
 
     needed: int = 1
     clients: int = 0
-    anonymous: int = 0
     bots: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -111,39 +109,39 @@ def survey(lists: Iterable[LoggedList], min_clients: int) -> Voters:
     """Reads a log for who is behind it.
 
     Args:
+        lists: those without a client_id tell nothing here.
         min_clients: distinct clients that a label needs where there are many; 1: it needs no other.
     """
-    clients, anonymous = _met(lists)
-    total = sum(client.lists for client in clients.values())
-    bots = {name: why for name, client in clients.items() if (why := client.no_person(total, len(clients)))}
+    clients: dict[str, _Client] = {}
+    for logged in lists:
+        if logged.client_id:
+            clients.setdefault(logged.client_id, _Client()).add(logged)
+    bots = _bots(clients)
     acting = {name for name, client in clients.items() if client.acts}
     if acting <= bots.keys():  # a person who tries things out by script, and nobody who would suffer from it
         bots = {}
     people = len(acting - bots.keys())
     needed = 1 if people < FEW_CLIENTS else min(min_clients, max(2, people // CLIENTS_PER_VOTE))
-    return Voters(needed, people, anonymous, bots, sum(clients[name].lists for name in bots))
+    return Voters(needed, people, bots, sum(clients[name].lists for name in bots))
 
 
-def _met(lists: Iterable[LoggedList]) -> tuple[dict[str, _Client], int]:
-    """What each client did, and how many lists without one somebody acted on."""
-    clients: dict[str, _Client] = {}
-    anonymous = 0
-    for logged in lists:
-        if logged.client_id:
-            clients.setdefault(logged.client_id, _Client()).add(logged)
-        elif logged.feedback:
-            anonymous += 1
-    return clients, anonymous
+def _bots(clients: Mapping[str, _Client]) -> dict[str, str]:
+    """Which of them are no people, and why."""
+    total = sum(client.lists for client in clients.values())
+    found = ((name, client.no_person(total, len(clients))) for name, client in clients.items())
+    return {name: why for name, why in found if why}
 
 
-def told(voters: Voters) -> str:
-    """In words: what asking for several clients means for this log."""
+def told(voters: Voters, anonymous: int) -> str:
+    """In words: what asking for several clients means for this log.
+
+    Args:
+        anonymous: lists without a client_id that somebody acted on.
+    """
     if voters.crowd:
-        anonymous = f"; the {voters.anonymous:,} acted-on lists without a client_id count as one" * bool(
-            voters.anonymous
-        )
-        return f"{voters.clients:,} clients acted: a label needs {voters.needed} of them to count in full{anonymous}."
-    if not voters.clients and not voters.anonymous:
+        rest = f"; the {anonymous:,} acted-on lists without a client_id count as one" if anonymous else ""
+        return f"{voters.clients:,} clients acted: a label needs {voters.needed} of them to count in full{rest}."
+    if not voters.clients and not anonymous:
         return "Nobody acted on a list."
     if not voters.clients:
         return (

@@ -66,6 +66,17 @@ def test_a_query_of_which_nothing_may_be_remembered_has_no_say_in_memory() -> No
     assert few.features(memory_of([few])).keys() == known.features(memory_of([known])).keys()
 
 
+def test_a_list_in_which_few_clients_found_anything_counts_as_little_as_they_do() -> None:
+    item = training_list(0, learnable=True, n=12)
+    used = item.candidates[9].doc_id
+
+    def unseen(few: frozenset[str]) -> float:
+        labels = Labels("q", "q", {used: GOOD}, {used: 0.1}, clicked=True, few=few)
+        return float(replace(item, labels=labels).contrast[1][0])
+
+    assert unseen(frozenset((used,))) == pytest.approx(0.1 * unseen(frozenset()))
+
+
 def test_a_label_of_few_clients_still_tells_whether_its_list_was_recorded() -> None:
     def clicked(evidence: str) -> bool:
         (labels,) = labels_by_query([replace(triplet("q", "a", "b"), evidence=evidence)])

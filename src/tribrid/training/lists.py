@@ -189,8 +189,16 @@ class TrainingList:
         grades, weights = self.grades, self.weights
         if self.labels.clicked:
             unseen = grades == UNKNOWN
-            grades, weights = np.where(unseen, BAD, grades), np.where(unseen, UNSEEN_WEIGHT * self.emphasis, weights)
+            sure = UNSEEN_WEIGHT * self.emphasis * self._agreed
+            grades, weights = np.where(unseen, BAD, grades), np.where(unseen, sure, weights)
         return grades, weights
+
+    @property
+    def _agreed(self) -> float:
+        """What the list counts for as a whole, 0..1: where all that is good in it rests on few clients, as little."""
+        if self.labels.good or not self.labels.few:
+            return 1.0
+        return max(self.labels.weights[doc_id] for doc_id in self.labels.few)
 
     @property
     def teaches(self) -> bool:

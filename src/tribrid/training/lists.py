@@ -224,9 +224,14 @@ class PastQuery:
     good: Sequence[str]
 
 
+def remembered(queries: Sequence[TrainingList | PastQuery]) -> list[TrainingList | PastQuery]:
+    """Those of which something may be remembered."""
+    return [item for item in queries if item.good]
+
+
 def memory_of(queries: Sequence[TrainingList | PastQuery]) -> Memory:
     """What these queries were answered well by; one of which nothing may be remembered has no say either."""
-    known = [item for item in queries if item.good]
+    known = remembered(queries)
     embeddings = np.stack([item.tokens.embedding for item in known or queries])[: len(known)]
     past = PastQueries.of(embeddings, [item.tokens.ids for item in known])
     return Memory.of(past, [item.cluster for item in known], [item.good for item in known])

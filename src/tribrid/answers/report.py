@@ -151,6 +151,9 @@ class About(Answer):
     run_id: str | None = Field(default=None, description="The training run that made the model.")
     mode: str = Field(default="learning", description="reranking.reranker_mode.")
     training: dict[str, JsonValue] | None = Field(default=None, description="What the training measured of itself.")
+    heaviest_client: float | None = Field(
+        default=None, description="Share of the pairs it learned from that come from one client, the one with the most."
+    )
     learning_curve: tuple[LearningPoint, ...] = ()
     queries_url: str | None = Field(default=None, description="Where the report stands query by query.")
 

@@ -44,6 +44,13 @@ class MiningConfig(Section):
     examined_below_click: int = Field(
         1, ge=0, le=10, description="Ranks below the lowest click that still count as examined."
     )
+    min_clients: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Distinct clients that a label from logs needs to count in full and to be remembered; fewer where "
+        "few clients acted in all, and one where fewer than five did.",
+    )
     relative_margin: float = Field(
         0.05,
         ge=0,

@@ -216,6 +216,7 @@ def _about(corpus: OpenCorpus, champion_id: str | None, challenger_id: str | Non
         champion_id=champion_id,
         run_id=training.get("run_id"),
         training=cast("dict[str, JsonValue] | None", training.get("metrics")),
+        heaviest_client=(training.get("data") or {}).get("heaviest_client"),
         learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
     )
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from tribrid.types import Source
 
+FEW_EVIDENCE = "few clients, "
+"""What precedes the evidence of a label that too few clients stand behind: it is learned from, but not remembered."""
 EXPLICITLY_BAD = -1.0
 """Standing of a document that was rated or judged not relevant."""
 
@@ -33,6 +35,11 @@ class Positive:
     evidence: str = ""
     answer: tuple[int, int] | None = None
     observed_us: int | None = None
+
+    @property
+    def few(self) -> bool:
+        """Whether too few clients stand behind it for it to be remembered."""
+        return self.evidence.startswith(FEW_EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,9 +83,13 @@ class Logs(LogImports):
                 found.update({query: list(given) for query, given in connection.execute(these)})
         return found
 
-    def iterate_with_feedback(self, corpus_id: str) -> Iterator[LoggedList]:
-        """Every list that can be learned from, in the order of time, with its feedback, if it has any."""
-        return logged_lists(self._database, corpus_id)
+    def iterate_with_feedback(self, corpus_id: str, *, named: bool = False) -> Iterator[LoggedList]:
+        """Every list that can be learned from, in the order of time, with its feedback, if it has any.
+
+        Args:
+            named: only those of which the client is known.
+        """
+        return logged_lists(self._database, corpus_id, named=named)
 
     def fallbacks_with_feedback(self, corpus_id: str) -> int:
         """Lists that users acted on and that nobody learns from: the reranker should have ranked them and did not."""

@@ -149,7 +149,7 @@ class Logs(LogImports):
         most = asked.order_by(sa.desc("clients"), sa.func.count().desc(), newest.c.query).limit(queries)
         with self._database.read() as connection:
             clients, named, lists = connection.execute(counted).one()
-            return Crowd(clients, lists - named, lists, dict(connection.execute(most).tuples().all()))
+            return Crowd(clients, lists - named, lists, {row.query: row.clients for row in connection.execute(most)})
 
     def acts(self, corpus_id: str, doc_ids: Collection[str]) -> list[Acts]:
         """All that was ever done with these documents, a list and document at a time."""

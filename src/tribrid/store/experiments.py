@@ -263,9 +263,9 @@ class Experiments:
         return found
 
     def by_client(self, experiment: Experiment) -> list[tuple[int, int]]:
-        """How often the challenger won and lost with each client, in no order."""
+        """How often the challenger won and lost with each client whose searches told the two apart, in no order."""
         won, lost = (sa.func.sum(sa.case((_TRIAL.outcome == value, 1), else_=0)) for value in (1, -1))
-        each = _told(experiment).add_columns(won, lost).group_by(_TRIAL.client)
+        each = _told(experiment).where(_TRIAL.outcome != 0).add_columns(won, lost).group_by(_TRIAL.client)
         with self._database.read() as connection:
             return [(int(wins), int(losses)) for wins, losses in connection.execute(each)]
 

@@ -6,7 +6,7 @@
 Simulated users look at the result at rank k with probability 1 / k^0.7 and click on what they look at with 0.05, 0.3 or
 0.7, by its relevance. Each search has 20 documents, which a ranking sorts by their relevance plus noise of its own: the
 less noise, the better it is. Both rankings are right about the same things, and err independently. Drafts, credit and
-verdicts are the product's own code, and the verdict is asked for after every impression. Each search is by a client that
+verdicts are the product's own code, and the verdict is asked for after every impression. Each is of a client that
 searches once, so that each is an outcome.
 
 Beside it stand what repeated looks do to an ordinary sign test at the same level, the number of impressions at which a

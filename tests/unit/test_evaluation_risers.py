@@ -17,7 +17,7 @@ def test_what_rises_was_not_among_the_first_ten() -> None:
 
 def test_a_label_of_fewer_clients_is_theirs() -> None:
     few = few_behind([label("same", 1.0, "eve"), label("other", 0.5, "ann", "bob")], 2)
-    assert (few.clusters, few.clients) == ({"same"}, {"eve"})
+    assert (few.clusters, few.clients) == (frozenset({"same"}), frozenset({"eve"}))
     assert few_behind([label("same", 1.0, "ann", "bob")], 2).clusters == set(), "two agree"
     assert few_behind([label("same", 1.0, "ann", "bob")], 3).clusters == {"same"}
     assert few_behind([label("same", 1.0, "eve")], 1).clusters == set(), "anybody may"
@@ -31,7 +31,7 @@ def test_few_clients_are_few_however_many_queries_they_ask() -> None:
 def test_many_clients_with_a_query_each_are_many() -> None:
     """What the likest say is taken away, and the others go on saying it."""
     few = few_behind([label(f"q{n}", 1 - n / 10, f"user {n}") for n in range(5)], 3)
-    assert (few.clusters, few.clients) == ({"q0", "q1"}, {"user 0", "user 1"})
+    assert (few.clusters, few.clients) == (frozenset({"q0", "q1"}), frozenset({"user 0", "user 1"}))
 
 
 def test_what_judges_said_and_what_is_not_known_is_nobody_s_in_particular() -> None:

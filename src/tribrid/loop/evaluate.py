@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, EvaluationReport
+from tribrid.answers.report import About, EvaluationReport, Risers
 from tribrid.cloud.prices import together
 from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
@@ -40,7 +40,7 @@ from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
 from tribrid.loop.risers import find_risers
 from tribrid.mining.splits import QueryMatcher
-from tribrid.scoring.scorer import Scorer
+from tribrid.scoring.scorer import LearnedScorer, Scorer
 from tribrid.store.database import now_us
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.types import (
@@ -137,7 +137,7 @@ def _run_systems(
     training: Manifest = corpus.store.models.get(challenger_id).manifest if challenger_id else {}
     taught = _taught(corpus, training)
     texts = _queries_of(taught)
-    risers, unranked = find_risers(corpus, challenger, champion, taught, emit) if challenger else (None, {})
+    risers, unranked = _risers(corpus, challenger, champion, taught, emit)
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
@@ -162,6 +162,13 @@ def _run_systems(
         timeout_ms=config.reranking.reranker_timeout_ms,
         risers=risers,
     )
+
+
+def _risers(
+    corpus: OpenCorpus, challenger: LearnedScorer | None, champion: Scorer | None, taught: Sequence[Triplet], emit: Emit
+) -> tuple[Risers | None, dict[str, str]]:
+    """As find_risers, where there is a model that may serve instead of another."""
+    return (None, {}) if challenger is None else find_risers(corpus, challenger, champion, taught, emit)
 
 
 def _elsewhere(

@@ -199,9 +199,7 @@ def promote_winner(corpus: OpenCorpus) -> str | None:
         Why it is not promoted though that was agreed; None where it is, or nothing was agreed, or another serves now.
     """
     latest = corpus.store.experiments.latest(corpus.corpus_id)
-    if latest is None or latest.verdict != "challenger_better":
-        return None
-    if latest.terms.on_win != "promote" or latest.promoted:
+    if latest is None or not _to_promote(latest):
         return None
     models, won = corpus.store.models, f"won experiment {latest.experiment_id} on live searches"
     # A process may have been killed after the promotion: what was rolled back since is not brought back.
@@ -214,6 +212,10 @@ def promote_winner(corpus: OpenCorpus) -> str | None:
     if done:
         corpus.store.experiments.mark_promoted(latest.experiment_id)
     return None
+
+
+def _to_promote(latest: Experiment) -> bool:
+    return latest.verdict == "challenger_better" and latest.terms.on_win == "promote" and not latest.promoted
 
 
 def _promoted(corpus: OpenCorpus, won: Experiment, reason: str) -> str | None:

@@ -44,8 +44,7 @@ def find_risers(
     """
     most, least = corpus.config.gate.frequent_queries, corpus.config.gate.least_clients
     crowd = corpus.store.logs.crowd(corpus.corpus_id, 2 * most)
-    skipped = _NOT_ASKED if not most or least == 1 else _NOT_KNOWN if not taught else None
-    skipped = skipped or too_few(crowd.clients, crowd.nameless, crowd.lists)
+    skipped = _skipped(corpus, taught) or too_few(crowd.clients, crowd.nameless, crowd.lists)
     if skipped is not None:
         return Risers(skipped=skipped, clients=crowd.clients), {}
     readings = _readings(corpus, _frequent(crowd.queries, least, most), emit)
@@ -57,12 +56,19 @@ def find_risers(
     named = []
     for text, doc_id in risen:
         few = remembered.few_behind(challenger.reranker, readings[text], doc_id, least)
-        without = _rank(challenger.reranker.without(doc_id, few.clusters), readings[text], doc_id) if few.clients else 0
-        if without > TOP:
+        without = _rank_without(few, challenger.reranker, readings[text], doc_id)
+        if without is not None and without > TOP:
             places = {"before": _place(before[text], doc_id), "after": _place(after[text], doc_id), "without": without}
             named.append(Riser(query=text, doc_id=doc_id, clients=len(few.clients), **places))
     found = {"queries": len(readings), "clients": crowd.clients, "risen": len(risen), "named": tuple(named)}
     return Risers.model_validate(found), {}
+
+
+def _skipped(corpus: OpenCorpus, taught: Sequence[Triplet]) -> str | None:
+    """Why there is nothing to ask the log; None where there is."""
+    if not corpus.config.gate.frequent_queries or corpus.config.gate.least_clients == 1:
+        return _NOT_ASKED
+    return None if taught else _NOT_KNOWN
 
 
 def _frequent(queries: Mapping[str, int], least: int, most: int) -> list[str]:
@@ -142,8 +148,12 @@ def _users(acts: Iterable[Acts]) -> defaultdict[tuple[str, str], set[str]]:
     return found
 
 
-def _rank(model: LearnedReranker, reading: Reading, doc_id: str) -> int:
-    return _place([doc.doc_id for doc in ranked(reading, model.score(reading))], doc_id)
+def _rank_without(few: FewBehind, model: LearnedReranker, reading: Reading, doc_id: str) -> int | None:
+    """The document's rank if the model did not remember what few clients did; None where it remembers no such thing."""
+    if not few.clients:
+        return None
+    scores = model.without(doc_id, few.clusters).score(reading)
+    return _place([doc.doc_id for doc in ranked(reading, scores)], doc_id)
 
 
 def _place(order: Sequence[str], doc_id: str) -> int:

@@ -108,6 +108,7 @@ def test_every_guard_is_listed_with_what_became_of_it() -> None:
         "latency_p95": None,
         "judged@10": None,
         "seeds": None,
+        "few_clients": None,
     }
     assert all(guard.detail.endswith(".") for guard in decision.guards)
 

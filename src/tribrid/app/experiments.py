@@ -47,8 +47,9 @@ class Experiment(CorpusPart):
                 advance(corpus)
         except (NoChallenger, ModelNotFound) as error:
             waiting = error.detail
+        settled(corpus)  # also where searches are not interleaved now
         held_back = promote_winner(corpus)
-        latest = settled(corpus)
+        latest = corpus.store.experiments.latest(self.corpus_id)
         if latest is not None:
             return _status(corpus, latest, waiting, held_back)
         if corpus.config.reranking.experiment == "off":

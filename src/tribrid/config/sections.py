@@ -261,3 +261,13 @@ class GateConfig(Section):
         le=100,
         description="Standard deviations between models that differ in their seed alone, which a gain must exceed.",
     )
+    frequent_queries: int = Field(
+        50,
+        ge=0,
+        le=1000,
+        description="Logged queries, those of most clients first, for which no document may rise into the top 10 on "
+        "what few clients did; 0: none is looked at.",
+    )
+    least_clients: int = Field(
+        2, ge=1, le=1000, description="Fewest clients on whose word alone a document may rise there; 1: anybody's."
+    )

@@ -19,7 +19,7 @@ from typing import Any
 
 import h11
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 HEAD_S = 10.0
@@ -167,7 +167,7 @@ class Connection(H11Protocol):
             return False
         if self.conn.their_state is h11.SEND_BODY:
             return self.due_at < now + SILENT_S - max(after_s, SLOW_S)
-        idle = self.cycle is not None and not self._begun
+        idle = self._last is not None and not self._begun
         return idle or self.due_at <= now + HEAD_S - after_s
 
     def overdue(self, now: float) -> bool:
@@ -183,9 +183,14 @@ class Connection(H11Protocol):
         return self._awaited and now > self.due_at
 
     @property
+    def _last(self) -> RequestResponseCycle | None:
+        """The newest request whose head came whole; None before the first."""
+        return self.cycle
+
+    @property
     def _awaited(self) -> bool:
         """Whether it is its turn to send."""
-        cycle = self.cycle
+        cycle = self._last
         return cycle is None or cycle.response_complete or (cycle.more_body and not self.flow.read_paused)
 
     def end_late(self) -> None:
@@ -202,7 +207,7 @@ class Connection(H11Protocol):
         answer = (h11.Response(status_code=408, headers=headers), h11.Data(data=_LATE.encode()), h11.EndOfMessage())
         for event in answer:
             self.transport.write(self.conn.send(event) or b"")
-        if self.cycle is not None:  # what the app has still to say has nowhere to go
+        if self._last is not None:  # what the app has still to say has nowhere to go
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 

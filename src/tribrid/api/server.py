@@ -10,7 +10,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from types import FrameType
@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 
 from tribrid.api import (
@@ -93,7 +94,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     )
     app.state.tribrid = tribrid
     app.state.telemetry = telemetry
-    app.state.readiness = Readiness(tribrid.warm)
+    app.state.readiness = Readiness(tribrid.warm, tribrid.condition, tribrid.finish_uploads)
     app.state.long_work = LongWork()
     serving = tribrid.folder.config().serving
     app.state.admission = Admission(serving.max_requests)
@@ -105,7 +106,15 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.add_middleware(Edge, guard=guard, telemetry=telemetry)
     for router in routers():
         app.include_router(router)
+    telemetry.routes(_routes(app))
     return app
+
+
+def _routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Each method and path template that the app answers."""
+    for route in iter_route_contexts(app.routes):
+        for method in route.methods or ():
+            yield method, str(getattr(route, "path", ""))
 
 
 def routers() -> list[APIRouter]:

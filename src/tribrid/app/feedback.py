@@ -23,8 +23,8 @@ def feedback(
     _check_value(Signal(signal), value)
     if query_id.startswith(UNLOGGED):
         raise QueryNotFound(
-            f"The answer {query_id!r} named no corpus, so nothing of it was kept. Name one in the rerank (as its "
-            "model, or as corpus_id), or set reranking.rerank_corpus.",
+            f"The answer {query_id!r} was not logged. A rerank is logged if it names a corpus (as its model, or as "
+            "corpus_id, or by reranking.rerank_corpus); GET /ready says if the log takes nothing.",
             query_id=query_id,
         )
     if index is not None:

@@ -89,6 +89,7 @@ def sync_index(
     config: IndexingConfig,
     emit: Emit,
     purge: bool = False,
+    anew: bool = False,
 ) -> IndexReport:
     """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
@@ -102,12 +103,13 @@ def sync_index(
         config: passage length and overlap.
         emit: takes progress, once a batch.
         purge: leave no file that holds what was deleted.
+        anew: embed all of it, beside what there is, which is served until then and whatever became of it.
 
     Raises:
         Failed: unusable vectors, or a full disk. What is written stays, unseen, for the next sync to go on from.
     """
     started = time.monotonic()
-    with index.writer(index_fingerprint(config, embedder), embedder.dim) as writer:
+    with index.writer(index_fingerprint(config, embedder), embedder.dim, anew=anew) as writer:
         held, wanted = writer.doc_hashes(), hashes()
         gone = held.keys() - wanted.keys()
         writer.delete_docs(gone)

@@ -57,6 +57,8 @@ class DataFolder:
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self.fallbacks = Fallbacks()
+        self.unlogged: str | None = None
+        """Why the last search was not logged; None where it was."""
 
     @cached_property
     def runtime(self) -> Runtime:

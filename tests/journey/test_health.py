@@ -140,7 +140,8 @@ def test_where_the_log_takes_nothing_searches_are_answered_and_say_so(
     given = client.post("/rerank", json={**asked, "documents": list(TEXTS.values())}).json()
     assert (given["logged"], len(given["results"])) == (False, 2)
     unlogged = {"query_id": found.json()["query_id"], "doc_id": "soup", "signal": "click"}
-    assert client.post("/feedback", json=unlogged).status_code == 404
+    refused = client.post("/feedback", json=unlogged)
+    assert (refused.status_code, "full" in refused.json()["detail"]) == (503, True)
     ready = until(lambda: (said := client.get("/ready")).json()["status"] == "degraded" and said)
     assert {trouble["what"] for trouble in ready.json()["troubles"]} == {"log"}
     metrics = client.get("/metrics").text

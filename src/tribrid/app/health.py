@@ -83,7 +83,7 @@ def _disk(folder: DataFolder) -> list[Trouble]:
 
 
 def _log_writing(folder: DataFolder) -> list[Trouble]:
-    detail = folder.unlogged
+    detail = folder.unlogged.why
     if detail is None:
         try:
             folder.store.database.check_writable()

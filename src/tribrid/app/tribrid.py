@@ -136,7 +136,7 @@ class Tribrid(Reranking):
         Raises:
             QueryNotFound, NotShown, InvalidInput.
         """
-        return feedback(self.store, query_id, signal, doc_id, value, index)
+        return feedback(self.folder, query_id, signal, doc_id, value, index)
 
     def review(self, triplet_id: str, decision: str) -> ReviewedTriplet:
         """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.

@@ -70,7 +70,7 @@ def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool)
         limit = _max_document_chars(tribrid, corpus)
         sources = [_records(path, limit, opened) for path in paths]  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
-        folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
+        folders = _folders(paths)
         if folders or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
         seen: set[str] = set()
@@ -96,6 +96,10 @@ def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool)
     if not session.terminal.as_json:
         for line in _skipped(report):
             session.terminal.note(line, "yellow")
+
+
+def _folders(paths: Sequence[str]) -> list[Path]:
+    return [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
 
 
 def _rebuild(session: Session, corpus_id: str) -> None:

@@ -13,15 +13,15 @@ _log = logging.getLogger(__name__)
 
 
 def logged(corpus: OpenCorpus, impression: Impression) -> bool:
-    """Whether the impression is stored now. Where it is not, the data folder holds why, until one is."""
-    folder = corpus.folder
+    """Whether the impression is stored now. Where it is not, the data folder knows why."""
+    unlogged = corpus.folder.unlogged
     try:
         corpus.store.logs.add_impression(impression)
     except Unavailable as error:
-        if folder.unlogged is None:
+        if unlogged.why is None:
             _log.warning("Searches are answered and not logged: %s", error.detail)
-        folder.unlogged = error.detail
+        unlogged.set(error.detail)
         note("unlogged", error.code)
         return False
-    folder.unlogged = None
+    unlogged.set(None)
     return True

@@ -98,9 +98,7 @@ def sync_index(
     Args:
         fetch: some documents by id; asked only for those to embed, FETCH_DOCUMENTS at a time.
         hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
-        index: to bring up to date.
         embedder: of documents; queries must be embedded alike.
-        config: passage length and overlap.
         emit: takes progress, once a batch.
         purge: leave no file that holds what was deleted.
         anew: embed all of it, beside what there is, which is served until then and whatever became of it.

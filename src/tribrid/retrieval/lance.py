@@ -1,7 +1,7 @@
 """LanceDB, and nothing else: a folder of tables, a table of passages. The only file that imports lancedb.
 
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
-lancedb raises becomes StaleIndex when reading and Failed when writing.
+lancedb raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
 
 lancedb and pyarrow are imported inside the functions that use them: together they take over a second of processor time,
 and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from tribrid.errors import Failed, StaleIndex
+from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.fusion import Key
 from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.rows import RowBatch, RowIds, Rows, Vector
@@ -70,13 +70,14 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except _LANCE_ERRORS as error:
+        if _FULL in str(error):
+            raise Unavailable("The index cannot be written: the disk is full. Free disk space.") from error
         raise Failed(f"The index cannot be written: {_said(error)}.") from error
 
 
 def _said(error: Exception) -> str:
     """What a library says is wrong, without the places in its source, and in one line."""
-    said = _PLACE.sub("", str(error)).partition("\n")[0].strip(" .,:")
-    return "the disk is full" if _FULL in said else said[:MAX_SAID_CHARS]
+    return _PLACE.sub("", str(error)).partition("\n")[0].strip(" .,:")[:MAX_SAID_CHARS]
 
 
 def _schema(dim: int) -> Any:

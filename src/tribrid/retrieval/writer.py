@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from tribrid.errors import Failed, StaleIndex
+from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.checksums import note_checksums, read_checksums
 from tribrid.retrieval.lance import Tables
 from tribrid.retrieval.publication import Publication, forget_publication, read_publication, write_publication
@@ -100,10 +100,16 @@ class IndexWriter:
 
         Raises:
             Failed: the table cannot be written.
+            Unavailable: the disk takes nothing.
         """
+        try:
+            self._publish(purge=purge)
+        except OSError as error:
+            raise Unavailable(f"The index cannot be published: {error.strerror}.") from error
+
+    def _publish(self, *, purge: bool) -> None:
         if self.published and not purge:
-            if read_checksums(self._folder) is None:  # an older version published it
-                note_checksums(self._folder, self._name, self._table.version)
+            self._note_if_never_noted()
             return
         before = read_publication(self._folder)
         merge = purge or self._table.files() >= MERGE_FILES
@@ -117,10 +123,17 @@ class IndexWriter:
         if merge:
             seen = before is not None and before.table == self._name
             self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)
+        self._drop_others()
+        note_checksums(self._folder, state.table, state.version)
+
+    def _note_if_never_noted(self) -> None:
+        if read_checksums(self._folder) is None:  # an older version published it
+            note_checksums(self._folder, self._name, self._table.version)
+
+    def _drop_others(self) -> None:
         for other in self._tables.names():
             if other != self._name:
                 self._tables.drop(other)
-        note_checksums(self._folder, state.table, state.version)
 
 
 def _name(folder: Path, made_with: str, *, anew: bool) -> str:

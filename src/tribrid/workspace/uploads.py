@@ -10,16 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from tribrid.errors import Unavailable
+
 _SUFFIX = ".upload"
 
 
 @contextmanager
 def upload_under_way(data_dir: Path, corpus_id: str) -> Iterator[None]:
-    """Around storing documents and indexing them: if it does not come to its end, `unfinished` names it."""
+    """Around storing documents and indexing them: if it does not come to its end, `unfinished` names it.
+
+    Raises:
+        Unavailable: the folder takes no file; nothing is stored yet.
+    """
     folder = _folder(data_dir, corpus_id)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid4().hex}{_SUFFIX}"
-    with path.open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise Unavailable(f"The data folder cannot be written: {error.strerror}.") from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
         path.unlink(missing_ok=True)

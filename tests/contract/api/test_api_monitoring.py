@@ -38,16 +38,20 @@ def faults(expression: str, series: Series) -> list[str]:
     told, labels = [], set()
     for name, selector in _METRIC.findall(expression):
         there = series.get(name, [])
-        if not there:
-            told.append(f"{name} is no series")
+        told += _of_selector(name, selector, there) if there else [f"{name} is no series"]
         labels |= {label for one in there for label in one}
-        for label, operator, value in _MATCH.findall(selector):
-            if not any(label in one for one in there):
-                told.append(f"{name} has no label {label}")
-            elif operator == "=" and not any(one[label] == value for one in there):
-                told.append(f"{name} never has {label}={value!r}")
     grouped = {label.strip() for group in _GROUPING.findall(expression) for label in group.split(",")}
     return told + [f"no series of it has the label {label}" for label in sorted(grouped - labels)]
+
+
+def _of_selector(name: str, selector: str, there: list[dict[str, str]]) -> list[str]:
+    told = []
+    for label, operator, value in _MATCH.findall(selector):
+        if not any(label in one for one in there):
+            told.append(f"{name} has no label {label}")
+        elif operator == "=" and value not in {one.get(label) for one in there}:
+            told.append(f"{name} never has {label}={value!r}")
+    return told
 
 
 def alerts() -> list[str]:

@@ -184,7 +184,8 @@ def main() -> None:
         own.logs.add([log.encode()])
         own.judgments.put(made.training)
         own.eval_dataset.put(made.evaluation)
-        print(f"{len(made.sampled)} honest searches, {log.count('"signal"')} with a click", flush=True)
+        clicked = log.count('"signal"')
+        print(f"{len(made.sampled)} honest searches, {clicked} with a click", flush=True)
         home = tribrid.folder.data_dir
         clean = learn(home, corpus, "", targets, seed, settings)
         print(f"honest alone: nDCG@10 {clean.before:.4f} -> {clean.ndcg:.4f}; {clean.told}", flush=True)

@@ -30,8 +30,8 @@ from workbench import indexed, parser
 
 DEPTH, TARGET_RANK, TOP = 50, 40, 10
 SIGNALS = ("click", "thumbs_up")
-Dose = tuple[str, int]
-"""A signal, and how often each client gives it."""
+Dose = tuple[str, int, int]
+"""A signal, how often each client gives it, and how many clients do."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ def ranking(tribrid: Tribrid, corpus: str, query: str) -> list[str]:
     return [found.doc_id for found in tribrid.corpus(corpus).search(query, DEPTH).results]
 
 
-def poison(targets: Sequence[Target], shown: Mapping[str, Sequence[str]], clients: int) -> str:
+def poison(targets: Sequence[Target], shown: Mapping[str, Sequence[str]]) -> str:
     """The log of those who want to see the targets higher."""
     lines = []
     for at, target in enumerate(targets):
-        signal, times = target.dose
+        signal, times, clients = target.dose
         for client in range(clients):
             for time in range(times):
                 when = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=time, minutes=client)
@@ -148,17 +148,18 @@ def targets_of(made: Shop, doses: Sequence[Dose], queries: int) -> list[Target]:
     ]
 
 
-def table(clean: Learned, found: dict[int, Learned], doses: Sequence[Dose]) -> str:
-    """Markdown: the ranks of the targets, without the poison and with that of so many clients."""
-    lines = ["| dose a client and query | clients | rank with it | the same data without | entered the top 10 |"]
+def table(clean: Learned, poisoned: Learned, doses: Sequence[Dose]) -> str:
+    """Markdown: the ranks of the targets, with the poison and without."""
+    lines = ["| clients | dose of each | rank with it | the same data without | entered the top 10 |"]
     lines.append("| --- | --- | --- | --- | --- |")
-    for dose in doses:
-        for clients, learned in found.items():
-            targets = [target for target in learned.ranks if target.dose == dose]
-            entered = sum(learned.ranks[target] <= TOP < clean.ranks[target] for target in targets)
-            after = ", ".join(str(learned.ranks[target]) for target in targets)
-            without = ", ".join(str(clean.ranks[target]) for target in targets)
-            lines.append(f"| {dose[1]} {dose[0]} | {clients} | {after} | {without} | {entered} of {len(targets)} |")
+    for dose in sorted(doses, key=lambda dose: dose[2]):
+        signal, times, clients = dose
+        targets = [target for target in poisoned.ranks if target.dose == dose]
+        entered = sum(poisoned.ranks[target] <= TOP < clean.ranks[target] for target in targets)
+        after = ", ".join(str(poisoned.ranks[target]) for target in targets)
+        without = ", ".join(str(clean.ranks[target]) for target in targets)
+        act = f"{times} {signal.replace('_', ' ')}"
+        lines.append(f"| {clients} | {act} | {after} | {without} | {entered} of {len(targets)} |")
     return "\n".join(lines)
 
 
@@ -167,31 +168,30 @@ def main() -> None:
     arguments.add_argument("--clicks", default="raw/train.csv")
     arguments.add_argument("--doses", type=int, nargs="+", default=[1, 3, 10, 40])
     arguments.add_argument("--clients", type=int, nargs="+", default=[1, 3, 10])
-    arguments.add_argument("--queries", type=int, default=5, help="popular queries a dose")
+    arguments.add_argument("--queries", type=int, default=2, help="popular queries a dose")
     arguments.add_argument("--sample", type=int, default=13, help="which searches are drawn")
     args = arguments.parse_args()
     corpus, seed, settings = args.folder.name, args.seeds[0], args.set or ["cross_encoder=false"]
     rows = (args.folder / "corpus.jsonl").read_text("utf-8").splitlines()
     clicks = read(args.folder / args.clicks, frozenset(json.loads(row)["_id"] for row in rows if row))
-    doses = [(signal, dose) for signal in SIGNALS for dose in args.doses]
+    doses = [(signal, times, clients) for times in args.doses for signal in SIGNALS for clients in args.clients]
     with indexed(args.folder, args.cache) as tribrid:
         made = shop(tribrid, corpus, clicks, args.sample)
     targets = targets_of(made, doses, args.queries)
     log = honest(made.shown, made.sampled)
-    found: dict[int, Learned] = {}
     with indexed(args.folder, args.cache) as tribrid:
         own = tribrid.corpus(corpus)
         own.logs.add([log.encode()])
         own.judgments.put(made.training)
         own.eval_dataset.put(made.evaluation)
-        print(f"{len(made.sampled)} honest searches, {log.count('signal')} with a click", flush=True)
-        for clients in (0, *args.clients):
-            more = poison(targets, made.shown, clients)
-            found[clients] = learn(tribrid.folder.data_dir, corpus, more, targets, seed, settings)
-            ndcg = f"{found[clients].before:.4f} -> {found[clients].ndcg:.4f}"
-            print(f"{clients} clients a dose: nDCG@10 {ndcg}; {found[clients].told}", flush=True)
-    clean = found.pop(0)
-    print(f"\n{table(clean, found, doses)}")
+        clicked = log.count('"signal"')
+        print(f"{len(made.sampled)} honest searches, {clicked} with a click", flush=True)
+        home = tribrid.folder.data_dir
+        clean = learn(home, corpus, "", targets, seed, settings)
+        print(f"honest alone: nDCG@10 {clean.before:.4f} -> {clean.ndcg:.4f}; {clean.told}", flush=True)
+        poisoned = learn(home, corpus, poison(targets, made.shown), targets, seed, settings)
+        print(f"with all doses: nDCG@10 {poisoned.before:.4f} -> {poisoned.ndcg:.4f}; {poisoned.told}", flush=True)
+    print(f"\n{table(clean, poisoned, doses)}")
 
 
 if __name__ == "__main__":

@@ -24,13 +24,15 @@ def upload_under_way(data_dir: Path, corpus_id: str) -> Iterator[None]:
     """
     folder = _folder(data_dir, corpus_id)
     path = folder / f"{uuid4().hex}{_SUFFIX}"
+    staged = path.with_suffix(".new")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
+        file = staged.open("w")
     except OSError as error:
         raise Unavailable(f"The data folder cannot be written: {error.strerror}.") from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        staged.rename(path)  # held before anybody can find it
         yield
         path.unlink(missing_ok=True)
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from tribrid.answers.search import FeedbackAnswer
+from tribrid.app.bounds import EVERYWHERE, Bounds
 from tribrid.app.rerank import UNLOGGED
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound
 from tribrid.loop.search import log
 from tribrid.store import Store
+from tribrid.store.logs import no_search
 from tribrid.types import Signal
 
 
 def feedback(
-    store: Store, query_id: str, signal: str, doc_id: str | None, value: float | None, index: int | None
+    store: Store,
+    query_id: str,
+    signal: str,
+    doc_id: str | None,
+    value: float | None,
+    index: int | None,
+    bounds: Bounds = EVERYWHERE,
 ) -> FeedbackAnswer:
-    """Log a signal. Arguments: see `Tribrid.feedback`.
+    """Log a signal. Arguments: see `Tribrid.feedback`; `bounds`: of which corpora the search may be.
 
     Raises:
         QueryNotFound, NotShown, InvalidInput.
@@ -27,6 +35,8 @@ def feedback(
             "model, or as corpus_id), or set reranking.rerank_corpus.",
             query_id=query_id,
         )
+    if bounds.corpora is not None and not bounds.hold(store.logs.impression(query_id).corpus_id):
+        raise no_search(query_id)
     if index is not None:
         doc_id = _given(store, query_id, index, doc_id)
     done = log(store, query_id, Signal(signal), doc_id, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,9 @@ from tribrid.cli.command import Session
 from tribrid.cli.library import Library, library
 from tribrid.cli.terminal import Verbatim, moment, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.keys import KeyFacts
 
 
 def keys(
@@ -37,7 +40,7 @@ def keys(
     """
     from tribrid.answers.keys import KeyList
 
-    if action != "create" and (scope or corpus or name or yes):
+    if action != "create" and any((scope, corpus, name, yes)):
         raise InvalidInput("--scope, --corpus, --name and --yes are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
@@ -51,20 +54,18 @@ def keys(
             session.terminal.result(made, Verbatim(made.key))
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
-            found = tribrid.keys.list()
-            rows = [
-                (
-                    key.key_id,
-                    key.name,
-                    ", ".join(key.scopes),
-                    "all" if key.corpora is None else ", ".join(key.corpora),
-                    moment(key.created_at),
-                    moment(key.revoked_at) or "–",
-                )
-                for key in found
-            ]
-            made_table = table(["Key", "Name", "Scopes", "Corpora", "Made", "Revoked"], rows)
-            session.terminal.result(KeyList(keys=tuple(found)), made_table if rows else "There are no API keys.")
+            found = KeyList(keys=tuple(tribrid.keys.list()))
+            session.terminal.result(
+                found, table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
+            )
+
+
+_HEADS = ["Key", "Name", "Scopes", "Corpora", "Made", "Revoked"]
+
+
+def _row(key: KeyFacts) -> Sequence[str]:
+    corpora = "all" if key.corpora is None else ", ".join(key.corpora)
+    return key.key_id, key.name, ", ".join(key.scopes), corpora, moment(key.created_at), moment(key.revoked_at) or "–"
 
 
 def _warn(session: Session, tribrid: Library, scopes: Sequence[str], *, yes: bool) -> None:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from tribrid.errors import StaleIndex
+from tribrid.private import own_folder
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
 from tribrid.retrieval.publication import Publication, read_publication, writer_lock
@@ -176,7 +177,8 @@ class Index:
             folder: the corpus's own; nothing else lives in it.
             vectors_in_memory_bytes: vectors are kept in memory up to this size, else scanned on disk.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder(folder.parent)
+        own_folder(folder)
         return cls(folder, vectors_in_memory_bytes)
 
     @property

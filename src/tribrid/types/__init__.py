@@ -362,9 +362,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that somebody was given. `digest` is the sha256 (hex) of its secret, which is stored nowhere. `corpora`:
-    the only ones that it is for; None: all.
-    """
+    """A key. `digest`: the sha256 (hex) of its secret, stored nowhere; `corpora`: the only ones it is for; None: all."""
 
     key_id: str
     name: str

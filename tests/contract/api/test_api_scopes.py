@@ -151,7 +151,9 @@ def test_who_may_train_may_not_name_any_model(keys: dict[str, str], client: http
 @pytest.mark.parametrize(
     "address", ["http://169.254.169.254/v1", "http://[fe80::1]/v1", "http://[::ffff:169.254.169.254]/v1",
                 "http://metadata.google.internal./v1", "http://2852039166/v1", "http://0xa9fea9fe/v1",
-                "http://169.254.43518/v1", "http://[fd00:ec2::254]/v1"]
+                "http://169.254.43518/v1", "http://[fd00:ec2::254]/v1",
+                "http://[64:ff9b::a9fe:a9fe]/v1", "http://[2002:a9fe:a9fe::1]/v1", "http://[::a9fe:a9fe]/v1",
+                "http://100.100.100.200/v1", "http://168.63.129.16/v1"]
 )  # fmt: skip
 def test_no_setting_names_the_machines_metadata(address: str, keys: dict[str, str], client: httpx.Client) -> None:
     response = client.patch("/config", json={"generation": {"base_url": address}}, headers=bearing(keys["admin"]))

@@ -362,7 +362,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key. `digest`: the sha256 (hex) of its secret, stored nowhere; `corpora`: the only ones it is for; None: all."""
+    """A key. `digest`: sha256 (hex) of its secret, which is nowhere; `corpora`: those it is for; None: all."""
 
     key_id: str
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -306,3 +307,17 @@ def test_more_documents_than_the_corpus_takes_are_refused(tribrid: Tribrid) -> N
     with pytest.raises(TooLarge, match="4 are more than"):
         rerank(tribrid, TEXTS, model="notes")
     assert len(order(rerank(tribrid, TEXTS, model="news"))) == 4
+
+
+@pytest.mark.parametrize("corpus_id", ["notes", None])
+@pytest.mark.parametrize("kind", ["sha1", "sha256", "sha512"])
+def test_a_hash_is_found_before_one_that_differs_in_its_last_digit(
+    kind: str, corpus_id: str | None, tribrid: Tribrid
+) -> None:
+    """An encoder hardly sees the difference, and reads no further than its limit."""
+    for number in range(5):
+        exact = hashlib.new(kind, str(number).encode()).hexdigest()
+        near = exact[:-1] + ("0" if exact[-1] != "0" else "1")
+        texts = [f"The digest of the file is {found}, it says." for found in (near, exact, near[:-2] + "00")]
+        for query in (exact, f"which file has {exact.upper()}"):
+            assert rerank(tribrid, texts, query, corpus_id=corpus_id)["results"][0]["index"] == 1

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from tribrid.answers.search import FeedbackAnswer
+from tribrid.app.bounds import EVERYWHERE, Bounds
 from tribrid.app.rerank import UNLOGGED
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, Unavailable
 from tribrid.loop.search import log
 from tribrid.store import Store
+from tribrid.store.logs import no_search
 from tribrid.types import Signal
 from tribrid.workspace.data_folder import DataFolder
 
 
 def feedback(
-    folder: DataFolder, query_id: str, signal: str, doc_id: str | None, value: float | None, index: int | None
+    folder: DataFolder,
+    query_id: str,
+    signal: str,
+    doc_id: str | None,
+    value: float | None,
+    index: int | None,
+    bounds: Bounds = EVERYWHERE,
 ) -> FeedbackAnswer:
-    """Log a signal. Arguments: see `Tribrid.feedback`.
+    """Log a signal. Arguments: see `Tribrid.feedback`; `bounds`: of which corpora the search may be.
 
     Raises:
         QueryNotFound, NotShown, InvalidInput.
@@ -31,6 +39,8 @@ def feedback(
             "corpus_id, or by reranking.rerank_corpus); GET /ready says if the log takes nothing.",
             query_id=query_id,
         )
+    if bounds.corpora is not None and not bounds.hold(folder.store.logs.impression(query_id).corpus_id):
+        raise no_search(query_id)
     if index is not None:
         doc_id = _given(folder.store, query_id, index, doc_id)
     done = log(folder.store, query_id, Signal(signal), doc_id, value)

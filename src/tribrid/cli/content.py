@@ -212,18 +212,10 @@ def corpora(
         if not delete:
             session.terminal.result(shown, facts(shown.model_dump(mode="json")))
             return
-        _confirm(session, f"Delete corpus {corpus!r} with {shown.documents:,} documents and all its logs?", yes=yes)
+        question = f"Delete corpus {corpus!r} with {shown.documents:,} documents and all its logs?"
+        session.terminal.confirm(question, yes=yes, refused="Nothing was deleted.")
         tribrid.corpus(corpus).delete()
     session.terminal.result({"deleted": corpus}, f"Corpus {corpus!r} is deleted.")
-
-
-def _confirm(session: Session, question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if session.terminal.as_json or not sys.stdin.isatty():
-        raise InvalidInput(f"{question} Say so with --yes.")
-    if session.terminal.err.input(Text(f"{question} [y/N] ")).strip().lower() not in ("y", "yes"):
-        raise InvalidInput("Nothing was deleted.")
 
 
 def _corpora(found: Sequence[CorpusFacts]) -> RenderableType:

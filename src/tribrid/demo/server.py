@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tribrid.errors import Failed, Unavailable
+from tribrid.private import opener, own_folder
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -73,13 +74,14 @@ def running_server(
         Unavailable: the port asked for is taken.
         Failed: the server ended, or did not become ready in time.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    if not data_dir.exists():
+        own_folder(data_dir)
     chosen = choose_port(port)
     log = data_dir / "server.log"
     # -P: a file `types.py` in the current folder is not the standard library's.
     command = [sys.executable, "-P", "-m", "tribrid.cli", "--data-dir", str(data_dir)]
     command += ["serve", "--host", HOST, "--port", str(chosen), "--parent-pid", str(os.getpid())]
-    with log.open("ab") as stream:
+    with open(log, "ab", opener=opener) as stream:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

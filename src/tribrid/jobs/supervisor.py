@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from tribrid.jobs.processes import EXIT_LOCKED, WorkerLock
+from tribrid.private import UMASK, opener, own_folder
 
 POLL_S = 0.1
 STOP_TIMEOUT_S = 10.0
@@ -75,7 +76,8 @@ class Supervisor:
     def ensure_worker(self) -> None:
         """See to it that the folder has a worker from now on. Returns at once; jobs can be submitted meanwhile."""
         if self._thread is None:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            if not self._data_dir.exists():
+                own_folder(self._data_dir)
             self._stopping.clear()
             # The worker dies with the thread that started it (processes.py), so one thread lives as long as we do.
             self._thread = threading.Thread(target=self._keep_alive, name="worker-supervisor", daemon=True)
@@ -121,6 +123,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle
+                umask=UMASK,  # of its children too; all that they write is state
             )
         while worker.poll() is None:
             if self._stopping.wait(POLL_S):
@@ -133,7 +136,7 @@ class Supervisor:
         path = self._data_dir / "worker.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        return path.open("ab")
+        return open(path, "ab", opener=opener)
 
     def _log_tail(self, max_chars: int = 1000) -> str:
         return (self._data_dir / "worker.log").read_bytes()[-4 * max_chars :].decode("utf-8", "replace")[-max_chars:]

@@ -14,15 +14,14 @@ from typing import overload
 import numpy as np
 
 from tribrid.config import Config
-from tribrid.corpus.lexical import searchable
 from tribrid.corpus.passages import split
-from tribrid.corpus.terms import spelled, terms
+from tribrid.corpus.terms import query_terms
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
 from tribrid.errors import InvalidInput
 from tribrid.loop.serving import Ranking, scores, start_clock, time_note
 from tribrid.retrieval.index import Snapshot
-from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.indexer import passage_terms
 from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.learned import Reading
@@ -158,7 +157,7 @@ def _read(
     known = _in_index(snapshot, distinct)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
     weights = snapshot.weights if snapshot else _weights(cut)
-    words = spelled(searchable(query))
+    words = query_terms(query)
     chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
     kept = config.reranking.rerank_cache_passages
@@ -214,7 +213,7 @@ def score_apart(
     """
     distinct, positions = _distinct(asked.documents)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
-    weights, words = _weights(cut), spelled(searchable(asked.text))
+    weights, words = _weights(cut), query_terms(asked.text)
     chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
     read = [(i, candidate) for i, candidate in flat if has_words(candidate.passage)]
@@ -263,16 +262,14 @@ def _passages(document: Document, config: Config) -> list[Passage]:
 
 
 def _weights(cut: Mapping[int, Sequence[Passage]]) -> TermWeights:
-    return TermWeights.of_texts([terms(lexical_text(p)) for passages in cut.values() for p in passages])
+    return TermWeights.of_texts([passage_terms(p) for passages in cut.values() for p in passages])
 
 
-def _most_like(
-    asked: Sequence[tuple[str, str]], passages: Sequence[Passage], weights: TermWeights, most: int
-) -> list[Passage]:
+def _most_like(asked: Sequence[str], passages: Sequence[Passage], weights: TermWeights, most: int) -> list[Passage]:
     """At most so many passages, in their order: those with the highest BM25, of equals the first."""
     if len(passages) <= most:
         return list(passages)
-    scores = np.array([weights.score(asked, terms(lexical_text(passage))) for passage in passages])
+    scores = np.array([weights.score(asked, passage_terms(passage)) for passage in passages])
     return [passages[i] for i in sorted(np.argsort(-scores, kind="stable")[:most])]
 
 

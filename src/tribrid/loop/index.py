@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tribrid.retrieval.indexer import IndexReport, sync_index
+from tribrid.retrieval.indexer import IndexReport, sync_index, terms_are_old
 from tribrid.types import (
     Emit,
 )
@@ -29,6 +29,9 @@ def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False, anew: bool = F
 
 
 def catch_up(corpus: OpenCorpus, emit: Emit) -> None:
-    """Index what was stored without being indexed: documents that came with a rerank."""
-    if corpus.index.doc_hashes() != corpus.store.documents.hashes(corpus.corpus_id):
+    """Index what was stored without being indexed (documents that came with a rerank), and bring the terms of an older
+    release's index up to date.
+    """
+    old = terms_are_old(corpus.index, corpus.config.indexing, corpus.embedder)
+    if old or corpus.index.doc_hashes() != corpus.store.documents.hashes(corpus.corpus_id):
         index(corpus, emit)

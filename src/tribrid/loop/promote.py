@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tribrid.errors import EvaluationFailed, ModelNotFound, NoModel, NotProven
+from tribrid.errors import EvaluationFailed, NoModel, NotProven
 from tribrid.evaluation.gate import objections
 from tribrid.evaluation.proof import newest_of, standing
+from tribrid.store.models import no_model
 from tribrid.types import (
     JobKind,
     State,
@@ -31,7 +32,7 @@ def promote(corpus: OpenCorpus, model_id: str | None, reason: str, *, force: boo
     if chosen is None:
         raise NoModel("No model has been trained for this corpus. Train one first.", corpus_id=corpus.corpus_id)
     if models.get(chosen).corpus_id != corpus.corpus_id:
-        raise ModelNotFound(f"Corpus {corpus.corpus_id!r} has no model {chosen!r}.", model_id=chosen)
+        raise no_model(chosen)  # in the words for an id that nobody has: it may be another corpus's
     corpus.learned(chosen)  # loads, or is not promoted
     champion = corpus.champion_id
     if force:

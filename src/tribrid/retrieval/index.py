@@ -16,7 +16,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from tribrid.corpus.terms import query_terms
 from tribrid.errors import StaleIndex
+from tribrid.private import own_folder
 from tribrid.retrieval.checksums import Inspector, read_checksums
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
@@ -77,7 +79,7 @@ class Snapshot:
         """Both legs' k best passages, and the exact cosine of every passage that either returned.
 
         Args:
-            query: text for BM25, in the form of the `lexical` column.
+            query: as it was asked.
             vector: float32 (dim,), L2-normalised.
             k: passages a leg.
         """
@@ -133,7 +135,7 @@ class Snapshot:
         return {key: np.asarray(vector, np.float32) for key, vector in self._table.column(keys, "vector").items()}
 
     def _match(self, query: str, k: int) -> tuple[Positions, Vector]:
-        row_ids, scores = self._table.match(query, k)
+        row_ids, scores = self._table.match(" ".join(query_terms(query)), k)
         return self.rows.positions(row_ids), scores
 
     def _nearest(self, vector: Vector, k: int) -> tuple[Positions, Vector]:
@@ -178,7 +180,8 @@ class Index:
             folder: the corpus's own; nothing else lives in it.
             vectors_in_memory_bytes: vectors are kept in memory up to this size, else scanned on disk.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder(folder.parent)
+        own_folder(folder)
         return cls(folder, vectors_in_memory_bytes)
 
     @property

@@ -18,20 +18,22 @@ from typing import Any, cast
 
 import numpy as np
 
+from tribrid.corpus.terms import MAX_TERM_CHARS
 from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.fusion import Key
 from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.rows import RowBatch, RowIds, Rows, Vector
 from tribrid.types import Passage
 
-# nDCG@10 on SciFact, ADI, Medline, WikiQA with these settings: 0.684, 0.486, 0.696, 0.514. Without stemming: 0.666,
-# 0.449, 0.669, 0.474. With stop words: 0.685, 0.481, 0.691, 0.497. With the ICU tokenizer: 0.679, 0.489, 0.697, 0.502.
+# What a term is `corpus/terms.py` says, and the column holds terms. LanceDB's own analyser drops words from 40 bytes
+# on, looks for stop words among stems, and takes a sentence without spaces for a word.
 BM25_SETTINGS: Mapping[str, Any] = {
-    "base_tokenizer": "simple",
-    "language": "English",
-    "stem": True,
-    "remove_stop_words": True,
-    "ascii_folding": True,
+    "base_tokenizer": "whitespace",
+    "lower_case": False,
+    "stem": False,
+    "remove_stop_words": False,
+    "ascii_folding": False,
+    "max_token_length": 8 * MAX_TERM_CHARS,  # bytes
 }
 # A longer query (a pasted file) is cut for BM25: its time grows with the words (4096 characters: about 0.1 s over
 # 100,000 passages), its use does not.
@@ -164,7 +166,9 @@ class PassageTable:
 
     @_reading()
     def match(self, query: str, k: int) -> Scored:
-        """The k best rows by BM25. The text is tokenised, not parsed; its first MAX_QUERY_CHARS characters count."""
+        """The k best rows by BM25 for terms with spaces between them, of which the first MAX_QUERY_CHARS characters
+        count. None for no term.
+        """
         from lancedb.query import MatchQuery
 
         words = MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical")  # type: ignore[call-arg]  # pydantic's defaults

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tribrid.errors import StaleIndex
+from tribrid.private import opener, own_contents, own_folder
 
 _FILE = "published.json"
 _LOCK = "writer.lock"
@@ -53,9 +54,10 @@ def read_publication(folder: Path) -> Publication | None:
 
 
 def write_publication(folder: Path, publication: Publication) -> None:
-    """Replace the published state; after a power cut it is the old one or the new one."""
+    """Replace the published state, its files closed to others; after a power cut it is the old one or the new one."""
     staged = folder / f"{_FILE}.{os.getpid()}"
-    with staged.open("w") as file:
+    own_contents(folder)
+    with open(staged, "w", opener=opener) as file:
         json.dump(asdict(publication), file)
         file.flush()
         os.fsync(file.fileno())
@@ -70,8 +72,8 @@ def write_publication(folder: Path, publication: Publication) -> None:
 @contextmanager
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the index for writing; waits while another thread or process holds it. A kill -9 releases it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as file:
+    own_folder(folder)
+    with open(folder / _LOCK, "w", opener=opener) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tribrid.private import own_folder
 from tribrid.store.access import Access
 from tribrid.store.artifacts import Artifacts
 from tribrid.store.candidates import Candidates
@@ -29,8 +30,6 @@ from tribrid.store.triplets import Triplets
 
 # Longer than any training takes from its first file to its last.
 STALE_STAGING_S = 7 * 24 * 3600
-_ONLY_OWN = 0o700
-"""Mode of a data folder that is made here: it holds what people searched for."""
 
 
 class Store:
@@ -71,8 +70,8 @@ class Store:
             InvalidInput, MissingExtra: as Database.
             Unavailable: the database cannot be reached, or a newer Tribrid has written it.
         """
-        if not data_dir.exists():
-            data_dir.mkdir(mode=_ONLY_OWN, parents=True, exist_ok=True)
+        if not data_dir.exists():  # one that is there has the mode that somebody gave it
+            own_folder(data_dir)
         artifacts = Artifacts(data_dir / "artifacts")
         database = Database(database_url or f"sqlite:///{data_dir / 'tribrid.db'}")
         database.migrate()

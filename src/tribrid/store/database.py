@@ -7,10 +7,11 @@ a broken constraint is left to the caller, who knows what it means.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tribrid.errors import InvalidInput, MissingExtra, TribridError, Unavailable
+from tribrid.private import FILE, close
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
@@ -115,6 +117,16 @@ def newest_revision() -> str:
     return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
+def _own_file(path: Path) -> None:
+    """Make the file if there is none, its owner's alone; SQLite gives the files beside it the mode of this one. Those
+    of an older release are closed to others.
+    """
+    with suppress(OSError):  # a folder that is not there, or may not be written: SQLite says so
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE))
+        for beside in ("", "-wal", "-shm"):
+            close(path.with_name(path.name + beside), FILE)
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
     """Set up a new SQLite connection."""
     connection.isolation_level = None  # the driver opens no transactions behind our back; _begin_sqlite does
@@ -164,6 +176,9 @@ def _engine(url: str) -> sa.Engine:
     # `timeout`: a second writer waits this long for the first one's commit before it gives up.
     arguments = {"timeout": BUSY_TIMEOUT_S}
     engine = sa.create_engine(parsed, json_serializer=to_json, hide_parameters=True, connect_args=arguments)
+    if not parsed.database.startswith("file:"):  # a URI of SQLite's own may name what is no file
+        file = Path(parsed.database)
+        sa.event.listen(engine, "do_connect", lambda *_: _own_file(file), once=True)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -41,10 +41,15 @@ def append_events(connection: sa.Connection, job_id: str, events: Told, holder: 
     return seq
 
 
+def no_job(job_id: str) -> JobNotFound:
+    """What is said of an id that no job has."""
+    return JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
+
+
 def _missing(connection: sa.Connection, job_id: str) -> JobNotFound | Conflict:
     if connection.execute(sa.select(_JOB.job_id).where(_JOB.job_id == job_id)).first():
         return Conflict("Another worker has taken this job over.", job_id=job_id)
-    return JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
+    return no_job(job_id)
 
 
 class Events:

@@ -18,11 +18,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.errors import InvalidInput, JobNotFound, NotRunning
+from tribrid.errors import InvalidInput, NotRunning
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, clock_us, now_us
-from tribrid.store.events import Told, append_events
+from tribrid.store.events import Told, append_events, no_job
 from tribrid.types import Job, JobKind, State
 
 _JOB = tables.jobs.c
@@ -288,5 +288,5 @@ def _held(connection: sa.Connection, job_id: str, holder: str) -> Job | None:
 def _get(connection: sa.Connection, job_id: str) -> Job:
     found = connection.execute(sa.select(tables.jobs).where(_JOB.job_id == job_id)).first()
     if found is None:
-        raise JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
+        raise no_job(job_id)
     return _job(found)

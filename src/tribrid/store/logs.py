@@ -76,7 +76,7 @@ class Logs(LogImports):
             latest = _latest(feedback.query_id).with_for_update(read=True, key_share=True)
             found = connection.execute(latest).first()
             if found is None:
-                raise _unknown_query(feedback.query_id)
+                raise no_search(feedback.query_id)
             if feedback.doc_id is not None and all(doc[0] != feedback.doc_id for doc in found.shown):
                 raise NotShown(
                     f"Document {feedback.doc_id!r} was not shown for query_id {feedback.query_id!r}.",
@@ -94,7 +94,7 @@ class Logs(LogImports):
         with self._database.read() as connection:
             found = connection.execute(_latest(query_id)).first()
         if found is None:
-            raise _unknown_query(query_id)
+            raise no_search(query_id)
         return impression_of(found)
 
     def given(self, corpus_id: str, queries: Collection[str]) -> dict[str, list[str]]:
@@ -200,7 +200,8 @@ class Logs(LogImports):
         )
 
 
-def _unknown_query(query_id: str) -> QueryNotFound:
+def no_search(query_id: str) -> QueryNotFound:
+    """What is said of an id that no search has."""
     return QueryNotFound(
         f"No search was answered with query_id {query_id!r}. Send the query_id of a /search answer.", query_id=query_id
     )

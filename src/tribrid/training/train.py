@@ -13,6 +13,7 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.models import Role, require_torch, trainable_as
 from tribrid.encoders.pairs import PairLimits
 from tribrid.errors import NoTriplets, TrainingFailed
+from tribrid.private import own_folder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
 from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
@@ -212,7 +213,7 @@ def _cross_encoder(
     limits = PairLimits(config.query_tokens, config.passage_tokens, inputs.snippet_chars)
     start = Base(inputs.base, base, config.base_model, limits)
     work = replace(run, folder=run.folder / "work")
-    work.folder.mkdir(parents=True, exist_ok=True)
+    own_folder(work.folder)
     try:
         weight, measured = train_cross_encoder(
             start, learn, dev[: config.dev_queries], config, work, _fresh(run.folder / CROSS_ENCODER)

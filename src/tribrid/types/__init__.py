@@ -362,7 +362,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that somebody was given. `digest` is the sha256 (hex) of its secret, which is stored nowhere."""
+    """A key. `digest`: sha256 (hex) of its secret, which is nowhere; `corpora`: those it is for; None: all."""
 
     key_id: str
     name: str
@@ -370,6 +370,7 @@ class ApiKey:
     digest: str = field(repr=False)
     created_us: int
     revoked_us: int | None = None
+    corpora: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,4 +191,4 @@ def test_bm25_on_scifact_is_what_the_settings_promise(make, shared_data, tmp_pat
     )
     run = {query_id: {hit.key[0]: hit.score for hit in index.bm25(queries[query_id], 100)} for query_id in qrels}
     ndcg = ir_measures.nDCG @ 10
-    assert ir_measures.calc_aggregate([ndcg], qrels, run)[ndcg] == pytest.approx(0.684, abs=0.002)
+    assert ir_measures.calc_aggregate([ndcg], qrels, run)[ndcg] == pytest.approx(0.690, abs=0.002)

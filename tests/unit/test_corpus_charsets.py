@@ -33,6 +33,19 @@ def test_a_label_means_what_it_means_to_browsers(label: str | None, codec: str, 
     assert decode(text.encode(codec), label) == (text, ())
 
 
+@pytest.mark.parametrize(
+    ("label", "data"),
+    [
+        ("euc-jp", b"\xc6\xfc\xad\xa1\xcb\xdc\xad\xeaa"),
+        ("iso-2022-jp", b"\x1b$BF|-!K\\-j\x1b(Ba"),
+    ],
+)
+def test_japanese_has_the_characters_of_windows(label: str, data: bytes) -> None:
+    assert decode(data, label) == ("日①本㈱a", ())
+    text, losses = decode(data.replace(b"a", b"abc def ghi \xff"), label)
+    assert (text, len(losses)) == ("日①本㈱abc def ghi \ufffd", 1)
+
+
 def test_a_byte_order_mark_goes_before_what_is_declared() -> None:
     assert decode("\ufeffé".encode(), "gbk") == ("é", ())
     assert decode("\ufeffé".encode("utf-16-be"), "gbk") == ("é", ())

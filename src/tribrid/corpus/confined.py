@@ -35,6 +35,7 @@ _WAITING_FACTOR = 10
 _LEAVING_S = 5
 _BLOCK_BYTES = 1 << 16
 _MIB = 1 << 20
+_REASON_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,9 @@ def _read(path: str, suffix: str, limits: Limits) -> dict[str, object]:
         return {"refused": f"needs more than {limits.memory_mb:,} MiB of memory"}
     except OSError as error:
         return {"errno": error.errno} if error.errno else {"refused": f"cannot be read: {error}"}
+    # A library that fails in a way of its own: the file's fault, as far as anybody here can tell.
+    except Exception as error:  # noqa: BLE001
+        return {"refused": f"cannot be read: {type(error).__name__}: {error}"[:_REASON_CHARS]}
 
 
 def _serve(limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""Files to documents: text, Markdown, HTML, reStructuredText, Python source and, with pypdf, PDF.
+"""Files to documents: text, Markdown, HTML, reStructuredText, Word, notebooks, Python source and, with pypdf, PDF.
 
 One document a file: `doc_id` is its path relative to the folder, with `/` on every system, and its title the
 first heading, `<title>`, module docstring line or the file's name. Hidden files and `__pycache__` are passed

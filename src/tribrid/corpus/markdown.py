@@ -102,8 +102,6 @@ def fenced(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def fence_for(code: str) -> str:
-    """The fence that code needs so that no line of it is taken for a heading; empty if none could be."""
-    if not HEADING_LINE.search(code):
-        return ""
-    return "`" * max(3, *(1 + len(run) for run in re.findall("`+", code)), 3)
+def fence(code: str) -> str:
+    """A fence that no line of the code closes."""
+    return "`" * (1 + max(2, *(len(run) for run in re.findall("`+", code)), 0))

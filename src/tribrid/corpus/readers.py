@@ -18,6 +18,7 @@ from pathlib import Path
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable, plain_lines
 from tribrid.corpus.markdown import markdown_title
+from tribrid.corpus.office import read_docx, read_notebook
 from tribrid.corpus.pdf import read_pdf
 from tribrid.corpus.restructured import rst_text
 from tribrid.corpus.webpages import read_html
@@ -43,10 +44,6 @@ def _markdown(data: bytes, _: float) -> Contents:
 def _rst(data: bytes, _: float) -> Contents:
     text, losses = decode(data)
     return Contents(*rst_text(text), losses)
-
-
-def _html(data: bytes, _: float) -> Contents:
-    return read_html(data)
 
 
 def _python(data: bytes, _: float) -> Contents:
@@ -78,12 +75,14 @@ _OURS: dict[str, _Reader] = {
     **dict.fromkeys([".rst", ".rest"], _rst),
 }
 _LIBRARIES: dict[str, _Reader] = {
-    **dict.fromkeys([".html", ".htm", ".xhtml"], _html),
+    **dict.fromkeys([".html", ".htm", ".xhtml"], lambda data, _: read_html(data)),
+    ".docx": lambda data, _: read_docx(data),
+    ".ipynb": lambda data, _: read_notebook(data),
     **dict.fromkeys([".py", ".pyi"], _python),
     ".pdf": read_pdf,
 }
 _READERS = _OURS | _LIBRARIES
-_RICH = frozenset([".html", ".htm", ".xhtml", ".pdf"])
+_RICH = frozenset([".html", ".htm", ".xhtml", ".docx", ".ipynb", ".pdf"])
 
 
 def is_read(suffix: str) -> bool:

@@ -9,7 +9,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable, plain_lines
-from tribrid.corpus.markdown import fence_for
+from tribrid.corpus.markdown import HEADING_LINE, fence
 
 # As in browsers. The parser's time grows with the square of the depth: 400,000 open divs take it minutes.
 MAX_HTML_DEPTH = 512
@@ -140,6 +140,8 @@ def _words(node: LexborNode) -> str:
 def _marks(node: LexborNode, preformatted: bool) -> tuple[str, str]:
     """What is written before and behind an element."""
     tag = node.tag or ""
-    fence = fence_for(node.text()) if tag == "pre" and not preformatted else ""
-    opened, closed = (f"{fence}\n", f"\n{fence}") if fence else ("", "")
-    return _OPENING.get(tag, "") + opened, closed + _CLOSING.get(tag, "")
+    opening, closing = _OPENING.get(tag, ""), _CLOSING.get(tag, "")
+    if tag == "pre" and not preformatted and HEADING_LINE.search(code := node.text()):
+        marks = fence(code)
+        return f"{opening}{marks}\n", f"\n{marks}{closing}"
+    return opening, closing

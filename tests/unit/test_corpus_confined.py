@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tribrid.corpus.confined import ConfinedReader, Limits
 from tribrid.corpus.contents import Unreadable
 
-GENEROUS = Limits(max_chars=1_000_000, timeout_s=60, memory_mb=1024)
+GENEROUS = Limits(max_chars=1_000_000, timeout_s=60, waiting_s=100, memory_mb=1024)
 
 
 def page(folder: Path, name: str = "page.html", paragraphs: int = 1) -> Path:
@@ -44,7 +44,7 @@ def test_one_process_reads_file_after_file_and_ends_with_its_context(tmp_path: P
 
 def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_is_read(tmp_path: Path) -> None:
     large = page(tmp_path, "large.html", 500_000)
-    with ConfinedReader(Limits(max_chars=1_000_000, timeout_s=0.1, memory_mb=1024)) as reader:
+    with ConfinedReader(replace(GENEROUS, timeout_s=0.1)) as reader:
         with pytest.raises(Unreadable, match=r"took longer than 0\.1 s of processor time"):
             reader.read(large, ".html")
         assert reader.read(page(tmp_path), ".html").text == "words"
@@ -52,29 +52,28 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_is_read(tmp_pat
 
 def test_the_time_counts_for_each_file_by_itself(tmp_path: Path) -> None:
     some = page(tmp_path, "some.html", 5_000)
-    with ConfinedReader(Limits(max_chars=1_000_000, timeout_s=0.5, memory_mb=1024)) as reader:
+    with ConfinedReader(replace(GENEROUS, timeout_s=0.5)) as reader:
         reader.read(some, ".html")
         first = pid(reader)
-        started = time.process_time()
         for _ in range(40):
             reader.read(some, ".html")
         assert pid(reader) == first
-    assert time.process_time() - started < 5
 
 
 def test_a_file_that_needs_too_much_memory_is_given_up_and_the_next_one_is_read(tmp_path: Path) -> None:
     large = page(tmp_path, "large.html", 2_000_000)
-    with ConfinedReader(Limits(max_chars=1_000_000, timeout_s=60, memory_mb=256)) as reader:
+    with ConfinedReader(replace(GENEROUS, memory_mb=256)) as reader:
         with pytest.raises(Unreadable, match="more than 256 MiB"):
             reader.read(large, ".html")
         assert reader.read(page(tmp_path), ".html").text == "words"
 
 
+@pytest.mark.slow
 def test_a_process_that_waits_for_ever_is_ended_by_the_clock(tmp_path: Path) -> None:
-    with ConfinedReader(Limits(max_chars=1_000_000, timeout_s=0.1, memory_mb=1024)) as reader:
+    with ConfinedReader(replace(GENEROUS, waiting_s=10)) as reader:
         reader.read(page(tmp_path), ".html")
         os.kill(pid(reader), signal.SIGSTOP)
-        with pytest.raises(Unreadable, match="took longer than 1 s by the clock"):
+        with pytest.raises(Unreadable, match="took longer than 10 s by the clock"):
             reader.read(page(tmp_path), ".html")
         assert reader.read(page(tmp_path), ".html").text == "words"
 

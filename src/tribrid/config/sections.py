@@ -24,7 +24,7 @@ class IndexingConfig(Section):
     )
     file_timeout_s: float = Field(
         30,
-        ge=0.1,
+        ge=1,
         le=3600,
         description="Processor time in which a file must be read, seconds; ten times that by the clock. Past it "
         "the file is skipped; a PDF keeps the pages that were read.",

@@ -19,7 +19,7 @@ import sys
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,8 +30,6 @@ from tribrid.errors import MissingExtra
 
 # A reader that can stop by itself does, before it is ended and all that it read is lost.
 _BUDGET_SHARE = 0.8
-# How much longer than its processor time a file may take by the clock.
-_WAITING_FACTOR = 10
 _LEAVING_S = 5
 _BLOCK_BYTES = 1 << 16
 _MIB = 1 << 20
@@ -45,11 +43,13 @@ class Limits:
     Attributes:
         max_chars: of title and text together.
         timeout_s: processor time, seconds.
+        waiting_s: by the clock, seconds, with the start of the process.
         memory_mb: of the process that reads it, MiB; kept on Linux alone.
     """
 
     max_chars: int
     timeout_s: float
+    waiting_s: float
     memory_mb: int
 
 
@@ -81,13 +81,13 @@ class ConfinedReader:
             OSError: it cannot be opened, or no process can be started.
         """
         process = self._running()
-        deadline = time.monotonic() + self._limits.timeout_s * _WAITING_FACTOR
+        deadline = time.monotonic() + self._limits.waiting_s
         try:
             _send(process, {"path": str(path), "suffix": suffix})
             answer = _answer(process, deadline)
         except TimeoutError:
             self._end()
-            raise Unreadable(f"took longer than {self._limits.timeout_s * _WAITING_FACTOR:g} s by the clock") from None
+            raise Unreadable(f"took longer than {self._limits.waiting_s:g} s by the clock") from None
         except BrokenPipeError:
             answer = b""
         if not answer:
@@ -100,7 +100,7 @@ class ConfinedReader:
         if self._process is None:
             # -P: a file `json.py` in the folder that is read is not the standard library's.
             command = [sys.executable, "-P", "-m", "tribrid.corpus.confined"]
-            limits = [self._limits.max_chars, self._limits.timeout_s, self._limits.memory_mb]
+            limits = astuple(self._limits)
             self._process = subprocess.Popen(
                 [*command, *map(str, limits)],
                 stdin=subprocess.PIPE,
@@ -193,8 +193,8 @@ def _serve(limits: Limits) -> None:
 
 def main() -> None:
     """The process: its limits from the command line, its files from stdin."""
-    max_chars, timeout_s, memory_mb = sys.argv[1:]
-    limits = Limits(int(max_chars), float(timeout_s), int(memory_mb))
+    max_chars, timeout_s, waiting_s, memory_mb = sys.argv[1:]
+    limits = Limits(int(max_chars), float(timeout_s), float(waiting_s), int(memory_mb))
     if sys.platform == "linux":
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         wanted = limits.memory_mb * _MIB

@@ -22,6 +22,8 @@ from tribrid.corpus.records import make_document
 from tribrid.errors import InvalidInput
 from tribrid.types import Document
 
+# How much longer than its processor time a file may take by the clock: on a busy machine, on a slow disk.
+WAITING_FACTOR = 10
 _RECORDS = (".jsonl", ".ndjson")
 
 
@@ -35,7 +37,8 @@ def read_folder(path: Path, config: IndexingConfig) -> Iterator[Document | Skipp
         InvalidInput: at once, if there is no such file or folder, or it cannot be listed.
     """
     root = Path(path)
-    limits = Limits(config.max_document_chars, config.file_timeout_s, config.file_memory_mb)
+    waiting_s = config.file_timeout_s * WAITING_FACTOR
+    limits = Limits(config.max_document_chars, config.file_timeout_s, waiting_s, config.file_memory_mb)
     try:
         info = root.stat()
         if not stat.S_ISDIR(info.st_mode):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tribrid.corpus.inline import inline_document, storable
+from tribrid.corpus.inline import inline_document
+from tribrid.corpus.jsonlines import storable
 from tribrid.corpus.stemming import stem
 from tribrid.corpus.terms import STOP_WORDS, identifiers, query_terms, terms
 from tribrid.errors import InvalidInput
@@ -58,7 +59,11 @@ def test_what_is_no_document_is_refused_by_its_place(sent: Any) -> None:
 
 
 def test_what_no_database_takes_is_taken_out() -> None:
-    assert storable("a\0b\ud800c 字") == "a b?c 字"
+    assert storable("a\0b\ud800c 字") == "a bc 字"
+
+
+def test_the_halves_of_a_surrogate_pair_are_joined() -> None:
+    assert storable("a\ud83d\ude00b \udc00\ud835 c\ud835") == "a😀b  c"
 
 
 @pytest.mark.parametrize(

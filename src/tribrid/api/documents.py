@@ -47,12 +47,12 @@ async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
     Documents that were stored before it failed stay, and are indexed by themselves; send it again for the rest.
     """
     documents = tribrid.corpus(corpus_id).documents
-    limit = await run_in_threadpool(documents.max_chars)  # refuses a corpus that is not there before the body is read
+    config = await run_in_threadpool(documents.indexing)  # refuses a corpus that is not there before the body is read
     body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)
 
     def index() -> IndexedDocuments:
         with body:
-            return documents.add(parse_records(body, max_document_chars=limit))
+            return documents.add(parse_records(body, max_document_chars=config.max_document_chars))
 
     return await work_response(request, index)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from tribrid.answers.documents import DeletedDocuments, DocumentAnswer, IndexedDocuments, SkippedRecord
 from tribrid.app.judgments import NAMED
 from tribrid.app.parts import CorpusPart, quiet
+from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.files import read_folder
-from tribrid.corpus.jsonlines import Skipped
+from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound
 from tribrid.loop import index
@@ -39,6 +40,8 @@ class _Came:
     repeated: dict[str, None] = field(default_factory=dict)
     skipped: list[SkippedRecord] = field(default_factory=list)
     skipped_total: int = 0
+    losses: list[SkippedRecord] = field(default_factory=list)
+    losses_total: int = 0
 
     def documents(self, batch: Iterable[Document | Skipped]) -> list[Document]:
         """Those of a batch, of each id the last."""
@@ -50,9 +53,12 @@ class _Came:
                 self.seen.add(item.doc_id)
                 found[item.doc_id] = item
                 continue
-            self.skipped_total += 1
-            if len(self.skipped) < SKIPPED_NAMED:
-                self.skipped.append(SkippedRecord(line=item.line, reason=item.reason, doc_id=item.doc_id))
+            partial = isinstance(item, Loss)
+            self.skipped_total += not partial
+            self.losses_total += partial
+            named = self.losses if partial else self.skipped
+            if len(named) < SKIPPED_NAMED:
+                named.append(SkippedRecord(line=item.line, reason=item.reason, doc_id=item.doc_id))
         return list(found.values())
 
 
@@ -116,6 +122,8 @@ class Documents(CorpusPart):
             deleted=report.deleted,
             skipped=tuple(came.skipped),
             skipped_total=came.skipped_total,
+            losses=tuple(came.losses),
+            losses_total=came.losses_total,
             duplicates=tuple(itertools.islice(came.repeated, NAMED)),
             duplicates_total=len(came.repeated),
             took_s=round(report.took_s, 3),
@@ -141,23 +149,23 @@ class Documents(CorpusPart):
             InvalidInput: there is nothing at the path. And as `index`.
         """
         source = Path(path).expanduser()
-        limit = self.max_chars()
+        config = self.indexing()
         if source.is_file() and source.suffix in _RECORD_FILES:
             with source.open("rb") as stream:
-                return self.add(parse_records(stream, max_document_chars=limit), emit=emit)
-        found = read_folder(source, max_document_chars=limit)
+                return self.add(parse_records(stream, max_document_chars=config.max_document_chars), emit=emit)
+        found = read_folder(source, config)
         if not source.is_dir():
             return self.add(found, emit=emit)
         with self.bringing_in():
             return self.add(found, emit=emit, mirror=True)
 
-    def max_chars(self) -> int:
-        """The longest document that is taken, in characters.
+    def indexing(self) -> IndexingConfig:
+        """How documents are read: the longest that is taken, and what a file may take.
 
         Raises:
             CorpusNotFound.
         """
-        return self._open().config.indexing.max_document_chars
+        return self._open().config.indexing
 
     @contextmanager
     def bringing_in(self) -> Iterator[None]:

@@ -20,8 +20,8 @@ from tribrid.answers.rerank import RerankedDocument, RerankModel
 from tribrid.answers.rerank import Reranking as Answered
 from tribrid.app.parts import FolderPart
 from tribrid.config import Config
-from tribrid.corpus.inline import Inline, inline_document, storable
-from tribrid.corpus.jsonlines import id_fault
+from tribrid.corpus.inline import Inline, inline_document
+from tribrid.corpus.jsonlines import id_fault, storable
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.models import local_rerankers, public_name
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge

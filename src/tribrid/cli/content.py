@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
     from tribrid.answers.judgments import StoredJudgments
     from tribrid.answers.logs import LogImport
+    from tribrid.config.sections import IndexingConfig
 
 STDIN = "-"
 RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
@@ -67,8 +68,8 @@ def index(
 
 def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool) -> None:
     with library(session) as tribrid, ExitStack() as opened:
-        limit = _max_document_chars(tribrid, corpus)
-        sources = [_records(path, limit, opened) for path in paths]  # a path that cannot be read: nothing is indexed
+        config = _indexing(tribrid, corpus)
+        sources = [_records(path, config, opened) for path in paths]  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
         folders = _folders(paths)
         if folders or mirror:
@@ -94,7 +95,7 @@ def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool)
             report = report.model_copy(update=left)
     session.terminal.result(report, _indexed(report))
     if not session.terminal.as_json:
-        for line in _skipped(report):
+        for line in chain(_skipped(report), _lost(report)):
             session.terminal.note(line, "yellow")
 
 
@@ -130,12 +131,12 @@ def _gone(tribrid: Library, corpus_id: str, folders: Sequence[Path], seen: set[s
     return [document.doc_id for document in stored if document.uri.startswith(roots) and document.doc_id not in seen]
 
 
-def _max_document_chars(tribrid: Library, corpus_id: str) -> int:
-    """The longest document allowed, characters; the default while there is no such corpus."""
+def _indexing(tribrid: Library, corpus_id: str) -> IndexingConfig:
+    """How the corpus's documents are read; the default while there is no such corpus."""
     try:
-        return tribrid.corpus(corpus_id).documents.max_chars()
+        return tribrid.corpus(corpus_id).documents.indexing()
     except CorpusNotFound:
-        return tribrid.folder.config().indexing.max_document_chars
+        return tribrid.folder.config().indexing
 
 
 def _ensure(tribrid: Library, corpus_id: str) -> None:
@@ -146,7 +147,7 @@ def _ensure(tribrid: Library, corpus_id: str) -> None:
             tribrid.create_corpus(corpus_id)
 
 
-def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document | Skipped]:
+def _records(path: str, config: IndexingConfig, opened: ExitStack) -> Iterator[Document | Skipped]:
     """The documents behind one argument, read as they are asked for.
 
     Raises:
@@ -156,11 +157,12 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     from tribrid.corpus.files import read_folder
     from tribrid.corpus.records import parse_records
 
+    max_chars = config.max_document_chars
     if path == STDIN:
         return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
     if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
         return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
-    return read_folder(Path(path), max_document_chars=max_chars)
+    return read_folder(Path(path), config)
 
 
 def _indexed(report: IndexedDocuments) -> RenderableType:
@@ -173,6 +175,7 @@ def _indexed(report: IndexedDocuments) -> RenderableType:
             "Unchanged": f"{report.unchanged:,}",
             "Deleted": f"{report.deleted:,}" if report.deleted else None,
             "Skipped": Text(f"{report.skipped_total:,}", style="yellow") if report.skipped_total else None,
+            "Read in part": Text(f"{report.losses_total:,}", style="yellow") if report.losses_total else None,
         }
     )
 
@@ -189,6 +192,14 @@ def _skipped(report: IndexedDocuments) -> Iterator[str]:
         repeated = ", ".join(map(plain, report.duplicates[:_SHOWN_REPEATED]))
         more = ", …" if report.duplicates_total > _SHOWN_REPEATED else ""
         yield f"{report.duplicates_total:,} ids came more than once, and the last record holds: {repeated}{more}"
+
+
+def _lost(report: IndexedDocuments) -> Iterator[str]:
+    """What is missing from documents that were taken, the first few."""
+    for entry in report.losses[:_SHOWN_SKIPPED]:
+        yield f"In part {plain(entry.doc_id or '')}: {entry.reason}"
+    if report.losses_total > _SHOWN_SKIPPED:
+        yield f"… and {report.losses_total - _SHOWN_SKIPPED:,} more; --json lists them."
 
 
 def corpora(

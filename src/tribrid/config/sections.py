@@ -22,6 +22,16 @@ class IndexingConfig(Section):
     max_document_chars: int = Field(
         2_000_000, ge=1000, le=50_000_000, description="A longer document is refused, characters."
     )
+    file_timeout_s: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Processor time in which a file must be read, seconds; ten times that by the clock. Past it "
+        "the file is skipped; a PDF keeps the pages that were read.",
+    )
+    file_memory_mb: int = Field(
+        1024, ge=256, le=100_000, description="Memory in which a file must be read, MiB; kept on Linux alone."
+    )
 
 
 class RetrievalConfig(Section):

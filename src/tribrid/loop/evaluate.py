@@ -216,7 +216,7 @@ def _about(corpus: OpenCorpus, champion_id: str | None, challenger_id: str | Non
         champion_id=champion_id,
         run_id=training.get("run_id"),
         training=cast("dict[str, JsonValue] | None", training.get("metrics")),
-        learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
+        learning_curve=learning_curve(corpus.store.events.told(str(training.get("run_id")), "metrics")),
     )
 
 

@@ -8,10 +8,15 @@ import pytest
 from safetensors import safe_open
 
 import tiny
+from tribrid.config import Config
 from tribrid.config.sections import TrainingConfig
 from tribrid.errors import Unavailable
 from tribrid.training.memory import LIBRARIES_MIB, Sizes, foretold, passes_mib, require_memory, sizes_of
 from tribrid.training.resources import MIB, Pace, free_mib
+
+
+def training(**different: object) -> TrainingConfig:
+    return Config().training.model_copy(update=different)
 
 
 def test_free_memory_is_within_the_containers_limit(tmp_path: Path) -> None:
@@ -43,17 +48,17 @@ def test_free_memory_is_within_the_limit_of_a_service_and_of_what_it_is_in(tmp_p
 
 def test_memory_is_foretold_from_the_files(tmp_path: Path) -> None:
     base = tiny.build_encoder(tmp_path)
-    found, config = sizes_of(base), TrainingConfig()
+    found, config = sizes_of(base), training()
     with safe_open(base / "model.safetensors", "np") as file:
         assert found.all == sum(file.get_tensor(name).size for name in file.keys())  # noqa: SIM118
     assert 0 < found.upper < found.all / 2
     big = Sizes(100 * MIB, 30 * MIB)
     assert foretold(big, "encoder", config) == LIBRARIES_MIB + 4 * (300 + 120)
-    assert foretold(big, "cross-encoder", TrainingConfig(trained_layers="all")) == LIBRARIES_MIB + 4 * (300 + 400)
+    assert foretold(big, "cross-encoder", training(trained_layers="all")) == LIBRARIES_MIB + 4 * (300 + 400)
 
 
 def test_a_training_that_cannot_fit_is_refused_and_says_what_to_set(tmp_path: Path) -> None:
-    base, config = tiny.build_encoder(tmp_path), TrainingConfig(base_model="big")
+    base, config = tiny.build_encoder(tmp_path), training(base_model="big")
     with pytest.raises(
         Unavailable, match=r"from big takes at least 56\d MiB .* 500 MiB are free.*cross_encoder to false"
     ):
@@ -63,14 +68,14 @@ def test_a_training_that_cannot_fit_is_refused_and_says_what_to_set(tmp_path: Pa
 
 def test_passes_take_what_is_free_and_half_after_each_kill(tmp_path: Path) -> None:
     base = tiny.build_encoder(tmp_path)
-    assert passes_mib(base, "encoder", TrainingConfig(), 4000, 0) == (2000, "")
-    given, why = passes_mib(base, "encoder", TrainingConfig(memory_budget_mb=9000), 4000, 0)
+    assert passes_mib(base, "encoder", training(), 4000, 0) == (2000, "")
+    given, why = passes_mib(base, "encoder", training(memory_budget_mb=9000), 4000, 0)
     assert given == 4000 - LIBRARIES_MIB
     assert why.startswith("training.memory_budget_mb is 9,000, but only 3,500 MiB")
-    given, why = passes_mib(base, "encoder", TrainingConfig(memory_budget_mb=1000), 4000, 1)
+    given, why = passes_mib(base, "encoder", training(memory_budget_mb=1000), 4000, 1)
     assert given == 500
     assert "half the memory" in why
-    assert passes_mib(base, "encoder", TrainingConfig(memory_budget_mb=64), 300, 3)[0] == 64
+    assert passes_mib(base, "encoder", training(memory_budget_mb=64), 300, 3)[0] == 64
 
 
 def test_a_pace_foretells_and_keeps_the_budget() -> None:

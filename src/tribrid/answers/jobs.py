@@ -190,6 +190,9 @@ class JobStatus(JobQueued):
     result: JobResult | None = Field(description="Null: it has not succeeded.")
     problem: JobProblem | None = Field(description="Null: it has not failed.")
     cancel_requested: bool
+    interrupted: bool = Field(
+        default=False, description="It runs, and its worker is gone: it goes on when there is one again."
+    )
     created_at: Time
     started_at: Time | None
     finished_at: Time | None

@@ -117,7 +117,7 @@ class Runs(FolderPart):
     def _so_far(self, run_id: str) -> dict[str, JsonValue] | None:
         """The last value of each number that a run has told; None where it has told none."""
         found: dict[str, JsonValue] = {}
-        for data in self._folder.store.events.metrics(run_id):
+        for data in self._folder.store.events.told(run_id, "metrics"):
             found |= data
         return found or None
 
@@ -153,7 +153,7 @@ class Runs(FolderPart):
             state=job.state,
             problem=problem.detail if problem else None,
             known=known,
-            events=list(self._folder.store.events.metrics(run_id)),
+            events=list(self._folder.store.events.told(run_id, "metrics")),
         )
 
     def _evaluation_of(self, run_id: str) -> str | None:
@@ -203,6 +203,7 @@ def _standing(job: Job) -> dict[str, Any]:
         "result": result_of(job),
         "problem": _problem(job),
         "cancel_requested": job.cancel_requested,
+        "interrupted": job.interrupted,
         "created_at": time_at(job.created_us),
         "started_at": time_at(job.started_us),
         "finished_at": time_at(job.finished_us),

@@ -9,12 +9,14 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tribrid.answers.backup import BackupFacts
 from tribrid.answers.logs import PrunedLogs
 from tribrid.answers.search import FeedbackAnswer
 from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import CloudFacts, DoctorCheck, RequestLimits, RerankerInfo, RerankerStatus
 from tribrid.answers.triplets import ReviewedTriplet
 from tribrid.app import health, retention
+from tribrid.app.backup import back_up
 from tribrid.app.bounds import Bounds
 from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K, Corpus
 from tribrid.app.doctor import diagnose
@@ -235,6 +237,18 @@ class Tribrid(Reranking):
             InvalidInput: days is not 1 or more.
         """
         return retention.prune_logs(self.folder, None, days, emit)
+
+    def backup(self, file: str | Path, *, with_index: bool = False, emit: Emit = quiet) -> BackupFacts:
+        """Write all that is stored into a new file, the owner's alone, while this folder is used. `tribrid restore`
+        brings it back, into SQLite or PostgreSQL.
+
+        Args:
+            with_index: also the indexes, which can be made again from the documents, at the price of embedding them.
+
+        Raises:
+            Conflict: there is a file already.
+        """
+        return back_up(self.folder, Path(file), with_index=with_index, emit=emit)
 
     def gauges(self) -> retention.Gauges:
         """What GET /metrics shows of the stored state: jobs that wait or run, and which model serves."""

@@ -75,7 +75,7 @@ def train(
     ] = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Train a reranker on the mined triplets. A durable job: Ctrl-C stops the watching, not the training."""
+    """Train a reranker on the mined triplets. A durable job: what is interrupted goes on from its checkpoint."""
     from tribrid.answers.jobs import TrainingResult
 
     named = {"epochs": epochs, "batch_size": batch_size}

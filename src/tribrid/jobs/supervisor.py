@@ -36,6 +36,8 @@ class WorkerHealth:
     pid: int | None
     restarts: int
     detail: str = ""
+    ours: bool = False
+    """It is this process's own, and ends with it."""
 
     @property
     def alive(self) -> bool:
@@ -72,6 +74,7 @@ class Supervisor:
         self._thread: threading.Thread | None = None
         self._restarts = 0
         self._detail = ""
+        self._worker_pid: int | None = None
 
     def ensure_worker(self) -> None:
         """See to it that the folder has a worker from now on. Returns at once; jobs can be submitted meanwhile."""
@@ -91,7 +94,8 @@ class Supervisor:
             self._thread = None
 
     def health(self) -> WorkerHealth:
-        return WorkerHealth(self._lock.holder(), self._restarts, self._detail)
+        pid = self._lock.holder()
+        return WorkerHealth(pid, self._restarts, self._detail, ours=pid is not None and pid == self._worker_pid)
 
     def _keep_alive(self) -> None:
         backoff_s = MIN_BACKOFF_S
@@ -125,6 +129,7 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle
                 umask=UMASK,  # of its children too; all that they write is state
             )
+        self._worker_pid = worker.pid
         while worker.poll() is None:
             if self._stopping.wait(POLL_S):
                 return _stop(worker)

@@ -231,7 +231,7 @@ def _about(corpus: OpenCorpus, champion_id: str | None, challenger_id: str | Non
         run_id=training.get("run_id"),
         training=cast("dict[str, JsonValue] | None", training.get("metrics")),
         heaviest_client=(training.get("data") or {}).get("heaviest_client"),
-        learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
+        learning_curve=learning_curve(corpus.store.events.told(str(training.get("run_id")), "metrics")),
     )
 
 

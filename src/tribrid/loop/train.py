@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased
+from tribrid.jobs.story import kills
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.splits import newest_clusters, query_clusters
@@ -74,6 +75,7 @@ def train(
         newest=taught.newest,
         pace=pace,
         past=taught.past,
+        kills=kills(corpus.store, run_id),
     )
     trained = train_model(inputs, config.training, corpus.folder.run_dir(run_id), emit, cancelled)
     _refuse_erased(corpus, triplet_set.triplet_set_id, erased, run_id)

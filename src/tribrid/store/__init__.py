@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tribrid.errors import Unavailable
 from tribrid.private import own_folder
 from tribrid.store.access import Access
 from tribrid.store.artifacts import Artifacts
@@ -24,12 +25,15 @@ from tribrid.store.logs import Logs
 from tribrid.store.models import Models
 from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
+from tribrid.store.rows import Rows
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
 
 # Longer than any training takes from its first file to its last.
 STALE_STAGING_S = 7 * 24 * 3600
+UNFINISHED = "restore.unfinished"
+"""Is in a data folder while a backup is put in the place of what it holds: until then it is neither of them."""
 
 
 class Store:
@@ -58,6 +62,7 @@ class Store:
         self.erasures = Erasures(database)
         self.lineage = Lineage(database)
         self.experiments = Experiments(database)
+        self.rows = Rows(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:
@@ -68,8 +73,18 @@ class Store:
 
         Raises:
             InvalidInput, MissingExtra: as Database.
-            Unavailable: the database cannot be reached, or a newer Tribrid has written it.
+            Unavailable: the database cannot be reached, a newer Tribrid has written it, or a backup is half restored.
         """
+        if (data_dir / UNFINISHED).exists():
+            raise Unavailable(
+                f"A backup is being restored into {data_dir}, or that was interrupted. In the second case do it again: "
+                "tribrid restore FILE --replace."
+            )
+        return cls.restoring(data_dir, database_url)
+
+    @classmethod
+    def restoring(cls, data_dir: Path, database_url: str | None = None) -> Store:
+        """As `open`, for who restores a backup into it."""
         if not data_dir.exists():  # one that is there has the mode that somebody gave it
             own_folder(data_dir)
         artifacts = Artifacts(data_dir / "artifacts")

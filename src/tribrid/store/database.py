@@ -112,9 +112,14 @@ def _ours(error: sa.exc.StatementError) -> TribridError | None:
     return error.orig if isinstance(error.orig, InvalidInput) else None
 
 
+def revisions() -> frozenset[str]:
+    """The migrations that this release knows: a file is named after its revision."""
+    return frozenset(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def newest_revision() -> str:
-    """This release's last migration: a file is named after its revision."""
-    return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    """This release's last migration."""
+    return max(revisions())
 
 
 def _own_file(path: Path) -> None:
@@ -230,13 +235,30 @@ class Database:
                 connection.execute(sa.text("SET LOCAL enable_sort = off"))
             yield connection
 
-    def migrate(self) -> None:
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """One transaction that only reads and, unlike `read`, sees one moment on both databases.
+
+        Raises:
+            Unavailable: as begin.
+        """
+        reader = self._reader
+        if reader.dialect.name == "postgresql":
+            reader = reader.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with _mapped_errors(), reader.begin() as connection:
+            yield connection
+
+    def migrate(self, revision: str | None = None) -> None:
         """Bring the tables to this release's form. Safe when several processes start at once: the second waits.
+
+        Args:
+            revision: to the form after this migration instead, in a new database.
 
         Raises:
             Unavailable: the database cannot be reached, or a newer Tribrid has written it.
         """
-        if self._revision() == newest_revision():
+        revision = revision or newest_revision()
+        if self._revision() == revision:
             return
         # Slow to import, and needed once a release: every command opens a database.
         from alembic import command
@@ -250,7 +272,7 @@ class Database:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             try:
-                command.upgrade(config, "head")
+                command.upgrade(config, revision)
             except CommandError as error:
                 raise Unavailable(f"The database's tables are not this release's: {error}") from error
 

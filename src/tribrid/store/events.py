@@ -83,9 +83,9 @@ class Events:
         with self._database.read() as connection:
             return [Event(**row._mapping) for row in connection.execute(these)]
 
-    def metrics(self, job_id: str) -> Iterator[Mapping[str, Any]]:
-        """The data of the job's metrics events, in order."""
+    def told(self, job_id: str, type: EventType) -> Iterator[Mapping[str, Any]]:
+        """The data of the job's events of a type, in order."""
         after_seq = 0
         while page := self.read(job_id, after_seq):
-            yield from (event.data for event in page if event.type == "metrics")
+            yield from (event.data for event in page if event.type == type)
             after_seq = page[-1].seq

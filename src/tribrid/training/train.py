@@ -20,7 +20,8 @@ from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of, remembered
-from tribrid.training.resources import Pace, Run
+from tribrid.training.memory import require_memory
+from tribrid.training.resources import Pace, Run, free_mib
 from tribrid.types import Emit
 from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
@@ -45,6 +46,7 @@ class TrainingInputs:
             dates there are none, and one fold is held out instead.
         pace: the training's clock, if it runs already.
         past: queries beside those of the lists, of which it is remembered what was good for them.
+        kills: see `Run`.
     """
 
     lists: Sequence[TrainingList]
@@ -55,6 +57,7 @@ class TrainingInputs:
     newest: frozenset[str] = frozenset()
     pace: Pace | None = None
     past: Sequence[PastQuery] = ()
+    kills: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +78,20 @@ def train(
         NoTriplets: no query has a candidate known to be better than another.
         Cancelled: `cancelled()` turned true.
         ModelUnavailable: the base model is none that a cross-encoder can start from.
+        Unavailable: the cross-encoder takes more memory than is free.
         TrainingFailed: the cross-encoder diverged or collapsed, and the blend learned nothing either; else the model
             is the blend alone, and the metrics hold the diagnosis.
     """
-    run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s))
+    run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s), inputs.kills)
     before_s = run.pace.spent_s
-    if config.cross_encoder:
-        require_torch("Training a cross-encoder (training.cross_encoder)")
-    base = trainable_as(inputs.base) if config.cross_encoder else None
-    lists = list(inputs.lists)
-    teaching = _teaching(lists)
+    base = _start_from(inputs.base, config)
+    lists, teaching = list(inputs.lists), _teaching(inputs.lists)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, measured = 0.0, CrossEncoderMetrics(trained=False)
     if base is not None:
         weight, measured = _cross_encoder(inputs, choice, base, config, run)
-    artifact = _fresh(folder / "artifact")
     metrics: TrainingMetrics = {
         "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
         "cross_encoder": measured,
@@ -100,6 +100,7 @@ def train(
         "remembered_queries": len(remembered([*lists, *inputs.past])),
         "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(run.pace.spent_s - before_s, 2),
+        "times_killed": run.kills,
     }
     manifest: Manifest = {
         **inputs.facts,
@@ -109,11 +110,22 @@ def train(
         "calibration": calibrate(lists, choice.held_out),
     }
     emit("progress", _progress("fit", 0, 1))
+    artifact = _fresh(folder / "artifact")
     _write(inputs, lists, choice, config, artifact, weight, manifest)
     if weight or (measured["trained"] and config.keep_cross_encoder):
         shutil.copytree(folder / CROSS_ENCODER, artifact / CROSS_ENCODER)
     emit("progress", _progress("fit", 1, 1))
     return Trained(artifact, manifest)
+
+
+def _start_from(base: Path, config: TrainingConfig) -> Role | None:
+    """What the cross-encoder starts from; None where none is to be trained. Raises as `train`, before any work."""
+    if not config.cross_encoder:
+        return None
+    require_torch("Training a cross-encoder (training.cross_encoder)")
+    role = trainable_as(base)
+    require_memory(base, role, config, free_mib())
+    return role
 
 
 def _teaching(lists: Sequence[TrainingList]) -> int:

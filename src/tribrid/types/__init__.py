@@ -336,6 +336,7 @@ class Job:
     result: StoredResult | None = None
     problem: Mapping[str, Any] | None = None
     cancel_requested: bool = False
+    interrupted: bool = False  # it runs, and its worker is gone: it goes on when there is one again
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class TrainingMetrics(TypedDict, total=False):
     remembered_queries: int
     pairs: int
     took_s: float
+    times_killed: int
 
 
 class ServedMemory(TypedDict):

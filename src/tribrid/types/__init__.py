@@ -376,9 +376,8 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key.
-
-    `model_id` None: no trained model was measured; `champion_id` None: none served then.
+    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key. A model
+    that is None was not there.
     """
 
     evaluation_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012_outcomes"
+revision = "0011_outcomes"
 down_revision = "0010_lease"
 
 ID = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")

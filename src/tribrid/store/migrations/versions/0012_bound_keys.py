@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014_bound_keys"
-down_revision = "0010_lease"
+revision = "0012_bound_keys"
+down_revision = "0011_outcomes"
 
 
 def upgrade() -> None:

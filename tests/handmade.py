@@ -60,7 +60,7 @@ def model(ws: DataFolder, corpus_id: str, weight: float, told: Manifest | None =
         staged,
         manifest={"corpus_id": corpus_id, "encoder": encoder.fingerprint, "config": {"weight": weight}},
         blends={"blend": blend_of(Linear(("fused",), np.zeros(1), one, one * weight))},
-        statistics=CorpusStatistics(np.ones(encoder.vocabulary, np.float32), 10.0),
+        statistics=CorpusStatistics.count([], encoder.vocabulary, encoder.dim),
         memory=Memory(PastQueries.of(np.zeros((0, 32), np.float32), []), (), {}),
         snippet_chars=corpus.config.reranking.rerank_input_snippet_chars,
         cross_encoder_weight=0.0,

@@ -328,15 +328,31 @@ class _Mining:
         self.reject("trivial", len(rest))
 
     def remember(self, groups: Sequence[Group]) -> None:
-        """Keeps the labels for which there was no room as what was good for a query."""
+        """Keeps the labels for which there was no room as what was good for a query.
+
+        A query of which a pair was taken brings all that is known to be good for it, whatever the limit: its candidates
+        are read anyway.
+        """
+        taken = {text for text, _ in self.pairs}
+        own = [group for group in groups if normalise(group.query) in taken]
         left: dict[tuple[str, str], tuple[Group, Positive]] = {}
-        for group, positive in _by_turns(groups) if self.config.max_remembered else ():
+        self._leave(left, _by_turns(own))
+        if self.config.max_remembered:
+            self._leave(left, _by_turns(groups), len(left) + self.config.max_remembered)
+        self.triplets += remember(list(left.values()), groups, self.shield, self._query_id)
+
+    def _leave(
+        self,
+        left: dict[tuple[str, str], tuple[Group, Positive]],
+        labels: Iterable[tuple[Group, Positive]],
+        most: int | None = None,
+    ) -> None:
+        for group, positive in labels:
+            if len(left) == most:
+                return
             key = (normalise(group.query), positive.doc_id)
             if not (key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive)):
                 left.setdefault(key, (group, positive))
-            if len(left) == self.config.max_remembered:
-                break
-        self.triplets += remember(list(left.values()), groups, self.shield, self._query_id)
 
     def _query_id(self, group: Group) -> str:
         """One id for a text, from whichever source came first; an id that names another text already is told apart."""

@@ -21,10 +21,12 @@ from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
+from tribrid.scoring.space import Space
 from tribrid.types import Candidate
 from tribrid.types.stored import Manifest, ServedParts
 
-FORMAT = 3
+FORMAT, READABLE = 4, (3, 4)
+"""What is written, and what is read: a model of format 3 knows nothing of its corpus's space, and does not ask."""
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
 Part = Literal["served", "blend", "blend_without_memory", "cross_encoder"]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -90,14 +92,15 @@ class LearnedReranker:
         self._reader: CrossEncoder | None = None
         try:
             self.manifest: Manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-            if self.manifest.get("format") != FORMAT:
+            if self.manifest.get("format") not in READABLE:
                 raise ModelUnavailable(
                     f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}, in which "
                     "the blend is an ONNX graph. Train again: the triplets and settings are still there."
                 )
             arrays = load_file(folder / KNOWLEDGE)
             served = self.manifest["served"]
-            self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]))
+            space = Space.from_arrays(arrays) if self.manifest["format"] == FORMAT else _no_space(arrays)
+            self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]), space)
             self._memory = Memory(
                 PastQueries.by_word(arrays["memory"], arrays["memory_words"], arrays["memory_owners"]),
                 tuple(served["memory"]["clusters"]),
@@ -170,6 +173,10 @@ class LearnedReranker:
         return read[:known].astype(np.float64)
 
 
+def _no_space(arrays: Mapping[str, FloatArray]) -> Space:
+    return Space.empty(arrays["memory"].shape[1], len(arrays["idf"]))
+
+
 def write_artifact(
     folder: Path,
     *,
@@ -190,7 +197,7 @@ def write_artifact(
         "memory_words": past.words,
         "memory_owners": past.owners,
     }
-    save_file({"idf": statistics.idf, **remembered}, folder / KNOWLEDGE)
+    save_file({"idf": statistics.idf, **statistics.space.arrays(), **remembered}, folder / KNOWLEDGE)
     served: ServedParts = {
         "mean_tokens": statistics.mean_tokens,
         "memory": {"clusters": memory.clusters, "good": memory.good},

@@ -15,7 +15,7 @@ from tribrid.encoders.pairs import PairLimits
 from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
-from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
+from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of
@@ -92,7 +92,12 @@ def train(
         weight, measured = _cross_encoder(inputs, choice, base, config, run)
     artifact = _fresh(folder / "artifact")
     metrics: TrainingMetrics = {
-        "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
+        "blend": {
+            "form": choice.form,
+            "start": choice.start,
+            "memory": choice.use_memory,
+            "held_out_ndcg@10": dict(choice.scores),
+        },
         "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
@@ -176,7 +181,8 @@ def _write(
     blends = {}
     for name, use_memory in kinds.items():
         columns = feature_names(features[0], use_memory)
-        blends[name] = fit(stack(lists, features, columns), columns, choice.form, config.seed)
+        rows = stack(lists, features, columns)
+        blends[name] = fit(rows, columns, choice.form, choice.start, config.seed).blend()
     write_artifact(
         artifact,
         manifest=manifest,
@@ -218,7 +224,7 @@ def _cross_encoder(
             start, learn, dev[: config.dev_queries], config, work, _fresh(run.folder / CROSS_ENCODER)
         )
     except TrainingFailed as error:
-        if choice.form == RETRIEVAL:
+        if choice.form in STARTS:
             raise  # nothing was learned at all: there is no model to make
         weight, measured = 0.0, {"trained": False, "reason": error.detail, "diagnosis": dict(error.facts)}
         message = f"{error.detail} The cross-encoder is left out; the model is the blend alone."

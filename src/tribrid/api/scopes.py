@@ -42,6 +42,7 @@ _ROUTES: dict[str, frozenset[Scope]] = {
     "GET /corpora/{corpus_id}": _READ,
     "GET /corpora/{corpus_id}/documents/{doc_id:path}": _READ,
     "POST /corpora/{corpus_id}/documents": _TRAIN,
+    "POST /corpora/{corpus_id}/index": _TRAIN,
     "POST /corpora/{corpus_id}/documents/delete": _TRAIN,
     "DELETE /corpora/{corpus_id}/documents/{doc_id:path}": _TRAIN,
     "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,

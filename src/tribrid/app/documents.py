@@ -16,8 +16,11 @@ from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound
 from tribrid.loop import index
+from tribrid.retrieval.indexer import IndexReport
 from tribrid.retrieval.publication import writer_lock
 from tribrid.types import Document, Emit
+from tribrid.workspace.corpus import OpenCorpus
+from tribrid.workspace.uploads import upload_under_way
 
 UPSERT_BATCH = 500
 
@@ -72,7 +75,14 @@ class Documents(CorpusPart):
         Raises:
             CorpusNotFound, ModelUnavailable.
         """
-        corpus, store = self._open(), self._folder.store
+        corpus = self._open()
+        with upload_under_way(self._folder.data_dir, self.corpus_id):
+            return self._added(corpus, records, emit, mirror=mirror)
+
+    def _added(
+        self, corpus: OpenCorpus, records: Iterable[Document | Skipped], emit: Emit, *, mirror: bool
+    ) -> IndexedDocuments:
+        store = self._folder.store
         came, read = _Came(), 0
         incoming = iter(records)
         while batch := list(itertools.islice(incoming, UPSERT_BATCH)):
@@ -83,6 +93,20 @@ class Documents(CorpusPart):
             store.documents.delete(self.corpus_id, store.documents.hashes(self.corpus_id).keys() - came.seen)
         report = index.index(corpus, emit)
         self._still_there()
+        return self._indexed(report, came)
+
+    def rebuild(self, *, emit: Emit = quiet) -> IndexedDocuments:
+        """Make the index anew from the stored documents, whatever became of its files: all of them are embedded. The
+        one that there is serves until then.
+
+        Raises:
+            CorpusNotFound, ModelUnavailable.
+        """
+        report = index.index(self._open(), emit, anew=True)
+        self._still_there()
+        return self._indexed(report, _Came())
+
+    def _indexed(self, report: IndexReport, came: _Came) -> IndexedDocuments:
         return IndexedDocuments(
             corpus_id=self.corpus_id,
             documents=report.documents,
@@ -162,7 +186,8 @@ class Documents(CorpusPart):
             CorpusNotFound.
         """
         corpus = self._open()
-        deleted = self._folder.store.documents.delete(self.corpus_id, doc_ids)
-        if deleted:
-            index.index(corpus, quiet)
+        with upload_under_way(self._folder.data_dir, self.corpus_id):
+            deleted = self._folder.store.documents.delete(self.corpus_id, doc_ids)
+            if deleted:
+                index.index(corpus, quiet)
         return DeletedDocuments(corpus_id=self.corpus_id, deleted=deleted)

@@ -123,7 +123,8 @@ class Reranking(FolderPart):
         asked.accept(shortened)
         answer = self._answer(found, asked, budget)
         partly = max(answer.partly, shortened)
-        collected = self._collect(found.corpus_id, whole, config) if found.corpus_id else 0
+        # What the log does not take, the corpus does not either.
+        collected = self._collect(found.corpus_id, whole, config) if found.corpus_id and answer.query_id else 0
         return _answered(found, asked, inline, answer, partly, collected)
 
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
@@ -358,6 +359,8 @@ def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
         told.append(f"No model serves {found.corpus_id!r} yet: in the order of the first stage's fused score.")
     if answer.note is not None:
         told.append(answer.note)
+    if found.corpus_id is not None and answer.query_id is None:
+        told.append("Not logged: the database takes no rows. GET /ready says why.")
     if partly:
         told.append(f"{partly} documents were not read whole.")
     return told

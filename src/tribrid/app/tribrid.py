@@ -13,7 +13,7 @@ from tribrid.answers.search import FeedbackAnswer
 from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import CloudFacts, DoctorCheck, RequestLimits, RerankerInfo, RerankerStatus
 from tribrid.answers.triplets import ReviewedTriplet
-from tribrid.app import retention
+from tribrid.app import health, retention
 from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K, Corpus
 from tribrid.app.doctor import diagnose
 from tribrid.app.evaluations import Evaluations
@@ -136,7 +136,7 @@ class Tribrid(Reranking):
         Raises:
             QueryNotFound, NotShown, InvalidInput.
         """
-        return feedback(self.store, query_id, signal, doc_id, value, index)
+        return feedback(self.folder, query_id, signal, doc_id, value, index)
 
     def review(self, triplet_id: str, decision: str) -> ReviewedTriplet:
         """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.
@@ -218,6 +218,14 @@ class Tribrid(Reranking):
     def gauges(self) -> retention.Gauges:
         """What GET /metrics shows of the stored state: jobs that wait or run, and which model serves."""
         return retention.gauges(self.folder)
+
+    def condition(self) -> health.Condition:
+        """What GET /ready says: what is wrong now, and which corpora can be searched."""
+        return health.condition(self.folder)
+
+    def finish_uploads(self) -> None:
+        """Index what is stored and in no index, because its upload broke off."""
+        health.finish_uploads(self.folder)
 
     def doctor(self) -> list[DoctorCheck]:
         """What works on this machine, found out by doing it."""

@@ -41,7 +41,7 @@ def index(
     session: Session,
     corpus: Corpus,
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
             help="Folders, files, or records (.jsonl, .ndjson, .json; a BEIR corpus.jsonl as it is). "
@@ -52,13 +52,25 @@ def index(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Delete all documents that are not in PATH, wherever they came from.")
     ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the index anew from the stored documents; without PATH.")
+    ] = False,
 ) -> None:
     """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
+    if rebuild == bool(paths):
+        raise InvalidInput("Name what to index, or --rebuild and nothing.", field="PATH")
+    if paths:
+        _index(session, corpus, paths, mirror=mirror)
+    else:
+        _rebuild(session, corpus)
+
+
+def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool) -> None:
     with library(session) as tribrid, ExitStack() as opened:
         limit = _max_document_chars(tribrid, corpus)
         sources = [_records(path, limit, opened) for path in paths]  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
-        folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
+        folders = _folders(paths)
         if folders or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
         seen: set[str] = set()
@@ -84,6 +96,21 @@ def index(
     if not session.terminal.as_json:
         for line in _skipped(report):
             session.terminal.note(line, "yellow")
+
+
+def _folders(paths: Sequence[str]) -> list[Path]:
+    return [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
+
+
+def _rebuild(session: Session, corpus_id: str) -> None:
+    with library(session) as tribrid, gauge(session.terminal.err, "Indexing") as shown:
+
+        def emit(kind: EventType, data: Mapping[str, Any]) -> None:
+            if kind == "progress":
+                shown.update(data)
+
+        report = tribrid.corpus(corpus_id).documents.rebuild(emit=emit)
+    session.terminal.result(report, _indexed(report))
 
 
 def _noted(records: Iterable[Document | Skipped], seen: set[str]) -> Iterator[Document | Skipped]:

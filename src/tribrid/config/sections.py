@@ -44,6 +44,13 @@ class MiningConfig(Section):
     examined_below_click: int = Field(
         1, ge=0, le=10, description="Ranks below the lowest click that still count as examined."
     )
+    min_clients: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Distinct clients that a label from logs needs to count in full and to be remembered; fewer where "
+        "few clients acted in all, and one where fewer than five did.",
+    )
     relative_margin: float = Field(
         0.05,
         ge=0,
@@ -253,4 +260,14 @@ class GateConfig(Section):
         ge=0,
         le=100,
         description="Standard deviations between models that differ in their seed alone, which a gain must exceed.",
+    )
+    frequent_queries: int = Field(
+        50,
+        ge=0,
+        le=1000,
+        description="Logged queries, those of most clients first, for which no document may rise into the top 10 on "
+        "what few clients did; 0: none is looked at.",
+    )
+    least_clients: int = Field(
+        2, ge=1, le=1000, description="Fewest clients on whose word alone a document may rise there; 1: anybody's."
     )

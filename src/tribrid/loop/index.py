@@ -9,11 +9,12 @@ from tribrid.types import (
 from tribrid.workspace.corpus import OpenCorpus
 
 
-def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False) -> IndexReport:
+def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False, anew: bool = False) -> IndexReport:
     """Bring the corpus's index in line with its stored documents; embeds only what changed.
 
     Args:
         purge: leave no file that holds what was deleted.
+        anew: make all of it again, whatever became of what there is.
     """
     return sync_index(
         fetch=lambda ids: corpus.store.documents.get_many(corpus.corpus_id, ids),
@@ -23,6 +24,7 @@ def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False) -> IndexReport
         config=corpus.config.indexing,
         emit=emit,
         purge=purge,
+        anew=anew,
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tribrid.errors import EvaluationFailed, ModelNotFound, NoModel, NotProven
-from tribrid.evaluation.proof import standing
+from tribrid.evaluation.gate import objections
+from tribrid.evaluation.proof import newest_of, standing
 from tribrid.types import (
     JobKind,
     State,
@@ -81,3 +84,33 @@ def prove(corpus: OpenCorpus, model_id: str, champion_id: str | None) -> tuple[s
         evaluation_id=found.evaluation_id,
         reasons=list(reasons),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The evaluation of a model against what serves, if there is one, and what in it speaks against a promotion that
+    does not rest on the measure's gain; None: nothing.
+    """
+
+    evaluation_id: str | None
+    against: str | None
+
+
+def objection(corpus: OpenCorpus, model_id: str, champion_id: str | None) -> Shown:
+    """Whether the guards allow what users preferred: the newest comparison of the two on the eval dataset in force."""
+    evalsets, corpus_id = corpus.store.evalsets, corpus.corpus_id
+    if not evalsets.versions(corpus_id):
+        return Shown(None, "It is not promoted: there is no eval dataset, so no guard of the gate was looked at.")
+    looks = corpus.store.evaluations.looks(corpus_id, evalsets.current(corpus_id).sha256)
+    found = newest_of(looks, model_id, champion_id)
+    if found is None:
+        than = f"model {champion_id}" if champion_id else "no trained model"
+        return Shown(
+            None,
+            f"It is not promoted: it was never compared with what serves, {than}, on the eval dataset in force, so no "
+            "guard of the gate was looked at. Evaluate it, and it is promoted unless a guard fails.",
+        )
+    report = corpus.store.evaluations.get(found.evaluation_id)
+    against = objections(report.gate.guards if report.gate else ())
+    said = f"It is not promoted: in evaluation {found.evaluation_id} a guard fails. {' '.join(against)}"
+    return Shown(found.evaluation_id, said if against else None)

@@ -60,7 +60,11 @@ def train(
     refuse_leakage(corpus, triplets)
     taught = read_triplets(corpus, triplets, pace, emit)
     base = locate(config.training.base_model)
-    data: TrainingData = {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)}
+    data: TrainingData = {
+        "triplet_set_id": triplet_set.triplet_set_id,
+        "sha256": triplets_sha256(triplets),
+        "heaviest_client": clients["heaviest_share"] if (clients := triplet_set.counts.get("clients")) else None,
+    }
     inputs = TrainingInputs(
         lists=taught.lists,
         statistics=taught.statistics,

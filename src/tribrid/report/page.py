@@ -157,6 +157,7 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
                 ("fallbacks", report.fallbacks.count),
                 ("eval queries trained on", len(leakage.overlapping) if leakage else "not checked"),
                 ("training queries checked", f"{leakage.checked:,}" if leakage else "–"),
+                ("pairs of the heaviest client", _share(report.heaviest_client)),
             ],
         ),
         (
@@ -168,6 +169,10 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
             ],
         ),
     ]
+
+
+def _share(of_all: float | None) -> str:
+    return "not known" if of_all is None else f"{of_all:.1%}"
 
 
 def _looks(report: EvaluationReport) -> Iterator[tuple[str, object]]:

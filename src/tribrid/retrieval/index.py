@@ -17,9 +17,10 @@ from typing import TypeVar
 import numpy as np
 
 from tribrid.errors import StaleIndex
+from tribrid.retrieval.checksums import Inspector, read_checksums
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
-from tribrid.retrieval.publication import Publication, read_publication, writer_lock
+from tribrid.retrieval.publication import REBUILD, Publication, being_written, read_publication, writer_lock
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
 from tribrid.retrieval.weights import TermWeights
 from tribrid.retrieval.writer import IndexWriter
@@ -158,6 +159,7 @@ class Index:
         self._in_memory_bytes = vectors_in_memory_bytes
         self._opening = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._inspector = Inspector(folder)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -192,6 +194,7 @@ class Index:
             if publication is None:
                 self._snapshot = None
             elif self._snapshot is None or self._snapshot.publication != publication:
+                self._inspect(publication)
                 table = self._tables.open(publication.table, publication.version)
                 self._snapshot = Snapshot(table, publication, self._in_memory_bytes)
             return self._snapshot
@@ -215,16 +218,46 @@ class Index:
                 raise
         return query(newer)
 
+    def check(self, *, whole: bool = False) -> None:
+        """Pass if the published files are what was published.
+
+        Args:
+            whole: read all of them, and do not rely on their size and time.
+
+        Raises:
+            StaleIndex: they are not, or one is missing, or there are tables and nobody says which is published.
+        """
+        publication = read_publication(self._folder)
+        if publication is not None:
+            self._inspect(publication, whole=whole)
+        elif any(self._folder.glob("*.lance")) and not being_written(self._folder):
+            raise StaleIndex(f"The index was never finished, or published.json is missing. {REBUILD}")
+
+    def _inspect(self, publication: Publication, *, whole: bool = False) -> None:
+        noted = read_checksums(self._folder)
+        if noted is None or (noted.table, noted.version) != (publication.table, publication.version):
+            return  # an older version published it, or it is being published just now
+        fault = self._inspector.damage(noted, whole=whole)
+        # While one state is compared the next can take its place, and its files with it.
+        if fault and read_publication(self._folder) == publication and read_checksums(self._folder) == noted:
+            raise StaleIndex(f"The index is damaged: {fault}. {REBUILD}")
+
     @contextmanager
-    def writer(self, fingerprint: str, dim: int) -> Iterator[IndexWriter]:
+    def writer(self, fingerprint: str, dim: int, *, anew: bool = False) -> Iterator[IndexWriter]:
         """The index open for writing. Waits while another thread or process writes.
 
         Args:
             fingerprint: what the rows are made with. Another than the published one starts an empty table.
             dim: numbers in a vector.
+            anew: start an empty table in any case, whatever became of the others.
+
+        Raises:
+            StaleIndex: what is published is damaged; it can only be made anew.
         """
         with writer_lock(self._folder):
-            yield IndexWriter(self._folder, self._tables, fingerprint, dim)
+            if not anew and (publication := read_publication(self._folder)):
+                self._inspect(publication)
+            yield IndexWriter(self._folder, self._tables, fingerprint, dim, anew=anew)
 
     def count(self) -> int:
         """Passages. Told without opening the index, but for one that an older version published."""

@@ -89,6 +89,7 @@ def sync_index(
     config: IndexingConfig,
     emit: Emit,
     purge: bool = False,
+    anew: bool = False,
 ) -> IndexReport:
     """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
@@ -97,17 +98,16 @@ def sync_index(
     Args:
         fetch: some documents by id; asked only for those to embed, FETCH_DOCUMENTS at a time.
         hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
-        index: to bring up to date.
         embedder: of documents; queries must be embedded alike.
-        config: passage length and overlap.
         emit: takes progress, once a batch.
         purge: leave no file that holds what was deleted.
+        anew: embed all of it, beside what there is, which is served until then and whatever became of it.
 
     Raises:
         Failed: unusable vectors, or a full disk. What is written stays, unseen, for the next sync to go on from.
     """
     started = time.monotonic()
-    with index.writer(index_fingerprint(config, embedder), embedder.dim) as writer:
+    with index.writer(index_fingerprint(config, embedder), embedder.dim, anew=anew) as writer:
         held, wanted = writer.doc_hashes(), hashes()
         gone = held.keys() - wanted.keys()
         writer.delete_docs(gone)

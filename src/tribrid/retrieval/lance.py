@@ -1,7 +1,7 @@
 """LanceDB, and nothing else: a folder of tables, a table of passages. The only file that imports lancedb.
 
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
-lancedb raises becomes StaleIndex when reading and Failed when writing.
+lancedb raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
 
 lancedb and pyarrow are imported inside the functions that use them: together they take over a second of processor time,
 and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
@@ -9,6 +9,7 @@ and most commands open no index. Opening a folder's tables imports both, and `lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,8 +18,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from tribrid.errors import Failed, StaleIndex
+from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.fusion import Key
+from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.rows import RowBatch, RowIds, Rows, Vector
 from tribrid.types import Passage
 
@@ -37,6 +39,10 @@ MAX_QUERY_CHARS = 4096
 FILTER_IDS = 1000
 _KEEP_ALL = timedelta(days=36_500)
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 * 2**20, 64 * 2**20
+MAX_SAID_CHARS = 300
+_FULL = "No space left on device"
+# As in `LanceError(IO): ..., /home/runner/work/lance/lance/rust/lance-io/src/local.rs:133:31`.
+_PLACE = re.compile(r",?\s*(?:at |in )?[^\s,:]*[/\\][^\s,:]*\.rs:\d+(?::\d+)?")
 _PASSAGE = ["doc_id", "ordinal", "start", "end", "title", "text"]
 # RuntimeError from Lance itself, ValueError for requests and Arrow data, OSError from files.
 _LANCE_ERRORS = (RuntimeError, ValueError, OSError)
@@ -56,7 +62,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except _LANCE_ERRORS as error:
-        raise StaleIndex(f"The index cannot be read ({error}). Delete its folder and index again.") from error
+        raise StaleIndex(f"The index cannot be read: {_said(error)}. {REBUILD}") from error
 
 
 @contextmanager
@@ -64,7 +70,14 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except _LANCE_ERRORS as error:
-        raise Failed(f"The index cannot be written: {error}") from error
+        if _FULL in str(error):
+            raise Unavailable("The index cannot be written: the disk is full. Free disk space.") from error
+        raise Failed(f"The index cannot be written: {_said(error)}.") from error
+
+
+def _said(error: Exception) -> str:
+    """What a library says is wrong, without the places in its source, and in one line."""
+    return _PLACE.sub("", str(error)).partition("\n")[0].strip(" .,:")[:MAX_SAID_CHARS]
 
 
 def _schema(dim: int) -> Any:

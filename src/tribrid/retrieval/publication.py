@@ -18,6 +18,7 @@ from tribrid.errors import StaleIndex
 
 _FILE = "published.json"
 _LOCK = "writer.lock"
+REBUILD = "Make it anew: `tribrid index CORPUS --rebuild`, or POST /corpora/{corpus_id}/index."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def read_publication(folder: Path) -> Publication | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise StaleIndex(f"{_FILE} in {folder} is damaged. Delete that folder and index again.") from error
+        raise StaleIndex(f"{_FILE} in {folder} is damaged. {REBUILD}") from error
 
 
 def write_publication(folder: Path, publication: Publication) -> None:
@@ -73,3 +74,20 @@ def writer_lock(folder: Path) -> Iterator[None]:
     with (folder / _LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def being_written(folder: Path) -> bool:
+    """Whether somebody holds the index for writing now."""
+    try:
+        with (folder / _LOCK).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def forget_publication(folder: Path) -> None:
+    """Publish nothing: for who makes it anew and holds the lock."""
+    (folder / _FILE).unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -159,6 +160,16 @@ class LearnedReranker:
         if part == "served" and self.cross_encoder_weight > 0:
             return reorder_head(scores, self._read_head(reading, scores), self.cross_encoder_weight)
         return scores
+
+    def recalled(self, reading: Reading, doc_id: str) -> list[tuple[str, float]]:
+        """What it remembers of a document for a search: as `Memory.recalled`."""
+        return self._memory.recalled(reading.tokens.embedding, reading.tokens.ids, doc_id)
+
+    def without(self, doc_id: str, clusters: Collection[str]) -> LearnedReranker:
+        """The same model, did it not remember that the document was good for these clusters' queries."""
+        other = copy(self)
+        other._memory = self._memory.without(doc_id, clusters)
+        return other
 
     def _read_head(self, reading: Reading, scores: Scores) -> Scores:
         """The cross-encoder's scores of the best candidates by `scores`, in that order."""

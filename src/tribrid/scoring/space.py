@@ -99,7 +99,8 @@ class Space:
 
     def whitened(self, vectors: FloatArray) -> FloatArray:
         """Unit vectors (n, dim) in the whitened space."""
-        return unit((vectors - self.centre) @ self.whitening)
+        turned: FloatArray = (vectors - self.centre) @ self.whitening
+        return unit(turned)
 
     def hubness(self, vectors: FloatArray) -> FloatArray:
         """(n,): mean cosine to the nearest hubs."""

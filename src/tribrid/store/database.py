@@ -7,6 +7,7 @@ a broken constraint is left to the caller, who knows what it means.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -244,6 +245,30 @@ class Database:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+    def check_writable(self) -> None:
+        """Pass if a transaction can be committed. One that another keeps waiting is one that the database takes.
+
+        Raises:
+            Unavailable: the database cannot be reached, is full, or may not be written.
+        """
+        if self._reader.dialect.name != "sqlite":
+            with self.read() as connection:
+                if connection.execute(sa.text("SHOW transaction_read_only")).scalar() == "on":
+                    raise Unavailable("The database may be read only.")
+            return
+        with _mapped_errors(), closing(self._reader.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            try:
+                version = cursor.execute("PRAGMA user_version").fetchone()[0]
+                cursor.execute(f"PRAGMA user_version = {version}")  # writes a page, and changes nothing
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise Unavailable(f"The database cannot be written: {error}.") from error
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+                cursor.close()
 
     def forget(self) -> None:
         """Empty SQLite's write-ahead log, where what was deleted can be read until it is written over.

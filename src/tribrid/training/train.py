@@ -18,7 +18,7 @@ from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
 from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
-from tribrid.training.lists import PastQuery, TrainingList, memory_of
+from tribrid.training.lists import PastQuery, TrainingList, memory_of, remembered
 from tribrid.training.resources import Pace, Run
 from tribrid.types import Emit
 from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
@@ -101,7 +101,7 @@ def train(
         "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
-        "remembered_queries": len(lists) + len(inputs.past),
+        "remembered_queries": len(remembered([*lists, *inputs.past])),
         "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(run.pace.spent_s - before_s, 2),
     }

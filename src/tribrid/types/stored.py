@@ -17,10 +17,11 @@ class BaseModelRef(TypedDict, total=False):
 
 
 class TrainingData(TypedDict, total=False):
-    """What a model was trained on."""
+    """What a model was trained on. `heaviest_client`: share of the pairs that come from the client with the most."""
 
     triplet_set_id: str
     sha256: str
+    heaviest_client: float | None
 
 
 class Code(TypedDict):
@@ -151,6 +152,18 @@ class ClickModelFacts(TypedDict):
     clicks_at_several_ranks: int
 
 
+class ClientFacts(TypedDict):
+    """Who was behind a log, and how many of them a label needed; `heaviest_share` 0..1, None where nobody is known."""
+
+    clients: int
+    needed: int
+    anonymous: int
+    heaviest_share: float | None
+    bots: Mapping[str, int]
+    bot_lists: int
+    told: str
+
+
 class GeneratedCounts(TypedDict, total=False):
     """What became of the questions to a language model and of the queries that it wrote."""
 
@@ -184,6 +197,7 @@ class MinedCounts(TypedDict, total=False):
     queries_retrieved: int
     impressions: int
     click_model: ClickModelFacts
+    clients: ClientFacts
     generated: GeneratedCounts
 
 

@@ -20,7 +20,7 @@ from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import CorpusStatistics, compute
+from tribrid.scoring.features import UNTRAINED, CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.scoring.space import Space
 from tribrid.types import Candidate
@@ -29,7 +29,7 @@ from tribrid.types.stored import Manifest, ServedParts
 FORMAT, READABLE = 4, (3, 4)
 """What is written, and what is read: a model of format 3 knows nothing of its corpus's space, and does not ask."""
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
-Part = Literal["served", "blend", "blend_without_memory", "cross_encoder"]
+Part = Literal["served", "blend", "blend_without_memory", "cross_encoder", "untrained"]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -130,7 +130,7 @@ class LearnedReranker:
 
     @property
     def parts(self) -> list[Part]:
-        """What can be scored with, for ablations; `served` is what searches get."""
+        """What can be scored with, for ablations; searches get `served`, and learning may start at `untrained`."""
         found: list[Part] = ["served"]
         if self.cross_encoder_weight > 0:
             found.append("blend")
@@ -138,6 +138,8 @@ class LearnedReranker:
             found.append("blend_without_memory")
         if (self._folder / CROSS_ENCODER).is_dir():
             found.append("cross_encoder")
+        if self.manifest["format"] == FORMAT:
+            found.append("untrained")
         return found
 
     def score(self, reading: Reading, part: Part = "served") -> Scores:
@@ -155,6 +157,8 @@ class LearnedReranker:
         # What it was trained on and what it serves are cut alike, whatever the setting is now.
         passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
         features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
+        if part == "untrained":
+            return np.sum([features[name] for name in UNTRAINED], axis=0, dtype=np.float64)
         name = "blend_without_memory" if part == "blend_without_memory" else "blend"
         scores = self._blends[name].score(features)
         if part == "served" and self.cross_encoder_weight > 0:

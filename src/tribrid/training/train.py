@@ -25,6 +25,10 @@ from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0
+HOPEFUL_QUERIES = 2_000
+"""Teaching queries from which a sentence encoder may become a cross-encoder that adds to the blend: with 500 its weight
+was 0, or changed nothing that can be told from chance, on every collection tried, for four fifths of the time
+(docs/benchmarks.md). One that is a cross-encoder already knows more than the blend, and is always tried."""
 FIT_SHARE = 0.75
 """What fitting the chosen blend on all lists takes, as a share of the cross-validation."""
 _VERSIONS = ("torch", "transformers", "accelerate", "lightgbm", "onnx", "onnxruntime", "numpy")
@@ -79,16 +83,21 @@ def train(
     """
     run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s))
     before_s = run.pace.spent_s
-    if config.cross_encoder:
-        require_torch("Training a cross-encoder (training.cross_encoder)")
-    base = trainable_as(inputs.base) if config.cross_encoder else None
     lists = list(inputs.lists)
     teaching = _teaching(lists)
+    base = trainable_as(inputs.base) if config.cross_encoder else None
+    hopeless = _hopeless(base, teaching, config)
+    if hopeless:
+        emit("log", {"message": hopeless})
+    elif base is not None:
+        require_torch("Training a cross-encoder (training.cross_encoder)")
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, measured = 0.0, CrossEncoderMetrics(trained=False)
-    if base is not None:
+    if hopeless:
+        measured["reason"] = hopeless
+    elif base is not None:
         weight, measured = _cross_encoder(inputs, choice, base, config, run)
     artifact = _fresh(folder / "artifact")
     metrics: TrainingMetrics = {
@@ -134,6 +143,17 @@ def _teaching(lists: Sequence[TrainingList]) -> int:
             queries=len(lists),
         )
     return teaching
+
+
+def _hopeless(base: Role | None, teaching: int, config: TrainingConfig) -> str | None:
+    """Why no cross-encoder is tried, in words; None where one is, or none was asked for."""
+    if base != "encoder" or config.keep_cross_encoder or teaching >= HOPEFUL_QUERIES:
+        return None
+    return (
+        f"No cross-encoder is trained: from a sentence encoder and {teaching:,} queries none was ever worth serving "
+        f"beside the blend. With {HOPEFUL_QUERIES:,} queries, with a cross-encoder as training.base_model, or with "
+        "training.keep_cross_encoder, one is."
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -118,8 +118,8 @@ class TrainingConfig(Section):
     passage_tokens: int = Field(160, ge=16, le=448, description="Tokens of a passage that the cross-encoder reads.")
     cross_encoder: bool = Field(
         True,
-        description="Train a cross-encoder too, where there is hope: from 2,000 queries on, or if base_model is one. It "
-        "is served only where it helps on dev.",
+        description="Train a cross-encoder too, if it has hope: from 2,000 queries on, or if base_model is one. It is "
+        "served only where it helps on dev.",
     )
     cross_encoder_depth: int = Field(20, ge=2, le=1000, description="Best candidates that the cross-encoder reorders.")
     dev_queries: int = Field(

@@ -99,8 +99,7 @@ class Space:
 
     def whitened(self, vectors: FloatArray) -> FloatArray:
         """Unit vectors (n, dim) in the whitened space."""
-        turned: FloatArray = (vectors - self.centre) @ self.whitening
-        return unit(turned)
+        return unit(((vectors - self.centre) @ self.whitening).astype(np.float32))
 
     def hubness(self, vectors: FloatArray) -> FloatArray:
         """(n,): mean cosine to the nearest hubs."""

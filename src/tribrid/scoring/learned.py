@@ -158,7 +158,8 @@ class LearnedReranker:
         passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
         features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
         if part == "untrained":
-            return np.stack([features[name] for name in UNTRAINED]).sum(axis=0, dtype=np.float64)
+            total: Scores = np.stack([features[name] for name in UNTRAINED]).sum(axis=0, dtype=np.float64)
+            return total
         name = "blend_without_memory" if part == "blend_without_memory" else "blend"
         scores = self._blends[name].score(features)
         if part == "served" and self.cross_encoder_weight > 0:

@@ -3,7 +3,7 @@
     python benchmarks/learning.py ../shared/data/wikiqa                       # judgments of qrels_train.tsv
     python benchmarks/learning.py ../shared/data/esci-us-small --halve        # half of qrels.tsv teaches
     python benchmarks/learning.py ../shared/data/medline --train none         # no label at all: heuristics
-    python benchmarks/learning.py ../shared/data/nfcorpus --queries 30        # so many labelled queries, drawn at random
+    python benchmarks/learning.py ../shared/data/nfcorpus --queries 30         # drawn at random
 
 Prints nDCG@10 and MRR@10 before and after, for every seed, with intervals, and the last seed's systems: what stands
 above `untrained` was learned, and what stands above `blend_without_memory` was remembered.

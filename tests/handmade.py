@@ -82,7 +82,7 @@ def _stored(
         staged,
         manifest={"corpus_id": corpus_id, "encoder": encoder.fingerprint, "config": {"weight": weight}},
         blends={"blend": blend_of(linear)},
-        statistics=CorpusStatistics(np.ones(encoder.vocabulary, np.float32), 10.0),
+        statistics=CorpusStatistics.count([], encoder.vocabulary, encoder.dim),
         memory=memory,
         snippet_chars=corpus.config.reranking.rerank_input_snippet_chars,
         cross_encoder_weight=0.0,

@@ -126,7 +126,11 @@ class TrainingConfig(Section):
     negatives_per_list: int = Field(4, ge=1, le=100, description="Negatives a cross-encoder step sees per positive.")
     query_tokens: int = Field(64, ge=8, le=256, description="Tokens of a query that the cross-encoder reads.")
     passage_tokens: int = Field(160, ge=16, le=448, description="Tokens of a passage that the cross-encoder reads.")
-    cross_encoder: bool = Field(True, description="Train a cross-encoder too; it is served only where it helps on dev.")
+    cross_encoder: bool = Field(
+        True,
+        description="Train a cross-encoder too, if it has hope: from 2,000 queries on, or if base_model is one. It is "
+        "served only where it helps on dev.",
+    )
     cross_encoder_depth: int = Field(20, ge=2, le=1000, description="Best candidates that the cross-encoder reorders.")
     dev_queries: int = Field(
         64, ge=1, le=10_000, description="Most held-out queries on which checkpoints are compared."
@@ -146,7 +150,8 @@ class TrainingConfig(Section):
         description="Layers that learn when the base model is a cross-encoder: its upper third, or all of them.",
     )
     keep_cross_encoder: bool = Field(
-        False, description="Keep a cross-encoder that did not help on dev in the artifact, so that evaluations show it."
+        False,
+        description="Train a cross-encoder in any case, and keep it: evaluations then show it.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",

@@ -28,7 +28,7 @@ from tribrid.workspace.corpus import OpenCorpus
 MAX_ARMS = 10
 
 
-TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder"))
+TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder", "untrained"))
 """Names of systems that Tribrid itself gives."""
 
 

@@ -17,6 +17,7 @@ from tribrid.config import Config
 from tribrid.corpus.passages import split
 from tribrid.corpus.terms import query_terms
 from tribrid.encoders.budget import Budget
+from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
 from tribrid.errors import InvalidInput
 from tribrid.loop.serving import Ranking, scores, start_clock, time_note
@@ -167,13 +168,13 @@ def _read(
     if snapshot is not None and known:
         held = [(i, passage) for i, passages in known.items() for passage in passages]
         keys = [passage.key for _, passage in held]
-        vectors, blobs = snapshot.vectors(keys), snapshot.tokens(keys)
-        given += [GivenPassage(i, passage, vectors[passage.key], passage.key) for i, passage in held]
-        packed += [blobs[key] for key in keys]
+        found = snapshot.packed(keys)
+        given += [GivenPassage(i, passage, found[passage.key][1], passage.key) for i, passage in held]
+        packed += [found[key][0] for key in keys]
     depth = config.reranking.tribrid_reranker_topn
     ranked = rank_given(snapshot, query, embedder.embed_query(query), given, weights, config.retrieval, depth)
     numbers = [given[at].document for at, _ in ranked]
-    passages = _Packed(embedder.codec, [packed[at] for at, _ in ranked])
+    passages = _Packed(embedder.codec, [(packed[at], given[at].vector) for at, _ in ranked])
     reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], passages)
     return GivenList(reading, [positions[number] for number in numbers], _partly(distinct, cut, chosen, positions))
 
@@ -181,11 +182,12 @@ def _read(
 class _Packed(Sequence[PassageTokens]):
     """Passages' tokens, unpacked when they are read: that makes four times as much of them, and few are read."""
 
-    def __init__(self, codec: TokenCodec, blobs: Sequence[bytes]) -> None:
-        self._codec, self._blobs = codec, blobs
+    def __init__(self, codec: TokenCodec, packed: Sequence[tuple[bytes, FloatArray]]) -> None:
+        """From each passage's packed tokens and its vector."""
+        self._codec, self._packed = codec, packed
 
     def __len__(self) -> int:
-        return len(self._blobs)
+        return len(self._packed)
 
     @overload
     def __getitem__(self, at: int) -> PassageTokens: ...
@@ -195,8 +197,8 @@ class _Packed(Sequence[PassageTokens]):
 
     def __getitem__(self, at: int | slice) -> PassageTokens | list[PassageTokens]:
         if isinstance(at, slice):
-            return [self._codec.unpack(blob) for blob in self._blobs[at]]
-        return self._codec.unpack(self._blobs[at])
+            return [self._codec.unpack(*packed) for packed in self._packed[at]]
+        return self._codec.unpack(*self._packed[at])
 
 
 def score_apart(
@@ -289,4 +291,4 @@ def _partly(
 
 def _no_tokens() -> QueryTokens:
     nothing = np.zeros((0, 0), np.float32)
-    return QueryTokens(np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())
+    return QueryTokens("", np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())

@@ -8,7 +8,7 @@ A document that nobody looked at has neither: it is unknown.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from tribrid.types import Source
@@ -107,3 +107,13 @@ class Group:
 
 def _kept(found: tuple[Known, ...], missing: Collection[str]) -> tuple[Known, ...]:
     return tuple(known for known in found if known.doc_id not in missing)
+
+
+def by_turns(groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
+    """Every query's best positive, then every query's second, and so on."""
+    turn, waiting = 0, list(groups)
+    while waiting:
+        for group in waiting:
+            yield group, group.positives[turn]
+        turn += 1
+        waiting = [group for group in waiting if len(group.positives) > turn]

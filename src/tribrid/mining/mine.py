@@ -34,7 +34,7 @@ from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.judgments import judged_groups
-from tribrid.mining.labels import Group, Positive
+from tribrid.mining.labels import Group, Positive, by_turns
 from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
 from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
 from tribrid.mining.remembered import LEAST_WEIGHT, remember
@@ -251,7 +251,7 @@ class _Mining:
 
     def take(self, source: Source, groups: Sequence[Group]) -> None:
         """Fills the room that is left from one source, a retrieval for each query."""
-        queue = _by_turns(groups)
+        queue = by_turns(groups)
         while self.room and (batch := list(islice(queue, self.room))):
             wanted: dict[int, tuple[Group, list[Positive]]] = {}
             for group, positive in batch:
@@ -328,20 +328,29 @@ class _Mining:
         self.reject("trivial", len(rest))
 
     def remember(self, groups: Sequence[Group]) -> None:
-        """Keeps the labels for which there was no room as what was good for a query."""
-        left: dict[tuple[str, str], tuple[Group, Positive]] = {}
-        for group, positive in _by_turns(groups) if self.config.max_remembered else ():
+        """Keeps the labels for which there was no room as what was good for a query.
+
+        A query of which a pair was taken brings all of them, whatever the limit: its candidates are read anyway.
+        """
+        taken = {text for text, _ in self.pairs}
+        own = [group for group in groups if normalise(group.query) in taken]
+        others = [group for group in groups if normalise(group.query) not in taken]
+        left = [*self._left(own), *islice(self._left(others), self.config.max_remembered)]
+        self.triplets += remember(left, groups, self.shield, self._query_id)
+
+    def _left(self, groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
+        """Their labels of which no pair was made, each once."""
+        seen: set[tuple[str, str]] = set()
+        for group, positive in by_turns(groups):
             key = (normalise(group.query), positive.doc_id)
-            if key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive):
+            if key in seen or key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive):
                 continue
             checked = self.checked(group, positive)
             if checked.few:
                 self.reject("too_few_clients", 1)
             else:
-                left.setdefault(key, (group, checked))
-            if len(left) == self.config.max_remembered:
-                break
-        self.triplets += remember(list(left.values()), groups, self.shield, self._query_id)
+                seen.add(key)
+                yield group, checked
 
     def _query_id(self, group: Group) -> str:
         """One id for a text, from whichever source came first; an id that names another text already is told apart."""
@@ -385,13 +394,3 @@ class _Mining:
         if self.generated:
             counts["generated"] = self.generated
         return Mined(self.triplets, counts)
-
-
-def _by_turns(groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
-    """Every query's best positive, then every query's second, and so on."""
-    turn, waiting = 0, list(groups)
-    while waiting:
-        for group in waiting:
-            yield group, group.positives[turn]
-        turn += 1
-        waiting = [group for group in waiting if len(group.positives) > turn]

@@ -27,6 +27,7 @@ _WHAT = {
     "given": "The order that came with the documents to rerank; of other queries the fused order",
     "base": "The model training started from",
     "cross_encoder": "The cross-encoder's score alone",
+    "untrained": "The order before any label",
     "blend_without_cross_encoder": "The blend without the cross-encoder",
     "champion": "What serves now",
     "challenger": "The model just trained",

@@ -126,13 +126,9 @@ class Snapshot:
             passages.setdefault(passage.doc_id, []).append(passage)
         return passages
 
-    def tokens(self, keys: Collection[Key]) -> dict[Key, bytes]:
-        """The opaque token blobs of these passages, as they were added."""
-        return self._table.column(keys, "tokens")
-
-    def vectors(self, keys: Collection[Key]) -> dict[Key, Vector]:
-        """float32 (dim,) a passage, L2-normalised."""
-        return {key: np.asarray(vector, np.float32) for key, vector in self._table.column(keys, "vector").items()}
+    def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
+        """The opaque token blob of each passage as it was added, and its vector: float32 (dim,), L2-normalised."""
+        return self._table.packed(keys)
 
     def _match(self, query: str, k: int) -> tuple[Positions, Vector]:
         row_ids, scores = self._table.match(" ".join(query_terms(query)), k)
@@ -292,10 +288,6 @@ class Index:
         """As Snapshot.passages_of."""
         return self.read(lambda snapshot: snapshot.passages_of(doc_ids), {})
 
-    def tokens(self, keys: Collection[Key]) -> dict[Key, bytes]:
-        """As Snapshot.tokens."""
-        return self.read(lambda snapshot: snapshot.tokens(keys), {})
-
-    def vectors(self, keys: Collection[Key]) -> dict[Key, Vector]:
-        """As Snapshot.vectors."""
-        return self.read(lambda snapshot: snapshot.vectors(keys), {})
+    def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
+        """As Snapshot.packed."""
+        return self.read(lambda snapshot: snapshot.packed(keys), {})

@@ -193,8 +193,9 @@ def _take_over(index: Index, writer: IndexWriter, wanted: Mapping[str, str]) -> 
         found = index.passages_of(kept[start : start + TAKEN_OVER])
         passages = [passage for of_one in found.values() for passage in of_one]
         keys = [passage.key for passage in passages]
-        vectors, tokens = index.vectors(keys), index.tokens(keys)
-        _add(writer, passages, np.stack([vectors[key] for key in keys]), [tokens[key] for key in keys], wanted)
+        packed = index.packed(keys)
+        tokens, vectors = zip(*(packed[key] for key in keys), strict=True)
+        _add(writer, passages, np.stack(vectors), tokens, wanted)
 
 
 def _replace(

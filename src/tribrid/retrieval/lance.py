@@ -213,21 +213,32 @@ class PassageTable:
     def passages(self, keys: Collection[Key]) -> dict[Key, Passage]:
         return {key: _passage(row) for key, row in self._select(keys, _PASSAGE).items()}
 
-    def column(self, keys: Collection[Key], name: str) -> dict[Key, Any]:
-        """One column's values by key."""
-        return {key: row[name] for key, row in self._select(keys, ["doc_id", "ordinal", name]).items()}
+    @_reading()
+    def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
+        """Token blob and vector of each passage."""
+        wanted = set(keys)
+        found: dict[Key, tuple[bytes, Vector]] = {}
+        for request in self._requests(wanted, ["doc_id", "ordinal", "tokens", "vector"]):
+            rows = request.to_arrow()
+            names = zip(rows["doc_id"].to_pylist(), rows["ordinal"].to_pylist(), strict=True)
+            found.update(zip(names, zip(rows["tokens"].to_pylist(), _matrix(rows["vector"]), strict=True), strict=True))
+        return {key: found[key] for key in wanted & found.keys()}
 
     @_reading()
     def _select(self, keys: Collection[Key], columns: list[str]) -> dict[Key, dict[str, Any]]:
+        wanted = set(keys)
+        found: dict[Key, dict[str, Any]] = {}
+        for request in self._requests(wanted, columns):
+            found.update((_key(row), row) for row in request.to_list())
+        return {key: found[key] for key in wanted & found.keys()}
+
+    def _requests(self, keys: Collection[Key], columns: list[str]) -> Iterator[Any]:
+        """What asks for these columns of the rows of these keys, and of some others of their documents."""
         from lancedb.expr import col
 
-        wanted = set(keys)
-        among_ordinals = col("ordinal").isin(sorted({ordinal for _, ordinal in wanted}))
-        found: dict[Key, dict[str, Any]] = {}
-        for some in _chunks(doc_id for doc_id, _ in wanted):
-            rows = self._table.search().where(_among(some) & among_ordinals).select(columns).to_list()
-            found.update((_key(row), row) for row in rows)
-        return {key: found[key] for key in wanted & found.keys()}
+        among_ordinals = col("ordinal").isin(sorted({ordinal for _, ordinal in keys}))
+        for some in _chunks(doc_id for doc_id, _ in keys):
+            yield self._table.search().where(_among(some) & among_ordinals).select(columns)
 
     @_writing()
     def add(

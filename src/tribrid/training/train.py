@@ -16,7 +16,7 @@ from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.private import own_folder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
-from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
+from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of, remembered
@@ -27,6 +27,10 @@ from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0
+HOPEFUL_QUERIES = 2_000
+"""Teaching queries from which a sentence encoder may become a cross-encoder that adds to the blend: with 500 its weight
+was 0, or changed nothing that can be told from chance, on every collection tried, for four fifths of the time
+(docs/benchmarks.md). One that is a cross-encoder already knows more than the blend, and is always tried."""
 FIT_SHARE = 0.75
 """What fitting the chosen blend on all lists takes, as a share of the cross-validation."""
 _VERSIONS = ("torch", "transformers", "accelerate", "lightgbm", "onnx", "onnxruntime", "numpy")
@@ -84,16 +88,25 @@ def train(
     """
     run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s), inputs.kills)
     before_s = run.pace.spent_s
-    base = _start_from(inputs.base, config)
     lists, teaching = list(inputs.lists), _teaching(inputs.lists)
+    base, hopeless = _start_from(inputs.base, teaching, config)
+    if hopeless:
+        emit("log", {"message": hopeless})
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, measured = 0.0, CrossEncoderMetrics(trained=False)
-    if base is not None:
+    if hopeless:
+        measured["reason"] = hopeless
+    elif base is not None:
         weight, measured = _cross_encoder(inputs, choice, base, config, run)
     metrics: TrainingMetrics = {
-        "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
+        "blend": {
+            "form": choice.form,
+            "start": choice.start,
+            "memory": choice.use_memory,
+            "held_out_ndcg@10": dict(choice.scores),
+        },
         "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
@@ -118,14 +131,20 @@ def train(
     return Trained(artifact, manifest)
 
 
-def _start_from(base: Path, config: TrainingConfig) -> Role | None:
-    """What the cross-encoder starts from; None where none is to be trained. Raises as `train`, before any work."""
+def _start_from(base: Path, teaching: int, config: TrainingConfig) -> tuple[Role | None, str]:
+    """What the cross-encoder starts from, and why none is trained. Raises as `train`, before any work."""
     if not config.cross_encoder:
-        return None
-    require_torch("Training a cross-encoder (training.cross_encoder)")
+        return None, ""
     role = trainable_as(base)
+    if role == "encoder" and teaching < HOPEFUL_QUERIES and not config.keep_cross_encoder:
+        return None, (
+            f"No cross-encoder is trained: from a sentence encoder and {teaching:,} queries none was ever served "
+            f"beside the blend. With {HOPEFUL_QUERIES:,} queries, with a cross-encoder as training.base_model, or with "
+            "training.keep_cross_encoder, one is."
+        )
+    require_torch("Training a cross-encoder (training.cross_encoder)")
     require_memory(base, role, config, free_mib())
-    return role
+    return role, ""
 
 
 def _teaching(lists: Sequence[TrainingList]) -> int:
@@ -189,7 +208,8 @@ def _write(
     blends = {}
     for name, use_memory in kinds.items():
         columns = feature_names(features[0], use_memory)
-        blends[name] = fit(stack(lists, features, columns), columns, choice.form, config.seed)
+        rows = stack(lists, features, columns)
+        blends[name] = fit(rows, columns, choice.form, choice.start, config.seed).blend()
     write_artifact(
         artifact,
         manifest=manifest,
@@ -231,7 +251,7 @@ def _cross_encoder(
             start, learn, dev[: config.dev_queries], config, work, _fresh(run.folder / CROSS_ENCODER)
         )
     except TrainingFailed as error:
-        if choice.form == RETRIEVAL:
+        if choice.form in STARTS:
             raise  # nothing was learned at all: there is no model to make
         weight, measured = 0.0, {"trained": False, "reason": error.detail, "diagnosis": dict(error.facts)}
         message = f"{error.detail} The cross-encoder is left out; the model is the blend alone."

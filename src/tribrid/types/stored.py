@@ -48,9 +48,10 @@ _Dev = TypedDict("_Dev", {"dev_ndcg@10": float, "dev_ndcg@10_by_weight": Mapping
 
 
 class BlendMetrics(_Blend, total=False):
-    """How the blend was chosen: the form that won, and what each form had on held-out queries."""
+    """How the blend was chosen: the form that won, where it started, and what each form had on held-out queries."""
 
     form: str
+    start: str
     memory: bool
 
 

@@ -65,7 +65,7 @@ class TestReading:
     def test_before_anything_is_published_nothing_is_found(self, make, index):
         assert (index.fingerprint, index.count(), index.doc_hashes()) == (None, 0, {})
         assert index.bm25("cell", 5) == index.nearest(make.unit(1), 5) == []
-        assert index.passages([("a", 0)]) == index.tokens([("a", 0)]) == index.vectors([("a", 0)]) == {}
+        assert index.passages([("a", 0)]) == index.packed([("a", 0)]) == {}
         assert index.passages_of(["a"]) == {}
 
     def test_an_empty_index_can_be_published(self, make, index):
@@ -81,8 +81,10 @@ class TestReading:
         assert index.count() == 3
         assert index.passages([*keys, ("a", 7), ("zz", 0)]) == dict(zip(keys, passages, strict=True))
         assert index.passages_of(["a", "zz"]) == {"a": passages[:2]}
-        assert index.tokens(keys[:2]) == {("a", 0): b"cells grow\0\xff", ("a", 1): b"cells divide\0\xff"}
-        assert all(np.array_equal(index.vectors(keys)[key], vector) for key, vector in zip(keys, vectors, strict=True))
+        packed = index.packed([*keys, ("a", 7)])
+        assert set(packed) == set(keys)
+        assert [packed[key][0] for key in keys[:2]] == [b"cells grow\0\xff", b"cells divide\0\xff"]
+        assert all(np.array_equal(packed[key][1], vector) for key, vector in zip(keys, vectors, strict=True))
         assert index.doc_hashes()["b"] == "sha of "
 
     def test_the_legs_rank_by_bm25_and_by_cosine(self, make, index):
@@ -168,7 +170,7 @@ class TestAnyText:
         index = Index.open(tmp_path)
         make.publish(index, [make.passage(found, found) for found in NASTY_IDS])
         assert index.passages_of([doc_id]) == {doc_id: [make.passage(doc_id, doc_id)]}
-        assert set(index.tokens([(doc_id, 0)])) == {(doc_id, 0)}
+        assert set(index.packed([(doc_id, 0)])) == {(doc_id, 0)}
         make.publish(index, [], delete=[doc_id])
         assert set(index.doc_hashes()) == set(NASTY_IDS) - {doc_id}
 

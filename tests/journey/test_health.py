@@ -51,6 +51,12 @@ def damage(tribrid: Tribrid, corpus_id: str) -> None:
     data.write_bytes(held)
 
 
+def troubles(client: httpx.Client) -> list[dict[str, str]]:
+    """What GET /ready tells while searches are answered."""
+    found: list[dict[str, str]] = client.get("/ready").json()["troubles"]
+    return found
+
+
 def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
     (check,) = [check for check in tribrid.doctor() if check.check == "corpora"]
     return check.ok, check.detail
@@ -59,8 +65,7 @@ def doctors_word(tribrid: Tribrid) -> tuple[bool, str]:
 def test_a_damaged_index_is_named_everywhere_and_made_anew_over_http(tribrid: Tribrid, client: httpx.Client) -> None:
     assert client.get("/ready").json() == {"status": "ready", "troubles": []}
     damage(tribrid, "broken")
-    until(lambda: client.get("/ready").json()["status"] == "degraded")
-    (trouble,) = client.get("/ready").json()["troubles"]
+    (trouble,) = until(lambda: troubles(client))
     assert (trouble["what"], trouble["corpus_id"]) == ("index", "broken")
     metrics = client.get("/metrics").text
     for line in ('corpus_searchable{corpus_id="broken"} 0.0', 'searchable{corpus_id="whole"} 1.0', "_ready 0.0"):
@@ -71,7 +76,6 @@ def test_a_damaged_index_is_named_everywhere_and_made_anew_over_http(tribrid: Tr
     assert "whole" not in told
     damage(tribrid, "whole")
     until(lambda: client.get("/ready").status_code == 503)
-    assert client.get("/ready").json()["code"] == "unavailable"
     for corpus_id in ("whole", "broken"):
         made = client.post(f"/corpora/{corpus_id}/index", timeout=60)
         assert (made.status_code, made.json()["embedded"]) == (200, 2)
@@ -143,8 +147,7 @@ def test_where_the_log_takes_nothing_searches_are_answered_and_say_so(
     unlogged = {"query_id": found.json()["query_id"], "doc_id": "soup", "signal": "click"}
     refused = client.post("/feedback", json=unlogged)
     assert (refused.status_code, "full" in refused.json()["detail"]) == (503, True)
-    ready = until(lambda: (said := client.get("/ready")).json()["status"] == "degraded" and said)
-    assert {trouble["what"] for trouble in ready.json()["troubles"]} == {"log"}
+    assert {trouble["what"] for trouble in until(lambda: troubles(client))} == {"log"}
     metrics = client.get("/metrics").text
     assert "tribrid_search_unlogged_total 2.0" in metrics
     assert 'tribrid_troubles{what="log"} 1.0' in metrics

@@ -18,6 +18,10 @@ from tribrid.errors import InvalidInput, ModelUnavailable
 from tribrid.workspace.data_folder import DataFolder
 
 
+def post(line: Line) -> bytes:
+    return line.post({"messages": [{"content": "some words"}]}, timeout_s=5.0, max_bytes=10_000)
+
+
 def lead(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> list[str]:
     """Names of these tests' own in the resolver; what was looked up, in order."""
     asked: list[str] = []
@@ -39,7 +43,7 @@ def test_a_name_that_leads_to_the_metadata_is_not_asked(addresses: list[str], mo
     lead(monkeypatch, {"models.example.com": addresses})
     line = Line("http://models.example.com/v1", None, "setting")
     with pytest.raises(Unusable, match=r"is never asked: models\.example\.com leads to"):
-        line.post({}, timeout_s=5.0, max_bytes=10_000)
+        post(line)
     line.close()
 
 
@@ -49,7 +53,7 @@ def test_a_name_is_looked_up_once_and_the_request_keeps_it(monkeypatch: pytest.M
         port = int(server.url.rsplit(":", 1)[1])
         asked = lead(monkeypatch, {"models.example.com": ["127.0.0.9", "127.0.0.1"]})
         line = Line(f"http://models.example.com:{port}/v1/chat/completions", None, "setting")
-        assert line.post({"messages": [{"content": "some words"}]}, timeout_s=5.0, max_bytes=10_000)
+        assert post(line)
         line.close()
         assert asked.count("models.example.com") == 1
         assert server.seen[0].headers["host"] == f"models.example.com:{port}"
@@ -62,7 +66,7 @@ def test_a_name_that_leads_nowhere_is_a_line_that_is_down(monkeypatch: pytest.Mo
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     line = Line("http://nowhere.example.com/v1", None, "setting")
     with pytest.raises(Later) as caught:
-        line.post({}, timeout_s=5.0, max_bytes=10_000)
+        post(line)
     assert caught.value.lost
     line.close()
 
@@ -79,7 +83,7 @@ def test_an_address_that_was_set_before_is_judged_when_it_is_used(hosts: str, al
     environ = {"TRIBRID_OUTBOUND_HOSTS": hosts, "TRIBRID_DATA_DIR": str(tmp_path)}
     data = DataFolder(read_environment(environ))
     if allowed:
-        assert data.clouds.scorer("", reranking, reranking).model_id
+        assert data.clouds.scorer("", reranking, reranking).client.service.url.startswith("http://127.0.0.2:1")
     else:
         with pytest.raises(ModelUnavailable, match="TRIBRID_OUTBOUND_HOSTS"):
             data.clouds.scorer("", reranking, reranking)

@@ -102,6 +102,24 @@ class Documents:
                 bump_version(connection, corpus_id)
         return Upserted(inserted, changed, len(last) - inserted - changed, changed_ids)
 
+    def add_new(self, corpus_id: str, docs: Iterable[Document]) -> int:
+        """Store those whose doc_id no document has; how many did. The version goes up if any did.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        added = 0
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            for batch in batches(docs, BATCH_ROWS):
+                known = _known_hashes(connection, corpus_id, [document.doc_id for document in batch])
+                rows = [_row(corpus_id, document) for document in batch if document.doc_id not in known]
+                _write(connection, rows)
+                added += len(rows)
+            if added:
+                bump_version(connection, corpus_id)
+        return added
+
     def delete(self, corpus_id: str, doc_ids: Iterable[str]) -> int:
         """Delete those of the documents that exist; how many did. The version goes up if any did.
 
@@ -153,10 +171,15 @@ class Documents:
 
     def exists(self, corpus_id: str, ids: Iterable[str]) -> set[str]:
         """Those of the ids that are documents of the corpus."""
+        return set(self.hashes_of(corpus_id, ids))
+
+    def hashes_of(self, corpus_id: str, ids: Iterable[str]) -> dict[str, str]:
+        """The content_sha of those of the documents that exist, by doc_id."""
+        found: dict[str, str] = {}
         with self._database.read() as connection:
-            return {
-                doc_id for batch in batches(ids, BATCH_ROWS) for doc_id in _known_hashes(connection, corpus_id, batch)
-            }
+            for batch in batches(ids, BATCH_ROWS):
+                found.update((doc_id, shas[0]) for doc_id, shas in _known_hashes(connection, corpus_id, batch).items())
+        return found
 
     def by_content(self, corpus_id: str, shas: Iterable[str]) -> dict[str, str]:
         """The doc_id of a document with each of these `content_sha`s, if there is one; of several, the first by id."""

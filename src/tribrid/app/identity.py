@@ -110,18 +110,25 @@ class _Names:
         self._documents, self._corpus_id, self._config = store.documents, corpus_id, config
         named = [item for item in inline if item.doc_id is not None]
         self._shas = self._documents.hashes_of(corpus_id, {item.doc_id or "" for item in named})
-        nameless = {digest for item in inline if item.doc_id is None for digest in _digests(item)}
-        self._same = self._documents.by_content(corpus_id, nameless) if nameless else {}
-        self._known = {*self._shas, *self._same.values()}
-        self._known |= self._documents.exists(corpus_id, map(_nameless_id, nameless))
+        self._same: Mapping[str, str] = {}
+        self._known = set(self._shas)
         self.stored: Mapping[str, Document] = {}
         # The text of this call that each id stands for.
         self._claimed: dict[str, str] = {}
-        self._look_at([item for item in named if not self._held(item)])
+        self._look_for([item for item in inline if item.doc_id is None])
+        self._look_at(named)
         for item in named:
             self._claim(item.doc_id or "", item)
 
-    def _look_at(self, odd: Sequence[Inline]) -> None:
+    def _look_for(self, nameless: Sequence[Inline]) -> None:
+        if nameless:
+            digests = {digest for item in nameless for digest in _digests(item)}
+            self._same = self._documents.by_content(self._corpus_id, digests)
+            self._known |= self._documents.exists(self._corpus_id, map(_nameless_id, digests))
+            self._known |= set(self._same.values())
+
+    def _look_at(self, named: Sequence[Inline]) -> None:
+        odd = [item for item in named if not self._held(item)]
         self.stored = self._documents.get_many(self._corpus_id, {item.doc_id or "" for item in odd} & self._shas.keys())
         self._known |= self._documents.exists(self._corpus_id, {other_id(item) for item in odd})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
@@ -52,55 +52,40 @@ def index(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Delete all documents that are not in PATH, wherever they came from.")
     ] = False,
+    delete_emptied: Annotated[
+        bool,
+        typer.Option(
+            "--delete-emptied",
+            help="Delete also the documents of a folder that lists no files. Without it they are kept: its disk may "
+            "not be mounted.",
+        ),
+    ] = False,
 ) -> None:
     """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
     with library(session) as tribrid, ExitStack() as opened:
         limit = _max_document_chars(tribrid, corpus)
         sources = [_records(path, limit, opened) for path in paths]  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
-        folders = [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
-        if folders or mirror:
+        read = [Path(path) for path in paths if not _is_records(path)]
+        if read or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
-        seen: set[str] = set()
         with gauge(session.terminal.err, "Indexing") as shown:
 
             def emit(kind: EventType, data: Mapping[str, Any]) -> None:
                 if kind == "progress":
                     shown.update(data)
 
-            records = _noted(chain.from_iterable(sources), seen)
-            report = tribrid.corpus(corpus).documents.add(records, emit=emit, mirror=mirror)
-        gone = [] if mirror else _gone(tribrid, corpus, folders, seen)
-        if gone:
-            tribrid.corpus(corpus).documents.delete(gone)
-            left = {
-                "documents": report.documents - len(gone),
-                "unchanged": report.unchanged - len(gone),
-                "deleted": report.deleted + len(gone),
-                "passages": tribrid.corpus(corpus).describe().passages,
-            }
-            report = report.model_copy(update=left)
+            report = tribrid.corpus(corpus).documents.add(
+                chain.from_iterable(sources),
+                emit=emit,
+                mirror=mirror,
+                paths=read,
+                delete_emptied=delete_emptied,
+            )
     session.terminal.result(report, _indexed(report))
     if not session.terminal.as_json:
         for line in _skipped(report):
             session.terminal.note(line, "yellow")
-
-
-def _noted(records: Iterable[Document | Skipped], seen: set[str]) -> Iterator[Document | Skipped]:
-    """The records, with the ids of all that came noted: a file that cannot be read now is not gone."""
-    for record in records:
-        if record.doc_id is not None:
-            seen.add(record.doc_id)
-        yield record
-
-
-def _gone(tribrid: Library, corpus_id: str, folders: Sequence[Path], seen: set[str]) -> list[str]:
-    """Documents of the corpus that were files of these folders and are no more."""
-    roots = tuple(f"{folder.resolve().as_uri()}/" for folder in folders)
-    if not roots:
-        return []
-    stored = tribrid.store.documents.iterate(corpus_id)
-    return [document.doc_id for document in stored if document.uri.startswith(roots) and document.doc_id not in seen]
 
 
 def _max_document_chars(tribrid: Library, corpus_id: str) -> int:
@@ -131,9 +116,13 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
 
     if path == STDIN:
         return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
-    if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
+    if _is_records(path):
         return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
     return read_folder(Path(path), max_document_chars=max_chars)
+
+
+def _is_records(path: str) -> bool:
+    return path == STDIN or (Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir())
 
 
 def _indexed(report: IndexedDocuments) -> RenderableType:
@@ -159,9 +148,18 @@ def _skipped(report: IndexedDocuments) -> Iterator[str]:
     if report.skipped_total > _SHOWN_SKIPPED:
         yield f"… and {report.skipped_total - _SHOWN_SKIPPED:,} more; --json lists them."
     if report.duplicates_total:
-        repeated = ", ".join(map(plain, report.duplicates[:_SHOWN_REPEATED]))
-        more = ", …" if report.duplicates_total > _SHOWN_REPEATED else ""
-        yield f"{report.duplicates_total:,} ids came more than once, and the last record holds: {repeated}{more}"
+        repeated = _first(report.duplicates, report.duplicates_total)
+        yield f"{report.duplicates_total:,} ids came more than once, and the last record holds: {repeated}"
+    if report.replaced_total:
+        replaced = _first(report.replaced, report.replaced_total)
+        yield (
+            f"{report.replaced_total:,} documents took the place of others with the same id and another address: "
+            f"{replaced}. To keep both, index a folder that holds both, or make two corpora."
+        )
+
+
+def _first(doc_ids: Sequence[str], total: int) -> str:
+    return ", ".join(map(plain, doc_ids[:_SHOWN_REPEATED])) + (", …" if total > _SHOWN_REPEATED else "")
 
 
 def corpora(

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
+from tribrid.corpus.folders import walk
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.markup import markdown_title, rst_text
 from tribrid.corpus.records import make_document
@@ -67,7 +68,7 @@ def read_folder(path: Path, *, max_document_chars: int) -> Iterator[Document | S
 
 def _read_tree(root: Path, max_document_chars: int) -> Iterator[Document | Skipped]:
     real_root = os.path.realpath(root)
-    for entry in _walk(root):
+    for entry in walk(root):
         if isinstance(entry, Skipped):
             yield entry
             continue
@@ -77,19 +78,6 @@ def _read_tree(root: Path, max_document_chars: int) -> Iterator[Document | Skipp
             yield _skipped(name, "a link to a folder, or out of the folder, is not followed")
         else:
             yield _read_file(entry, name, max_document_chars)
-
-
-def _walk(root: Path) -> Iterator[Path | Skipped]:
-    """Files and links below a folder by path, without hidden ones; linked folders are listed, not entered."""
-    errors: list[OSError] = []
-    for folder, folders, files in os.walk(root, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in sorted([*links, *(name for name in files if not name.startswith("."))]):
-            yield Path(folder, name)
-    for error in errors:
-        name = Path(error.filename).relative_to(root).as_posix()
-        yield _skipped(name, f"the folder cannot be listed: {error.strerror}")
 
 
 def _read_file(path: Path, name: str, max_document_chars: int) -> Document | Skipped:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,14 @@ import numpy as np
 from tribrid.errors import StaleIndex
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
-from tribrid.retrieval.publication import Publication, read_publication, writer_lock
+from tribrid.retrieval.publication import (
+    Publication,
+    filling,
+    in_hand,
+    read_publication,
+    was_begun,
+    writer_lock,
+)
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
 from tribrid.retrieval.weights import TermWeights
 from tribrid.retrieval.writer import IndexWriter
@@ -184,6 +191,20 @@ class Index:
         """What the published state was made with; None when nothing was published yet."""
         publication = read_publication(self._folder)
         return publication.fingerprint if publication else None
+
+    def filling(self) -> AbstractContextManager[None]:
+        """Say that documents are being brought in, for the length of a `with` block."""
+        return filling(self._folder)
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether somebody brings documents in, or writes, now."""
+        return in_hand(self._folder)
+
+    @property
+    def begun(self) -> bool:
+        """Whether documents were ever brought in."""
+        return was_begun(self._folder)
 
     def snapshot(self) -> Snapshot | None:
         """The published state, opened; None when nothing was published yet. About 0.05 ms when it is unchanged.

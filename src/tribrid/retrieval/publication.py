@@ -18,6 +18,7 @@ from tribrid.errors import StaleIndex
 
 _FILE = "published.json"
 _LOCK = "writer.lock"
+_FILLING = "filling.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,38 @@ def write_publication(folder: Path, publication: Publication) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def in_hand(folder: Path) -> bool:
+    """Whether somebody brings documents in, or writes, now."""
+    return any(_held(folder / name) for name in (_FILLING, _LOCK))
+
+
+def was_begun(folder: Path) -> bool:
+    """Whether documents were ever brought in here."""
+    return (folder / _FILLING).exists()
+
+
+def _held(path: Path) -> bool:
+    try:
+        with path.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Say that documents are being brought in, which several may do at once. What is begun and in nobody's hand without
+    a publication was interrupted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _FILLING).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tribrid.store.database import batches
 from tribrid.store.logimport import LogImports
 from tribrid.store.logreading import logged_lists
 from tribrid.store.logrows import feedback_row, impression_of
-from tribrid.types import Feedback, Impression, LoggedList
+from tribrid.types import Feedback, Impression, ImpressionSource, LoggedList
 
 BATCH = 500
 _IMPRESSION = tables.impressions.c
@@ -103,6 +103,12 @@ class Logs(LogImports):
         any_ = sa.select(_FEEDBACK.feedback_number).select_from(tables.feedback.join(tables.impressions)).where(mine)
         with self._database.read() as connection:
             return connection.execute(any_.limit(1)).first() is not None
+
+    def has_source(self, corpus_id: str, source: ImpressionSource) -> bool:
+        """Whether any list of the corpus is of this kind."""
+        mine = sa.select(_IMPRESSION.impression_number).where(_IMPRESSION.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            return connection.execute(mine.where(_IMPRESSION.source == source).limit(1)).first() is not None
 
     def stats(self, corpus_id: str) -> LogStats:
         """How much was logged."""

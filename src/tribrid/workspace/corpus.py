@@ -78,9 +78,7 @@ class OpenCorpus:
         made_with, encoder = self.index.fingerprint, self.embedder.fingerprint
         if made_with is None and (documents := self.store.documents.count(self.corpus_id)):
             raise StaleIndex(
-                f"The corpus {self.corpus_id!r} has {documents} documents and no index: it is being made for the first "
-                "time, or was lost, or all of them came with a rerank and wait for the next mining. Mine, or index any "
-                "document of it again, and all of it is rebuilt.",
+                f"The corpus {self.corpus_id!r} has {documents} documents and no index: {self._why_no_index()}",
                 corpus_id=self.corpus_id,
             )
         if made_with is not None and not made_with.endswith(encoder):
@@ -90,6 +88,15 @@ class OpenCorpus:
                 corpus_id=self.corpus_id,
             )
         return Retriever(self.index, self.embedder, self.config.retrieval)
+
+    def _why_no_index(self) -> str:
+        if self.index.in_hand:
+            return "it is being made for the first time. Search again when that is done."
+        if self.index.begun:
+            return "its indexing was interrupted. Index the same again, and it goes on from there."
+        if self.store.logs.has_source(self.corpus_id, "rerank"):
+            return "they came with a rerank, and wait to be indexed. Mine, and they are."
+        return "it was lost. Index any document of it again, and all of it is rebuilt."
 
     def read(self, query: str, candidates: Sequence[Candidate], kept: KeptTokens | None = None) -> Reading:
         """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the

@@ -55,7 +55,7 @@ class Kept:
         self.bytes_a_token = bytes_of
 
     def passage(self, text: EncodedText, passage: Passage, snippet_chars: int) -> PassageTokens:
-        kept = self.codec.unpack(self.codec.pack(text, len(passage.title)))
+        kept = self.codec.unpack(self.codec.pack(text, len(passage.title)), text.pooled)
         if not self.rounded:
             rows = text.vectors @ self.codec._projection
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
@@ -64,7 +64,7 @@ class Kept:
 
     def reading(self, of: Reading, query: EncodedText, encoded: Encoded, snippet_chars: int) -> Reading:
         passages = [self.passage(encoded[c.passage.key], c.passage, snippet_chars) for c in of.candidates]
-        return Reading(of.query, self.codec.query(query), of.candidates, passages)
+        return Reading(of.query, self.codec.query(of.query, query), of.candidates, passages)
 
 
 def ndcg(readings: Mapping[str, Reading], queries: Sequence[JudgedQuery], score: Callable[[Reading], Scores]) -> float:

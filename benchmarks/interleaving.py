@@ -6,7 +6,8 @@
 Simulated users look at the result at rank k with probability 1 / k^0.7 and click on what they look at with 0.05, 0.3 or
 0.7, by its relevance. Each search has 20 documents, which a ranking sorts by their relevance plus noise of its own: the
 less noise, the better it is. Both rankings are right about the same things, and err independently. Drafts, credit and
-verdicts are the product's own code, and the verdict is asked for after every impression.
+verdicts are the product's own code, and the verdict is asked for after every impression. Each is of a client that
+searches once, so that each is an outcome.
 
 Beside it stand what repeated looks do to an ordinary sign test at the same level, the number of impressions at which a
 sign test that is looked at once has the power that the experiment had, and the same users' clicks if documents that
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.evaluation.interleaving import credit, team_draft
-from tribrid.evaluation.sequential import verdict
+from tribrid.evaluation.sequential import decided, verdict
 from tribrid.types import Feedback, Signal, Team
 
 DOCUMENTS, TOP_K = 20, 10
@@ -32,6 +33,7 @@ CLICKED = (0.05, 0.3, 0.7)
 NOISE = 0.8
 OTHERS = {"equal": 0.8, "slightly better": 0.7, "better": 0.6, "much better": 0.4, "worse": 1.05}
 """Noise of the challenger; the champion's is NOISE."""
+LEAST_CLIENTS = 20
 NAMES = [f"d{number:02}" for number in range(DOCUMENTS)]
 Outcomes = NDArray[np.int64]
 Coin = Callable[[], float]
@@ -87,7 +89,9 @@ def stopped(outcomes: Outcomes, alpha: float) -> tuple[int, str]:
     for number, outcome in enumerate(outcomes.tolist(), 1):
         if outcome:
             wins, losses = wins + (outcome > 0), losses + (outcome < 0)
-            found = verdict(wins, losses, alpha)
+            if verdict(wins, losses, alpha) is None:
+                continue
+            found = decided(wins, losses, [*[(1, 0)] * wins, *[(0, 1)] * losses], alpha, LEAST_CLIENTS)
             if found is not None:
                 return number, found
     return len(outcomes), "no_difference"

@@ -65,7 +65,7 @@ def main() -> None:
         index = opened.index
         snapshot = index.snapshot()
         keys = snapshot.keys() if snapshot else []
-        sizes = [len(blob) for blob in index.tokens(keys[:2000]).values()]
+        sizes = [len(blob) for blob, _ in index.packed(keys[:2000]).values()]
     print("| 50 candidates, one query | p50, ms | p95, ms | times slower |\n|---|---|---|---|")
     ours = statistics.median(times["read and score"])
     for name, values in times.items():

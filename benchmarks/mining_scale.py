@@ -97,7 +97,12 @@ def mine_once(folder: Path) -> None:
     """Mines with the default settings and tells what it took."""
     started, cpu = time.monotonic(), time.process_time()
     store = Store.open(folder)
-    inputs = MiningInputs(known=set, passages_of=passages_of, impressions=store.logs.iterate_with_feedback(CORPUS))
+    inputs = MiningInputs(
+        known=set,
+        passages_of=passages_of,
+        impressions=store.logs.iterate_with_feedback(CORPUS),
+        named=store.logs.iterate_with_feedback(CORPUS, named=True),
+    )
     mined = mine(inputs, first_stage, MiningConfig.model_validate({}), lambda *_: None)
     took = {
         "seconds": time.monotonic() - started,

@@ -11,7 +11,7 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +22,7 @@ from typer.main import get_command
 
 from tribrid import errors
 from tribrid.api.auth import OPEN_PATHS
-from tribrid.api.scopes import ANY, scopes_for
+from tribrid.api.scopes import ANY, OF_ALL, ROUTES
 from tribrid.api.server import create_app
 from tribrid.app import Tribrid
 from tribrid.cli.program import __doc__ as PROGRAM
@@ -159,21 +159,22 @@ def _anchor(operation: str) -> str:
     return re.sub(r"[^a-z0-9_ -]", "", operation.lower()).replace(" ", "-")
 
 
-def _key(method: str, path: str, tags: Iterable[str]) -> str:
+def _key(method: str, path: str) -> str:
     """Which key a route asks for, where a server asks for any."""
     if path in OPEN_PATHS:
         return "No key is ever asked for."
-    # The OpenAPI document leaves out that this parameter may hold slashes.
-    scopes = scopes_for(method, path.replace("{doc_id}", "{doc_id:path}"), tags)
-    if scopes == ANY:
+    # The OpenAPI document leaves out that a parameter may hold slashes.
+    (name,) = (name for name in ROUTES if name.replace(":path}", "}") == f"{method} {path}")
+    if ROUTES[name] == ANY:
         return "Any key will do."
-    return f"Key: scope {' or '.join(f'`{scope}`' for scope in sorted(scopes or {Scope.ADMIN}))}."
+    scopes = " or ".join(f"`{scope}`" for scope in sorted(ROUTES[name] or {Scope.ADMIN}))
+    return f"Key: scope {scopes}{', not bound to corpora' if name in OF_ALL else ''}."
 
 
 def _route(method: str, path: str, route: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"### {method} {path}"
     yield f"{route['summary']}. {paragraphs(route.get('description', ''))}".strip()
-    yield _key(method, path, route["tags"])
+    yield _key(method, path)
     body = route.get("requestBody", {})
     rows = [*_query_rows(route), *_body_rows(body, schemas)]
     if rows:

@@ -44,7 +44,9 @@ MEASURES = {
 }
 EVENTS = {
     "state": "`state`: queued, running, succeeded, failed or cancelled. `attempt`: the how-manieth start, from 1. "
-    "`interrupted`: the worker stopped in good order; the next one goes on, and starts are counted from 1 again.",
+    "`interrupted`: the worker stopped in good order; the next one goes on, and starts are counted from 1 again. "
+    "`killed`: the signal that killed its process; it is started once more, a training from its last checkpoint and "
+    "with a smaller batch.",
     "progress": "`stage`, `done`, `total`; `eta_s` (seconds) where it is known.",
     "metrics": "Per step: `step`, `epoch`, `loss`. Per measurement: `step`, `dev_ndcg@10`. Per stage: what it chose, "
     "such as `stage: blend` with `held_out_ndcg@10` by form.",

@@ -10,12 +10,13 @@ import numpy as np
 from tribrid.encoders.tokens import WIDTH, PassageTokens, QueryTokens
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
+from tribrid.scoring.space import Space
 from tribrid.training.lists import BAD, GOOD, Labels, TrainingList
 from tribrid.types import DENSE, SPARSE, Candidate, LegScore, Passage
 
 VOCABULARY = 50
 DIM = 32
-STATISTICS = CorpusStatistics(np.ones(VOCABULARY, np.float32), 10.0)
+STATISTICS = CorpusStatistics(np.ones(VOCABULARY, np.float32), 10.0, Space.empty(DIM, VOCABULARY))
 """What training lists are described with."""
 
 
@@ -28,13 +29,13 @@ def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
 def passage_tokens(rng: np.random.Generator, n: int, title: int = 0) -> PassageTokens:
     vectors = unit(rng.normal(size=(n, WIDTH)))
     ends = np.maximum(np.arange(n) - title + 1, 0) * 5
-    return PassageTokens(rng.integers(0, VOCABULARY, n), vectors, title, ends)
+    return PassageTokens(rng.integers(0, VOCABULARY, n), vectors, title, ends, unit(rng.normal(size=DIM)))
 
 
 def query_tokens(rng: np.random.Generator, n: int) -> QueryTokens:
     vectors = unit(rng.normal(size=(n, WIDTH)))
     pooled, embedding = unit(rng.normal(size=WIDTH)), unit(rng.normal(size=DIM))
-    return QueryTokens(rng.integers(0, VOCABULARY, n), vectors, pooled, embedding)
+    return QueryTokens("which one", rng.integers(0, VOCABULARY, n), vectors, pooled, embedding)
 
 
 def candidates_of(

@@ -13,7 +13,7 @@ import pytest
 
 import tiny
 from rerank_server import rerank_server, speaks
-from synthetic import candidates_of, passage_tokens, query_tokens, training_list
+from synthetic import STATISTICS, candidates_of, passage_tokens, query_tokens, training_list
 from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.prices import load_prices
 from tribrid.config import Config, Environment
@@ -23,7 +23,6 @@ from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.models import ensure_export
 from tribrid.errors import Cancelled
 from tribrid.loop.given_documents import GivenQuery, score_apart
-from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer, ranked
 from tribrid.store import Store
@@ -49,7 +48,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     config = Config().training.model_copy(update={"folds": 2, "epochs": 1})
     inputs = TrainingInputs(
         [training_list(seed, learnable=True) for seed in range(16)],
-        CorpusStatistics(np.ones(50, np.float32), 10.0),
+        STATISTICS,
         Path(os.environ["TRIBRID_TRAINING__BASE_MODEL"]),
         SNIPPET_CHARS,
         {},

@@ -338,3 +338,35 @@ def test_lineage_reaches_the_lists_that_were_read(filled: Store) -> None:
     }
     with pytest.raises(NotFound):
         filled.lineage.spellings("none", normalise)
+
+
+def test_what_rose_is_no_longer_named(store: Store) -> None:
+    """A report names queries and documents of the log, in fields and in words; so does the result of its job."""
+    ask(store, "first", SECRET, "ann")
+    rows = [
+        {"query": query, "doc_id": doc_id, "before": 40, "after": 3, "without": 38, "clients": 1}
+        for query, doc_id in ((SECRET, "d1"), ("soup", "d2"), ("soup", "d1"))
+    ]
+    told = f"'d1' for {SECRET!r} from rank 40 to 3; 'd2' for 'soup'; 'd1' for 'soup'."
+    guard = {"name": "few_clients", "passed": False, "detail": told}
+    risers = {"queries": 2, "clients": 12, "risen": 3, "named": rows}
+    verdict = {"decision": "keep", "reasons": [told]}
+    job_id = store.jobs.create(JobKind.EVALUATE, "c", {}).job_id
+    report = reports.report(evaluation_id=job_id, risers=risers, verdict=verdict, gate={"guards": [guard]})
+    store.evaluations.put(job_id, "c", report, [])
+    store.jobs.finish(job_id, State.SUCCEEDED, report.model_dump(mode="json"), None)
+
+    def named() -> list[tuple[str, str]]:
+        kept = store.evaluations.get(job_id).risers
+        return [(row.query, row.doc_id) for row in kept.named] if kept else []
+
+    assert SECRET in everything(store)
+    store.erasures.query("c", same_as(SECRET))
+    assert SECRET not in everything(store)
+    assert named() == [("soup", "d2"), ("soup", "d1")]
+    store.erasures.document("c", "d1")
+    assert "'d1'" not in everything(store)
+    assert named() == [("soup", "d2")]
+    assert store.evaluations.get(job_id).verdict.reasons == (
+        "(erased) for (erased) from rank 40 to 3; 'd2' for 'soup'; (erased) for 'soup'.",
+    )

@@ -12,6 +12,7 @@ from tribrid.errors import CorpusNotFound
 from tribrid.evaluation.interleaving import credit
 from tribrid.store import Store, tables
 from tribrid.store.experiments import Experiment, Tally, Terms
+from tribrid.store.tables_experiments import experiments
 from tribrid.types import Feedback, Impression, ModelVersion, ShownDoc, Signal, Team, Trial
 
 TERMS = Terms(0.05, 100, 10, "report")
@@ -23,10 +24,20 @@ def started(store: Store, challenger: str = "m2") -> Experiment:
     return store.experiments.start("c", "m1", challenger, TERMS)
 
 
-def searched(store: Store, experiment: Experiment, query_id: str, at_us: int = 0, excluded: str | None = None) -> None:
+DAY_US = 86_400_000_000
+
+
+def searched(
+    store: Store,
+    experiment: Experiment,
+    query_id: str,
+    at_us: int = 0,
+    excluded: str | None = None,
+    client_id: str | None = None,
+) -> None:
     shown = tuple(ShownDoc(doc_id, rank, 1.0, 0, 1, {}) for rank, doc_id in enumerate("abc", 1))
     trial = Trial(experiment.experiment_id, () if excluded else TEAMS, excluded)
-    impression = Impression(query_id, "c", "query", shown, "m1+m2", True, None, 1.0, at_us, trial=trial)
+    impression = Impression(query_id, "c", "query", shown, "m1+m2", True, None, 1.0, at_us, "search", client_id, trial)
     store.logs.add_impression(impression)
     store.experiments.join(impression)
 
@@ -129,3 +140,35 @@ def test_the_newest_other_model(store: Store) -> None:
     for model in (old, replace(old, model_id="m2", created_us=2)):
         store.models.put(model)
     assert [store.experiments.newest_model("c", besides) for besides in (None, "m1", "m2")] == ["m2", "m2", "m1"]
+
+
+def test_what_clients_said_is_known_by_client_and_day(store: Store) -> None:
+    experiment = started(store)
+    by = ("ann", "ann", "ann", "bob", None, None)
+    for number, client_id in enumerate(by):
+        searched(store, experiment, f"q{number}", DAY_US * (number == 2), client_id=client_id)
+    assert [(d.client, d.day) for d in store.experiments.due(experiment, 2 * DAY_US)] == [
+        ("ann", 0),
+        ("ann", 0),
+        ("ann", 1),
+        ("bob", 0),
+        ("", 0),
+        ("", 0),
+    ]
+    assert store.experiments.outcomes(experiment, {"ann", "bob", ""}) == {}
+    assert store.experiments.settle(experiment, 6, Tally(), {1: 0, 2: 1, 3: -1, 4: 0, 5: 1})
+    assert store.experiments.outcomes(experiment, {"ann", ""}) == {("ann", 0): 1, ("ann", 1): -1, ("", 0): 1}
+    assert store.experiments.outcomes(experiment, {"bob", "eve"}) == {("bob", 0): 0}
+    assert sorted(store.experiments.by_client(experiment)) == [(1, 0), (1, 1)]
+    store.erasures.lists("c", str, client_id="ann")
+    assert sorted(store.experiments.by_client(experiment)) == [(1, 0)], "an erased client is gone from it"
+
+
+def test_terms_and_tallies_of_older_builds_are_read(store: Store) -> None:
+    experiment = started(store)
+    with store.database.begin() as connection:
+        old = {"terms": {"alpha": 0.05, "impressions": 9, "window_s": 10, "on_win": "report"}, "tally": {"wins": 2}}
+        connection.execute(sa.update(experiments).values(old))
+    now = store.experiments.latest("c")
+    assert now is not None
+    assert (now.experiment_id, now.terms.least_clients, now.tally) == (experiment.experiment_id, 20, Tally(wins=2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,11 @@ def test_a_job_from_queue_to_end(store: Store) -> None:
     )
     first = claimed(store, lease_s=0)
     running = store.jobs.get(job.job_id)
-    assert (first.job, first.attempt, running.state) == (running, 1, State.RUNNING)
+    assert running.interrupted  # its lease is over
+    assert (first.job, first.attempt, running.state) == (replace(running, interrupted=False), 1, State.RUNNING)
     assert running.started_us is not None
     again = claimed(store, "another")  # its worker died: another takes it up
-    assert (again.job, again.attempt) == (running, 2)
+    assert (again.job, again.attempt) == (first.job, 2)
     store.jobs.progress(job.job_id, {"done": 1, "of": 2})
     assert store.jobs.get(job.job_id).progress == {"done": 1, "of": 2}
     ended = store.jobs.finish(job.job_id, State.SUCCEEDED, result={"pairs": 3})

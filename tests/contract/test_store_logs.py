@@ -77,6 +77,7 @@ def test_iterate_gives_what_can_be_learned_from(store: Store) -> None:
         LoggedList.of(impression("no feedback", 20), ()),
         LoggedList.of(impression("late", 30, client_id="somebody"), [click("late", "d2", 50)]),
     ]
+    assert [logged.query_id for logged in store.logs.iterate_with_feedback("c", named=True)] == ["late"]
     assert list(store.logs.iterate_with_feedback("none")) == []
 
 

@@ -17,6 +17,7 @@ from tribrid.errors import InvalidInput, NotRunning
 from tribrid.jobs import Supervisor, cancel, submit, wait, worker_for
 from tribrid.jobs.child import Reporter
 from tribrid.jobs.execution import MAX_ATTEMPTS
+from tribrid.jobs.story import kills
 from tribrid.jobs.worker import LEASE_S
 from tribrid.store import Store
 from tribrid.types import Event, Job, JobKind, State
@@ -184,6 +185,40 @@ def test_a_job_that_fails_says_why(served: Store, what: str, kind: JobKind, expe
     problem = problem_of(job)
     assert expected.items() <= problem.items()
     assert assert_story(served, job.job_id, "error")[-1].data["problem"] == problem
+
+
+@pytest.mark.parametrize("killer", ["SIGKILL", "SIGTERM"])
+def test_a_job_whose_process_is_killed_is_started_once_more(served: Store, served_dir: Path, killer: str) -> None:
+    (served_dir / "died").unlink(missing_ok=True)
+    job_id = submit(served, JobKind.TRAIN, "a", {"do": "die_once", "name": "", "signal": killer}).job_id
+    assert ended(served, job_id).state is State.SUCCEEDED
+    told = [event.data for event in assert_story(served, job_id, "complete") if event.type == "state"]
+    assert [data.get("killed") for data in told] == [None, None, killer, None]
+    assert "with a smaller batch" in told[2]["message"]
+    assert kills(served, job_id) == 1
+
+
+def test_a_job_whose_process_is_killed_again_fails_in_words(served: Store) -> None:
+    job = ended(served, do(served, "die"))
+    assert len(logged(served, job.job_id)) == 2
+    assert problem_of(job)["detail"] == (
+        "The process that ran this train job was killed by SIGKILL, and so was the one that was started in its place. "
+        "The system does this when memory runs out. Free some, or lower training.memory_budget_mb, take a smaller "
+        "training.base_model, or set training.cross_encoder to false; then train again."
+    )
+
+
+def test_a_job_that_nobody_works_on_says_so(store: Store, tmp_path: Path) -> None:
+    with worker_for(tmp_path, environment(), handlers=HANDLERS):
+        job_id = do(store, "hold")
+        started(store, job_id)
+        assert not store.jobs.get(job_id).interrupted
+    assert store.jobs.get(job_id).state is State.RUNNING
+    assert store.jobs.get(job_id).interrupted
+    assert [job.interrupted for job in store.jobs.list("a")] == [True]
+    (tmp_path / "release").touch()
+    with worker_for(tmp_path, environment(), handlers=HANDLERS):
+        assert not ended(store, job_id).interrupted
 
 
 def test_the_traceback_of_a_bug_is_logged(served: Store) -> None:

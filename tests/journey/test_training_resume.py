@@ -94,6 +94,59 @@ def test_killed_in_mid_training_it_ends_as_if_it_had_not_been(tribrid: Tribrid) 
     assert losses(tribrid, run_id) == losses(tribrid, undisturbed)
 
 
+def test_its_own_process_killed_it_goes_on_once_with_a_smaller_batch(tribrid: Tribrid) -> None:
+    run_id = tribrid.corpus("c").submit_train({"epochs": 5}).job_id
+    until(lambda: any(e.data.get("message") == "checkpoint" and e.data["step"] >= 9 for e in events(tribrid, run_id)))
+    kill_child(tribrid, run_id)
+    job = ended(tribrid, run_id)
+    assert metrics(job)["cross_encoder"]["trained"]
+    assert job.result is not None
+    assert job.result["metrics"]["times_killed"] == 1
+
+    told = events(tribrid, run_id)
+    resumed = [e.data["step"] for e in told if e.data.get("message") == "resumed from a checkpoint"]
+    assert len(resumed) == 1
+    assert resumed[0] >= 9
+    assert [e.data["killed"] for e in told if "killed" in e.data] == ["SIGKILL"]
+    first, second = (e.data["micro_tokens"] for e in told if "micro_tokens" in e.data)
+    assert second <= first / 2
+    assert any("half the memory for a batch" in str(e.data.get("message")) for e in told)
+
+
+def test_killed_a_second_time_it_fails_in_words(tribrid: Tribrid) -> None:
+    run_id = tribrid.corpus("c").submit_train({"epochs": 50}).job_id
+    until(lambda: len(steps(tribrid, run_id)) >= 4)
+    kill_child(tribrid, run_id)
+    until(lambda: any(e.data.get("message") == "resumed from a checkpoint" for e in events(tribrid, run_id)))
+    kill_child(tribrid, run_id)
+    job = ended(tribrid, run_id)
+    assert job.problem is not None
+    assert job.problem["code"] == "training_failed"
+    assert "training.memory_budget_mb" in job.problem["detail"]
+
+
+def kill_child(tribrid: Tribrid, run_id: str) -> None:
+    """Kill the process of the worker's that works: the spare waits, and has no time to its name."""
+    worker = tribrid.supervisor.health().pid
+    listed = subprocess.run(["ps", "-o", "pid=,time=,ppid=", "-e"], capture_output=True, text=True, check=True).stdout
+    children = [line.split() for line in listed.splitlines() if line.split()[2] == str(worker)]
+    os.kill(int(max(children, key=lambda child: child[1])[0]), signal.SIGKILL)
+
+
+def test_a_worker_that_is_told_to_stop_leaves_a_checkpoint_of_this_step(tribrid: Tribrid) -> None:
+    """As Ctrl-C does where no server runs: until the first checkpoint all was lost."""
+    run_id = tribrid.corpus("c").submit_train({"checkpoint_every_steps": 10_000, "epochs": 5}).job_id
+    until(lambda: len(steps(tribrid, run_id)) >= 4)
+    tribrid.supervisor.stop()
+    done = steps(tribrid, run_id)[-1]
+    assert tribrid.jobs.get(run_id).interrupted
+    tribrid.supervisor.ensure_worker()
+    ended(tribrid, run_id)
+    resumed = [e.data["step"] for e in events(tribrid, run_id) if e.data.get("message") == "resumed from a checkpoint"]
+    assert resumed in ([done], [done + 1])
+    assert steps(tribrid, run_id) == list(range(1, len(steps(tribrid, run_id)) + 1))
+
+
 def told_at(told: list[Event]) -> int:
     """Where the story tells of the resumption."""
     return next(e.seq for e in told if e.data.get("message") == "resumed from a checkpoint")
@@ -132,7 +185,7 @@ def test_a_queued_training_is_cancelled_at_once(tribrid: Tribrid) -> None:
 def test_nothing_of_a_finished_training_is_left_running_or_lying_about(tribrid: Tribrid) -> None:
     runs = tribrid.corpus("c").runs()
     finished = {run.run_id for run in runs}
-    assert {run.state for run in runs} == {State.SUCCEEDED, State.CANCELLED}
+    assert {run.state for run in runs} == {State.SUCCEEDED, State.CANCELLED, State.FAILED}
     folder = tribrid.environment.data_dir / "runs"
     assert finished
     until(lambda: not finished & {path.name for path in folder.iterdir()})  # gone a moment after the end is told

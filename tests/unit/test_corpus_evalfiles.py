@@ -62,6 +62,25 @@ def test_quepid_knows_a_query_by_its_text(dataset: dict[str, tuple[str, dict[str
     assert len({query.query_id for query in back}) == len(queries)
 
 
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''-2", "it's", "'quoted'", "a=b"])
+def test_no_cell_is_a_formula_and_none_is_another_afterwards(text: str) -> None:
+    queries = [JudgedQuery("q", text, {text: 1, "a": 2}), JudgedQuery("r", "tea", {"a": 0})]
+    written = WRITERS["quepid"](queries, {})["quepid.csv"]
+    cells = [cell for line in written.split("\n") for cell in line.split(",")]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert [(q.text, q.judgments) for q in parse_quepid(written)] == [(q.text, q.judgments) for q in queries]
+
+
+@pytest.mark.parametrize("form", ["topics", "qrels", "run", "trec"])
+def test_an_id_with_a_blank_is_in_no_file_of_trecs(form: str) -> None:
+    """Readers of these files split at any white space: they would judge another document."""
+    queries = [JudgedQuery("a query", "tea", {"a b.md": 1})]
+    with pytest.raises(InvalidInput, match=r"holds a blank.*beir"):
+        WRITERS[form](queries, {"a query": ["a b.md"]})
+    kept = parse_qrels(WRITERS["beir"](queries, {})["qrels/test.tsv"])
+    assert kept == {"a query": {"a b.md": 1}}
+
+
 def test_quepids_own_exports() -> None:
     short = parse_quepid('\ufeffquery,docid,rating\ntea,d1,3\nTea,d2,0\n"green, tea",d1,2.0\nempty,,\n')
     assert [(q.text, dict(q.judgments)) for q in short] == [
@@ -118,7 +137,7 @@ def test_a_run_goes_by_its_scores_and_is_named_by_what_it_ranks() -> None:
     assert run.lists == {"q1": (ScoredDoc("a", 0.5), ScoredDoc("b", 7.0)), "q2": (ScoredDoc("an id", -1000.0),)}
     assert parse_run("q1 Q0 a 1 0.5 x").sha256 == parse_run("q1 Q0 a 9 0.5 y").sha256
     assert parse_run("q1 Q0 a 1 0.5 x").sha256 != parse_run("q1 Q0 a 1 0.6 x").sha256
-    lists = {"q 1": ["b", "a"], "q2": ["c"]}
+    lists = {"q1": ["b", "a"], "q2": ["c"]}
     back = parse_run("".join(run_lines(lists, "t"))).lists
     assert {name: [doc.doc_id for doc in docs] for name, docs in back.items()} == lists
 

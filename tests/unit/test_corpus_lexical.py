@@ -12,7 +12,6 @@ from tribrid.corpus.lexical import (
     jaccard,
     near_duplicate,
     normalise,
-    searchable,
     shingles,
 )
 
@@ -41,13 +40,6 @@ def test_the_parts_of_an_identifier_follow_the_text(identifier: str, parts: list
     assert identifier_parts(identifier) == parts
     text = f"call {identifier} now"
     assert expand_identifiers(text) == (f"{text}\n{' '.join(parts)}" if parts else text)
-
-
-def test_scripts_without_spaces_are_searched_by_neighbouring_characters() -> None:
-    assert searchable("向量检索 BM25 read_file") == "向量检索 BM25 read_file\nread file\n向量 量检 检索"
-    assert searchable("ラーメン") == "ラーメン\nラー ーメ メン"
-    for text in ("größe", "поиск", "검색 엔진", "字", "read"):
-        assert searchable(text) == text
 
 
 @given(prose)

@@ -76,6 +76,29 @@ def test_prose_breaks_at_sentences_and_repeats_whole_words() -> None:
     assert all(passage.start == 0 or text[passage.start - 1] == " " for passage in passages)
 
 
+CODE = "".join(f"# Install part {n}\npip install part{n}\n\n" for n in range(40))
+
+
+def test_a_comment_in_fenced_code_begins_no_passage() -> None:
+    text = f"{SENTENCE}\n\n```sh\n{CODE}```\n\n# Use\n\n{SENTENCE * 4}"
+    passages = parts(text, 300, 40)
+    clean = [after for before, after in pairwise(passages) if after.start >= before.end]
+    assert not [passage.text for passage in clean if not passage.text.startswith("# Use")]
+    assert not [passage.text for passage in passages if passage.text.startswith("# Install")]
+
+
+def test_fenced_code_is_kept_whole_where_it_fits() -> None:
+    fence = f"```sh\n{CODE[:130]}\n```\n"
+    for before in range(1, 6):
+        for passage in parts(SENTENCE * before + "\n" + fence + SENTENCE * 9, 400, 0):
+            assert passage.text.count("```") in (0, 2)
+
+
+def test_a_text_that_shows_code_in_fences_is_prose() -> None:
+    text = f"Use it:\n\n```python\nclass Reader:\n    pass\n```\n{SENTENCE * 4}\n# Part\n{SENTENCE * 4}"
+    assert any(passage.text.startswith("# Part") for passage in parts(text, 300, 40))
+
+
 def test_a_paragraph_is_a_better_break_than_a_sentence() -> None:
     text = SENTENCE * 3 + "\n\n" + SENTENCE * 5
     assert parts(text)[0].text == SENTENCE * 3 + "\n\n"

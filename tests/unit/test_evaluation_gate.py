@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tribrid.answers.changes import CorpusPart, Delta, Guard, SlicePart
-from tribrid.answers.report import Looks
+from tribrid.answers.report import Looks, Riser, Risers
 from tribrid.config.sections import GateConfig
 from tribrid.evaluation.comparison import deltas
-from tribrid.evaluation.gate import Decision, Evidence, decide, luck
+from tribrid.evaluation.gate import Decision, Evidence, decide, luck, objections
 
 GAIN = Delta(
     mean=0.052, ci95=(0.031, 0.074), p_value=0.0001, wins=82, losses=31, ties=187, ci=(0.031, 0.074), confidence=0.95
@@ -108,6 +108,7 @@ def test_every_guard_is_listed_with_what_became_of_it() -> None:
         "latency_p95": None,
         "judged@10": None,
         "seeds": None,
+        "few_clients": None,
     }
     assert all(guard.detail.endswith(".") for guard in decision.guards)
 
@@ -265,3 +266,55 @@ def test_better_challengers_pass() -> None:
     tied = generator.random((300, 200)) < 0.5
     gains = np.where(tied, 0.0, generator.normal(0.06, 0.2, (300, 200)))
     assert promoted(gains, seed=1) >= 0.8
+
+
+def rose(number: int, clients: int = 1) -> Riser:
+    return Riser(query=f"q{number}", doc_id=f"d{number}", before=40, after=3, without=38, clients=clients)
+
+
+def few_clients(risers: Risers | None) -> Guard:
+    return next(guard for guard in decide(replace(PROVEN, risers=risers)).guards if guard.name == "few_clients")
+
+
+def test_what_few_clients_lift_is_refused_and_named() -> None:
+    refused = few_clients(Risers(queries=50, clients=900, risen=80, named=(rose(1), rose(2, 2))))
+    assert (refused.passed, refused.detail) == (
+        False,
+        (
+            "2 documents rise into the top 10 of frequent queries on what fewer than 2 clients (gate.least_clients) "
+            "did: 'd1' for 'q1' from rank 40 to 3, on 1 client, without whom it stands at 38; "
+            "'d2' for 'q2' from rank 40 to 3, on 2 clients, without whom it stands at 38."
+        ),
+    )
+    assert decide(replace(PROVEN, risers=Risers(named=(rose(1),)))).decision == "keep"
+    many = few_clients(Risers(named=tuple(rose(number) for number in range(8))))
+    assert "'d4'" in many.detail
+    assert many.detail.endswith("; and 3 more (risers).")
+    assert "'d5'" not in many.detail
+
+
+def test_what_rises_on_many_passes_and_a_log_of_few_is_not_looked_at() -> None:
+    passed = few_clients(Risers(queries=50, clients=900, risen=80))
+    assert (passed.passed, passed.detail) == (
+        True,
+        (
+            "Of 80 documents that rise into the top 10 of 50 frequent queries, none rises on what fewer than 2 clients "
+            "(gate.least_clients) did."
+        ),
+    )
+    assert "few clients" in decide(replace(PROVEN, risers=Risers(risen=8))).reasons[-1]
+    assert few_clients(Risers(skipped="Does not apply.")).passed is None
+    assert few_clients(None).passed is None
+
+
+def test_users_who_preferred_a_model_answer_for_its_gain_and_not_for_the_guards() -> None:
+    fallen = changed(GAIN, ci=(-0.06, -0.01), mean=-0.035)
+    no_gain = decide(replace(PROVEN, delta=fallen, retrieval=0.9, given=fallen))
+    assert no_gain.decision == "keep"
+    assert objections(no_gain.guards) == ()
+    (against,) = objections(decide(replace(PROVEN, delta=fallen, risers=Risers(named=(rose(1),)))).guards)
+    assert "on what fewer than 2 clients" in against
+    (leaked,) = objections(decide(replace(PROVEN, leaked=1)).guards)
+    assert "stood in the training data" in leaked
+    older = [guard for guard in no_gain.guards if guard.name != "few_clients"]
+    assert objections(older) == objections(()) != ()

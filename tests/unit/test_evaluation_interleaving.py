@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tribrid.evaluation.interleaving import credit, team_draft
+from tribrid.evaluation.interleaving import credit, outcome_of_day, team_draft
 from tribrid.evaluation.sequential import verdict
 from tribrid.types import Feedback, Signal, Team
 
@@ -115,3 +115,20 @@ def test_on_simulated_users_the_better_one_is_found_and_equals_are_not_told_apar
     unequal = [experiment(f"better {number}", True, 2000) for number in range(20)]
     assert {found for found, _ in unequal} == {"challenger_better"}
     assert sum(number for _, number in unequal) / len(unequal) < 600
+
+
+@pytest.mark.parametrize(
+    ("searches", "counted"),
+    [([0, 0, 1, -1, -1], [0, 1]), ([1] * 13, [1]), ([-1, 1, 1], [-1]), ([0, 0, 0], [0])],
+)
+def test_of_a_clients_day_the_first_search_that_tells_the_two_apart_counts(
+    searches: list[int], counted: list[int]
+) -> None:
+    day: int | None = None
+    added = []
+    for outcome in searches:
+        came_to = outcome_of_day(day, outcome)
+        if came_to is not None:
+            day = came_to
+            added.append(came_to)
+    assert added == counted

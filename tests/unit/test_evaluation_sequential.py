@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import integrate
 from scipy.stats import beta
 
-from tribrid.evaluation.sequential import PRIOR, e_value, in_words, verdict, win_share
+from tribrid.evaluation.sequential import PRIOR, decided, e_value, in_words, verdict, win_share
 
 ALPHA = 0.05
 Walks = NDArray[np.int64]
@@ -96,10 +96,29 @@ def test_it_finds_the_better_one_sooner_than_one_look_of_the_same_power(share: f
 
 
 def test_it_says_what_it_knows() -> None:
-    said = in_words("challenger_better", "the retrieval order", 60, 20, 300, ALPHA)
-    assert "Of 300 searches, 80 told the two apart, and the challenger won 60" in said
+    said = in_words("challenger_better", "the retrieval order", 60, 20, 300, ALPHA, 41)
+    assert (
+        "Of 300 outcomes (one a client and day), 80 told the two apart, from 41 clients, and the challenger won 60"
+        in (said)
+    )
     assert "95 % confidence" in said
     assert said.endswith("It is better than the retrieval order.")
-    assert "no verdict yet" in in_words(None, "x", 0, 0, 0, ALPHA)
-    assert "No difference" in in_words("no_difference", "x", 5, 5, 100, 0.01)
-    assert "99 % confidence" in in_words("challenger_worse", "x", 5, 50, 100, 0.01)
+    assert "no verdict yet" in in_words(None, "x", 0, 0, 0, ALPHA, 0)
+    assert "No difference" in in_words("no_difference", "x", 5, 5, 100, 0.01, 1)
+    assert "99 % confidence" in in_words("challenger_worse", "x", 5, 50, 100, 0.01, 55)
+
+
+def test_a_verdict_takes_a_least_number_of_clients() -> None:
+    won = [(1, 0)] * 30
+    assert decided(30, 0, won, ALPHA, 20) == decided(30, 0, won, ALPHA, 30) == "challenger_better"
+    assert decided(30, 0, won, ALPHA, 31) is None
+    assert decided(0, 30, [(0, 1)] * 30, ALPHA, 20) == "challenger_worse"
+
+
+def test_a_verdict_stands_without_any_one_client() -> None:
+    """One who came back for weeks, among many who saw no difference."""
+    others = [(1, 0), (0, 1)] * 12
+    assert verdict(12 + 40, 12, ALPHA) == "challenger_better"
+    assert decided(12 + 40, 12, [*others, (40, 0)], ALPHA, 20) is None
+    assert decided(40, 0, [(40, 0)], ALPHA, 1) == "challenger_better", "a corpus of one person's own, by its setting"
+    assert decided(40, 0, [(40, 0)], ALPHA, 2) is None

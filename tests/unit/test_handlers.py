@@ -24,7 +24,7 @@ DOCUMENTS = [Document(f"d{n}", f"subject{n} " + f"things about number{n} in deta
 NOTHING = np.zeros((0, 4), np.float32)
 READING = Reading(
     "q",
-    QueryTokens(np.zeros(0, np.int64), NOTHING, np.zeros(4, np.float32), np.zeros(4, np.float32)),
+    QueryTokens("q", np.zeros(0, np.int64), NOTHING, np.zeros(4, np.float32), np.zeros(4, np.float32)),
     [Candidate(Passage("d", 0, 0, 1, "", "x"), 1, 1.0, {})],
     [],
 )

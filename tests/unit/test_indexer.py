@@ -16,8 +16,15 @@ import pytest
 
 from tribrid.config.sections import IndexingConfig
 from tribrid.errors import Failed
+from tribrid.retrieval import indexer
 from tribrid.retrieval.index import Index
-from tribrid.retrieval.indexer import EMBED_PASSAGES, FETCH_DOCUMENTS, index_fingerprint, sync_index
+from tribrid.retrieval.indexer import (
+    EMBED_PASSAGES,
+    FETCH_DOCUMENTS,
+    index_fingerprint,
+    sync_index,
+    terms_are_old,
+)
 from tribrid.types import Document
 
 CONFIG = IndexingConfig.model_validate({"passage_chars": 200, "passage_overlap_chars": 0})
@@ -162,6 +169,26 @@ class TestWhatIsEmbedded:
         assert sync(index, corpus, embedder, config).embedded == 3
         assert index.fingerprint == index_fingerprint(config, embedder)
         assert sync(index, corpus, embedder, config).embedded == 0
+
+    def test_terms_of_an_older_release_are_made_anew_without_an_encoder(self, index, monkeypatch):
+        """Until then its index is searched as it is."""
+        corpus = many(7, length=100)
+        corpus.documents["owner"] = Document("owner", "They owned a UPS.", title="Power")
+        monkeypatch.setattr(indexer, "TAKEN_OVER", 3)
+        monkeypatch.setattr(indexer, "ANALYSER", 1)
+        sync(index, corpus)
+        old, vectors = index.fingerprint, index.vectors([("owner", 0)])
+        monkeypatch.undo()
+        assert [hit.key[0] for hit in index.bm25("owned", 5)] == ["owner"]
+        assert terms_are_old(index, CONFIG, BagOfWords())
+        corpus.documents["owner2"] = Document("owner2", "They owned two.")
+        report = sync(index, corpus)
+        assert (report.embedded, report.unchanged, report.documents) == (1, 8, 9)
+        assert index.fingerprint != old
+        assert not terms_are_old(index, CONFIG, BagOfWords())
+        assert {hit.key[0] for hit in index.bm25("owned", 5)} == {"owner", "owner2"}
+        np.testing.assert_array_equal(index.vectors([("owner", 0)])["owner", 0], vectors["owner", 0])
+        assert sync(index, corpus).embedded == 0
 
     def test_identifiers_and_titles_are_found_by_their_parts(self, index):
         corpus = Corpus(a="readHttpHeaders(x)")

@@ -111,7 +111,7 @@ def test_without_a_model_there_is_nothing_to_promote(corpus: OpenCorpus) -> None
 def test_a_model_of_another_corpus_is_not_promoted_here(corpus: OpenCorpus) -> None:
     corpus.store.corpora.create("elsewhere", "elsewhere")
     foreign = handmade.model(corpus.folder, "elsewhere", 1.0)
-    with pytest.raises(ModelNotFound, match="has no model"):
+    with pytest.raises(ModelNotFound, match="There is no model"):
         promote(corpus, foreign, "", force=True)
     assert champion(corpus) is None
 

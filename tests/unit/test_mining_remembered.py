@@ -85,6 +85,20 @@ def test_only_sources_that_are_mined_are_remembered() -> None:
     assert mined.counts["remembered"] == 3
 
 
+def test_what_too_few_clients_found_good_is_not_remembered() -> None:
+    agreed = [session("own20 green tea", ["d20"], ("d20", "click"))._replace(client_id=f"person{n}") for n in range(9)]
+    lone = [
+        session(f"own{n} green tea", [f"d{n}"], (f"d{n}", "click"))._replace(client_id=f"one{n}") for n in range(21, 25)
+    ]
+    mined = CORPUS.mine(judged=JUDGED[:1], impressions=[*agreed, *lone], config={"max_pairs": 1})
+    taken = {t.positive[0] for t in mined.triplets if not t.remembered}
+    assert {t.positive[0] for t in past_the_budget(mined)} == {"d20", "d00"} - taken
+    assert mined.counts["rejected"]["too_few_clients"] == len({"d21", "d22", "d23", "d24"} - taken)
+    assert mined.counts["clients"]["needed"] == 2
+    off = CORPUS.mine(impressions=[*agreed, *lone], config={"max_pairs": 1, "min_clients": 1})
+    assert len(past_the_budget(off)) == 4
+
+
 def test_a_lone_label_has_nothing_to_stand_beside() -> None:
     alone = Corpus({"a": "green tea"})
     assert alone.mine(judged=[JudgedQuery("1", "green", {"a": 1})], config={"max_pairs": 1}).triplets == []

@@ -132,6 +132,12 @@ def test_the_page_shows_the_report(report: Report) -> None:
     assert sum(tag == "svg" for tag, _ in page.tags) >= 20
 
 
+def test_the_page_says_how_much_one_client_taught(report: Report) -> None:
+    known = report.summary.model_copy(update={"heaviest_client": 0.256})
+    assert "pairs of the heaviest client25.6%" in Page(render_html(known, report.queries)).text.replace("\n", "")
+    assert "pairs of the heaviest clientnot known" in Page(render_html(*report)).text.replace("\n", "")
+
+
 def test_the_page_asks_for_nothing_from_outside(report: Report) -> None:
     html = render_html(*report)
     page = Page(html)

@@ -11,7 +11,7 @@ from synthetic import training_list
 from tribrid.errors import ModelUnavailable, ScorerFailed
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import Features
-from tribrid.training.blend import FORMS, LINEAR, RETRIEVAL, feature_names, fit, stack
+from tribrid.training.blend import LEARNED, LINEAR, RETRIEVAL, UNTRAINED_FORM, feature_names, fit, stack
 from tribrid.training.lists import memory_of
 from tribrid.types import ScoredDoc, rank_order
 
@@ -21,14 +21,14 @@ FEATURES: list[Features] = [item.features(MEMORY) for item in LISTS]
 NAMES = feature_names(FEATURES[0], use_memory=True)
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=[RETRIEVAL, UNTRAINED_FORM, *LEARNED])
 def blend(request: pytest.FixtureRequest) -> Blend:
-    return fit(stack(LISTS, FEATURES, NAMES), NAMES, request.param, seed=1)
+    return fit(stack(LISTS, FEATURES, NAMES), NAMES, request.param, UNTRAINED_FORM, seed=1).blend()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_form_retrieval_ranks_as_the_first_stage(seed: int) -> None:
-    fused = fit(stack(LISTS, FEATURES, NAMES), NAMES, RETRIEVAL, seed=1)
+    fused = fit(stack(LISTS, FEATURES, NAMES), NAMES, RETRIEVAL, RETRIEVAL, seed=1).blend()
     item = training_list(1000 + seed, learnable=False, n=50)
     scores = fused.score(item.features(MEMORY))
     ranked = rank_order(ScoredDoc(c.doc_id, float(s)) for c, s in zip(item.candidates, scores, strict=True))
@@ -76,7 +76,7 @@ def test_a_broken_file_is_noticed(content: bytes, tmp_path: Path) -> None:
 
 
 def test_other_names_than_it_was_fitted_on_are_noticed(tmp_path: Path) -> None:
-    linear = fit(stack(LISTS, FEATURES, NAMES), NAMES, LINEAR, seed=1)
+    linear = fit(stack(LISTS, FEATURES, NAMES), NAMES, LINEAR, UNTRAINED_FORM, seed=1).blend()
     linear.save(tmp_path, "blend")
     for other in (linear.names[:-1], linear.names[::-1]):
         with pytest.raises(ModelUnavailable, match="other features"):

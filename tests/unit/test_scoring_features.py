@@ -12,9 +12,10 @@ from tribrid.encoders.tokens import PassageTokens
 from tribrid.scoring.features import CorpusStatistics, Features, compute, matrix
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory, PastQueries
+from tribrid.scoring.space import Space
 from tribrid.types import DENSE, SPARSE
 
-STATISTICS = CorpusStatistics(np.linspace(0.1, 5, VOCABULARY).astype(np.float32), 12.0)
+STATISTICS = CorpusStatistics(np.linspace(0.1, 5, VOCABULARY).astype(np.float32), 12.0, Space.empty(DIM, VOCABULARY))
 EMPTY = Memory.of(PastQueries.of(np.empty((0, DIM), np.float32), []), [], [])
 
 
@@ -76,7 +77,7 @@ def test_ids_that_the_statistics_do_not_know_count_for_nothing() -> None:
     strange = replace(reading.tokens, ids=reading.tokens.ids + 10 * VOCABULARY)
     assert_finite(replace(reading, tokens=strange))
     assert not features_of(replace(reading, tokens=strange))["overlap"].any()
-    assert_finite(reading, CorpusStatistics.count([], VOCABULARY))
+    assert_finite(reading, CorpusStatistics.count([], VOCABULARY, DIM))
 
 
 def test_vectors_of_zeros_are_no_trouble() -> None:
@@ -111,7 +112,7 @@ def test_a_candidate_s_own_features_do_not_depend_on_where_its_tokens_lie() -> N
 def test_the_passage_that_says_the_query_stands_out() -> None:
     rng = np.random.default_rng(0)
     query = query_tokens(rng, 4)
-    said = PassageTokens(query.ids, query.vectors, 0, np.arange(4))
+    said = PassageTokens(query.ids, query.vectors, 0, np.arange(4), query.embedding)
     reading = Reading(
         "q", query, candidates_of([0.9, 0.8, 0.7]), [passage_tokens(rng, 30), said, passage_tokens(rng, 5)]
     )
@@ -144,7 +145,7 @@ def test_a_window_is_found_where_it_is() -> None:
     query = query_tokens(rng, 3)
     noise = unit(rng.normal(size=(100, query.vectors.shape[1])) - 2 * query.pooled)
     noise[60:84] = query.pooled
-    passage = PassageTokens(np.zeros(100, np.int64), noise, 0, np.arange(100))
+    passage = PassageTokens(np.zeros(100, np.int64), noise, 0, np.arange(100), query.embedding)
     found = features_of(Reading("q", query, candidates_of([0.5]), [passage]))
     assert found["window"][0] == pytest.approx(1, abs=1e-3)
     assert found["passage"][0] < 0.5
@@ -153,7 +154,7 @@ def test_a_window_is_found_where_it_is() -> None:
 def test_statistics_are_counted_in_passages() -> None:
     rng = np.random.default_rng(0)
     passages = [replace(passage_tokens(rng, 3), ids=np.array(ids)) for ids in ([1, 1, 2], [2, 3, 4], [2, 5, 6])]
-    found = CorpusStatistics.count(iter(passages), 10)
+    found = CorpusStatistics.count(iter(passages), 10, DIM)
     assert found.mean_tokens == 3
     assert found.idf[2] < found.idf[1] == found.idf[3] < found.idf[0]
     assert (found.idf > 0).all()

@@ -27,7 +27,7 @@ from tribrid.scoring.learned import (
 )
 from tribrid.scoring.memory import Memory
 from tribrid.scoring.scorer import above, ranked
-from tribrid.training.blend import TREES_FORM, feature_names, fit, stack
+from tribrid.training.blend import TREES_FORM, UNTRAINED_FORM, feature_names, fit, stack
 from tribrid.training.lists import memory_of
 from tribrid.types import ScoredDoc
 
@@ -42,7 +42,7 @@ def fitted() -> tuple[Blend, Blend, Memory]:
     blends = []
     for use_memory in (True, False):
         names = feature_names(features[0], use_memory)
-        blends.append(fit(stack(lists, features, names), names, TREES_FORM, seed=1, bags=2))
+        blends.append(fit(stack(lists, features, names), names, TREES_FORM, UNTRAINED_FORM, seed=1, bags=2).blend())
     return blends[0], blends[1], memory
 
 

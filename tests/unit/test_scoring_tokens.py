@@ -15,6 +15,8 @@ from tribrid.encoders.tokens import WIDTH, PassageEmbedder, PassageTokens, Token
 from tribrid.errors import StaleIndex
 from tribrid.types import Passage
 
+POOLED = np.ones(1, np.float32)
+"""Of a passage whose vector does not matter."""
 TEXTS = [
     "how do I renew the certificate",
     "",
@@ -80,21 +82,21 @@ def test_a_text_of_megabytes_costs_what_is_read_of_it(encoder: Encoder) -> None:
 
 def test_packing_keeps_ids_and_nearly_keeps_directions() -> None:
     text = encoded(list(range(100, 140)), list(range(3, 43)))
-    tokens = codec().unpack(codec().pack(text, 0))
+    tokens = codec().unpack(codec().pack(text, 0), POOLED)
     np.testing.assert_array_equal(tokens.ids, text.ids)
     np.testing.assert_array_equal(tokens.ends, text.ends)
     # int8 with one scale a row: half a step of 1/127 of the largest component, and the scale in float16.
-    np.testing.assert_allclose(tokens.vectors, codec().query(text).vectors, atol=0.5 / 127 + 1e-3)
-    assert (cosines(tokens.vectors, codec().query(text).vectors) > 0.999).all()
+    np.testing.assert_allclose(tokens.vectors, codec().query("q", text).vectors, atol=0.5 / 127 + 1e-3)
+    assert (cosines(tokens.vectors, codec().query("q", text).vectors) > 0.999).all()
 
 
 def test_ids_beyond_sixteen_bits_survive() -> None:
     ids = [0, 65_535, 65_536, 250_001]
-    np.testing.assert_array_equal(codec().unpack(codec().pack(encoded(ids, [1, 2, 3, 4]), 0)).ids, ids)
+    np.testing.assert_array_equal(codec().unpack(codec().pack(encoded(ids, [1, 2, 3, 4]), 0), POOLED).ids, ids)
 
 
 def test_a_text_of_no_tokens_survives() -> None:
-    tokens = codec().unpack(codec().pack(encoded([], []), 0))
+    tokens = codec().unpack(codec().pack(encoded([], []), 0), POOLED)
     assert tokens.vectors.shape == (0, 32)
     assert tokens.cut(10) is tokens
 
@@ -102,15 +104,15 @@ def test_a_text_of_no_tokens_survives() -> None:
 def test_a_row_of_zeros_survives() -> None:
     text = encoded([5], [1])
     text.vectors[:] = 0
-    assert not codec().unpack(codec().pack(text, 0)).vectors.any()
+    assert not codec().unpack(codec().pack(text, 0), POOLED).vectors.any()
 
 
 def test_the_title_is_told_from_the_text(encoder: Encoder) -> None:
     embedder = PassageEmbedder(encoder)
-    _, blobs = embedder.embed_passages(
+    vectors, blobs = embedder.embed_passages(
         [Passage("a", 0, 0, 9, "renew proxy", "soup soup"), Passage("b", 0, 0, 9, "", "soup soup")]
     )
-    with_title, without = (embedder.codec.unpack(blob) for blob in blobs)
+    with_title, without = map(embedder.codec.unpack, blobs, vectors)
     assert (with_title.title, with_title.ends.tolist()) == (2, [0, 0, 4, 9])
     assert (without.title, without.ends.tolist()) == (0, [4, 9])
     np.testing.assert_array_equal(with_title.ids[2:], without.ids)
@@ -120,14 +122,14 @@ def test_the_title_is_told_from_the_text(encoder: Encoder) -> None:
 def test_a_snippet_is_cut_at_the_last_whole_token(encoder: Encoder, chars: int, kept: int) -> None:
     embedder = PassageEmbedder(encoder)
     blob = embedder.embed_passages([Passage("a", 0, 0, 9, "renew proxy", "soup soup")])[1][0]
-    whole = embedder.codec.unpack(blob)
+    whole = embedder.codec.unpack(blob, POOLED)
     part = whole.cut(chars)
     assert len(part.ids) == len(part.vectors) == len(part.ends) == kept  # the title always stays
     np.testing.assert_array_equal(part.vectors, whole.vectors[:kept])
 
 
 def test_cutting_nothing_changes_nothing() -> None:
-    tokens = PassageTokens(np.arange(3), np.ones((3, 4), np.float32), 0, np.array([1, 2, 3]))
+    tokens = PassageTokens(np.arange(3), np.ones((3, 4), np.float32), 0, np.array([1, 2, 3]), POOLED)
     assert tokens.cut(3) is tokens
 
 
@@ -135,14 +137,14 @@ def test_another_format_is_refused() -> None:
     blob = bytearray(codec().pack(encoded([1], [1]), 0))
     blob[0] = 99
     with pytest.raises(StaleIndex, match="format 99"):
-        codec().unpack(bytes(blob))
+        codec().unpack(bytes(blob), POOLED)
 
 
 def test_a_query_is_projected_like_a_passage(encoder: Encoder) -> None:
     embedder = PassageEmbedder(encoder)
     query = embedder.query_tokens("renew the certificate")
     blob = embedder.embed_passages([Passage("a", 0, 0, 21, "", "renew the certificate")])[1][0]
-    passage = embedder.codec.unpack(blob)
+    passage = embedder.codec.unpack(blob, POOLED)
     np.testing.assert_array_equal(query.ids, passage.ids)
     assert (cosines(query.vectors, passage.vectors) > 0.999).all()
     np.testing.assert_allclose(query.embedding, embedder.embed_query("renew the certificate"), atol=1e-6)

@@ -14,9 +14,11 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.training.blend import (
     ALLOWANCE,
+    LEARNED,
     LINEAR,
     RETRIEVAL,
     TREES_FORM,
+    UNTRAINED_FORM,
     Choice,
     choose,
     feature_names,
@@ -47,8 +49,8 @@ def learned() -> tuple[list[TrainingList], Choice]:
 
 def test_what_can_be_learned_is(learned: tuple[list[TrainingList], Choice]) -> None:
     _, choice = learned
-    assert choice.form != RETRIEVAL
-    assert choice.scores[choice.form + ("+memory" if choice.use_memory else "")] > choice.scores[RETRIEVAL] + 0.2
+    assert choice.form in LEARNED
+    assert choice.scores[choice.form + ("+memory" if choice.use_memory else "")] > choice.scores[choice.start] + 0.2
 
 
 def test_held_out_scores_measure_what_is_reported(learned: tuple[list[TrainingList], Choice]) -> None:
@@ -60,8 +62,9 @@ def test_held_out_scores_measure_what_is_reported(learned: tuple[list[TrainingLi
 
 @pytest.mark.parametrize("seed", [0, 100])
 def test_nothing_is_learned_from_noise(seed: int) -> None:
-    """Labels that have nothing to do with any feature leave the fused ranking as it is."""
-    assert chosen([training_list(seed + i, learnable=False) for i in range(30)]).form == RETRIEVAL
+    """Labels that have nothing to do with any feature leave the start as it is."""
+    choice = chosen([training_list(seed + i, learnable=False) for i in range(30)])
+    assert choice.form == choice.start
 
 
 def test_memory_that_clicks_cannot_measure_is_kept_and_judgments_are_believed() -> None:
@@ -76,13 +79,14 @@ def test_memory_that_clicks_cannot_measure_is_kept_and_judgments_are_believed() 
 
 def test_one_query_is_not_enough_to_learn_from() -> None:
     choice = chosen([training_list(0, learnable=True)])
-    assert (choice.form, [len(s) for s in choice.held_out]) == (RETRIEVAL, [0])
+    assert (choice.form, [len(s) for s in choice.held_out]) == (choice.start, [0])
 
 
 def test_one_cluster_is_never_split() -> None:
     lists = [training_list(seed, learnable=True, cluster="same") for seed in range(6)]
     assert len({fold_of(item.cluster, CONFIG.seed, CONFIG.folds) for item in lists}) == 1
-    assert chosen(lists).form == RETRIEVAL  # nothing outside it to learn from
+    choice = chosen(lists)
+    assert choice.form == choice.start  # nothing outside it to learn from
 
 
 def test_folds_are_steady_and_spread() -> None:
@@ -101,7 +105,7 @@ def test_lists_that_teach_nothing_are_no_trouble() -> None:
 def test_guesses_do_not_outvote_labels() -> None:
     sure = [training_list(seed, learnable=True) for seed in range(30)]
     guesses = [training_list(1000 + seed, learnable=False, weight=0.01) for seed in range(30)]
-    assert chosen([*sure, *guesses]).form != RETRIEVAL
+    assert chosen([*sure, *guesses]).form in LEARNED
 
 
 def test_progress_is_told_fold_by_fold() -> None:
@@ -120,7 +124,7 @@ def test_what_there_is_no_time_to_hold_out_does_not_count(learned: tuple[list[Tr
     choice = chosen(lists, lambda done, _all: done < 2)
     measured = [fold_of(item.cluster, CONFIG.seed, CONFIG.folds) < 2 for item in lists]
     assert [len(scores) > 0 for scores in choice.held_out] == measured
-    assert choice.form != RETRIEVAL
+    assert choice.form in LEARNED
     assert choice.scores[RETRIEVAL] == pytest.approx(whole.scores[RETRIEVAL], abs=0.1)
 
 
@@ -132,7 +136,7 @@ def test_the_same_lists_give_the_same_choice(learned: tuple[list[TrainingList], 
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("form", [RETRIEVAL, LINEAR, TREES_FORM])
+@pytest.mark.parametrize("form", [RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM])
 def test_memory_is_in_the_columns_only_if_it_is_used(form: str) -> None:
     lists = [training_list(seed, learnable=True) for seed in range(6)]
     memory = memory_of(lists)
@@ -140,7 +144,8 @@ def test_memory_is_in_the_columns_only_if_it_is_used(form: str) -> None:
     for use_memory in (False, True):
         names = feature_names(features[0], use_memory)
         assert set(MEMORY_FEATURES) <= set(names) if use_memory else not set(MEMORY_FEATURES) & set(names)
-        assert np.isfinite(fit(stack(lists, features, names), names, form, 1).score(features[0])).all()
+        blend = fit(stack(lists, features, names), names, form, UNTRAINED_FORM, 1).blend()
+        assert np.isfinite(blend.score(features[0])).all()
 
 
 def test_having_been_good_never_counts_against_a_document() -> None:
@@ -152,7 +157,7 @@ def test_having_been_good_never_counts_against_a_document() -> None:
     for item, found in zip(lists, features, strict=True):
         found["memory_best"] = np.where(item.grades > 0, 0.0, rng.random(len(item.grades))).astype(np.float32)
     names = feature_names(features[0], use_memory=True)
-    blend = fit(stack(lists, features, names), names, LINEAR, 1)
+    blend = fit(stack(lists, features, names), names, LINEAR, UNTRAINED_FORM, 1).blend()
     for name in MEMORY_FEATURES:
         liked = features[0] | {name: features[0][name] + 1}
         assert (blend.score(liked) - blend.score(features[0]) >= -1e-9).all()

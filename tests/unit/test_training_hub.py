@@ -14,14 +14,13 @@ from sentence_transformers import CrossEncoder
 from transformers import ModernBertConfig, ModernBertForSequenceClassification
 
 import tiny
-from synthetic import reading_of, training_list
+from synthetic import STATISTICS, reading_of, training_list
 from tribrid.config import Config
 from tribrid.encoders.cross_encoder import load_cross_encoder
 from tribrid.encoders.models import trainable_as
 from tribrid.encoders.tokens import passage_text
 from tribrid.encoders.variants import FP32
 from tribrid.errors import ModelUnavailable
-from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker
 from tribrid.training.train import Trained, TrainingInputs, train
 
@@ -85,8 +84,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         }
     )
     lists = [training_list(seed, learnable=True) for seed in range(16)]
-    statistics = CorpusStatistics(np.ones(50, np.float32), 10.0)
-    inputs = TrainingInputs(lists, statistics, base, SNIPPET_CHARS, {})
+    inputs = TrainingInputs(lists, STATISTICS, base, SNIPPET_CHARS, {})
     return base, train(inputs, config, folder / "run", lambda *_: None, lambda: False)
 
 
@@ -154,8 +152,6 @@ def test_the_wrong_kind_of_model_is_refused_with_what_to_do(
     changed(base, **facts)
     if lost:
         (base / lost).unlink()
-    inputs = TrainingInputs(
-        [training_list(0, learnable=True)], CorpusStatistics(np.ones(50, np.float32), 10.0), base, 40, {}
-    )
+    inputs = TrainingInputs([training_list(0, learnable=True)], STATISTICS, base, 40, {})
     with pytest.raises(ModelUnavailable, match=said):
         train(inputs, Config().training, tmp_path / "run", lambda *_: None, lambda: False)

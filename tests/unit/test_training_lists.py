@@ -9,6 +9,7 @@ import pytest
 
 from synthetic import training_list
 from tribrid.evaluation.measures import per_query
+from tribrid.mining.labels import FEW_EVIDENCE
 from tribrid.training.lists import (
     BAD,
     BETWEEN,
@@ -22,7 +23,7 @@ from tribrid.training.lists import (
     ndcg,
     triplets_sha256,
 )
-from tribrid.types import JudgedQuery, ScoredDoc, Source, Triplet
+from tribrid.types import RECONSTRUCTED_EVIDENCE, JudgedQuery, ScoredDoc, Source, Triplet
 
 
 def triplet(query_id: str, better: str, worse: str, weight: float = 1.0) -> Triplet:
@@ -42,6 +43,47 @@ def test_of_what_is_remembered_only_the_positive_counts() -> None:
     assert labels.grades == {"a": GOOD, "b": BAD, "second": GOOD}
     assert labels.weights == {"a": 1.0, "b": 1.0, "second": 0.4}
     assert triplets_sha256([past]) != triplets_sha256([replace(past, remembered=False)])
+
+
+def test_what_too_few_clients_found_good_is_learned_from_and_not_remembered() -> None:
+    few = replace(triplet("q", "lone", "b", 0.3), evidence=f"{FEW_EVIDENCE}impression:1")
+    (labels,) = labels_by_query([triplet("q", "a", "b"), few])
+    assert labels.grades == {"a": GOOD, "lone": GOOD, "b": BAD}
+    assert list(labels.good) == ["a"]
+    (both,) = labels_by_query([few, replace(few, evidence="judgment:1", source=Source.JUDGMENTS)])
+    assert list(both.good) == ["lone"]
+
+
+def test_a_query_of_which_nothing_may_be_remembered_has_no_say_in_memory() -> None:
+    item = training_list(0, learnable=True, n=4)
+    names = [c.doc_id for c in item.candidates]
+    grades, weights = {names[0]: GOOD, names[1]: BAD}, {names[0]: 0.5, names[1]: 0.5}
+    few = replace(item, labels=Labels("q", "q", grades, weights, few={names[0]}))
+    known = replace(item, labels=Labels("q", "q", grades, weights))
+    assert memory_of([few, known]).good == {names[0]: (0,)}
+    assert len(memory_of([few, known]).clusters) == 1
+    assert memory_of([few]).good == {}
+    assert few.features(memory_of([few])).keys() == known.features(memory_of([known])).keys()
+
+
+def test_a_list_in_which_few_clients_found_anything_counts_as_little_as_they_do() -> None:
+    item = training_list(0, learnable=True, n=12)
+    used = item.candidates[9].doc_id
+
+    def unseen(few: frozenset[str]) -> float:
+        labels = Labels("q", "q", {used: GOOD}, {used: 0.1}, clicked=True, few=few)
+        return float(replace(item, labels=labels).contrast[1][0])
+
+    assert unseen(frozenset((used,))) == pytest.approx(0.1 * unseen(frozenset()))
+
+
+def test_a_label_of_few_clients_still_tells_whether_its_list_was_recorded() -> None:
+    def clicked(evidence: str) -> bool:
+        (labels,) = labels_by_query([replace(triplet("q", "a", "b"), evidence=evidence)])
+        return labels.clicked
+
+    assert clicked(f"{FEW_EVIDENCE}impression:1")
+    assert not clicked(f"{FEW_EVIDENCE}{RECONSTRUCTED_EVIDENCE}1")
 
 
 def test_labels_are_as_new_as_their_newest_triplet() -> None:

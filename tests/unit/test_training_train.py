@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from synthetic import passage_tokens, training_list
+from synthetic import STATISTICS, passage_tokens, training_list
 from tribrid.config import Config
 from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.cross_encoder import JointCrossEncoder
 from tribrid.encoders.pairs import PairLimits
 from tribrid.encoders.variants import FP32
 from tribrid.errors import Cancelled, NoTriplets, TrainingFailed
-from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, LearnedReranker, Reading
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList
@@ -33,7 +32,6 @@ from tribrid.types import EventType
 
 pytestmark = pytest.mark.slow  # it trains
 
-STATISTICS = CorpusStatistics(np.ones(50, np.float32), 10.0)
 CONFIG: TrainingConfig = Config().training.model_copy(
     update={
         "folds": 2,

@@ -18,7 +18,7 @@ class DocumentAnswer(Answer):
 
 
 class SkippedRecord(Answer):
-    """A record that was not taken."""
+    """A record that was not taken, or what of a file was not."""
 
     line: int = Field(description="From 1; in an array its place; 0: a file as a whole.", examples=[7])
     reason: str = Field(examples=["text is missing"])
@@ -36,6 +36,11 @@ class IndexedDocuments(Answer):
     deleted: int = Field(description="Documents that are gone.")
     skipped: tuple[SkippedRecord, ...] = Field(description="The first 100.")
     skipped_total: int
+    losses: tuple[SkippedRecord, ...] = Field(
+        description="What is missing from documents that were taken: a page that cannot be read, pages without "
+        "text, bytes that were replaced. The first 100."
+    )
+    losses_total: int
     duplicates: tuple[str, ...] = Field(
         description="doc_ids that came more than once; the last record holds. The first 20."
     )

@@ -25,15 +25,19 @@ class Challenger(Contestant):
 
 
 class CountedSearches(Answer):
-    """The searches that took part."""
+    """What was counted: one outcome a client and day (UTC), the first search that told the two apart."""
 
-    counted: int
+    counted: int = Field(description="Outcomes.")
     wins: int = Field(description="Of the challenger.")
     losses: int
     ties: int
     identical: int = Field(description="Ties in which both models gave the same list.")
-    pending: int = Field(description="Still waiting for feedback.")
-    excluded: int = Field(description="Not counted.")
+    repeated: int = Field(description="Searches besides the one that is their client's outcome of the day.")
+    nameless: int = Field(description="Searches without a client_id, that count as one client's.")
+    clients: int = Field(description="Clients whose searches told the two apart.")
+    least_clients: int = Field(description="Without so many there is no verdict.")
+    pending: int = Field(description="Searches still waiting for feedback.")
+    excluded: int = Field(description="Searches not counted.")
     last_excluded: str | None = Field(description="Why the last of those is not.")
     budget: int = Field(description="After so many it ends.")
 
@@ -71,6 +75,9 @@ class ExperimentStatus(Answer):
     on_win: str = Field(description="What happens if the challenger wins.")
     verdict: Verdict | None
     promoted: bool
+    not_promoted: str | None = Field(
+        default=None, description="Why a challenger that won, and was to be promoted, is not."
+    )
     reason: str
     waiting: str | None = Field(description="Why the next experiment does not begin.")
 

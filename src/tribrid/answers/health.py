@@ -16,7 +16,19 @@ class Health(Answer):
     version: str = Field(examples=["0.1.0"])
 
 
-class Ready(Answer):
-    """The models are loaded."""
+class Trouble(Answer):
+    """Something that does not work as it should, while searches are answered."""
 
-    status: Literal["ready"] = "ready"
+    what: Literal["disk", "store", "log", "index", "documents"] = Field(
+        description="What it is about: the disk takes no data; the database cannot be read; searches are not logged; "
+        "a corpus cannot be searched; documents of a corpus are stored and not indexed."
+    )
+    corpus_id: str | None = Field(description="Null: all of them.", examples=["handbook"])
+    detail: str = Field(description="What happened, and what to do.")
+
+
+class Ready(Answer):
+    """The models are loaded, and searches are answered."""
+
+    status: Literal["ready", "degraded"] = Field("ready", description="`degraded`: see `troubles`.")
+    troubles: tuple[Trouble, ...] = Field((), description="What does not work as it should.")

@@ -70,6 +70,23 @@ class GeneratedQueries(Answer):
     cost: GenerationCost
 
 
+class MiningClients(Answer):
+    """Who was behind the log, and how many of them a label needed."""
+
+    clients: int = Field(description="Distinct `client_id`s that acted on something, bots not counted.")
+    needed: int = Field(description="Of them, how many a label needs to count in full. 1: there are too few.")
+    anonymous: int = Field(description="Lists without a `client_id` that somebody acted on.")
+    heaviest_share: float | None = Field(
+        description="Share of all pairs that come from the client with the most; one that several agree on is shared "
+        "among them. Null: no client is known."
+    )
+    bots: dict[str, int] = Field(
+        description="Clients that are no people, by reason: `too_fast`, `acts_on_everything`, `share_of_all`."
+    )
+    bot_lists: int = Field(description="Their lists, which are left out.")
+    told: str = Field(description="In words, what that means for this log.")
+
+
 class MiningCounts(Answer):
     """What was mined, and what was rejected."""
 
@@ -89,6 +106,7 @@ class MiningCounts(Answer):
     queries_retrieved: int = 0
     impressions: int = Field(default=0, description="Logged lists that were read.")
     click_model: ClickModel | None = None
+    clients: MiningClients | None = Field(default=None, description="Null: older builds did not look.")
     generated: GeneratedQueries | None = Field(default=None, description="Null: no language model was asked.")
 
 
@@ -172,6 +190,9 @@ class JobStatus(JobQueued):
     result: JobResult | None = Field(description="Null: it has not succeeded.")
     problem: JobProblem | None = Field(description="Null: it has not failed.")
     cancel_requested: bool
+    interrupted: bool = Field(
+        default=False, description="It runs, and its worker is gone: it goes on when there is one again."
+    )
     created_at: Time
     started_at: Time | None
     finished_at: Time | None

@@ -14,6 +14,7 @@ class KeyFacts(Answer):
     key_id: str
     name: str
     scopes: tuple[Scope, ...]
+    corpora: tuple[str, ...] | None = Field(description="The only corpora that it is for. Null: it is for all.")
     created_at: Time
     revoked_at: Time | None = Field(description="Null: it holds.")
 

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from tribrid.answers.answer import Answer, Time
 from tribrid.answers.changes import Means
+from tribrid.answers.jobs import MiningClients
 from tribrid.types import Source
 
 
@@ -87,6 +88,7 @@ class TripletSetFacts(Answer):
     mined_at: Time
     params: dict[str, JsonValue] = Field(description="What the mining was asked to do differently from the settings.")
     by_source: dict[str, SourceTotals]
+    clients: MiningClients | None = Field(default=None, description="Who was behind the log; null: not known.")
     erased_triplets: int = Field(description="Erased since the training.")
 
 

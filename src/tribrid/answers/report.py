@@ -119,6 +119,27 @@ class Looks(Answer):
     )
 
 
+class Riser(Answer):
+    """A document that a model lifts into the top 10 on what few clients did."""
+
+    query: str = Field(description="A frequent query of the log.")
+    doc_id: str
+    before: int = Field(description="Its rank.")
+    after: int = Field(description="Its rank with the trained model.")
+    without: int = Field(description="Its rank if the model did not remember what these clients did.")
+    clients: int = Field(description="How many they are. All that name no client_id are one.")
+
+
+class Risers(Answer):
+    """What a model lifts into the top 10 of frequent queries, and whom it believes."""
+
+    skipped: str | None = Field(default=None, description="Why nothing was looked at.")
+    queries: int = Field(default=0, description="Frequent queries that were looked at.")
+    clients: int = Field(default=0, description="Clients in the log.")
+    risen: int = Field(default=0, description="Documents that rise into the top 10, whatever for.")
+    named: tuple[Riser, ...] = Field(default=(), description="Those that rise on what too few clients did.")
+
+
 class LearningPoint(Answer):
     """A measurement on queries held out of the training data."""
 
@@ -151,6 +172,9 @@ class About(Answer):
     run_id: str | None = Field(default=None, description="The training run that made the model.")
     mode: str = Field(default="learning", description="reranking.reranker_mode.")
     training: dict[str, JsonValue] | None = Field(default=None, description="What the training measured of itself.")
+    heaviest_client: float | None = Field(
+        default=None, description="Share of the pairs it learned from that come from one client, the one with the most."
+    )
     learning_curve: tuple[LearningPoint, ...] = ()
     queries_url: str | None = Field(default=None, description="Where the report stands query by query.")
 
@@ -185,6 +209,7 @@ class EvaluationReport(About):
     leakage: Leakage | None = Field(default=None, description="Null: there were no training queries to check.")
     failed: dict[str, str] = Field(default={}, description="Systems that could not be run, and what happened.")
     looks: Looks | None = None
+    risers: Risers | None = Field(default=None, description="Null: no model trained here was measured.")
     settings: Statistics
 
     @model_validator(mode="before")

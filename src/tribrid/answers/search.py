@@ -55,6 +55,10 @@ class SearchAnswer(Answer):
     """The best documents for a query, best first."""
 
     query_id: str = Field(description="To send back with feedback.", examples=["0f3a"])
+    logged: bool = Field(
+        description="False: the log could not take it, such as on a full disk, so `query_id` takes no feedback. See "
+        "GET /ready."
+    )
     results: tuple[SearchResult, ...]
     reranked: bool = Field(description="Whether a model made the order.")
     reranked_candidates: int = Field(description="How many candidates it ranked.", examples=[50])

@@ -36,10 +36,11 @@ _NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, by its key or address, and what it may do."""
+    """Who sent a request, by its key or address, what it may do, and on which corpora; None: all."""
 
     name: str
     scopes: frozenset[Scope]
+    corpora: frozenset[str] | None = None
 
     def may(self, *scopes: Scope) -> bool:
         """Whether it has one of these, or may do everything."""
@@ -127,7 +128,8 @@ class Guard:
             if self._digest is not None and is_environments:
                 return Caller("environment", EVERYTHING)
             if key is not None and is_keys:
-                return Caller(key.key_id, frozenset(key.scopes))
+                bound = None if key.corpora is None else frozenset(key.corpora)
+                return Caller(key.key_id, frozenset(key.scopes), bound)
         raise Unauthorized("This server wants an API key: send the header Authorization: Bearer <key>.")
 
     def _take(self, name: str, rules: AccessRules, *, closed: bool) -> None:

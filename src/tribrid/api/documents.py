@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from tribrid.answers.documents import DeletedDocuments, DocumentAnswer, IndexedDocuments
+from tribrid.answers.jobs import Interruption
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute, max_upload_bytes, upload
@@ -32,24 +33,43 @@ _BODY = takes(
     "/corpora/{corpus_id}/documents",
     summary="Put documents in, or change them",
     openapi_extra=_BODY,
-    response_model=IndexedDocuments,
-    response_description="What was indexed, and what was not and why.",
+    response_model=IndexedDocuments | Interruption,
+    response_description="What was indexed, and what was not and why; or, after more than a second, why it failed.",
 )
 async def put(corpus_id: str, request: Request, tribrid: Facade) -> Response:
     """Upserts by `doc_id` (or `_id`); what did not change is not embedded again. A record that cannot be taken is
     skipped and named with its line; the rest goes in. Of two records with one id the later holds, and the id stands in
-    `duplicates`. What takes longer than a second is answered in a body that starts
-    with white space.
+    `duplicates`.
+
+    What takes longer than a second is answered with status 200 and a body that starts with white space, and the status
+    cannot change after that: if it fails then, the body is an object with `"status": "failed"` (or `"interrupted"`, if
+    the server stops) and the `problem`, and nothing else. What went in has no `status`. Look at it, not at the 200.
+    Documents that were stored before it failed stay, and are indexed by themselves; send it again for the rest.
     """
     documents = tribrid.corpus(corpus_id).documents
-    limit = await run_in_threadpool(documents.max_chars)  # refuses a corpus that is not there before the body is read
+    config = await run_in_threadpool(documents.indexing)  # refuses a corpus that is not there before the body is read
     body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)
 
     def index() -> IndexedDocuments:
         with body:
-            return documents.add(parse_records(body, max_document_chars=limit))
+            return documents.add(parse_records(body, max_document_chars=config.max_document_chars))
 
     return await work_response(request, index)
+
+
+@router.post(
+    "/corpora/{corpus_id}/index",
+    summary="Make the index anew",
+    response_model=IndexedDocuments | Interruption,
+    response_description="What was indexed.",
+)
+async def rebuild(corpus_id: str, request: Request, tribrid: Facade) -> Response:
+    """From the stored documents, all of which are embedded: for an index that GET /ready says is damaged. The one that
+    there is serves until then, if it can. Answered as an upload is.
+    """
+    documents = tribrid.corpus(corpus_id).documents
+    await run_in_threadpool(documents.require)
+    return await work_response(request, documents.rebuild)
 
 
 @router.get(

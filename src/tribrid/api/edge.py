@@ -15,10 +15,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tribrid.api.auth import Caller, Guard
+from tribrid.api.auth import OPEN_PATHS, Caller, Guard
+from tribrid.api.connections import CROWDED
 from tribrid.api.problems import problem_response
 from tribrid.api.telemetry import Telemetry
-from tribrid.errors import InvalidInput
+from tribrid.errors import InvalidInput, Unavailable
 from tribrid.observing import FIELDS, watched
 from tribrid.observing import request_id as current_request_id
 
@@ -79,6 +80,8 @@ class Edge:
         _log.info("%s %s", method, route, extra={FIELDS: fields})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["state"].get(CROWDED) and scope["path"] not in OPEN_PATHS:
+            raise Unavailable("There are as many connections as this server takes. Try again in a few seconds.")
         scope["state"]["caller"] = await self._guard.admit(Request(scope))
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             raise InvalidInput("The URL holds a NUL character.", field="url")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
@@ -18,19 +19,24 @@ from tribrid.version import __version__
 router = APIRouter(tags=["operation"])
 
 
-# Async, and they never wait: they must answer even when every thread is busy.
+# Async, and they never wait for the threads of others: they must answer even when every one of those is busy.
+_own_threads = anyio.CapacityLimiter(2)
+
+
 @router.get("/health", summary="The process is up", response_model=Health, response_description="Always.")
 async def health() -> Json:
     """The only route that never asks for an API key."""
     return Json(Health(version=__version__))
 
 
-@router.get("/ready", summary="Searches are fast", response_model=Ready, response_description="The models are loaded.")
+@router.get("/ready", summary="Searches are answered", response_model=Ready, response_description="They are.")
 async def ready(request: Request) -> Json:
-    """503 with Retry-After while the models are being loaded, or if they cannot be, and why."""
+    """503 with Retry-After while the models are being loaded or if they cannot be, and where no search is answered: the
+    database is away, or no corpus can be searched. If only some of it does not work, `status` is `degraded` and
+    `troubles` say what: a corpus whose index is damaged, documents that are not indexed, a disk that takes no log.
+    """
     readiness: Readiness = request.app.state.readiness
-    readiness.check()
-    return Json(Ready())
+    return Json(await anyio.to_thread.run_sync(readiness.check, limiter=_own_threads))
 
 
 @router.get(
@@ -49,5 +55,9 @@ def metrics(request: Request, tribrid: Facade) -> Response:
     except TribridError:
         seen = None  # the rest is needed most when the database is gone; tribrid_store_up tells it
     engine = tribrid.folder.runtime.engine
-    text = state.telemetry.text(ready=state.readiness.ready, seen=seen, engine=engine.view() if engine else None)
+    readiness: Readiness = state.readiness
+    condition = readiness.condition()
+    ready = readiness.warm and not condition.troubles
+    view = engine.view() if engine else None
+    text = state.telemetry.text(ready=ready, seen=seen, engine=view, condition=condition)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from tribrid.answers.jobs import Interruption
 from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
@@ -47,7 +48,7 @@ RawBody = Annotated[bytes, Depends(_raw)]
     "/corpora/{corpus_id}/judgments",
     summary="Put judgments to train from",
     openapi_extra=_BODY,
-    response_model=StoredJudgments,
+    response_model=StoredJudgments | Interruption,
     response_description="What is stored now; judged documents that the corpus lacks are counted and named.",
 )
 async def put_judgments(
@@ -57,8 +58,8 @@ async def put_judgments(
     tribrid: Facade,
     replace: Annotated[bool, Query(description="Drop all judgments there were before.")] = False,
 ) -> Response:
-    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. What takes longer than a
-    second is answered in a body that starts with white space.
+    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. After a second the
+    status is 200 whatever happens, as in an upload of documents: look at the body.
     """
     await run_in_threadpool(tribrid.corpus(corpus_id).require)
     queries = await run_in_threadpool(judged, raw)

@@ -4,21 +4,21 @@ search    search and rerank, and what a search page shows: corpora, documents, w
 feedback  tell what users did
 train     put in documents, judgments and logs; mine, review, train, evaluate; read what came of it
 metrics   GET /metrics and GET /ready, for who watches
-admin     all of that, and: corpora, eval datasets, settings, which model serves
+admin     all of that, and: corpora, erasures, eval datasets, settings, which model serves
 
 The eval dataset decides what is promoted, so who may train may not change it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Request, Security
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from tribrid.api.auth import caller_of
+from tribrid.app.bounds import Bounds
 from tribrid.errors import Forbidden
 from tribrid.types import Scope
 
@@ -27,56 +27,79 @@ _SEARCH, _FEEDBACK = frozenset({Scope.SEARCH}), frozenset({Scope.FEEDBACK})
 _TRAIN, _METRICS = frozenset({Scope.TRAIN}), frozenset({Scope.METRICS})
 _READ = _SEARCH | _TRAIN
 _ADMIN: frozenset[Scope] = frozenset()
-_SAFE = frozenset({"GET", "HEAD"})
 
-_ROUTES: dict[str, frozenset[Scope]] = {
+ROUTES: Mapping[str, frozenset[Scope]] = {
     "GET /health": ANY,
     "GET /ready": ANY,
     "GET /docs": ANY,
     "GET /metrics": _METRICS,
     "POST /search": _SEARCH,
     "POST /feedback": _FEEDBACK,
+    "POST /rerank": _SEARCH,
+    "POST /reranking": _SEARCH,
+    "POST /v1/rerank": _SEARCH,
+    "POST /v1/reranking": _SEARCH,
+    "POST /v2/rerank": _SEARCH,
+    "POST /voyage/v1/rerank": _SEARCH,
+    "GET /info": _SEARCH,
+    "GET /v1/models": _SEARCH,
+    "GET /v1/models/{model:path}": _SEARCH,
+    "GET /corpora": _READ,
+    "POST /corpora": _ADMIN,
+    "GET /corpora/{corpus_id}": _READ,
+    "DELETE /corpora/{corpus_id}": _ADMIN,
+    "POST /corpora/{corpus_id}/documents": _TRAIN,
+    "POST /corpora/{corpus_id}/index": _TRAIN,
+    "POST /corpora/{corpus_id}/documents/delete": _TRAIN,
+    "GET /corpora/{corpus_id}/documents/{doc_id:path}": _READ,
+    "DELETE /corpora/{corpus_id}/documents/{doc_id:path}": _TRAIN,
+    "GET /corpora/{corpus_id}/judgments": _TRAIN,
+    "PUT /corpora/{corpus_id}/judgments": _TRAIN,
+    "GET /corpora/{corpus_id}/eval_dataset": _TRAIN,
+    "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,
+    "GET /corpora/{corpus_id}/eval_datasets": _TRAIN,
+    "GET /corpora/{corpus_id}/eval_dataset/check": _TRAIN,
     "POST /corpora/{corpus_id}/logs": _TRAIN,
     "GET /corpora/{corpus_id}/logs/stats": _TRAIN,
-    "GET /corpora": _READ,
-    "GET /corpora/{corpus_id}": _READ,
-    "GET /corpora/{corpus_id}/documents/{doc_id:path}": _READ,
-    "POST /corpora/{corpus_id}/documents": _TRAIN,
-    "POST /corpora/{corpus_id}/documents/delete": _TRAIN,
-    "DELETE /corpora/{corpus_id}/documents/{doc_id:path}": _TRAIN,
-    "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,
-    "POST /reranker/evaluate": _TRAIN,
+    "DELETE /corpora/{corpus_id}/logs/queries/{query_id:path}": _ADMIN,
+    "DELETE /corpora/{corpus_id}/logs/clients/{client_id:path}": _ADMIN,
+    "POST /corpora/{corpus_id}/erase": _ADMIN,
+    "GET /corpora/{corpus_id}/erasures": _ADMIN,
+    "GET /corpora/{corpus_id}/config": _TRAIN,
+    "PATCH /corpora/{corpus_id}/config": _ADMIN,
+    "GET /config": _TRAIN,
+    "PATCH /config": _ADMIN,
     "GET /reranker/status": _READ,
     "GET /reranker/info": _READ,
+    "GET /reranker/readiness": _TRAIN,
+    "POST /reranker/mine": _TRAIN,
+    "POST /reranker/train": _TRAIN,
+    "POST /reranker/evaluate": _TRAIN,
+    "GET /reranker/triplets": _TRAIN,
+    "PATCH /reranker/triplets/{triplet_id}": _TRAIN,
+    "GET /reranker/evaluations": _TRAIN,
+    "GET /reranker/evaluations/diff": _TRAIN,
+    "GET /reranker/evaluations/{evaluation_id}": _TRAIN,
+    "GET /reranker/evaluations/{evaluation_id}/queries": _TRAIN,
+    "GET /reranker/train/runs": _TRAIN,
+    "GET /reranker/train/diff": _TRAIN,
+    "GET /reranker/train/run/{run_id}": _TRAIN,
+    "GET /reranker/train/run/{run_id}/metrics": _TRAIN,
+    "POST /reranker/train/run/{run_id}/cancel": _TRAIN,
+    "GET /jobs/{job_id}": _TRAIN,
+    "POST /jobs/{job_id}/cancel": _TRAIN,
+    "GET /reranker/models": _TRAIN,
+    "GET /reranker/models/{model_id}": _TRAIN,
+    "GET /reranker/models/{model_id}/queries": _TRAIN,
+    "POST /reranker/promote": _ADMIN,
+    "POST /reranker/rollback": _ADMIN,
 }
-"""Any one of these scopes will do, or admin."""
+"""Every route. Any one of these scopes will do, or admin; none: admin alone."""
 
-# What the other routes of a tag need: to read, and to change something.
-_TAGS: dict[str, tuple[frozenset[Scope], frozenset[Scope]]] = {
-    "corpora": (_READ, _ADMIN),
-    "labels": (_TRAIN, _TRAIN),
-    "search": (_SEARCH, _SEARCH),
-    "rerank": (_SEARCH, _SEARCH),
-    "reranker": (_TRAIN, _TRAIN),
-    "runs": (_TRAIN, _TRAIN),
-    "models": (_TRAIN, _ADMIN),
-    "config": (_TRAIN, _ADMIN),
-}
-
-
-def scopes_for(method: str, path: str, tags: Iterable[str]) -> frozenset[Scope] | None:
-    """The scopes any one of which a route asks for; empty: admin alone. None: nobody said.
-
-    Args:
-        path: the route's template.
-    """
-    named = _ROUTES.get(f"{'GET' if method == 'HEAD' else method} {path}")
-    if named is not None:
-        return named
-    for tag in tags:
-        if tag in _TAGS:
-            return _TAGS[tag][0 if method in _SAFE else 1]
-    return None
+OF_ALL = frozenset({"POST /corpora", "GET /config", "PATCH /config", "GET /metrics"})
+"""What tells of every corpus, or holds for all: never for a key that is bound to some. The other routes are given a
+library that knows its bounds (see `facade`).
+"""
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key. Not asked for on loopback while there is none.")
@@ -86,11 +109,11 @@ async def authorise(request: Request, _: Annotated[object, Security(_bearer)]) -
     """A dependency of every route: pass if the caller's key has a scope for it.
 
     Raises:
-        Forbidden: it has none; says which would do.
+        Forbidden: it has none, and says which would do; or it is bound to corpora, and the route is about all.
     """
-    route = request.scope.get("route")
-    tags = [str(tag) for tag in route.tags] if isinstance(route, APIRoute) else []
-    wanted = scopes_for(request.method, getattr(route, "path", ""), tags) or _ADMIN
+    method = "GET" if request.method == "HEAD" else request.method
+    name = f"{method} {getattr(request.scope.get('route'), 'path', '')}"
+    wanted = ROUTES.get(name, _ADMIN)
     caller = caller_of(request)
     if not caller.may(*wanted):
         names = ", ".join(sorted(wanted | {Scope.ADMIN}))
@@ -100,6 +123,8 @@ async def authorise(request: Request, _: Annotated[object, Security(_bearer)]) -
             scopes=sorted(caller.scopes),
             wanted=sorted(wanted | {Scope.ADMIN}),
         )
+    if name in OF_ALL:
+        Bounds(caller.corpora).require_none("what holds for all corpora")
 
 
 def require_admin(request: Request, purpose: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from tribrid.answers.jobs import Interruption
 from tribrid.answers.logs import LogImport, LogStats
 from tribrid.answers.search import FeedbackAnswer, SearchAnswer
 from tribrid.api.answers import Json
@@ -70,7 +71,7 @@ def feedback(body: FeedbackBody, request: Request, tribrid: Facade) -> Json:
     "/corpora/{corpus_id}/logs",
     summary="Import search logs",
     openapi_extra=_LOGS,
-    response_model=LogImport,
+    response_model=LogImport | Interruption,
     response_description="What was taken, how much of it joined, and what was not taken and why.",
 )
 async def import_logs(
@@ -84,7 +85,8 @@ async def import_logs(
 ) -> Response:
     """Feedback counts if its query_id names an impression, of the same import or stored before, that showed its
     document. A log of which nothing joins is a 422 that names the likely cause, and leaves nothing behind. For `clicks`
-    the lists that were shown are reconstructed from the corpus's retrieval, each query asked once.
+    the lists that were shown are reconstructed from the corpus's retrieval, each query asked once. After a second the
+    status is 200 whatever happens, as in an upload of documents: look at the body.
     """
     await run_in_threadpool(tribrid.corpus(corpus_id).require)
     body = await upload(request, await run_in_threadpool(max_upload_bytes, tribrid), tribrid.environment.data_dir)

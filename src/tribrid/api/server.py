@@ -6,15 +6,19 @@ serve(tribrid, host, port)   uvicorn, until SIGINT or SIGTERM; never open to a n
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 
 from tribrid.api import (
@@ -34,6 +38,14 @@ from tribrid.api import (
 )
 from tribrid.api.attending import Admission
 from tribrid.api.auth import Guard
+from tribrid.api.connections import (
+    ACCEPT_AT_ONCE,
+    Connection,
+    Room,
+    most_connections,
+    out_of_files,
+    raise_open_files,
+)
 from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
@@ -54,6 +66,8 @@ from tribrid.version import __version__
 # Streams and waits end by themselves when the server stops; this is for clients that do not read.
 STOP_S = 5
 BACKLOG = 2048
+TICKS_A_SECOND = 10
+"""How often uvicorn calls on_tick."""
 
 
 def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
@@ -80,7 +94,7 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     )
     app.state.tribrid = tribrid
     app.state.telemetry = telemetry
-    app.state.readiness = Readiness(tribrid.warm)
+    app.state.readiness = Readiness(tribrid.warm, tribrid.condition, tribrid.finish_uploads)
     app.state.long_work = LongWork()
     serving = tribrid.folder.config().serving
     app.state.admission = Admission(serving.max_requests)
@@ -92,7 +106,15 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.add_middleware(Edge, guard=guard, telemetry=telemetry)
     for router in routers():
         app.include_router(router)
+    telemetry.routes(_routes(app))
     return app
+
+
+def _routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Each method and path template that the app answers."""
+    for route in iter_route_contexts(app.routes):
+        for method in route.methods or ():
+            yield method, str(getattr(route, "path", ""))
 
 
 def routers() -> list[APIRouter]:
@@ -142,6 +164,7 @@ def serve(tribrid: Tribrid, host: str, port: int) -> None:
         )
     listener = listen(host, port)
     log_to_stderr(tribrid.environment.log_format, tribrid.environment.log_level)
+    raise_open_files()
     Server(create_app(tribrid)).run([listener])
 
 
@@ -170,12 +193,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which tells what waits and streams that it is about to stop, and returns when it has."""
+    """uvicorn, which tells what waits and streams that it is about to stop, and returns when it has; its connections
+    are bounded in number and time.
+    """
 
     def __init__(self, app: FastAPI) -> None:
+        self._room = Room(most_connections())
         # Its access lines would hold whole URLs; edge.py writes ours. How lines look is the process's to say.
         config = uvicorn.Config(
             app,
+            http=partial(Connection, self._room),  # type: ignore[arg-type]
+            ws="none",
+            backlog=ACCEPT_AT_ONCE,
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
             log_config=None,
@@ -192,6 +221,23 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        for listener in sockets or []:
+            listener.listen(BACKLOG)  # how many may queue, which for asyncio is the same as how many it takes at once
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_SECOND == 0:
+            self._room.sweep(time.monotonic())
+        return await super().on_tick(counter)
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if out_of_files(context):
+            self._room.not_accepted()
+        else:
+            loop.default_exception_handler(context)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._long_work.stopping = True

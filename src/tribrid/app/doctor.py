@@ -16,9 +16,11 @@ from tribrid.app.parts import quiet
 from tribrid.errors import TribridError
 from tribrid.jobs import Supervisor
 from tribrid.loop import index, search
+from tribrid.retrieval.publication import REBUILD
 from tribrid.types import Document
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.uploads import unfinished
 
 _DOCUMENTS = [
     Document("renew", "To renew the certificate run the renewal command and restart the proxy.", "Certificates"),
@@ -105,13 +107,19 @@ def _search(machine: _Machine) -> str:
 
 
 def _corpora(machine: _Machine) -> str:
-    """Whether each corpus has its index, and whoever reranks it here loads."""
+    """Whether each corpus's files are as they were written, a search of it finds something, all its documents are
+    indexed, and whoever reranks it here loads.
+    """
     folder, trouble = machine.folder, []
     corpora = folder.store.corpora.list()
     for row in corpora:
         corpus = open_corpus(folder, row.corpus_id)
+        if unfinished(folder.data_dir, row.corpus_id):
+            trouble.append(f"{row.corpus_id}: an upload broke off; index any document of it, or start the server.")
         try:
-            _ = corpus.retriever
+            corpus.index.check(whole=True)
+            if not corpus.retriever.retrieve("does this work", 1) and corpus.index.count():
+                trouble.append(f"{row.corpus_id}: a search finds nothing. {REBUILD}")
             if corpus.config.reranking.reranker_mode != "cloud":  # a service has its own check
                 _ = corpus.scorer
         except TribridError as error:

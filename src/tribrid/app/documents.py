@@ -12,14 +12,17 @@ from pathlib import Path
 from tribrid.answers.documents import DeletedDocuments, DocumentAnswer, IndexedDocuments, SkippedRecord
 from tribrid.app.judgments import NAMED
 from tribrid.app.parts import CorpusPart, quiet
+from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.folders import WHOLE, Emptied, Unlisted, address, count
-from tribrid.corpus.jsonlines import Skipped
+from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound
 from tribrid.loop import index
+from tribrid.retrieval.indexer import IndexReport
 from tribrid.retrieval.publication import writer_lock
 from tribrid.types import Document, Emit
+from tribrid.workspace.uploads import upload_under_way
 
 UPSERT_BATCH = 500
 SKIPPED_NAMED = 100
@@ -46,6 +49,8 @@ class _Came:
     unlisted: list[Unlisted] = field(default_factory=list)
     skipped: list[SkippedRecord] = field(default_factory=list)
     skipped_total: int = 0
+    losses: list[SkippedRecord] = field(default_factory=list)
+    losses_total: int = 0
 
     def documents(self, batch: Iterable[Document | Skipped]) -> list[Document]:
         """Those of a batch, of each id the last."""
@@ -61,6 +66,9 @@ class _Came:
         return list(found.values())
 
     def _pass_over(self, item: Skipped) -> None:
+        if isinstance(item, Loss):
+            self._lose(item)
+            return
         if isinstance(item, Unlisted):
             self.unlisted.append(item)
         elif item.doc_id is not None:
@@ -73,6 +81,11 @@ class _Came:
         self.skipped_total += 1
         if len(self.skipped) < SKIPPED_NAMED:
             self.skipped.append(SkippedRecord(line=item.line, reason=reason, doc_id=item.doc_id))
+
+    def _lose(self, item: Loss) -> None:
+        self.losses_total += 1
+        if len(self.losses) < SKIPPED_NAMED:
+            self.losses.append(SkippedRecord(line=item.line, reason=item.reason, doc_id=item.doc_id))
 
     def gone(self, uris: Mapping[str, str], delete_emptied: bool) -> list[str]:
         """Those of the documents that did not come, and that would have if they were still there."""
@@ -149,13 +162,27 @@ class Documents(CorpusPart):
             CorpusNotFound, ModelUnavailable.
         """
         corpus = self._open()
-        came = _Came()
-        with corpus.index.filling():
+        came, deleted = _Came(), 0
+        with upload_under_way(self._folder.data_dir, self.corpus_id):
             self._take(records, came, _Reading(emit, paths))
-            gone = self._gone(came, paths, mirror, delete_emptied)
-            deleted = self._folder.store.documents.delete(self.corpus_id, gone) if gone else 0
+            if gone := self._gone(came, paths, mirror, delete_emptied):
+                deleted = self._folder.store.documents.delete(self.corpus_id, gone)
             report = index.index(corpus, emit)
         self._still_there()
+        return self._indexed(report, came, deleted)
+
+    def rebuild(self, *, emit: Emit = quiet) -> IndexedDocuments:
+        """Make the index anew from the stored documents, whatever became of its files: all of them are embedded. The
+        one that there is serves until then.
+
+        Raises:
+            CorpusNotFound, ModelUnavailable.
+        """
+        report = index.index(self._open(), emit, anew=True)
+        self._still_there()
+        return self._indexed(report, _Came(), 0)
+
+    def _indexed(self, report: IndexReport, came: _Came, deleted: int) -> IndexedDocuments:
         return IndexedDocuments(
             corpus_id=self.corpus_id,
             documents=report.documents,
@@ -165,6 +192,8 @@ class Documents(CorpusPart):
             deleted=max(deleted, report.deleted),
             skipped=tuple(came.skipped),
             skipped_total=came.skipped_total,
+            losses=tuple(came.losses),
+            losses_total=came.losses_total,
             duplicates=tuple(itertools.islice(came.repeated, NAMED)),
             duplicates_total=len(came.repeated),
             replaced=tuple(itertools.islice(came.replaced, NAMED)),
@@ -216,21 +245,22 @@ class Documents(CorpusPart):
             InvalidInput: there is nothing at the path. And as `add`.
         """
         source = Path(path).expanduser()
-        limit = self.max_chars()
+        config = self.indexing()
         if source.is_file() and source.suffix in _RECORD_FILES:
             with source.open("rb") as stream, self.bringing_in():
-                return self.add(parse_records(stream, max_document_chars=limit), emit=emit, mirror=mirror)
-        found = read_folder(source, max_document_chars=limit)
+                records = parse_records(stream, max_document_chars=config.max_document_chars)
+                return self.add(records, emit=emit, mirror=mirror)
+        found = read_folder(source, config)
         with self.bringing_in():
             return self.add(found, emit=emit, mirror=mirror, paths=[source], delete_emptied=delete_emptied)
 
-    def max_chars(self) -> int:
-        """The longest document that is taken, in characters.
+    def indexing(self) -> IndexingConfig:
+        """How documents are read: the longest that is taken, and what a file may take.
 
         Raises:
             CorpusNotFound.
         """
-        return self._open().config.indexing.max_document_chars
+        return self._open().config.indexing
 
     @contextmanager
     def bringing_in(self) -> Iterator[None]:
@@ -259,7 +289,8 @@ class Documents(CorpusPart):
             CorpusNotFound.
         """
         corpus = self._open()
-        deleted = self._folder.store.documents.delete(self.corpus_id, doc_ids)
-        if deleted:
-            index.index(corpus, quiet)
+        with upload_under_way(self._folder.data_dir, self.corpus_id):
+            deleted = self._folder.store.documents.delete(self.corpus_id, doc_ids)
+            if deleted:
+                index.index(corpus, quiet)
         return DeletedDocuments(corpus_id=self.corpus_id, deleted=deleted)

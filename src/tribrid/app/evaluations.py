@@ -17,6 +17,7 @@ from tribrid.evaluation.measures import report_key
 from tribrid.report.junit import render_junit
 from tribrid.report.page import render_html
 from tribrid.report.queries import named_documents
+from tribrid.store.evaluations import no_evaluation
 from tribrid.types import Document, JudgedQuery
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
@@ -34,7 +35,7 @@ class Evaluations(FolderPart):
             EvaluationNotFound.
         """
         store = self._folder.store
-        report = store.evaluations.get(evaluation_id)
+        report = self._report(evaluation_id)
         if report.promoted and report.corpus_id is not None:
             rows = store.models.promotions(report.corpus_id)
             promoted = any(row.evaluation_id == evaluation_id for row in rows)
@@ -48,6 +49,7 @@ class Evaluations(FolderPart):
             EvaluationNotFound, InvalidInput.
         """
         path = None if sort is None else _row_path(sort)
+        self._report(evaluation_id)
         rows, total = self._folder.store.evaluations.queries(evaluation_id, offset, limit, path)
         return QueryRows(evaluation_id=evaluation_id, total=total, offset=offset, queries=tuple(rows))
 
@@ -58,7 +60,7 @@ class Evaluations(FolderPart):
         Raises:
             EvaluationNotFound.
         """
-        report = self._folder.store.evaluations.get(evaluation_id)
+        report = self._report(evaluation_id)
         rows = list(self._rows(evaluation_id))
         return render_html(report, rows, self._documents(report, rows))
 
@@ -68,7 +70,7 @@ class Evaluations(FolderPart):
         Raises:
             EvaluationNotFound.
         """
-        return render_junit(self._folder.store.evaluations.get(evaluation_id))
+        return render_junit(self._report(evaluation_id))
 
     def diff(self, a: str, b: str, *, offset: int = 0, limit: int = 50) -> EvaluationDifference:
         """The change from a to b in each measure, over the queries that both asked and judged alike; and a page of
@@ -82,6 +84,18 @@ class Evaluations(FolderPart):
         config = self._config(sides[0].report.corpus_id)
         found = difference(sides[0], sides[1], config.evaluation)
         return found.model_copy(update={"offset": offset, "queries": found.queries[offset : offset + limit]})
+
+    def _report(self, evaluation_id: str) -> EvaluationReport:
+        """The report as it was stored, if every corpus that it tells of is within bounds.
+
+        Raises:
+            EvaluationNotFound.
+        """
+        report = self._folder.store.evaluations.get(evaluation_id)
+        told_of = [str(report.corpus_id), *(part.corpus_id for part in report.corpora)]
+        if not self._bounds.hold(*told_of):
+            raise no_evaluation(evaluation_id)
+        return report
 
     def _config(self, corpus_id: str | None) -> Config:
         return open_corpus(self._folder, corpus_id).config if corpus_id else self._folder.config()
@@ -101,7 +115,7 @@ class Evaluations(FolderPart):
         return self._folder.store.documents.get_many(report.corpus_id, sorted(named_documents(report, rows)))
 
     def _evaluated(self, evaluation_id: str) -> Evaluated:
-        report = self._folder.store.evaluations.get(evaluation_id)
+        report = self._report(evaluation_id)
         return Evaluated(report, list(self._rows(evaluation_id)), self._judged(report), self._candidates(report))
 
     def _candidates(self, report: EvaluationReport) -> Mapping[str, Sequence[str]]:

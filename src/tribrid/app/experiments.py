@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tribrid.answers.answer import time_at
 from tribrid.answers.experiment import (
     Challenger,
@@ -14,8 +16,9 @@ from tribrid.answers.experiment import (
 from tribrid.app.parts import CorpusPart
 from tribrid.config import Config
 from tribrid.errors import ModelNotFound, NoChallenger, TribridError
-from tribrid.evaluation.sequential import e_value, in_words, win_share
-from tribrid.loop.experiment import advance, begin, settled, switched_on
+from tribrid.evaluation.sequential import e_value, win_share
+from tribrid.loop.counting import said
+from tribrid.loop.experiment import advance, begin, promote_winner, settled, switched_on
 from tribrid.store.experiments import Experiment as Started
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -38,14 +41,17 @@ class Experiment(CorpusPart):
             CorpusNotFound.
         """
         corpus = self._open()
-        latest, waiting = None, None
+        waiting = None
         try:
-            latest = advance(corpus) if switched_on(corpus.config) else None
+            if switched_on(corpus.config):
+                advance(corpus)
         except (NoChallenger, ModelNotFound) as error:
             waiting = error.detail
-        latest = latest or settled(corpus)
+        settled(corpus)  # also where searches are not interleaved now
+        held_back = promote_winner(corpus)
+        latest = corpus.store.experiments.latest(self.corpus_id)
         if latest is not None:
-            return _status(corpus, latest, waiting)
+            return _status(corpus, latest, waiting, held_back)
         if corpus.config.reranking.experiment == "off":
             return None
         return ExperimentWaiting(reason=waiting or _paused(corpus.config))
@@ -76,7 +82,7 @@ class Experiment(CorpusPart):
         return self.get()
 
 
-def _status(corpus: OpenCorpus, latest: Started, waiting: str | None) -> ExperimentStatus:
+def _status(corpus: OpenCorpus, latest: Started, waiting: str | None, held_back: str | None) -> ExperimentStatus:
     tally, terms = latest.tally, latest.terms
     low, high = win_share(tally.wins, tally.losses, terms.alpha)
     decided = tally.wins + tally.losses
@@ -97,6 +103,7 @@ def _status(corpus: OpenCorpus, latest: Started, waiting: str | None) -> Experim
         on_win=terms.on_win,
         verdict=latest.verdict,
         promoted=latest.promoted,
+        not_promoted=held_back,
         reason=_reason(latest, corpus.config),
         waiting=waiting,
     )
@@ -110,6 +117,10 @@ def _counted(corpus: OpenCorpus, latest: Started) -> CountedSearches:
         losses=tally.losses,
         ties=tally.ties,
         identical=tally.identical,
+        repeated=tally.repeated,
+        nameless=tally.nameless,
+        clients=tally.clients,
+        least_clients=latest.terms.least_clients,
         pending=experiments.pending(latest) if latest.state == "running" else 0,
         excluded=latest.excluded,
         last_excluded=experiments.last_excluded(latest) if latest.excluded else None,
@@ -132,9 +143,20 @@ def _challenger(corpus: OpenCorpus, latest: Started) -> Challenger:
 def _reason(latest: Started, config: Config) -> str:
     if latest.reason is not None:
         return latest.reason
-    tally, alpha = latest.tally, latest.terms.alpha
-    said = in_words(None, "", tally.wins, tally.losses, tally.counted, alpha)
-    return said if switched_on(config) else f"{said} {_paused(config)}"
+    told = [said(latest, None), *_too_few(latest)]
+    return " ".join(told if switched_on(config) else [*told, _paused(config)])
+
+
+def _too_few(running: Started) -> Iterator[str]:
+    """What keeps searches from deciding: too few clients, or none that say who they are."""
+    tally, least = running.tally, running.terms.least_clients
+    if tally.clients < least:
+        yield (
+            f"It takes {least:,} clients (reranking.experiment_least_clients), so that no few of them decide for all; "
+            "in a corpus that one person searches, set it to 1 and start again."
+        )
+    if tally.nameless:
+        yield f"{tally.nameless:,} searches came without a client_id: they count as one client's."
 
 
 def _paused(config: Config) -> str:

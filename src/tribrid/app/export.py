@@ -55,7 +55,7 @@ def export_model(data: DataFolder, model_id: str, folder: Path) -> ModelExport:
         raise InvalidInput(f"{target} cannot be written: {error.strerror}.", path=str(target)) from error
     try:
         loads_in = _write(data, model_id, artifact, staged)
-        staged.chmod(0o755)  # mkdtemp's own is for its owner alone
+        _open(staged)
         if target.exists():
             target.rmdir()
         staged.rename(target)
@@ -78,6 +78,12 @@ def _write(data: DataFolder, model_id: str, artifact: Path, folder: Path) -> dic
     card = model_card(found, reports[0] if reports else None, manifest["served"], loads_in)
     (folder / "README.md").write_text(card, "utf-8")
     return loads_in
+
+
+def _open(folder: Path) -> None:
+    """Let others read it: the folders of `mkdtemp` and of an artifact are their owner's alone."""
+    for inside in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        inside.chmod(0o755)
 
 
 def _copied(source: str, target: str) -> str:

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from tribrid.answers.search import FeedbackAnswer
+from tribrid.app.bounds import EVERYWHERE, Bounds
 from tribrid.app.identity import came_as
 from tribrid.app.rerank import UNLOGGED
-from tribrid.errors import InvalidInput, NotShown, QueryNotFound
+from tribrid.errors import InvalidInput, NotShown, QueryNotFound, Unavailable
 from tribrid.loop.search import log
 from tribrid.store import Store
+from tribrid.store.logs import no_search
 from tribrid.types import Signal
+from tribrid.workspace.data_folder import DataFolder
 
 
 def feedback(
-    store: Store, query_id: str, signal: str, doc_id: str | None, value: float | None, index: int | None
+    folder: DataFolder,
+    query_id: str,
+    signal: str,
+    doc_id: str | None,
+    value: float | None,
+    index: int | None,
+    bounds: Bounds = EVERYWHERE,
 ) -> FeedbackAnswer:
-    """Log a signal. Arguments: see `Tribrid.feedback`.
+    """Log a signal. Arguments: see `Tribrid.feedback`; `bounds`: of which corpora the search may be.
 
     Raises:
         QueryNotFound, NotShown, InvalidInput.
+        Unavailable: nothing is logged now, so the search was not either.
     """
     if signal not in set(Signal):
         raise InvalidInput(f"signal: {signal!r} is not one of {[s.value for s in Signal]}.", signal=signal)
     _check_value(Signal(signal), value)
+    if query_id.startswith(UNLOGGED) and (why := folder.unlogged.why) is not None:
+        raise Unavailable(f"The search was answered and not logged, so it takes no feedback. {why}", query_id=query_id)
     if query_id.startswith(UNLOGGED):
         raise QueryNotFound(
-            f"The answer {query_id!r} named no corpus, so nothing of it was kept. Name one in the rerank (as its "
-            "model, or as corpus_id), or set reranking.rerank_corpus.",
+            f"The answer {query_id!r} was not logged. A rerank is logged if it names a corpus (as its model, or as "
+            "corpus_id, or by reranking.rerank_corpus); GET /ready says if the log takes nothing.",
             query_id=query_id,
         )
+    if bounds.corpora is not None and not bounds.hold(folder.store.logs.impression(query_id).corpus_id):
+        raise no_search(query_id)
     if index is not None:
-        doc_id = _given(store, query_id, index, doc_id)
+        doc_id = _given(folder.store, query_id, index, doc_id)
     elif doc_id is not None:
-        doc_id = _shown(store, query_id, doc_id)
-    done = log(store, query_id, Signal(signal), doc_id, value)
+        doc_id = _shown(folder.store, query_id, doc_id)
+    done = log(folder.store, query_id, Signal(signal), doc_id, value)
     return FeedbackAnswer(query_id=done.query_id, doc_id=done.doc_id, signal=done.signal)
 
 

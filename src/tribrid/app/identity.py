@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
-from tribrid.errors import InvalidInput
+from tribrid.errors import InvalidInput, Unavailable
 from tribrid.store import Store
 from tribrid.store.documents import content_sha
 from tribrid.types import Document
@@ -66,12 +66,23 @@ def _kept(store: Store, corpus_id: str, inline: Sequence[Inline], config: Config
     known = _Names(store, corpus_id, inline, config)
     documents = [_document(item, at, known.of(item), known.stored) for at, item in enumerate(inline)]
     new = known.new(documents)
-    added = store.documents.add_new(corpus_id, new) if new else 0
-    if added < len(new) and attempts > 1:  # another call brought a text under one of these ids meanwhile: it holds
+    added = _added(store, corpus_id, new)
+    if added is not None and added < len(new) and attempts > 1:
+        # Another call brought a text under one of these ids meanwhile: it holds.
         again = _kept(store, corpus_id, inline, config, attempts - 1)
         return replace(again, collected=again.collected + added)
     apart = [at for at, item in enumerate(inline) if item.doc_id not in (None, documents[at].doc_id)]
-    return Identified(documents, tuple(apart), added)
+    return Identified(documents, tuple(apart), added or 0)
+
+
+def _added(store: Store, corpus_id: str, new: Sequence[Document]) -> int | None:
+    """How many were kept; None where the database takes none. The log does not either, so the call is answered, and
+    nothing is learned from it.
+    """
+    try:
+        return store.documents.add_new(corpus_id, new) if new else 0
+    except Unavailable:
+        return None
 
 
 def came_as(doc_id: str, given: str) -> bool:

@@ -27,6 +27,7 @@ from tribrid.errors import (
     JobNotFound,
     RunNotFound,
 )
+from tribrid.store.events import no_job
 from tribrid.types import Event, Job, JobKind, State
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -49,7 +50,19 @@ class Jobs(FolderPart):
         Raises:
             JobNotFound.
         """
-        return JobStatus(**_standing(self._folder.store.jobs.get(job_id)))
+        return JobStatus(**_standing(self._seen(job_id)))
+
+    def _seen(self, job_id: str) -> Job:
+        """The job, if all that it tells of is within bounds: an evaluation may have looked at other corpora too.
+
+        Raises:
+            JobNotFound.
+        """
+        job = self._folder.store.jobs.get(job_id)
+        others = job.params.get("corpus_ids")
+        if not self._bounds.hold(job.corpus_id, *(others if isinstance(others, list) else ())):
+            raise no_job(job_id)
+        return job
 
     def wait(self, job_id: str, *, timeout_s: float | None = None, on_event: Watch | None = None) -> Job:
         """The job as it ended, or as it stands after `timeout_s`.
@@ -57,6 +70,7 @@ class Jobs(FolderPart):
         Raises:
             JobNotFound.
         """
+        self._seen(job_id)
         return jobs.wait(self._folder.store, job_id, timeout_s, on_event)
 
     def outcome(self, job: Job) -> JobResult | JobEnd:
@@ -70,6 +84,7 @@ class Jobs(FolderPart):
         Raises:
             JobNotFound, NotRunning.
         """
+        self._seen(run_id)
         return JobStatus(**_standing(jobs.cancel(self._folder.store, run_id)))
 
 
@@ -102,7 +117,7 @@ class Runs(FolderPart):
     def _so_far(self, run_id: str) -> dict[str, JsonValue] | None:
         """The last value of each number that a run has told; None where it has told none."""
         found: dict[str, JsonValue] = {}
-        for data in self._folder.store.events.metrics(run_id):
+        for data in self._folder.store.events.told(run_id, "metrics"):
             found |= data
         return found or None
 
@@ -138,7 +153,7 @@ class Runs(FolderPart):
             state=job.state,
             problem=problem.detail if problem else None,
             known=known,
-            events=list(self._folder.store.events.metrics(run_id)),
+            events=list(self._folder.store.events.told(run_id, "metrics")),
         )
 
     def _evaluation_of(self, run_id: str) -> str | None:
@@ -152,7 +167,7 @@ class Runs(FolderPart):
             job = self._folder.store.jobs.get(run_id)
         except JobNotFound:
             job = None
-        if job is None or job.kind is not JobKind.TRAIN:
+        if job is None or job.kind is not JobKind.TRAIN or not self._bounds.hold(job.corpus_id):
             raise RunNotFound(
                 f"There is no training run {run_id!r}. GET /reranker/train/runs lists them.", run_id=run_id
             )
@@ -188,6 +203,7 @@ def _standing(job: Job) -> dict[str, Any]:
         "result": result_of(job),
         "problem": _problem(job),
         "cancel_requested": job.cancel_requested,
+        "interrupted": job.interrupted,
         "created_at": time_at(job.created_us),
         "started_at": time_at(job.started_us),
         "finished_at": time_at(job.finished_us),

@@ -54,15 +54,18 @@ def rules(folder: DataFolder) -> AccessRules:
 class Keys(FolderPart):
     """API keys."""
 
-    def create(self, name: str, scopes: Sequence[str]) -> NewKey:
+    def create(self, name: str, scopes: Sequence[str], corpora: Sequence[str] | None = None) -> NewKey:
         """A new key; its `key` is told here and never again.
 
         Args:
             scopes: of search, feedback, train, metrics, admin.
+            corpora: the only ones that it is for; it can neither list others nor learn of them. None: all.
 
         Raises:
-            InvalidInput: no scope, an unknown one, or a name that is too long.
+            InvalidInput: no scope, an unknown one, or a name that is too long; or an empty list of corpora.
+            CorpusNotFound: it would be bound to one that is not there.
         """
+        bound = self._there(corpora)
         unknown = [scope for scope in scopes if scope not in set(Scope)]
         if unknown or not scopes:
             named = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
@@ -71,8 +74,27 @@ class Keys(FolderPart):
             raise InvalidInput(f"name: up to {MAX_NAME_CHARS} printable characters.", length=len(name))
         key_id, secret = secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         chosen = [scope for scope in Scope if scope in scopes]
-        made = self._folder.store.access.add(key_id, name, chosen, hashlib.sha256(secret.encode()).hexdigest())
+        made = self._folder.store.access.add(key_id, name, chosen, hashlib.sha256(secret.encode()).hexdigest(), bound)
         return NewKey(**dict(_facts(made)), key=f"{PREFIX}_{key_id}_{secret}")
+
+    def _there(self, corpora: Sequence[str] | None) -> tuple[str, ...] | None:
+        if corpora is None:
+            return None
+        if not corpora:
+            raise InvalidInput("corpora: name at least one, or none for a key that is for all.")
+        for corpus_id in corpora:
+            self._folder.store.corpora.get(corpus_id)
+        return tuple(dict.fromkeys(corpora))
+
+    @property
+    def first(self) -> bool:
+        """Whether a key that is made now would be the first: all who call a server without one are refused then."""
+        return self._folder.environment.api_key is None and not self._folder.store.access.list()
+
+    @property
+    def may_be_served(self) -> bool:
+        """Whether a server may be running: one on this folder has a worker, one elsewhere may share the database."""
+        return self._supervisor.health().pid is not None or self._folder.environment.database_url is not None
 
     def list(self) -> list[KeyFacts]:
         """Every key there ever was, oldest first, without its secret."""
@@ -92,6 +114,7 @@ def _facts(key: ApiKey) -> KeyFacts:
         key_id=key.key_id,
         name=key.name,
         scopes=key.scopes,
+        corpora=key.corpora,
         created_at=time_at(key.created_us),
         revoked_at=time_at(key.revoked_us),
     )

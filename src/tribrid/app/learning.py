@@ -92,10 +92,12 @@ class Learning(CorpusPart):
 
         Raises:
             CorpusNotFound, NoDocuments, NoEvalDataset, ModelNotFound, InvalidInput.
+            Forbidden: another corpus is out of bounds.
             ModelUnavailable: mode cloud serves, and cannot be asked.
             BudgetSpent: the services asked would cost more than is left.
         """
         others = [name for name in dict.fromkeys(corpus_ids) if name != self.corpus_id]
+        self._bounds.require(*others)
         if len(others) > MAX_CORPORA:
             raise InvalidInput(f"corpus_ids: at most {MAX_CORPORA} beside the first.", corpora=len(others))
         corpus = self._open()

@@ -131,6 +131,7 @@ def _triplet_set(folder: DataFolder, model: ModelVersion) -> tuple[TripletSetFac
             "mined_at": time_at(triplet_set.created_us),
             "params": triplet_set.params,
             "by_source": folder.store.lineage.totals(triplet_set_id),
+            "clients": triplet_set.counts.get("clients"),
             "erased_triplets": folder.store.triplets.erased(triplet_set_id),
         }
     )

@@ -10,6 +10,7 @@ from tribrid.app.lineage import model_facts, promotion, record, training_queries
 from tribrid.app.parts import FolderPart
 from tribrid.errors import InvalidInput
 from tribrid.loop.promote import promote as promote_model
+from tribrid.store.models import no_model
 from tribrid.workspace.corpus import OpenCorpus
 
 
@@ -22,6 +23,7 @@ class Models(FolderPart):
         Raises:
             ModelNotFound.
         """
+        self._require(model_id)
         return record(self._folder, model_id)
 
     def training_queries(self, model_id: str, *, offset: int = 0, limit: int = 50) -> TrainingQueries:
@@ -30,6 +32,7 @@ class Models(FolderPart):
         Raises:
             ModelNotFound.
         """
+        self._require(model_id)
         return training_queries(self._folder, model_id, offset, limit)
 
     def export(self, model_id: str, folder: str | Path) -> ModelExport:
@@ -39,7 +42,17 @@ class Models(FolderPart):
             ModelNotFound, ModelUnavailable.
             InvalidInput: the folder is there already, or cannot be written.
         """
+        self._require(model_id)
         return export_model(self._folder, model_id, Path(folder))
+
+    def _require(self, model_id: str) -> None:
+        """Pass if there is such a model within bounds.
+
+        Raises:
+            ModelNotFound.
+        """
+        if not self._bounds.hold(self._folder.store.models.get(model_id).corpus_id):
+            raise no_model(model_id)
 
 
 def list_models(corpus: OpenCorpus) -> ModelList:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tribrid.app.bounds import EVERYWHERE, Bounds
 from tribrid.jobs import Supervisor
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
@@ -17,15 +18,21 @@ def quiet(_type: Any, _data: Mapping[str, Any]) -> None:
 class FolderPart:
     """One subject of a data folder."""
 
-    def __init__(self, folder: DataFolder, supervisor: Supervisor) -> None:
-        self._folder, self._supervisor = folder, supervisor
+    def __init__(self, folder: DataFolder, supervisor: Supervisor, bounds: Bounds = EVERYWHERE) -> None:
+        self._folder, self._supervisor, self._bounds = folder, supervisor, bounds
 
 
 class CorpusPart(FolderPart):
     """One subject of a corpus. Nothing is read before a method is called, so settings are always those of now."""
 
-    def __init__(self, folder: DataFolder, supervisor: Supervisor, corpus_id: str) -> None:
-        super().__init__(folder, supervisor)
+    def __init__(self, folder: DataFolder, supervisor: Supervisor, corpus_id: str, bounds: Bounds = EVERYWHERE) -> None:
+        """Nothing is looked up.
+
+        Raises:
+            Forbidden: the corpus is out of bounds.
+        """
+        super().__init__(folder, supervisor, bounds)
+        bounds.require(corpus_id)
         self.corpus_id = corpus_id
 
     def _open(self) -> OpenCorpus:

@@ -21,8 +21,8 @@ from tribrid.answers.rerank import Reranking as Answered
 from tribrid.app.identity import Identified, identify
 from tribrid.app.parts import FolderPart
 from tribrid.config import Config
-from tribrid.corpus.inline import Inline, inline_document, storable
-from tribrid.corpus.jsonlines import id_fault
+from tribrid.corpus.inline import Inline, inline_document
+from tribrid.corpus.jsonlines import id_fault, storable
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.models import local_rerankers, public_name
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
@@ -31,6 +31,7 @@ from tribrid.loop import rerank
 from tribrid.loop.given_documents import GivenQuery
 from tribrid.loop.rerank import Reranked
 from tribrid.scoring.scorer import InteractionScorer, Scorer
+from tribrid.store.corpora import CorpusRow
 from tribrid.types import Document
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
@@ -160,8 +161,8 @@ class Reranking(FolderPart):
     def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
         folder = self._folder
         name = "" if name.lower() in DEFAULT_NAMES else name
-        default = folder.config().reranking.rerank_corpus
-        corpora = {row.corpus_id for row in folder.store.corpora.list()}
+        default = self._default_corpus()
+        corpora = {row.corpus_id for row in self._corpora()}
         if default is not None and default not in corpora and (corpus_id or name or default) == default:
             with suppress(CorpusExists):  # another call was first
                 folder.store.corpora.create(default, default)
@@ -169,9 +170,19 @@ class Reranking(FolderPart):
         if corpus_id is None and (name or default) in corpora:
             corpus_id, name = name or default, ""
         if corpus_id is not None:
+            self._bounds.require(corpus_id)
             folder.store.corpora.get(corpus_id)
             return self._of_corpus(corpus_id, "" if name == corpus_id else name)
         return self._without_corpus(name)
+
+    def _corpora(self) -> list[CorpusRow]:
+        return [row for row in self._folder.store.corpora.list() if self._bounds.hold(row.corpus_id)]
+
+    def _default_corpus(self) -> str | None:
+        """Whose a call is that names no corpus; with bounds that hold a single one, that one's."""
+        default = self._folder.config().reranking.rerank_corpus
+        only = self._bounds.only
+        return only if only is not None or not self._bounds.hold(*filter(None, [default])) else default
 
     def _of_corpus(self, corpus_id: str, name: str) -> Ranker:
         folder = self._folder
@@ -187,7 +198,8 @@ class Reranking(FolderPart):
             name = public_name(config.reranking.reranker_local_model or config.indexing.embedding_model)
         with suppress(ModelNotFound):
             version = self._folder.store.models.get(name)
-            return self._of_corpus(version.corpus_id, name)
+            if self._bounds.hold(version.corpus_id):
+                return self._of_corpus(version.corpus_id, name)
         return self._apart(name, None)
 
     def _apart(self, name: str, corpus_id: str | None) -> Ranker:
@@ -219,7 +231,7 @@ class Reranking(FolderPart):
         folder = self._folder
         config = folder.config()
         rows: list[RerankModel] = []
-        for corpus in folder.store.corpora.list():
+        for corpus in self._corpora():
             champion, made_at = folder.store.models.alias(corpus.corpus_id, "champion"), time_at(corpus.created_us)
             rows.append(RerankModel(id=corpus.corpus_id, kind="corpus", champion=champion, created_at=made_at))
             rows += [
@@ -310,6 +322,8 @@ def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
         told.append(f"No model serves {found.corpus_id!r} yet: in the order of the first stage's fused score.")
     if answer.note is not None:
         told.append(answer.note)
+    if found.corpus_id is not None and answer.query_id is None:
+        told.append("Not logged: the database takes no rows. GET /ready says why.")
     if partly:
         told.append(f"{partly} documents were not read whole.")
     return told

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tribrid.answers.search import FirstStage, LegScores, PassageSpan, SearchAnswer, SearchResult, SearchTrial
+from tribrid.app.rerank import UNLOGGED
 from tribrid.loop.search import Found
 from tribrid.types import Document, Trial
 
 
 def search_answer(found: Found, documents: Mapping[str, Document]) -> SearchAnswer:
     """The answer to a search."""
-    impression, shown, ranking = found
+    impression, shown, ranking = found.impression, found.shown, found.ranking
     return SearchAnswer(
-        query_id=impression.query_id,
+        query_id=impression.query_id if found.logged else f"{UNLOGGED}{impression.query_id}",
+        logged=found.logged,
         results=tuple(
             SearchResult(
                 rank=row.rank,

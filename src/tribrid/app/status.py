@@ -16,6 +16,7 @@ from tribrid.answers.status import (
     RuntimeFacts,
     ServedForm,
 )
+from tribrid.app.bounds import Bounds
 from tribrid.config import Config
 from tribrid.encoders.variants import machine
 from tribrid.errors import TribridError
@@ -95,12 +96,15 @@ def form(scorer: Scorer) -> ServedForm | None:
     )
 
 
-def runtime(folder: DataFolder) -> RuntimeFacts:
-    """The engine, the known scores, and the cross-encoders that are loaded."""
+def runtime(folder: DataFolder, bounds: Bounds) -> RuntimeFacts:
+    """The engine, the known scores, and the cross-encoders that are loaded; these are of any corpus, so whoever has
+    bounds is not told.
+    """
+    scorers = folder.loaded_scorers() if bounds.corpora is None else []
     engine, cache = folder.runtime.engine, folder.runtime.cache
     return RuntimeFacts(
         machine=machine(),
         engine=EngineFacts.model_validate(engine.view()) if engine else None,
         cache=CacheFacts.model_validate(cache.view()) if cache else None,
-        cross_encoders=tuple(found for scorer in folder.loaded_scorers() if (found := form(scorer))),
+        cross_encoders=tuple(found for scorer in scorers if (found := form(scorer))),
     )

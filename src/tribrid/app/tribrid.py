@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tribrid.answers.backup import BackupFacts
 from tribrid.answers.logs import PrunedLogs
 from tribrid.answers.search import FeedbackAnswer
 from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import CloudFacts, DoctorCheck, RequestLimits, RerankerInfo, RerankerStatus
 from tribrid.answers.triplets import ReviewedTriplet
-from tribrid.app import retention
+from tribrid.app import health, retention
+from tribrid.app.backup import back_up
+from tribrid.app.bounds import Bounds
 from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K, Corpus
 from tribrid.app.doctor import diagnose
 from tribrid.app.evaluations import Evaluations
@@ -59,6 +63,16 @@ class Tribrid(Reranking):
         self.supervisor = Supervisor(self.environment.data_dir, child_environment(self.environment))
         super().__init__(self.folder, self.supervisor)
 
+    def bound_to(self, corpora: Collection[str]) -> Tribrid:
+        """The same library for somebody who may name these corpora alone, and shall not hear of others.
+
+        It shares what is open: close this one and not that.
+        """
+        seen = Tribrid.__new__(Tribrid)
+        seen.environment, seen.folder, seen.supervisor = self.environment, self.folder, self.supervisor
+        Reranking.__init__(seen, self.folder, self.supervisor, Bounds(frozenset(corpora)))
+        return seen
+
     @property
     def store(self) -> Store:
         """The store, for those who need more than the verbs."""
@@ -78,22 +92,22 @@ class Tribrid(Reranking):
     @cached_property
     def jobs(self) -> Jobs:
         """Every job, by its id."""
-        return Jobs(self.folder, self.supervisor)
+        return Jobs(self.folder, self.supervisor, self._bounds)
 
     @cached_property
     def runs(self) -> Runs:
         """Training runs, by their id."""
-        return Runs(self.folder, self.supervisor)
+        return Runs(self.folder, self.supervisor, self._bounds)
 
     @cached_property
     def models(self) -> Models:
         """Model versions, by their id."""
-        return Models(self.folder, self.supervisor)
+        return Models(self.folder, self.supervisor, self._bounds)
 
     @cached_property
     def evaluations(self) -> Evaluations:
         """Evaluations, by their id."""
-        return Evaluations(self.folder, self.supervisor)
+        return Evaluations(self.folder, self.supervisor, self._bounds)
 
     @cached_property
     def keys(self) -> Keys:
@@ -101,8 +115,12 @@ class Tribrid(Reranking):
         return Keys(self.folder, self.supervisor)
 
     def corpus(self, corpus_id: str) -> Corpus:
-        """A corpus. Nothing is looked up yet: its methods raise CorpusNotFound where there is none."""
-        return Corpus(self.folder, self.supervisor, corpus_id)
+        """A corpus. Nothing is looked up yet: its methods raise CorpusNotFound where there is none.
+
+        Raises:
+            Forbidden: of `bound_to`, for any other.
+        """
+        return Corpus(self.folder, self.supervisor, corpus_id, self._bounds)
 
     def create_corpus(self, corpus_id: str, name: str = "") -> Corpus:
         """Make an empty corpus. Ids are [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
@@ -115,7 +133,7 @@ class Tribrid(Reranking):
 
     def corpora(self) -> list[Corpus]:
         """Every corpus, by id."""
-        return [self.corpus(row.corpus_id) for row in self.store.corpora.list()]
+        return [self.corpus(row.corpus_id) for row in self._corpora()]
 
     def feedback(
         self,
@@ -136,7 +154,7 @@ class Tribrid(Reranking):
         Raises:
             QueryNotFound, NotShown, InvalidInput.
         """
-        return feedback(self.store, query_id, signal, doc_id, value, index)
+        return feedback(self.folder, query_id, signal, doc_id, value, index, self._bounds)
 
     def review(self, triplet_id: str, decision: str) -> ReviewedTriplet:
         """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.
@@ -150,7 +168,7 @@ class Tribrid(Reranking):
             TripletNotFound, InvalidInput.
             Conflict: the same document was decided otherwise for the same query.
         """
-        return review(self.folder, triplet_id, decision)
+        return review(self.folder, triplet_id, decision, self._bounds.corpora)
 
     def settings(self) -> AllSettings:
         """Every setting where no corpus says otherwise: its value, where it came from, its default, what it means."""
@@ -165,7 +183,12 @@ class Tribrid(Reranking):
         return patch_settings(self.folder, overrides, None)
 
     def status(self) -> RerankerStatus:
-        """Who reranks where no corpus says otherwise, whether it is loaded, and why not."""
+        """Who reranks where no corpus says otherwise, whether it is loaded, and why not.
+
+        Raises:
+            Forbidden: of `bound_to`: it tells of every corpus.
+        """
+        self._bounds.require_none("what serves elsewhere")
         return status(self.folder, None)
 
     def info(self) -> RerankerInfo:
@@ -180,7 +203,7 @@ class Tribrid(Reranking):
             cloud=CloudFacts.model_validate(self.folder.clouds.info()),
             model="blend of first-stage scores, token interaction, lexical and memory features (linear model and "
             "LambdaMART), with a cross-encoder where it helps on held-out queries",
-            runtime=runtime(self.folder),
+            runtime=runtime(self.folder, self._bounds),
             limits=RequestLimits(top_k=MAX_TOP_K, query_chars=MAX_QUERY_CHARS),
             hyperparameters=schema["TrainingConfig"]["properties"],
             mining=schema["MiningConfig"]["properties"],
@@ -215,9 +238,29 @@ class Tribrid(Reranking):
         """
         return retention.prune_logs(self.folder, None, days, emit)
 
+    def backup(self, file: str | Path, *, with_index: bool = False, emit: Emit = quiet) -> BackupFacts:
+        """Write all that is stored into a new file, the owner's alone, while this folder is used. `tribrid restore`
+        brings it back, into SQLite or PostgreSQL.
+
+        Args:
+            with_index: also the indexes, which can be made again from the documents, at the price of embedding them.
+
+        Raises:
+            Conflict: there is a file already.
+        """
+        return back_up(self.folder, Path(file), with_index=with_index, emit=emit)
+
     def gauges(self) -> retention.Gauges:
         """What GET /metrics shows of the stored state: jobs that wait or run, and which model serves."""
         return retention.gauges(self.folder)
+
+    def condition(self) -> health.Condition:
+        """What GET /ready says: what is wrong now, and which corpora can be searched."""
+        return health.condition(self.folder)
+
+    def finish_uploads(self) -> None:
+        """Index what is stored and in no index, because its upload broke off."""
+        health.finish_uploads(self.folder)
 
     def doctor(self) -> list[DoctorCheck]:
         """What works on this machine, found out by doing it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -51,13 +51,14 @@ def page_of_triplets(
     )
 
 
-def review(folder: DataFolder, triplet_id: str, decision: str) -> ReviewedTriplet:
+def review(folder: DataFolder, triplet_id: str, decision: str, corpora: Collection[str] | None) -> ReviewedTriplet:
     """Decide on a triplet, whose negative may be relevant; the triplet as it stands then.
 
     It holds at once for the mined set and for every later mining; a new decision takes the place of the old.
 
     Args:
         decision: `accept`: a true negative, to be trained on; `flip`: a positive of the query; `drop`: neither.
+        corpora: of which it may be; None: of any.
 
     Raises:
         TripletNotFound, InvalidInput.
@@ -67,7 +68,7 @@ def review(folder: DataFolder, triplet_id: str, decision: str) -> ReviewedTriple
     if mark is None:
         raise InvalidInput(f"decision: one of {[m.value for m in Mark]} is needed.")
     store = folder.store
-    corpus_id = store.reviews.decide(triplet_id, mark)
+    corpus_id = store.reviews.decide(triplet_id, mark, corpora)
     row = store.triplets.find(triplet_id)
     return ReviewedTriplet(corpus_id=corpus_id, **dict(_triplet(row, _passages(folder, corpus_id, [row]))))
 

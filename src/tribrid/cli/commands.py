@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from tribrid.cli.backups import backup, restore
 from tribrid.cli.command import command
 from tribrid.cli.content import corpora, import_, index, judgments
 from tribrid.cli.demo import demo
@@ -50,6 +51,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("config", LOOK, config),
     ("keys", LOOK, keys),
     ("logs", LOOK, logs),
+    ("backup", LOOK, backup),
+    ("restore", LOOK, restore),
     ("doctor", LOOK, doctor),
 )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
     from tribrid.answers.judgments import StoredJudgments
     from tribrid.answers.logs import LogImport
+    from tribrid.config.sections import IndexingConfig
 
 STDIN = "-"
 RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
@@ -41,7 +42,7 @@ def index(
     session: Session,
     corpus: Corpus,
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
             help="Folders, files, or records (.jsonl, .ndjson, .json; a BEIR corpus.jsonl as it is). "
@@ -60,11 +61,23 @@ def index(
             "not be mounted.",
         ),
     ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the index anew from the stored documents; without PATH.")
+    ] = False,
 ) -> None:
     """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
+    if rebuild == bool(paths):
+        raise InvalidInput("Name what to index, or --rebuild and nothing.", field="PATH")
+    if paths:
+        _index(session, corpus, paths, mirror=mirror, delete_emptied=delete_emptied)
+    else:
+        _rebuild(session, corpus)
+
+
+def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool, delete_emptied: bool) -> None:
     with library(session) as tribrid, ExitStack() as opened:
-        limit = _max_document_chars(tribrid, corpus)
-        sources = [_records(path, limit, opened) for path in paths]  # a path that cannot be read: nothing is indexed
+        config = _indexing(tribrid, corpus)
+        sources = [_records(path, config, opened) for path in paths]  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
         read = [Path(path) for path in paths if not _is_records(path)]
         if read or mirror:
@@ -84,16 +97,27 @@ def index(
             )
     session.terminal.result(report, _indexed(report))
     if not session.terminal.as_json:
-        for line in _skipped(report):
+        for line in chain(_skipped(report), _lost(report)):
             session.terminal.note(line, "yellow")
 
 
-def _max_document_chars(tribrid: Library, corpus_id: str) -> int:
-    """The longest document allowed, characters; the default while there is no such corpus."""
+def _rebuild(session: Session, corpus_id: str) -> None:
+    with library(session) as tribrid, gauge(session.terminal.err, "Indexing") as shown:
+
+        def emit(kind: EventType, data: Mapping[str, Any]) -> None:
+            if kind == "progress":
+                shown.update(data)
+
+        report = tribrid.corpus(corpus_id).documents.rebuild(emit=emit)
+    session.terminal.result(report, _indexed(report))
+
+
+def _indexing(tribrid: Library, corpus_id: str) -> IndexingConfig:
+    """How the corpus's documents are read; the default while there is no such corpus."""
     try:
-        return tribrid.corpus(corpus_id).documents.max_chars()
+        return tribrid.corpus(corpus_id).documents.indexing()
     except CorpusNotFound:
-        return tribrid.folder.config().indexing.max_document_chars
+        return tribrid.folder.config().indexing
 
 
 def _ensure(tribrid: Library, corpus_id: str) -> None:
@@ -104,7 +128,7 @@ def _ensure(tribrid: Library, corpus_id: str) -> None:
             tribrid.create_corpus(corpus_id)
 
 
-def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document | Skipped]:
+def _records(path: str, config: IndexingConfig, opened: ExitStack) -> Iterator[Document | Skipped]:
     """The documents behind one argument, read as they are asked for.
 
     Raises:
@@ -114,11 +138,12 @@ def _records(path: str, max_chars: int, opened: ExitStack) -> Iterator[Document 
     from tribrid.corpus.files import read_folder
     from tribrid.corpus.records import parse_records
 
+    max_chars = config.max_document_chars
     if path == STDIN:
         return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
     if _is_records(path):
         return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
-    return read_folder(Path(path), max_document_chars=max_chars)
+    return read_folder(Path(path), config)
 
 
 def _is_records(path: str) -> bool:
@@ -135,6 +160,7 @@ def _indexed(report: IndexedDocuments) -> RenderableType:
             "Unchanged": f"{report.unchanged:,}",
             "Deleted": f"{report.deleted:,}" if report.deleted else None,
             "Skipped": Text(f"{report.skipped_total:,}", style="yellow") if report.skipped_total else None,
+            "Read in part": Text(f"{report.losses_total:,}", style="yellow") if report.losses_total else None,
         }
     )
 
@@ -162,6 +188,14 @@ def _first(doc_ids: Sequence[str], total: int) -> str:
     return ", ".join(map(plain, doc_ids[:_SHOWN_REPEATED])) + (", …" if total > _SHOWN_REPEATED else "")
 
 
+def _lost(report: IndexedDocuments) -> Iterator[str]:
+    """What is missing from documents that were taken, the first few."""
+    for entry in report.losses[:_SHOWN_SKIPPED]:
+        yield f"In part {plain(entry.doc_id or '')}: {entry.reason}"
+    if report.losses_total > _SHOWN_SKIPPED:
+        yield f"… and {report.losses_total - _SHOWN_SKIPPED:,} more; --json lists them."
+
+
 def corpora(
     session: Session,
     corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help="Show this one.")] = None,
@@ -183,18 +217,10 @@ def corpora(
         if not delete:
             session.terminal.result(shown, facts(shown.model_dump(mode="json")))
             return
-        _confirm(session, f"Delete corpus {corpus!r} with {shown.documents:,} documents and all its logs?", yes=yes)
+        question = f"Delete corpus {corpus!r} with {shown.documents:,} documents and all its logs?"
+        session.terminal.confirm(question, yes=yes, refused="Nothing was deleted.")
         tribrid.corpus(corpus).delete()
     session.terminal.result({"deleted": corpus}, f"Corpus {corpus!r} is deleted.")
-
-
-def _confirm(session: Session, question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if session.terminal.as_json or not sys.stdin.isatty():
-        raise InvalidInput(f"{question} Say so with --yes.")
-    if session.terminal.err.input(Text(f"{question} [y/N] ")).strip().lower() not in ("y", "yes"):
-        raise InvalidInput("Nothing was deleted.")
 
 
 def _corpora(found: Sequence[CorpusFacts]) -> RenderableType:

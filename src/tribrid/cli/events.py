@@ -1,6 +1,7 @@
 """A job's events in words: progress as a bar, what a person wants to read as lines above it.
 
-Ctrl-C stops the waiting, not the job: it is durable.
+Ctrl-C stops the waiting. A job that is a server's goes on; one that only this command works on stops where it is, and
+goes on when somebody works on it again.
 """
 
 from __future__ import annotations
@@ -44,8 +45,18 @@ class Teller:
             self._shown.aside(f"loss {data['loss']:.3f}")
         elif kind == "metrics":
             self._shown.say(measured(data), "dim")
-        elif kind == "state" and data.get("attempt", 1) > 1:
-            self._shown.say(f"Taken up again after an interruption (attempt {data['attempt']}).", "yellow")
+        elif kind == "state" and (line := _of_state(data)):
+            self._shown.say(line, "yellow")
+
+
+def _of_state(data: Mapping[str, Any]) -> str:
+    """What a change of state has to say for itself; empty where it is as it should be."""
+    if data.get("killed"):
+        return str(data["message"])
+    if data.get("interrupted"):
+        return "Interrupted: its worker stopped. It goes on when there is one again."
+    attempt = data.get("attempt", 1)
+    return f"Taken up again after an interruption (attempt {attempt})." if attempt > 1 else ""
 
 
 def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) -> _Result:
@@ -53,7 +64,7 @@ def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) 
 
     Raises:
         TribridError: the job failed or was cancelled; as its problem says.
-        typer.Exit: Ctrl-C; the job goes on, and the user is told how to find it again.
+        typer.Exit: Ctrl-C; the user is told whether the job goes on, and how to find it again.
     """
     from tribrid.answers.jobs import JobEnd
 
@@ -61,7 +72,7 @@ def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) 
         with gauge(session.terminal.err, _DOING[job.kind]) as shown:
             outcome = tribrid.jobs.outcome(tribrid.jobs.wait(job.job_id, on_event=Teller(shown).tell))
     except KeyboardInterrupt:
-        _left(session, job)
+        _left(session, job, stops=tribrid.supervisor.health().ours)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if isinstance(outcome, kinds):
         return outcome
@@ -72,17 +83,24 @@ def follow(session: Session, tribrid: Library, job: Job, *kinds: type[_Result]) 
     raise error(f"The job ended as {outcome.status}.", job_id=job.job_id)
 
 
-def _left(session: Session, job: Job) -> None:
-    """Say what becomes of a job that nobody waits for any more."""
+def _left(session: Session, job: Job, *, stops: bool) -> None:
+    """Say what becomes of a job that nobody waits for any more.
+
+    Args:
+        stops: its worker was this command's own, so it stops too.
+    """
     resume, cancel = (session.typed(f"runs {job.job_id} --{what}") for what in ("follow", "cancel"))
     if session.terminal.as_json:
-        left = {"status": "interrupted", "job_id": job.job_id, "resume": resume, "cancel": cancel}
+        left = {"status": "interrupted", "job_id": job.job_id, "goes_on": not stops, "resume": resume, "cancel": cancel}
         session.terminal.json(left)
         return
     terminal = session.terminal
-    terminal.note(
-        "Stopped waiting. The job is kept: it goes on while a server runs, or when somebody waits for it again."
-    )
+    if stops:
+        terminal.note(
+            "Interrupted: no server runs, so the job stops too. It goes on when one does, or if you wait again."
+        )
+    else:
+        terminal.note("Stopped waiting. The job goes on: the server's worker has it.")
     terminal.note(Verbatim(f"  wait for it  {resume}"))
     terminal.note(Verbatim(f"  end it       {cancel}"))
 

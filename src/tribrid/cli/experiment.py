@@ -73,6 +73,8 @@ def _told(
         return
     yield facts(_facts(found))
     yield Text(plain(found.reason), style=_COLOURS.get(found.verdict or "", ""))
+    if found.not_promoted:
+        yield Text(plain(found.not_promoted), style="yellow")
     if found.waiting:
         yield Text(plain(found.waiting), style="dim")
 
@@ -84,8 +86,11 @@ def _facts(found: ExperimentStatus) -> dict[str, str | None]:
         "Champion": f"{champion.model_id}: {seen.losses:,} won, credit {champion.credit:g}",
         "Challenger": f"{challenger.model_id}: {seen.wins:,} won, credit {challenger.credit:g}"
         + (f"; not loaded: {challenger.problem}" if challenger.problem else ""),
-        "Searches": f"{seen.counted:,} of {seen.budget:,} counted, {seen.ties:,} ties ({seen.identical:,} "
-        f"the same list twice), {seen.pending:,} waiting for feedback",
+        "Outcomes": f"{seen.counted:,} of {seen.budget:,} counted, one a client and day, {seen.ties:,} ties "
+        f"({seen.identical:,} the same list twice)",
+        "Clients": f"{seen.clients:,} of at least {seen.least_clients:,} told the two apart",
+        "Searches": f"{seen.pending:,} waiting for feedback, {seen.repeated:,} more of clients counted that day, "
+        f"{seen.nameless:,} without a client_id",
         "Not counted": f"{seen.excluded:,}, the last because: {seen.last_excluded}" if seen.excluded else None,
         "Evidence": f"{found.e_value:.3g}, decided at {found.decided_at:.3g}",
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tribrid.cli.command import Session
-from tribrid.cli.library import library
+from tribrid.cli.library import Library, library
 from tribrid.cli.terminal import Verbatim, moment, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.keys import KeyFacts
 
 
 def keys(
@@ -23,7 +27,12 @@ def keys(
         list[str] | None,
         typer.Option(help="search, feedback, train, metrics or admin; can be given again. Of a new key."),
     ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(help="The only corpus that it is for; can be given again. Default: all. Of a new key."),
+    ] = None,
     name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first key. Of a new key.")] = False,
 ) -> None:
     """Make, list or revoke API keys. A key is shown once, when it is made.
 
@@ -31,8 +40,8 @@ def keys(
     """
     from tribrid.answers.keys import KeyList
 
-    if action != "create" and (scope or name):
-        raise InvalidInput("--scope and --name are for `tribrid keys create`.", action=action)
+    if action != "create" and any((scope, corpus, name, yes)):
+        raise InvalidInput("--scope, --corpus, --name and --yes are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:
@@ -40,20 +49,39 @@ def keys(
             ended = tribrid.keys.revoke(key_id)
             session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
         elif action == "create":
-            made = tribrid.keys.create(name, scope or [])
+            _warn(session, tribrid, scope or [], yes=yes)
+            made = tribrid.keys.create(name, scope or [], corpus)
             session.terminal.result(made, Verbatim(made.key))
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
-            found = tribrid.keys.list()
-            rows = [
-                (
-                    key.key_id,
-                    key.name,
-                    ", ".join(key.scopes),
-                    moment(key.created_at),
-                    moment(key.revoked_at) or "–",
-                )
-                for key in found
-            ]
-            made_table = table(["Key", "Name", "Scopes", "Made", "Revoked"], rows)
-            session.terminal.result(KeyList(keys=tuple(found)), made_table if rows else "There are no API keys.")
+            found = KeyList(keys=tuple(tribrid.keys.list()))
+            session.terminal.result(
+                found, table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
+            )
+
+
+_HEADS = ["Key", "Name", "Scopes", "Corpora", "Made", "Revoked"]
+
+
+def _row(key: KeyFacts) -> Sequence[str]:
+    corpora = "all" if key.corpora is None else ", ".join(key.corpora)
+    return key.key_id, key.name, ", ".join(key.scopes), corpora, moment(key.created_at), moment(key.revoked_at) or "–"
+
+
+def _warn(session: Session, tribrid: Library, scopes: Sequence[str], *, yes: bool) -> None:
+    """Say what the first key does to all who have none, and ask where a server may be running.
+
+    Raises:
+        InvalidInput: the answer is no, or there is nobody to ask.
+    """
+    if not tribrid.keys.first:
+        return
+    session.terminal.note("This is the first key. From now on a server answers nobody without one, on loopback too.")
+    if "admin" not in scopes:
+        session.terminal.note("Over HTTP nobody could administer it then: --scope admin lets this key, too.")
+    if tribrid.keys.may_be_served:
+        session.terminal.confirm(
+            "A server may be running, and would refuse all who call it now. Make the key?",
+            yes=yes,
+            refused="No key was made.",
+        )

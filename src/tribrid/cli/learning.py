@@ -21,7 +21,7 @@ from tribrid.errors import InvalidInput, TribridError
 from tribrid.types import Job
 
 if TYPE_CHECKING:
-    from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
+    from tribrid.answers.jobs import EvaluationResult, MiningClients, MiningResult, TrainingResult
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue the job and return; a running server works on it.")]
 Also = Annotated[
@@ -75,7 +75,7 @@ def train(
     ] = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Train a reranker on the mined triplets. A durable job: Ctrl-C stops the watching, not the training."""
+    """Train a reranker on the mined triplets. A durable job: what is interrupted goes on from its checkpoint."""
     from tribrid.answers.jobs import TrainingResult
 
     named = {"epochs": epochs, "batch_size": batch_size}
@@ -196,10 +196,24 @@ def _mined(found: MiningResult) -> list[RenderableType]:
         total["Remembered"] = f"{found.remembered:,} pairs more, past max_pairs: not learned from"
     if found.held_back:
         total["Held back"] = f"{found.held_back:,} triplets, for review: tribrid triplets CORPUS --status review"
+    total.update(_clients(found.clients))
     if made := found.generated:
         asked = f"{made.answered:,} of {made.asked:,} questions answered by {one_line(made.model, 60)}"
         total["Generated"] = f"{made.kept:,} of {made.queries:,} queries kept; {asked}"
     return [sources, facts({**total, "Rejected": rejected, "Cost": cost_line(found.cost)})]
+
+
+def _clients(found: MiningClients | None) -> dict[str, str]:
+    """Who was behind the log."""
+    if found is None:
+        return {}
+    shown = {"Clients": found.told}
+    if found.heaviest_share is not None:
+        shown["Heaviest client"] = f"{found.heaviest_share:.1%} of the pairs"
+    if found.bots:
+        why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in found.bots.items())
+        shown["Left out as bots"] = f"{why}; {found.bot_lists:,} lists"
+    return shown
 
 
 def _counted(found: MiningResult) -> list[tuple[str, int]]:

@@ -70,6 +70,10 @@ def _run(tribrid: Library, run_id: str) -> JobStatus:
         return tribrid.jobs.get(run_id)
 
 
+def _state(run: JobStatus) -> str:
+    return "interrupted: goes on when a server runs, or with --follow" if run.interrupted else run.state
+
+
 def _run_view(run: JobStatus) -> RenderableType:
     from tribrid.answers.jobs import EvaluationResult, TrainingResult
 
@@ -80,7 +84,7 @@ def _run_view(run: JobStatus) -> RenderableType:
             "Run": run.job_id,
             "Kind": run.kind,
             "Corpus": run.corpus_id,
-            "State": run.state + (", asked to end" if run.cancel_requested and going else ""),
+            "State": _state(run) + (", asked to end" if run.cancel_requested and going else ""),
             "Parameters": events.measured(run.params),
             "Progress": events.measured(run.progress or {}) if going else None,
             "Created": moment(run.created_at),
@@ -103,7 +107,7 @@ def _list_runs(session: Session, tribrid: Library, corpus_id: str | None) -> Non
         [
             run.run_id,
             run.corpus_id,
-            run.state,
+            "interrupted" if run.interrupted else run.state,
             moment(run.created_at),
             run.model_id,
             one_line(run.problem.detail if run.problem else "", 60),

@@ -18,6 +18,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tribrid.errors import InvalidInput
+
 # C0 and C1 controls, and the marks that turn the direction of what follows. Line breaks are the caller's.
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -86,6 +88,19 @@ class Terminal:
     def note(self, text: str, style: str = "") -> None:
         """A line to stderr: what is going on, not what was asked for."""
         self.err.print(Text(plain(text), style=style), soft_wrap=isinstance(text, Verbatim))
+
+    def confirm(self, question: str, *, yes: bool, refused: str) -> None:
+        """Ask, unless `--yes` was said.
+
+        Raises:
+            InvalidInput: the answer is no, and that is what is `refused`; or nobody is there to be asked.
+        """
+        if yes:
+            return
+        if self.as_json or not sys.stdin.isatty():
+            raise InvalidInput(f"{question} Say so with --yes.")
+        if self.err.input(Text(f"{question} [y/N] ")).strip().lower() not in ("y", "yes"):
+            raise InvalidInput(refused)
 
     def error(self, detail: str) -> None:
         self.err.print(Text.assemble(("error: ", "bold red"), plain(detail)), soft_wrap=True)

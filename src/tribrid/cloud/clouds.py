@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tribrid.answers.costs import Cost, CostEstimate
+from tribrid.cloud.allowed import check_address
 from tribrid.cloud.client import CloudScorer, RerankClient, Service
 from tribrid.cloud.dialects import DOCUMENTS_PER_REQUEST, OWN_ADDRESS, Provider, endpoint
 from tribrid.cloud.line import address_of
@@ -204,6 +205,7 @@ class Clouds:
         url = endpoint(provider, config.reranker_cloud_url)
         if url is None:
             raise _incomplete("url", "the address of your server")
+        self._check_address(config)
         own = _is_own(provider, url)
         if own and config.reranker_cloud_model is None:
             raise _incomplete("model", "the model to ask for, such as rerank-v4.0-fast or rerank-2.5")
@@ -217,6 +219,20 @@ class Clouds:
             retries=config.reranker_cloud_retries,
             batch=config.reranker_cloud_batch,
         )
+
+    def _check_address(self, config: RerankingConfig) -> None:
+        """Refuse an address that the operator allows no more, or never did: it may have been set before.
+
+        Raises:
+            ModelUnavailable: it is one.
+        """
+        url = config.reranker_cloud_url
+        if url is None or url in _urls(self._environment):
+            return
+        try:
+            check_address(self._environment, "reranking", "reranker_cloud_url", url)
+        except InvalidInput as error:
+            raise ModelUnavailable(error.detail, **error.facts) from None
 
     def _connect(self, service: Service) -> RerankClient:
         key = self._key(service)

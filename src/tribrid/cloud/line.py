@@ -1,6 +1,7 @@
 """JSON posted to one configured address: what the clients of all outside services here share.
 
-It speaks to that address alone: no redirect is followed, no proxy of the environment is used. The key is in no error
+It speaks to that address alone: no redirect is followed, no proxy of the environment is used, and a name that leads to
+a metadata service is not asked. The key is in no error
 and no log. What comes back is read to a limit.
 
 httpx is imported inside the functions that use it: who asks no service need not wait for it.
@@ -96,6 +97,8 @@ class Line:
             raise ValueError("The key in the environment has a space or a character that no header may hold.")
         import httpx
 
+        from tribrid.cloud.resolved import Resolved
+
         try:
             self._url = httpx.URL(url)
         except (httpx.InvalidURL, UnicodeError) as error:
@@ -106,7 +109,7 @@ class Line:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         self._closed = threading.Event()
-        self._http = httpx.Client(headers=headers, follow_redirects=False, trust_env=False, verify=True)
+        self._http = httpx.Client(headers=headers, follow_redirects=False, trust_env=False, transport=Resolved())
 
     def close(self) -> None:
         """Wake who waits to ask again, and hang up."""
@@ -185,8 +188,12 @@ class Line:
         """The transport's errors as ours; their own words never hold a header."""
         import httpx
 
+        from tribrid.cloud.resolved import NeverAsked
+
         try:
             yield
+        except NeverAsked as error:
+            raise Unusable(f"is never asked: {error}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Later(type(error).__name__, lost=True) from None
         except httpx.TimeoutException:

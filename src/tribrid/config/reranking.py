@@ -82,7 +82,17 @@ class RerankingConfig(Section):
         description="model_id of the challenger; None: the newest model that is not the champion.",
     )
     experiment_impressions: int = Field(
-        10_000, ge=1, le=10_000_000, description="Searches after which an experiment ends without a difference."
+        10_000,
+        ge=1,
+        le=10_000_000,
+        description="Outcomes (one a client and day) after which an experiment ends without a difference.",
+    )
+    experiment_least_clients: int = Field(
+        20,
+        ge=1,
+        le=1_000_000,
+        description="Fewest clients whose searches told the two apart before an experiment is decided; all searches "
+        "without a client_id are one client's. 1: one person alone decides.",
     )
     experiment_alpha: float = Field(
         0.05, ge=1e-6, le=0.5, description="Chance that an experiment calls one of two equal rankings better."

@@ -22,6 +22,16 @@ class IndexingConfig(Section):
     max_document_chars: int = Field(
         2_000_000, ge=1000, le=50_000_000, description="A longer document is refused, characters."
     )
+    file_timeout_s: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Processor time in which a file must be read, seconds; ten times that by the clock. Past it "
+        "the file is skipped; a PDF keeps the pages that were read.",
+    )
+    file_memory_mb: int = Field(
+        1024, ge=256, le=100_000, description="Memory in which a file must be read, MiB; kept on Linux alone."
+    )
 
 
 class RetrievalConfig(Section):
@@ -43,6 +53,13 @@ class MiningConfig(Section):
     )
     examined_below_click: int = Field(
         1, ge=0, le=10, description="Ranks below the lowest click that still count as examined."
+    )
+    min_clients: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Distinct clients that a label from logs needs to count in full and to be remembered; fewer where "
+        "few clients acted in all, and one where fewer than five did.",
     )
     relative_margin: float = Field(
         0.05,
@@ -109,7 +126,11 @@ class TrainingConfig(Section):
     negatives_per_list: int = Field(4, ge=1, le=100, description="Negatives a cross-encoder step sees per positive.")
     query_tokens: int = Field(64, ge=8, le=256, description="Tokens of a query that the cross-encoder reads.")
     passage_tokens: int = Field(160, ge=16, le=448, description="Tokens of a passage that the cross-encoder reads.")
-    cross_encoder: bool = Field(True, description="Train a cross-encoder too; it is served only where it helps on dev.")
+    cross_encoder: bool = Field(
+        True,
+        description="Train a cross-encoder too, if it has hope: from 2,000 queries on, or if base_model is one. It is "
+        "served only where it helps on dev.",
+    )
     cross_encoder_depth: int = Field(20, ge=2, le=1000, description="Best candidates that the cross-encoder reorders.")
     dev_queries: int = Field(
         64, ge=1, le=10_000, description="Most held-out queries on which checkpoints are compared."
@@ -129,7 +150,8 @@ class TrainingConfig(Section):
         description="Layers that learn when the base model is a cross-encoder: its upper third, or all of them.",
     )
     keep_cross_encoder: bool = Field(
-        False, description="Keep a cross-encoder that did not help on dev in the artifact, so that evaluations show it."
+        False,
+        description="Train a cross-encoder in any case, and keep it: evaluations then show it.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -253,4 +275,14 @@ class GateConfig(Section):
         ge=0,
         le=100,
         description="Standard deviations between models that differ in their seed alone, which a gain must exceed.",
+    )
+    frequent_queries: int = Field(
+        50,
+        ge=0,
+        le=1000,
+        description="Logged queries, those of most clients first, for which no document may rise into the top 10 on "
+        "what few clients did; 0: none is looked at.",
+    )
+    least_clients: int = Field(
+        2, ge=1, le=1000, description="Fewest clients on whose word alone a document may rise there; 1: anybody's."
     )

@@ -1,7 +1,8 @@
 """Eval datasets as files: JSONL, TREC topics with qrels and a run, BEIR, and Quepid's CSV of ratings, in and out.
 
-Only JSON and JSONL keep everything. TREC topics cannot keep white space, BEIR and TREC lose a query without judgments
-(qrels cannot name one), and Quepid knows a query by its text alone, so that it gets a query_id made from that.
+Only JSON and JSONL keep everything. TREC topics cannot keep white space, and TREC's files no id with a blank; BEIR and
+TREC lose a query without judgments (qrels cannot name one), and Quepid knows a query by its text alone, so that it gets
+a query_id made from that. What a spreadsheet would take for a formula is not one in Quepid's CSV.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from types import MappingProxyType
 from tribrid.corpus.formats import MAX_QUERY_BYTES, judged_queries, parse_grade, parse_judged_queries, parse_qrels
 from tribrid.corpus.jsonlines import Skipped, Stream, json_items
 from tribrid.corpus.lexical import normalise
-from tribrid.corpus.runfiles import run_lines, separator
+from tribrid.corpus.runfiles import refuse_blanks, run_lines
 from tribrid.errors import InvalidInput
 from tribrid.types import JudgedQuery
 
@@ -26,6 +27,7 @@ Files = dict[str, str]
 """File name → text."""
 
 _QUERY, _DOCUMENT, _RATING = ("query", "querytext"), ("docid", "documentid"), ("rating", "grade")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _TOPIC = re.compile(r"<top(?:ic)?(?=[\s>])([^>]*)>(.*?)</top(?:ic)?>", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"""number\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
 _NUM_TAG = re.compile(r"<num>(?:\s*number:)?([^<]*)", re.IGNORECASE)
@@ -107,11 +109,16 @@ def parse_quepid(text: str) -> list[JudgedQuery]:
         places = _places(next(rows, []))
         for row in rows:
             if any(cell.strip() for cell in row):
-                _rate(rows.line_num, [row[at].strip() if at < len(row) else "" for at in places], texts, ratings)
+                _rate(rows.line_num, [_cell(row, at) for at in places], texts, ratings)
     except csv.Error as error:
         raise InvalidInput(f"The CSV cannot be read: line {rows.line_num}: {error}.") from error
     entries = [{"query_id": name, "text": texts[name], "judgments": ratings[name]} for name in texts]
     return parse_judged_queries({"queries": entries})
+
+
+def _cell(row: Sequence[str], at: int) -> str:
+    cell = row[at] if at < len(row) else ""
+    return (cell.removeprefix("'") if _FORMULA.match(cell) else cell).strip()
 
 
 def _topic(number: int, topic: re.Match[str]) -> tuple[str, str]:
@@ -175,6 +182,7 @@ def _beir(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -
 
 
 def _topics(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
+    refuse_blanks(q.query_id for q in queries)
     texts = ((q.query_id, html.escape(" ".join(q.text.split()), quote=False)) for q in queries)
     topics = (
         f"<top>\n<num> Number: {html.escape(name, quote=False)}\n<title> {text}\n</top>\n" for name, text in texts
@@ -183,9 +191,9 @@ def _topics(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]])
 
 
 def _qrels(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]]) -> Files:
-    gap = separator([name for q in queries for name in (q.query_id, *q.judgments)])
-    rows = ((q.query_id, "0", doc_id, str(grade)) for q in queries for doc_id, grade in q.judgments.items())
-    return {"qrels.txt": "".join(gap.join(row) + "\n" for row in rows)}
+    refuse_blanks(name for q in queries for name in (q.query_id, *q.judgments))
+    rows = (f"{q.query_id} 0 {doc_id} {grade}\n" for q in queries for doc_id, grade in q.judgments.items())
+    return {"qrels.txt": "".join(rows)}
 
 
 def _run(_queries: Sequence[JudgedQuery], lists: Mapping[str, Sequence[str]]) -> Files:
@@ -201,10 +209,18 @@ def _quepid(queries: Sequence[JudgedQuery], _lists: Mapping[str, Sequence[str]])
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("query", "docid", "rating"))
     for query in queries:
-        writer.writerows((query.text, doc_id, grade) for doc_id, grade in query.judgments.items())
+        text = _guarded(query.text)
+        writer.writerows((text, _guarded(doc_id), grade) for doc_id, grade in query.judgments.items())
         if not query.judgments:
-            writer.writerow((query.text, "", ""))
+            writer.writerow((text, "", ""))
     return {"quepid.csv": out.getvalue()}
+
+
+def _guarded(cell: str) -> str:
+    """A cell that a spreadsheet does not take for a formula: one that looks so gets an apostrophe, which
+    `parse_quepid` takes off again.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _lines(rows: Iterable[Mapping[str, object]]) -> str:

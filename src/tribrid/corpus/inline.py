@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tribrid.corpus.jsonlines import id_fault, id_text
+from tribrid.corpus.jsonlines import id_fault, id_text, storable
 from tribrid.errors import InvalidInput
 
 TEXT_FIELDS = ("text", "content", "page_content", "passage")
@@ -60,13 +60,6 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
         )
     uri = value.get("uri")
     return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", metadata, value)
-
-
-def storable(text: str) -> str:
-    """The text without what no database takes, and PDF readers leave: NUL characters, halves of surrogate pairs."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
 def _id(value: Mapping[str, object], metadata: Mapping[str, object], place: str) -> str | None:

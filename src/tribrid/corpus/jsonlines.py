@@ -46,6 +46,11 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss(Skipped):
+    """What is missing from a document that was taken in: a page that cannot be read, bytes that were replaced."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One JSON value and the line (or array position) it stood at, from 1."""
 
@@ -105,6 +110,15 @@ def text_fault(text: str) -> str | None:
     if found is None:
         return None
     return "holds a NUL character" if found[0] == "\x00" else "is not valid Unicode (broken UTF-8)"
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes, and PDF readers leave: a NUL is a space, the halves of a surrogate pair
+    become their character, and a half alone goes.
+    """
+    if text_fault(text) is None:
+        return text
+    return text.replace("\0", " ").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 
 def id_fault(value: object, name: str) -> str | None:

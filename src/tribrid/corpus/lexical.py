@@ -7,7 +7,6 @@ megabytes without a space.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 SHINGLE_WORDS = 3
 MIN_PART_CHARS = 2
@@ -17,9 +16,9 @@ _IDENTIFIER = re.compile(r"\b(?=\w*?(?:[a-z0-9][A-Z]|_[^\W_])|\w+\.[^\W\d_])\w+(
 # XMLHttpRequest -> XML Http Request: an acronym ends where a capitalised word begins. Digits stay with the
 # letters before them: base64Encode -> base64 Encode.
 _PART_BREAK = re.compile(r"[._]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HASH = re.compile("[0-9A-Fa-f]{16,}")
+"""It has humps, in capitals, and no parts."""
 _WORD = re.compile(r"\w+")
-# Kana and Han.
-_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
 
 
 def expand_identifiers(text: str) -> str:
@@ -28,19 +27,9 @@ def expand_identifiers(text: str) -> str:
     A search for "read file" then meets `readFile`, `read_file` and `io.readFile`. Text without identifiers
     comes back unchanged. The result has at most two and a half times the text's length.
     """
-    parts = [part for found in _IDENTIFIER.finditer(text) for part in identifier_parts(found[0])]
+    found = (identifier[0] for identifier in _IDENTIFIER.finditer(text))
+    parts = [part for identifier in found if not _HASH.fullmatch(identifier) for part in identifier_parts(identifier)]
     return f"{text}\n{' '.join(parts)}" if parts else text
-
-
-def searchable(text: str) -> str:
-    """What BM25 is given of a text or a query: its identifiers expanded, and after it, for a script that is written
-    without spaces, every two neighbouring characters. As one word a whole sentence would match nothing but itself.
-    """
-    expanded = expand_identifiers(text)
-    if text.isascii():
-        return expanded
-    pairs = [first + second for run in _UNSPACED.findall(text) for first, second in pairwise(run)]
-    return f"{expanded}\n{' '.join(pairs)}" if pairs else expanded
 
 
 def identifier_parts(identifier: str) -> list[str]:

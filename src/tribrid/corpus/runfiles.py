@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tribrid.corpus.jsonlines import id_fault
@@ -61,17 +61,31 @@ def parse_run(text: str) -> RunFile:
 
 
 def run_lines(lists: Mapping[str, Sequence[str]], tag: str) -> Iterator[str]:
-    """A run file's lines, by query_id, from doc_ids best first; the scores say the rank and nothing else."""
-    gap = separator([*lists, *(doc_id for doc_ids in lists.values() for doc_id in doc_ids)])
+    """A run file's lines, by query_id, from doc_ids best first; the scores say the rank and nothing else.
+
+    Raises:
+        InvalidInput: as refuse_blanks.
+    """
+    refuse_blanks([*lists, *(doc_id for doc_ids in lists.values() for doc_id in doc_ids)])
     for query_id in sorted(lists):
         doc_ids = lists[query_id]
         for rank, doc_id in enumerate(doc_ids, start=FIRST_RANK):
-            yield gap.join((query_id, "Q0", doc_id, str(rank), str(len(doc_ids) + 1 - rank), tag)) + "\n"
+            yield f"{query_id} Q0 {doc_id} {rank} {len(doc_ids) + 1 - rank} {tag}\n"
 
 
-def separator(ids: Sequence[str]) -> str:
-    """What goes between columns: a space as everywhere, a tab where an id holds a space."""
-    return "\t" if any(len(text.split()) != 1 for text in ids) else " "
+def refuse_blanks(ids: Iterable[str]) -> None:
+    """Pass if TREC's files can hold these ids. Their readers split at any white space, and would read another id.
+
+    Raises:
+        InvalidInput: one holds white space.
+    """
+    wrong = next((text for text in ids if len(text.split()) != 1), None)
+    if wrong is not None:
+        raise InvalidInput(
+            f"The id {wrong!r} holds a blank, and TREC's files separate their columns by blanks. Export as json, jsonl "
+            "or beir, which keep it.",
+            id=wrong,
+        )
 
 
 def _columns(number: int, line: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -32,32 +32,35 @@ class PassageTokens:
         vectors: float32 (n, WIDTH), L2-normalised up to rounding.
         title: tokens of the title; the first `title` rows.
         ends: int64 (n,), character offset in the text where each token ends; 0 in the title.
+        embedding: float32 (dim,), the whole passage's vector, L2-normalised.
     """
 
     ids: IntArray
     vectors: FloatArray
     title: int
     ends: IntArray
+    embedding: FloatArray
 
     @property
     def nbytes(self) -> int:
         """Of memory."""
-        return int(self.ids.nbytes + self.vectors.nbytes + self.ends.nbytes)
+        return int(self.ids.nbytes + self.vectors.nbytes + self.ends.nbytes + self.embedding.nbytes)
 
     def cut(self, snippet_chars: int) -> PassageTokens:
-        """The tokens of the title and of the first `snippet_chars` characters of the text."""
+        """The tokens of the title and of the first `snippet_chars` characters of the text; the vector stays."""
         if len(self.ends) == 0 or self.ends[-1] <= snippet_chars:
             return self
         keep = self.title + int(np.searchsorted(self.ends[self.title :], snippet_chars, "right"))
-        return PassageTokens(self.ids[:keep], self.vectors[:keep], self.title, self.ends[:keep])
+        return replace(self, ids=self.ids[:keep], vectors=self.vectors[:keep], ends=self.ends[:keep])
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTokens:
-    """A query as the features read it: ids int64 (n,), vectors float32 (n, WIDTH), pooled float32 (WIDTH,) and
-    embedding float32 (dim,), the last three L2-normalised.
+    """A query as the features read it: its text, ids int64 (n,), vectors float32 (n, WIDTH), pooled float32 (WIDTH,)
+    and embedding float32 (dim,), the last three L2-normalised.
     """
 
+    text: str
     ids: IntArray
     vectors: FloatArray
     pooled: FloatArray
@@ -110,8 +113,8 @@ class TokenCodec:
             )
         )
 
-    def unpack(self, blob: bytes) -> PassageTokens:
-        """What was packed.
+    def unpack(self, blob: bytes, embedding: FloatArray) -> PassageTokens:
+        """What was packed, with the passage's vector.
 
         Raises:
             StaleIndex: the bytes were written by another version of the format.
@@ -128,11 +131,12 @@ class TokenCodec:
         at += scales.nbytes
         rows = np.frombuffer(blob, np.int8, n * self.width, at).reshape(n, self.width).astype(np.float32)
         rows *= scales[:, None]
-        return PassageTokens(ids.astype(np.int64), rows, title, ends.astype(np.int64))
+        return PassageTokens(ids.astype(np.int64), rows, title, ends.astype(np.int64), embedding)
 
-    def query(self, encoded: EncodedText) -> QueryTokens:
+    def query(self, text: str, encoded: EncodedText) -> QueryTokens:
         """A query in the features' form; its vectors are projected, not rounded."""
         return QueryTokens(
+            text=text,
             ids=encoded.ids,
             vectors=_unit(encoded.vectors @ self._projection),
             pooled=_unit(encoded.pooled @ self._projection),
@@ -173,4 +177,4 @@ class PassageEmbedder:
 
     def query_tokens(self, text: str) -> QueryTokens:
         """The query as the features read it."""
-        return self.codec.query(self._query(text))
+        return self.codec.query(text, self._query(text))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tribrid.answers.changes import CorpusPart, Delta, Guard, Part, SlicePart
-from tribrid.answers.report import Looks
+from tribrid.answers.report import Looks, Riser, Risers
 from tribrid.config.sections import GateConfig
 from tribrid.evaluation.comparison import TIE
 from tribrid.evaluation.measures import report_key
@@ -35,6 +35,11 @@ class Decision:
 
 
 NO_LOOKS = Looks(count=0)
+FEW_CLIENTS = "few_clients"
+NAMED_RISERS = 5
+"""Documents that the guard names in words; the report has all."""
+OF_GAIN = frozenset(("interval", "minimum_effect", "retrieval", "given", "seeds"))
+"""Guards that ask for a gain in the measure. Users who preferred a model in an experiment have answered that."""
 
 
 def luck(models: int, confidence: float) -> float:
@@ -51,6 +56,7 @@ class Evidence:
     report's. `seeds`: after's value for models that differ in nothing but their seed.
     `given`: after - the order in which users' own engine gave the documents, over the queries of which that is known.
     `timeout_ms`: when a search stops reranking, None for never.
+    `risers`: what the model lifts into the top 10 of frequent queries, None where nothing was trained.
     """
 
     measure: str
@@ -70,6 +76,7 @@ class Evidence:
     given: Delta | None = None
     seeds: Sequence[float] = ()
     looks: Looks = NO_LOOKS
+    risers: Risers | None = None
 
 
 _DEFAULTS = GateConfig()  # type: ignore[call-arg]
@@ -82,6 +89,13 @@ def decide(evidence: Evidence, config: GateConfig = _DEFAULTS) -> Decision:
     if against:
         return Decision("keep", against, guards)
     return Decision("promote", tuple(_grounds(evidence, guards)), guards)
+
+
+def objections(guards: Sequence[Guard]) -> tuple[str, ...]:
+    """What speaks against a model that users preferred: the guards that fail, but for those of the measure's gain."""
+    if not any(guard.name == FEW_CLIENTS for guard in guards):
+        return ("The evaluation is from before the gate looked at what few clients moved. Evaluate again.",)
+    return tuple(guard.detail for guard in guards if guard.passed is False and guard.name not in OF_GAIN)
 
 
 def _guard(name: str, passed: bool | None, detail: str) -> Guard:
@@ -98,6 +112,7 @@ def _guards(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
     yield _latency(evidence, config)
     yield _judged(evidence, config)
     yield _seeds(evidence, config)
+    yield _few_clients(evidence.risers, config)
 
 
 def _complete(evidence: Evidence) -> Iterator[Guard]:
@@ -279,6 +294,29 @@ def _seeds(evidence: Evidence, config: GateConfig) -> Guard:
     return _guard("seeds", False, f"{told} is not more than {config.seed_spreads:g} of these (gate.seed_spreads).")
 
 
+def _few_clients(risers: Risers | None, config: GateConfig) -> Guard:
+    """Nobody's search may be changed on the word of few."""
+    if risers is None:
+        return _guard(FEW_CLIENTS, None, "Nothing was trained here, so nothing rises on what clients did.")
+    if risers.skipped is not None:
+        return _guard(FEW_CLIENTS, None, risers.skipped)
+    few = f"fewer than {config.least_clients} clients (gate.least_clients)"
+    if not risers.named:
+        told = f"Of {_count(risers.risen, 'document', 'documents')} that rise into the top 10 of "
+        told += f"{_count(risers.queries, 'frequent query', 'frequent queries')}, none rises on what {few} did."
+        return _guard(FEW_CLIENTS, True, told)
+    told = f"{_count(len(risers.named), 'document rises', 'documents rise')} into the top 10 of frequent queries on "
+    told += f"what {few} did: {'; '.join(map(_risen, risers.named[:NAMED_RISERS]))}"
+    more = len(risers.named) - NAMED_RISERS
+    return _guard(FEW_CLIENTS, False, f"{told}{f'; and {more} more (risers)' if more > 0 else ''}.")
+
+
+def _risen(riser: Riser) -> str:
+    moved = f"from rank {riser.before} to {riser.after}"
+    clients = _count(riser.clients, "client", "clients")
+    return f"{riser.doc_id!r} for {riser.query!r} {moved}, on {clients}, without whom it stands at {riser.without}"
+
+
 def _mean(part: Part) -> float:
     return part.delta.mean if part.delta is not None else 0.0
 
@@ -304,7 +342,7 @@ def _grounds(evidence: Evidence, guards: Sequence[Guard]) -> Iterator[str]:
     yield f"Better on {_count(delta.wins, 'query', 'queries')}, worse on {delta.losses}, the same on {delta.ties}."
     if retrieval != before:
         yield f"It is above retrieval alone ({retrieval:.3f})."
-    own = ("given", "measure ", "worst_slice", "other_corpora", "latency_p95", "judged@10", "seeds")
+    own = ("given", "measure ", "worst_slice", "other_corpora", "latency_p95", "judged@10", "seeds", FEW_CLIENTS)
     held = [guard.name.removeprefix("measure ") for guard in guards if guard.passed and guard.name.startswith(own)]
     if held:
         yield f"No guard fails: {', '.join(held).replace('_', ' ')}."

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, Leakage, Looks, Origin, OutsideSystem
+from tribrid.answers.report import About, Leakage, Looks, Origin, OutsideSystem, Risers
 from tribrid.config.sections import EvaluationConfig, GateConfig
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.gate import NO_LOOKS
@@ -48,6 +48,7 @@ class EvaluationInputs:
     `seeds`: the primary measure of models that differ from `after` in their seed alone, where some were measured.
     `given`: query_ids of which the run `given` knows the order in which their documents came to a rerank.
     `timeout_ms`: when a search stops reranking.
+    `risers`: what `after` lifts into the top 10 of frequent queries; None where it is no model trained here.
     """
 
     dataset: EvalDataset
@@ -70,6 +71,7 @@ class EvaluationInputs:
     seeds: Sequence[float] = ()
     given: Collection[str] = ()
     timeout_ms: float | None = None
+    risers: Risers | None = None
 
     @property
     def leaked(self) -> int:

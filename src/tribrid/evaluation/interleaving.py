@@ -8,6 +8,10 @@ make of ranks.
 A document that both would pick next is nobody's: to credit it to whom the coin happened to favour adds noise and no
 evidence. Two rankings that agree over the whole list give a list without teams, which is a tie.
 
+Of a client's searches on one day the first that tells the two apart is what counts; where none does, the day is a tie.
+So a client that searches a hundred times says no more than one that searches once. Coins are thrown anew for each
+search, so between equals the first that tells them apart is a win as often as a loss, whatever was searched before.
+
 References:
     Radlinski, Kurup, Joachims: How does clickthrough data reflect retrieval quality? CIKM 2008 (team draft).
     Chapelle, Joachims, Radlinski, Yue: Large-scale validation and analysis of interleaved search evaluation, TOIS 2012
@@ -99,3 +103,12 @@ def credit(doc_ids: Sequence[str], teams: Sequence[Team], feedback: Iterable[Fee
         if doc_id in done:
             sums[team] += opinion(done[doc_id]).use
     return Credit(sums["champion"], sums["challenger"])
+
+
+def outcome_of_day(earlier: int | None, now: int) -> int | None:
+    """What a client's next search adds to its day; None: nothing.
+
+    Args:
+        earlier: what the day came to so far, 1, 0 or -1; None: this is its first search.
+    """
+    return now if earlier is None or (earlier == 0 and now != 0) else None

@@ -29,14 +29,19 @@ def standing(looks: Sequence[Look], model_id: str, champion_id: str | None) -> S
         looks: on the eval dataset in force, newest first.
         champion_id: what serves now, None for no trained model.
     """
-    own = [look for look in looks if look.model_id == model_id]
-    for look in own:
-        if look.champion_id == champion_id:
-            return Standing(look.decision == "promote", look.evaluation_id, look.reasons)
+    found = newest_of(looks, model_id, champion_id)
+    if found is not None:
+        return Standing(found.decision == "promote", found.evaluation_id, found.reasons)
     serves = f"model {champion_id}" if champion_id else "no trained model"
-    if own:
+    if any(look.model_id == model_id for look in looks):
         return Standing(False, None, (f"It was never compared with what serves now, {serves}.",))
     return Standing(False, None, ("It was never evaluated on the eval dataset in force.",))
+
+
+def newest_of(looks: Sequence[Look], model_id: str, champion_id: str | None) -> Look | None:
+    """The newest comparison of a model with a champion, of looks that are newest first; None if there is none."""
+    same = (look for look in looks if look.model_id == model_id and look.champion_id == champion_id)
+    return next(same, None)
 
 
 def looked(looks: Sequence[Look], model_id: str | None) -> Looks:

@@ -132,6 +132,7 @@ def _built(inputs: EvaluationInputs) -> Report:
         leakage=inputs.leakage,
         failed=dict(inputs.failed),
         looks=inputs.looks.model_copy(update={"false_promotion_risk": luck(inputs.looks.models, config.confidence)}),
+        risers=inputs.risers,
         settings=Statistics(resamples=config.resamples, confidence=config.confidence, seed=config.seed),
     )
     return Report(summary, _rows(inputs, measured, primary))
@@ -269,6 +270,7 @@ def _evidence(
         given=_against_given(inputs, measured, primary),
         seeds=(*inputs.seeds, after) if inputs.seeds and after is not None else (),
         looks=inputs.looks,
+        risers=inputs.risers,
     )
 
 

@@ -1,6 +1,10 @@
-"""Is the challenger better than the champion, by the impressions so far? To be asked after each one, if one likes.
+"""Is the challenger better than the champion, by the outcomes so far? To be asked after each one, if one likes.
 
-Of the impressions that one of the two won, the challenger wins a share p, and between equals p = 1/2. The e-value is
+An outcome is what one client's searches of one day said, however many they were: searches of one person are no
+independent witnesses, and nobody is to decide by asking often. A verdict takes a least number of clients, and must
+stand without any one of them. Both make it rarer, so neither can raise the error.
+
+Of the outcomes that one of the two won, the challenger wins a share p, and between equals p = 1/2. The e-value is
 the likelihood of the wins and losses under a mixture of shares p ~ Beta(PRIOR, PRIOR), divided by that under p = 1/2.
 While the two are equal it is a martingale that starts at 1, whatever comes before a draw, so it ever reaches 1 / alpha
 with a chance of alpha at most (Ville). A fixed-horizon p-value has no such property: looked at after every impression,
@@ -16,7 +20,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import exp, lgamma, log, log1p
 
 from tribrid.types import Verdict
@@ -55,6 +59,23 @@ def verdict(wins: int, losses: int, alpha: float) -> Verdict | None:
     return "challenger_better" if wins > losses else "challenger_worse"
 
 
+def decided(
+    wins: int, losses: int, clients: Sequence[tuple[int, int]], alpha: float, least_clients: int
+) -> Verdict | None:
+    """The verdict, where enough clients are behind it and it would be the same without any one of them.
+
+    Args:
+        clients: wins and losses of each client.
+        least_clients: that many make a verdict. With 1, one client alone may decide.
+    """
+    found = verdict(wins, losses, alpha)
+    if found is None or len(clients) < least_clients:
+        return None
+    if least_clients == 1:
+        return found
+    return found if all(verdict(wins - won, losses - lost, alpha) == found for won, lost in clients) else None
+
+
 def win_share(wins: int, losses: int, alpha: float) -> tuple[float, float]:
     """The interval of shares of decided impressions that the challenger may win in the long run.
 
@@ -89,15 +110,18 @@ def _edge(holds: Callable[[float], bool], inside: float, outside: float) -> floa
     return inside
 
 
-def in_words(found: Verdict | None, champion: str, wins: int, losses: int, counted: int, alpha: float) -> str:
-    """What the impressions say, and how sure that is."""
+def in_words(
+    found: Verdict | None, champion: str, wins: int, losses: int, counted: int, alpha: float, clients: int
+) -> str:
+    """What the outcomes say, and how sure that is."""
     low, high = win_share(wins, losses, alpha)
-    told = f"Of {counted:,} searches, {wins + losses:,} told the two apart, and the challenger won {wins:,} of these"
+    told = f"Of {counted:,} outcomes (one a client and day), {wins + losses:,} told the two apart, from {clients:,} "
+    told += f"{'client' if clients == 1 else 'clients'}, and the challenger won {wins:,} of these"
     held = f"{100 * low:.0f} to {100 * high:.0f} % of them in the long run"
     sure = f"at {100 * (1 - alpha):.4g} % confidence, however often one looks"
     if found is None:
         return f"{told}: {held}, {sure}. That is no verdict yet."
     if found == "no_difference":
-        return f"{told}: {held}, {sure}. No difference was seen within the searches agreed upon."
+        return f"{told}: {held}, {sure}. No difference was seen within the outcomes agreed upon."
     better = "better" if found == "challenger_better" else "worse"
     return f"{told}: {held}, {sure}. It is {better} than {champion}."

@@ -10,11 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
 from tribrid.store.jobs import Claim
+
+# A child that does not ask is interrupted after three of them (child.py). A supervisor kills its worker after ten.
+STOP_GRACE_S = 5.0
 
 
 class Child:
@@ -108,12 +112,20 @@ class Children:
             del self._running[child]
 
     def stop(self) -> list[Claim]:
-        """Kill all of them, and start none again; the jobs that were running."""
+        """End all of them, and start none again; the jobs that were running.
+
+        Each is asked first: a training then writes down where it stands.
+        """
         with self._lock:
             self._stopped = True
             running = dict(self._running)
             doomed = [*running, *([self._spare] if self._spare else [])]
             self._spare = None
+        for child in running:
+            child.ask_to_stop()
+        deadline = time.monotonic() + STOP_GRACE_S
+        for child in running:
+            child.wait(max(0.0, deadline - time.monotonic()))
         for child in doomed:
             child.kill()
         return list(running.values())

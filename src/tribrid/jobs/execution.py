@@ -10,11 +10,13 @@ import shutil
 import signal
 import threading
 import time
+from enum import Enum, auto
 from pathlib import Path
 
 from tribrid.errors import Conflict, EvaluationFailed, Failed, JobNotFound, TrainingFailed, Unavailable
+from tribrid.jobs.child import EXIT_TERMINATED
 from tribrid.jobs.children import Child, Children
-from tribrid.jobs.story import cancelled_problem, finish, give_back, tell_start
+from tribrid.jobs.story import cancelled_problem, finish, give_back, kills, tell_killed, tell_start
 from tribrid.store import Store
 from tribrid.store.jobs import Claim
 from tribrid.types import Job, JobKind, State
@@ -23,10 +25,29 @@ LOOK_S = 0.5
 """How often a running job's row is looked at: was its end asked for, is it still ours?"""
 CANCEL_GRACE_S = 10.0
 MAX_ATTEMPTS = 5
+MAX_KILLS = 1
+"""How often a job whose process was killed from outside is started anew."""
 _SIGNALS = {int(number): number.name for number in signal.Signals}
+# As the system does when memory runs out: the kernel by SIGKILL, a daemon by SIGTERM, at which a child says goodbye.
+_KILLED = {-signal.SIGKILL: "SIGKILL", -signal.SIGTERM: "SIGTERM", EXIT_TERMINATED: "SIGTERM"}
+_MORE_MEMORY = {
+    True: "The system does this when memory runs out. Free some, or lower training.memory_budget_mb, take a smaller "
+    "training.base_model, or set training.cross_encoder to false; then train again.",
+    False: "The system does this when memory runs out. Free some, then run it again.",
+}
 _FAULTS: dict[JobKind, type[Failed]] = {JobKind.TRAIN: TrainingFailed, JobKind.EVALUATE: EvaluationFailed}
 
 log = logging.getLogger(__name__)
+
+
+class After(Enum):
+    """What becomes of a job after the end of its child."""
+
+    ENDED = auto()
+    ELSEWHERE = auto()
+    """Another worker has it, or will."""
+    KILLED = auto()
+    """It is to be started again."""
 
 
 class Execution:
@@ -115,7 +136,9 @@ class Execution:
             self._failed(claim, _gave_up(claim.job))
         else:
             tell_start(self._store, claim)
-            if not self._in_child(claim):
+            while (after := self._in_child(claim)) is After.KILLED:
+                pass
+            if after is After.ELSEWHERE:
                 return
         # Hundreds of megabytes of a checkpoint that nobody will go on from, where it failed or was cancelled.
         shutil.rmtree(self._runs / claim.job.job_id, ignore_errors=True)
@@ -127,16 +150,16 @@ class Execution:
     def _failed(self, claim: Claim, problem: dict[str, object]) -> None:
         finish(self._store, claim.job.job_id, State.FAILED, problem=problem, holder=claim.holder)
 
-    def _in_child(self, claim: Claim) -> bool:
-        """Whether the job has ended; False where it goes on elsewhere."""
+    def _in_child(self, claim: Claim) -> After:
+        """Run the job in a child to that child's end."""
         child = self._children.start(claim)
         if child is None:
             give_back(self._store, claim)
-            return False
+            return After.ELSEWHERE
         try:
             # stop() may have killed the child: then the job has not ended, and stop() gives it back.
             if not self._watch(claim, child) or self._children.stopped:
-                return False
+                return After.ELSEWHERE
             return self._conclude(claim, *child.last_words())
         finally:
             self._children.end(child)
@@ -172,28 +195,32 @@ class Execution:
             log.warning("job %s goes on without the store (%s)", job_id, error.code)
             return claim.job
 
-    def _conclude(self, claim: Claim, returncode: int, stderr_tail: str) -> bool:
-        """Of a job whose process is dead: write down its end if it could not. Whether the job has ended."""
+    def _conclude(self, claim: Claim, returncode: int, stderr_tail: str) -> After:
+        """Of a job whose process is dead: write down its end if it could not."""
         job = self._store.jobs.held(claim.job.job_id, claim.holder)
         if job is None or job.state.final:
-            return job is not None
+            return After.ELSEWHERE if job is None else After.ENDED
         if job.cancel_requested:
             self._cancelled(claim)
-        else:
-            log.warning("job %s: its process ended with %d", job.job_id, returncode)
-            self._failed(claim, _crash(job, returncode, stderr_tail))
-        return True
+            return After.ENDED
+        log.warning("job %s: its process ended with %d", job.job_id, returncode)
+        killed_by = _KILLED.get(returncode)
+        if killed_by and kills(self._store, job.job_id) < MAX_KILLS:
+            tell_killed(self._store, claim, killed_by)
+            return After.KILLED
+        self._failed(claim, _crash(job, returncode, stderr_tail))
+        return After.ENDED
 
 
 def _crash(job: Job, returncode: int, stderr_tail: str) -> dict[str, object]:
     facts: dict[str, object] = {"job_id": job.job_id, "exit_code": returncode, "stderr_tail": stderr_tail}
-    what = f"ended with exit code {returncode}"
+    what, hint = f"ended with exit code {returncode}", "See stderr_tail for its last words."
     if returncode < 0:
         facts["signal"] = _SIGNALS.get(-returncode, f"signal {-returncode}")
         what = f"was killed by {facts['signal']}"
-    hint = "See stderr_tail for its last words."
-    if returncode == -signal.SIGKILL:
-        hint = "The system does this when memory runs out: try a smaller batch_size or base_model, then run it again."
+    if returncode in _KILLED:
+        what = f"was killed by {_KILLED[returncode]}, and so was the one that was started in its place"
+        hint = _MORE_MEMORY[job.kind is JobKind.TRAIN]
     return _fault(job)(f"The process that ran this {job.kind} job {what}. {hint}", **facts).problem()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from tribrid.errors import Cancelled
 from tribrid.store import Store
 from tribrid.store.jobs import Claim
-from tribrid.types import EventType, State
+from tribrid.types import EventType, JobKind, State
 
 FINAL_EVENTS = ("complete", "error")
 QUEUED: list[tuple[EventType, Mapping[str, object]]] = [("state", {"state": State.QUEUED})]
@@ -53,6 +53,21 @@ def tell_start(store: Store, claim: Claim) -> None:
     """Its worker is about to run the job."""
     started = {"state": State.RUNNING, "attempt": claim.attempt}
     store.events.append(claim.job.job_id, "state", started, holder=claim.holder)
+
+
+def tell_killed(store: Store, claim: Claim, signal_name: str) -> None:
+    """Something killed the process that ran the job; its worker starts another."""
+    message = (
+        f"Its process was killed ({signal_name}), as the system does when memory runs out. It is started once more"
+        f"{', from its last checkpoint and with a smaller batch' if claim.job.kind is JobKind.TRAIN else ''}."
+    )
+    told = {"state": State.RUNNING, "killed": signal_name, "message": message}
+    store.events.append(claim.job.job_id, "state", told, holder=claim.holder)
+
+
+def kills(store: Store, job_id: str) -> int:
+    """How often the job's process was killed, and another started."""
+    return sum("killed" in data for data in store.events.told(job_id, "state"))
 
 
 def give_back(store: Store, claim: Claim) -> None:

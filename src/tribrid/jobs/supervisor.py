@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from tribrid.jobs.processes import EXIT_LOCKED, WorkerLock
+from tribrid.private import UMASK, opener, own_folder
 
 POLL_S = 0.1
 STOP_TIMEOUT_S = 10.0
@@ -35,6 +36,8 @@ class WorkerHealth:
     pid: int | None
     restarts: int
     detail: str = ""
+    ours: bool = False
+    """It is this process's own, and ends with it."""
 
     @property
     def alive(self) -> bool:
@@ -71,11 +74,13 @@ class Supervisor:
         self._thread: threading.Thread | None = None
         self._restarts = 0
         self._detail = ""
+        self._worker_pid: int | None = None
 
     def ensure_worker(self) -> None:
         """See to it that the folder has a worker from now on. Returns at once; jobs can be submitted meanwhile."""
         if self._thread is None:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            if not self._data_dir.exists():
+                own_folder(self._data_dir)
             self._stopping.clear()
             # The worker dies with the thread that started it (processes.py), so one thread lives as long as we do.
             self._thread = threading.Thread(target=self._keep_alive, name="worker-supervisor", daemon=True)
@@ -89,7 +94,8 @@ class Supervisor:
             self._thread = None
 
     def health(self) -> WorkerHealth:
-        return WorkerHealth(self._lock.holder(), self._restarts, self._detail)
+        pid = self._lock.holder()
+        return WorkerHealth(pid, self._restarts, self._detail, ours=pid is not None and pid == self._worker_pid)
 
     def _keep_alive(self) -> None:
         backoff_s = MIN_BACKOFF_S
@@ -121,7 +127,9 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle
+                umask=UMASK,  # of its children too; all that they write is state
             )
+        self._worker_pid = worker.pid
         while worker.poll() is None:
             if self._stopping.wait(POLL_S):
                 return _stop(worker)
@@ -133,7 +141,7 @@ class Supervisor:
         path = self._data_dir / "worker.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        return path.open("ab")
+        return open(path, "ab", opener=opener)
 
     def _log_tail(self, max_chars: int = 1000) -> str:
         return (self._data_dir / "worker.log").read_bytes()[-4 * max_chars :].decode("utf-8", "replace")[-max_chars:]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tribrid.answers.report import OutsideSystem
 from tribrid.cloud.clouds import ServiceArm
 from tribrid.corpus.runfiles import RunFile, parse_run
-from tribrid.errors import Cancelled, InvalidInput, ModelNotFound, TribridError
+from tribrid.errors import Cancelled, InvalidInput, TribridError
 from tribrid.evaluation.arms import (
     given_arm,
     restricted,
@@ -21,13 +21,14 @@ from tribrid.evaluation.report import NAMED
 from tribrid.loop.frozen import Task
 from tribrid.loop.params import Arm, ModelArm, RunArm
 from tribrid.scoring.scorer import Scorer
+from tribrid.store.models import no_model
 from tribrid.types import LEGS, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
 
 MAX_ARMS = 10
 
 
-TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder"))
+TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder", "untrained"))
 """Names of systems that Tribrid itself gives."""
 
 
@@ -113,7 +114,7 @@ def require_model(corpus: OpenCorpus, model_id: str) -> None:
         ModelNotFound.
     """
     if corpus.store.models.get(model_id).corpus_id != corpus.corpus_id:
-        raise ModelNotFound(f"Corpus {corpus.corpus_id!r} has no model {model_id!r}.", model_id=model_id)
+        raise no_model(model_id)  # in the words for an id that nobody has: it may be another corpus's
 
 
 @dataclass

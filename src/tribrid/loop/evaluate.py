@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, EvaluationReport
+from tribrid.answers.report import About, EvaluationReport, Risers
 from tribrid.cloud.prices import together
 from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
@@ -33,12 +33,14 @@ from tribrid.evaluation.report import build_report
 from tribrid.evaluation.slices import SliceFacts, count_words
 from tribrid.loop.arms import added_arms
 from tribrid.loop.costs import estimate, local_cost
+from tribrid.loop.experiment import promote_winner
 from tribrid.loop.frozen import Task, read_task
 from tribrid.loop.index import catch_up
 from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
+from tribrid.loop.risers import find_risers
 from tribrid.mining.splits import QueryMatcher
-from tribrid.scoring.scorer import Scorer
+from tribrid.scoring.scorer import LearnedScorer, Scorer
 from tribrid.store.database import now_us
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.types import (
@@ -47,6 +49,7 @@ from tribrid.types import (
     JobKind,
     Look,
     State,
+    Triplet,
 )
 from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
@@ -69,6 +72,7 @@ def evaluate(corpus: OpenCorpus, evaluation_id: str, params: EvaluateParams, emi
         corpus.learned(summary.model_id)  # loads, or is not promoted
         reasons, over = " ".join(summary.verdict.reasons), summary.champion_id
         corpus.store.models.promote(corpus.corpus_id, summary.model_id, reasons, evaluation_id, "gate", over)
+    promote_winner(corpus)  # one that users preferred may have waited for its guards
     return summary
 
 
@@ -131,7 +135,9 @@ def _run_systems(
     local_work = local_cost(corpus, "RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
     cost = together(EvaluationCost, local_work, cloud=bills(named))
     training: Manifest = corpus.store.models.get(challenger_id).manifest if challenger_id else {}
-    texts = _training_queries(corpus, training)
+    taught = _taught(corpus, training)
+    texts = _queries_of(taught)
+    risers, unranked = _risers(corpus, challenger, champion, taught, emit)
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
         systems["champion"] = systems["challenger"]
@@ -146,7 +152,7 @@ def _run_systems(
         latency_ms=found.latency_ms,
         cost=cost.model_copy(update={"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})}),
         leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else None,
-        failed={**found.failed, **added.failed},
+        failed={**found.failed, **added.failed, **unranked},
         about=_about(corpus, champion_id, challenger_id, training).model_copy(update={"mode": mode}),
         outside=added.facts,
         gate=config.gate,
@@ -154,7 +160,15 @@ def _run_systems(
         seeds=_seeds(corpus, task.dataset, looks, challenger_id, task.candidates.sha256),
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
+        risers=risers,
     )
+
+
+def _risers(
+    corpus: OpenCorpus, challenger: LearnedScorer | None, champion: Scorer | None, taught: Sequence[Triplet], emit: Emit
+) -> tuple[Risers | None, dict[str, str]]:
+    """As find_risers, where there is a model that may serve instead of another."""
+    return (None, {}) if challenger is None else find_risers(corpus, challenger, champion, taught, emit)
 
 
 def _elsewhere(
@@ -181,7 +195,7 @@ def _elsewhere(
     before = "champion" if "champion" in found.systems else "retrieval"
     systems = {"retrieval": retrieval_arm(task.readings), **found.systems}
     key, queries = report_key(measure), task.dataset.queries
-    texts = _training_queries(corpus, corpus.store.models.get(model_id).manifest)
+    texts = _queries_of(_taught(corpus, corpus.store.models.get(model_id).manifest))
     change = CorpusChange(
         corpus_id=corpus.corpus_id,
         before=per_query(systems[before], queries, [measure])[key],
@@ -216,7 +230,8 @@ def _about(corpus: OpenCorpus, champion_id: str | None, challenger_id: str | Non
         champion_id=champion_id,
         run_id=training.get("run_id"),
         training=cast("dict[str, JsonValue] | None", training.get("metrics")),
-        learning_curve=learning_curve(corpus.store.events.metrics(str(training.get("run_id")))),
+        heaviest_client=(training.get("data") or {}).get("heaviest_client"),
+        learning_curve=learning_curve(corpus.store.events.told(str(training.get("run_id")), "metrics")),
     )
 
 
@@ -236,9 +251,14 @@ def _seeds(
     return seed_values(looks, models.get(challenger_id), others, candidates, key)
 
 
-def _training_queries(corpus: OpenCorpus, manifest: Manifest) -> list[str]:
+def _taught(corpus: OpenCorpus, manifest: Manifest) -> list[Triplet]:
+    """What the model was trained on, as far as it is stored."""
     set_id = (manifest.get("data") or {}).get("triplet_set_id")
-    return sorted({t.query for t in corpus.store.triplets.load(set_id)}) if set_id else []
+    return corpus.store.triplets.load(set_id) if set_id else []
+
+
+def _queries_of(taught: Sequence[Triplet]) -> list[str]:
+    return sorted({triplet.query for triplet in taught})
 
 
 def _made_nothing(corpus: OpenCorpus, params: EvaluateParams) -> list[str]:

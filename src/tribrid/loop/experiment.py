@@ -6,20 +6,19 @@ There is no clock and no job behind it: whatever is due is counted when somebody
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 
 from tribrid.config import Config
 from tribrid.errors import Cancelled, Conflict, Failed, ModelNotFound, NoChallenger, Overloaded, Unavailable
-from tribrid.evaluation.interleaving import credit, team_draft
+from tribrid.evaluation.interleaving import team_draft
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.evaluation.sequential import in_words, verdict
+from tribrid.loop.counting import count_due, taking_part
+from tribrid.loop.promote import objection
 from tribrid.loop.serving import Ranking
 from tribrid.scoring.scorer import Scorer
-from tribrid.store.database import now_us
-from tribrid.store.experiments import Experiment, Outcome, Tally, Terms
-from tribrid.types import ScoredDoc, Trial, Verdict
+from tribrid.store.experiments import Experiment, Terms
+from tribrid.types import ScoredDoc, Trial
 from tribrid.workspace.corpus import OpenCorpus
 
 _FAILURES = (Failed, Unavailable, ModelNotFound)
@@ -42,7 +41,7 @@ def interleave(
         running = advance(corpus)
     except (NoChallenger, ModelNotFound):  # nothing to run; the status says why
         return champion
-    if running.joined - running.excluded >= running.terms.impressions:
+    if taking_part(running) >= running.terms.impressions:
         return champion  # enough searches took part; the last ones wait for their feedback
     return _drafted(corpus, running, query_id, champion, rerank, top_k)
 
@@ -125,18 +124,24 @@ def begin(corpus: OpenCorpus, again: bool) -> Experiment:
 
 
 def settled(corpus: OpenCorpus) -> Experiment | None:
-    """The last experiment with everything that is due counted, and ended if it is over; None if there was none."""
-    latest = corpus.store.experiments.latest(corpus.corpus_id)
-    if latest is not None and latest.state == "running" and _count_due(corpus, latest):
-        latest = corpus.store.experiments.latest(corpus.corpus_id)
+    """The last experiment with everything that is due counted, and ended if it is over; None if there was none.
+
+    A challenger that has just won is promoted, where that was agreed and its evaluation allows it.
+    """
+    experiments = corpus.store.experiments
+    latest = experiments.latest(corpus.corpus_id)
+    if latest is None or latest.state != "running":
+        return latest
+    if count_due(experiments, latest):
+        latest = experiments.latest(corpus.corpus_id)
     if latest is not None and latest.state == "running":
         over = _why_over(latest, corpus.store.models.alias(corpus.corpus_id, "champion"), corpus.config)
         if over is not None:
-            corpus.store.experiments.finish(latest.experiment_id, "ended", None, over)
-            latest = corpus.store.experiments.latest(corpus.corpus_id)
-    if latest is not None:
-        _promote_winner(corpus, latest)
-    return latest
+            experiments.finish(latest.experiment_id, "ended", None, over)
+            latest = experiments.latest(corpus.corpus_id)
+    if latest is not None and latest.state == "decided":
+        promote_winner(corpus)
+    return experiments.latest(corpus.corpus_id)
 
 
 def challenger_of(corpus: OpenCorpus, champion: str | None) -> str:
@@ -172,6 +177,7 @@ def terms(config: Config) -> Terms:
         impressions=reranking.experiment_impressions,
         window_s=reranking.experiment_window_s,
         on_win=reranking.experiment_on_win,
+        least_clients=reranking.experiment_least_clients,
     )
 
 
@@ -186,76 +192,42 @@ def _why_over(running: Experiment, champion: str | None, config: Config) -> str 
     return None
 
 
-def _count_due(corpus: OpenCorpus, running: Experiment) -> bool:
-    """Count what is due, one search after another, and stop at the first at which there is a verdict.
+def promote_winner(corpus: OpenCorpus) -> str | None:
+    """Promote the challenger that won the last experiment, where that was agreed and nothing speaks against it.
 
     Returns:
-        Whether the experiment is no longer as it was given.
+        Why it is not promoted though that was agreed; None where it is, or nothing was agreed, or another serves now.
     """
-    experiments, before = corpus.store.experiments, running.settled
-    while (found := _verdict(running.terms, running.tally)) is None:
-        outcomes = experiments.due(running, now_us())
-        if not outcomes:
-            break
-        position, tally = _counted(running.terms, running.tally, outcomes)
-        if not experiments.settle(running, position, tally):
-            return True  # another process counts the same
-        running = replace(running, settled=position, tally=tally)
-    if found is None and running.joined - running.excluded >= running.terms.impressions:
-        # Searches that were erased before they counted are never due: without them, all that is left is counted.
-        found = None if experiments.pending(running) else "no_difference"
-    if found is not None:
-        than = running.champion_id or "the retrieval order"
-        said = in_words(
-            found, than, running.tally.wins, running.tally.losses, running.tally.counted, running.terms.alpha
-        )
-        experiments.finish(running.experiment_id, "decided", found, said)
-    return found is not None or running.settled != before
-
-
-def _verdict(agreed: Terms, tally: Tally) -> Verdict | None:
-    found = verdict(tally.wins, tally.losses, agreed.alpha)
-    return "no_difference" if found is None and tally.counted >= agreed.impressions else found
-
-
-def _counted(agreed: Terms, tally: Tally, outcomes: Iterable[Outcome]) -> tuple[int, Tally]:
-    """The tally with these searches, and the number of the last of them that was needed."""
-    position = 0
-    for outcome in outcomes:
-        position = outcome.position
-        if outcome.teams:
-            tally = _with(tally, outcome)
-            if _verdict(agreed, tally) is not None:
-                break
-    return position, tally
-
-
-def _with(tally: Tally, outcome: Outcome) -> Tally:
-    gained = credit(outcome.doc_ids, outcome.teams, outcome.feedback)
-    return replace(
-        tally,
-        wins=tally.wins + (gained.outcome > 0),
-        losses=tally.losses + (gained.outcome < 0),
-        ties=tally.ties + (gained.outcome == 0),
-        identical=tally.identical + (set(outcome.teams) == {"both"}),
-        champion_credit=tally.champion_credit + gained.champion,
-        challenger_credit=tally.challenger_credit + gained.challenger,
-    )
-
-
-def _promote_winner(corpus: OpenCorpus, latest: Experiment) -> None:
-    """Promote a challenger that won, where that was agreed; one that does not load stays where it is."""
+    latest = corpus.store.experiments.latest(corpus.corpus_id)
+    if latest is None or not _to_promote(latest):
+        return None
     models, won = corpus.store.models, f"won experiment {latest.experiment_id} on live searches"
-    wanted = latest.verdict == "challenger_better" and latest.terms.on_win == "promote" and not latest.promoted
-    if not wanted:
-        return
-    done = any(row.kind == "experiment" and row.reason.startswith(won) for row in models.promotions(latest.corpus_id))
     # A process may have been killed after the promotion: what was rolled back since is not brought back.
+    done = any(row.kind == "experiment" and row.reason.startswith(won) for row in models.promotions(latest.corpus_id))
     if not done and models.alias(latest.corpus_id, "champion") == latest.champion_id:
-        with suppress(*_FAILURES, Conflict):  # the status says that it does not load
-            corpus.learned(latest.challenger_id)
-            reason, over = f"{won}: {latest.reason}", latest.champion_id
-            models.promote(latest.corpus_id, latest.challenger_id, reason, None, "experiment", over)
-            done = True
+        against = _promoted(corpus, latest, f"{won}: {latest.reason}")
+        if against is not None:
+            return against
+        done = True
     if done:
         corpus.store.experiments.mark_promoted(latest.experiment_id)
+    return None
+
+
+def _to_promote(latest: Experiment) -> bool:
+    return latest.verdict == "challenger_better" and latest.terms.on_win == "promote" and not latest.promoted
+
+
+def _promoted(corpus: OpenCorpus, won: Experiment, reason: str) -> str | None:
+    """Promote it; or why not."""
+    shown = objection(corpus, won.challenger_id, won.champion_id)
+    if shown.against is not None:
+        return shown.against
+    try:
+        corpus.learned(won.challenger_id)
+        corpus.store.models.promote(
+            corpus.corpus_id, won.challenger_id, reason, shown.evaluation_id, "experiment", won.champion_id
+        )
+    except (*_FAILURES, Conflict) as error:
+        return error.detail
+    return None

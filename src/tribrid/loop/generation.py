@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tribrid.answers.costs import GenerationCost
+from tribrid.cloud.allowed import check_address
 from tribrid.cloud.generator import Answer, Generator, Message, key_for, on_this_machine
 from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Prices
 from tribrid.config import Config, Environment
@@ -218,6 +219,7 @@ def asker(
 
     def ask(room: int) -> Generated:
         check(config, prices)
+        check_address(environment, "generation", "base_url", base_url)
         key = key_for(base_url, environment.cloud_keys, environment.address("generation", "base_url"))
         count = passages_wanted(room, config.queries_per_passage, config.max_passages)
         passages = choose_passages(documents(), passages_of, count)

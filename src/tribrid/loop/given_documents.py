@@ -14,15 +14,15 @@ from typing import overload
 import numpy as np
 
 from tribrid.config import Config
-from tribrid.corpus.lexical import searchable
 from tribrid.corpus.passages import split
-from tribrid.corpus.terms import spelled, terms
+from tribrid.corpus.terms import query_terms
 from tribrid.encoders.budget import Budget
+from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
 from tribrid.errors import InvalidInput
 from tribrid.loop.serving import Ranking, scores, start_clock, time_note
 from tribrid.retrieval.index import Snapshot
-from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.indexer import passage_terms
 from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.learned import Reading
@@ -158,7 +158,7 @@ def _read(
     known = _in_index(snapshot, distinct)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
     weights = snapshot.weights if snapshot else _weights(cut)
-    words = spelled(searchable(query))
+    words = query_terms(query)
     chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
     kept = config.reranking.rerank_cache_passages
@@ -168,13 +168,13 @@ def _read(
     if snapshot is not None and known:
         held = [(i, passage) for i, passages in known.items() for passage in passages]
         keys = [passage.key for _, passage in held]
-        vectors, blobs = snapshot.vectors(keys), snapshot.tokens(keys)
-        given += [GivenPassage(i, passage, vectors[passage.key], passage.key) for i, passage in held]
-        packed += [blobs[key] for key in keys]
+        found = snapshot.packed(keys)
+        given += [GivenPassage(i, passage, found[passage.key][1], passage.key) for i, passage in held]
+        packed += [found[key][0] for key in keys]
     depth = config.reranking.tribrid_reranker_topn
     ranked = rank_given(snapshot, query, embedder.embed_query(query), given, weights, config.retrieval, depth)
     numbers = [given[at].document for at, _ in ranked]
-    passages = _Packed(embedder.codec, [packed[at] for at, _ in ranked])
+    passages = _Packed(embedder.codec, [(packed[at], given[at].vector) for at, _ in ranked])
     reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], passages)
     return GivenList(reading, [positions[number] for number in numbers], _partly(distinct, cut, chosen, positions))
 
@@ -182,11 +182,12 @@ def _read(
 class _Packed(Sequence[PassageTokens]):
     """Passages' tokens, unpacked when they are read: that makes four times as much of them, and few are read."""
 
-    def __init__(self, codec: TokenCodec, blobs: Sequence[bytes]) -> None:
-        self._codec, self._blobs = codec, blobs
+    def __init__(self, codec: TokenCodec, packed: Sequence[tuple[bytes, FloatArray]]) -> None:
+        """From each passage's packed tokens and its vector."""
+        self._codec, self._packed = codec, packed
 
     def __len__(self) -> int:
-        return len(self._blobs)
+        return len(self._packed)
 
     @overload
     def __getitem__(self, at: int) -> PassageTokens: ...
@@ -196,8 +197,8 @@ class _Packed(Sequence[PassageTokens]):
 
     def __getitem__(self, at: int | slice) -> PassageTokens | list[PassageTokens]:
         if isinstance(at, slice):
-            return [self._codec.unpack(blob) for blob in self._blobs[at]]
-        return self._codec.unpack(self._blobs[at])
+            return [self._codec.unpack(*packed) for packed in self._packed[at]]
+        return self._codec.unpack(*self._packed[at])
 
 
 def score_apart(
@@ -214,7 +215,7 @@ def score_apart(
     """
     distinct, positions = _distinct(asked.documents)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct)}
-    weights, words = _weights(cut), spelled(searchable(asked.text))
+    weights, words = _weights(cut), query_terms(asked.text)
     chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, Candidate(passage, 1, 0.0, {})) for i, passages in chosen.items() for passage in passages]
     read = [(i, candidate) for i, candidate in flat if has_words(candidate.passage)]
@@ -263,16 +264,14 @@ def _passages(document: Document, config: Config) -> list[Passage]:
 
 
 def _weights(cut: Mapping[int, Sequence[Passage]]) -> TermWeights:
-    return TermWeights.of_texts([terms(lexical_text(p)) for passages in cut.values() for p in passages])
+    return TermWeights.of_texts([passage_terms(p) for passages in cut.values() for p in passages])
 
 
-def _most_like(
-    asked: Sequence[tuple[str, str]], passages: Sequence[Passage], weights: TermWeights, most: int
-) -> list[Passage]:
+def _most_like(asked: Sequence[str], passages: Sequence[Passage], weights: TermWeights, most: int) -> list[Passage]:
     """At most so many passages, in their order: those with the highest BM25, of equals the first."""
     if len(passages) <= most:
         return list(passages)
-    scores = np.array([weights.score(asked, terms(lexical_text(passage))) for passage in passages])
+    scores = np.array([weights.score(asked, passage_terms(passage)) for passage in passages])
     return [passages[i] for i in sorted(np.argsort(-scores, kind="stable")[:most])]
 
 
@@ -292,4 +291,4 @@ def _partly(
 
 def _no_tokens() -> QueryTokens:
     nothing = np.zeros((0, 0), np.float32)
-    return QueryTokens(np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())
+    return QueryTokens("", np.zeros(0, np.int64), nothing, nothing[:, :0].ravel(), nothing.ravel())

@@ -34,6 +34,7 @@ def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined
         places_of=partial(corpus.store.documents.places, corpus.corpus_id),
         reviews=corpus.store.reviews.list(corpus.corpus_id),
         impressions=corpus.store.logs.iterate_with_feedback(corpus.corpus_id),
+        named=corpus.store.logs.iterate_with_feedback(corpus.corpus_id, named=True),
         fell_back=corpus.store.logs.fallbacks_with_feedback(corpus.corpus_id),
         judged=corpus.store.judgments.list(corpus.corpus_id),
         documents=documents,

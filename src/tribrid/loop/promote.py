@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from tribrid.errors import EvaluationFailed, ModelNotFound, NoModel, NotProven
-from tribrid.evaluation.proof import standing
+from dataclasses import dataclass
+
+from tribrid.errors import EvaluationFailed, NoModel, NotProven
+from tribrid.evaluation.gate import objections
+from tribrid.evaluation.proof import newest_of, standing
+from tribrid.store.models import no_model
 from tribrid.types import (
     JobKind,
     State,
@@ -28,7 +32,7 @@ def promote(corpus: OpenCorpus, model_id: str | None, reason: str, *, force: boo
     if chosen is None:
         raise NoModel("No model has been trained for this corpus. Train one first.", corpus_id=corpus.corpus_id)
     if models.get(chosen).corpus_id != corpus.corpus_id:
-        raise ModelNotFound(f"Corpus {corpus.corpus_id!r} has no model {chosen!r}.", model_id=chosen)
+        raise no_model(chosen)  # in the words for an id that nobody has: it may be another corpus's
     corpus.learned(chosen)  # loads, or is not promoted
     champion = corpus.champion_id
     if force:
@@ -81,3 +85,33 @@ def prove(corpus: OpenCorpus, model_id: str, champion_id: str | None) -> tuple[s
         evaluation_id=found.evaluation_id,
         reasons=list(reasons),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The evaluation of a model against what serves, if there is one, and what in it speaks against a promotion that
+    does not rest on the measure's gain; None: nothing.
+    """
+
+    evaluation_id: str | None
+    against: str | None
+
+
+def objection(corpus: OpenCorpus, model_id: str, champion_id: str | None) -> Shown:
+    """Whether the guards allow what users preferred: the newest comparison of the two on the eval dataset in force."""
+    evalsets, corpus_id = corpus.store.evalsets, corpus.corpus_id
+    if not evalsets.versions(corpus_id):
+        return Shown(None, "It is not promoted: there is no eval dataset, so no guard of the gate was looked at.")
+    looks = corpus.store.evaluations.looks(corpus_id, evalsets.current(corpus_id).sha256)
+    found = newest_of(looks, model_id, champion_id)
+    if found is None:
+        than = f"model {champion_id}" if champion_id else "no trained model"
+        return Shown(
+            None,
+            f"It is not promoted: it was never compared with what serves, {than}, on the eval dataset in force, so no "
+            "guard of the gate was looked at. Evaluate it, and it is promoted unless a guard fails.",
+        )
+    report = corpus.store.evaluations.get(found.evaluation_id)
+    against = objections(report.gate.guards if report.gate else ())
+    said = f"It is not promoted: in evaluation {found.evaluation_id} a guard fails. {' '.join(against)}"
+    return Shown(found.evaluation_id, said if against else None)

@@ -13,6 +13,7 @@ from tribrid.config.sections import RetrievalConfig
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.given_documents import GivenList, GivenQuery, Placed, read_apart, read_given, score_apart
+from tribrid.loop.impressions import logged
 from tribrid.loop.serving import Ranking, served
 from tribrid.scoring.calibration import AnyCalibration, Proportion
 from tribrid.scoring.scorer import Scorer
@@ -31,8 +32,9 @@ from tribrid.workspace.data_folder import DataFolder
 class Reranked:
     """What a rerank answers. `placed`: every document, best first; `probabilities`: of each of them, 0..1.
 
-    `query_id` None: no corpus, so nothing was logged. `partly`: documents that were not read whole. `note`: what was
-    left undone for want of time, in words. `fallback_code`: of the error behind `fallback_reason`.
+    `query_id` None: nothing was logged, for want of a corpus or of a database that takes it. `partly`: documents that
+    were not read whole. `note`: what was left undone for want of time, in words. `fallback_code`: of the error behind
+    `fallback_reason`.
     """
 
     query_id: str | None
@@ -90,9 +92,9 @@ def rerank(
         client_id=asked.client_id,
         given=tuple(document.doc_id for document in asked.documents),
     )
-    corpus.store.logs.add_impression(impression)
+    id_ = impression.query_id if logged(corpus, impression) else None
     probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
-    id_, why, took_ms = impression.query_id, impression.fallback_reason, impression.took_ms
+    why, took_ms = impression.fallback_reason, impression.took_ms
     code = ranking.fallback.code if ranking.fallback else None
     return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
 

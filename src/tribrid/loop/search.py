@@ -9,6 +9,7 @@ from uuid import uuid4
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.experiment import interleave
+from tribrid.loop.impressions import logged
 from tribrid.loop.serving import Candidates, Ranking, served
 from tribrid.store import Store
 from tribrid.store.database import now_us
@@ -23,11 +24,14 @@ from tribrid.workspace.corpus import OpenCorpus
 
 
 class Found(NamedTuple):
-    """A search's list as it is logged, its candidates in the same order, and how they were ranked."""
+    """A search's list as it is logged, its candidates in the same order, how they were ranked, and whether the log took
+    it.
+    """
 
     impression: Impression
     shown: list[Candidate]
     ranking: Ranking
+    logged: bool
 
 
 def search(
@@ -37,7 +41,8 @@ def search(
     client_id: str | None = None,
     budget: Budget | None = None,
 ) -> Found:
-    """Rank documents for a query and log what is shown, before anybody sees it.
+    """Rank documents for a query and log what is shown, before anybody sees it. Where the log takes nothing, such as on
+    a full disk, what was found is answered all the same.
 
     A reranker that fails leaves the fused order as it is, and the impression says so.
 
@@ -71,9 +76,10 @@ def search(
         client_id=client_id,
         trial=ranking.trial,
     )
-    corpus.store.logs.add_impression(impression)
-    corpus.store.experiments.join(impression)
-    return Found(impression, shown, ranking)
+    is_logged = logged(corpus, impression)
+    if is_logged:
+        corpus.store.experiments.join(impression)
+    return Found(impression, shown, ranking, is_logged)
 
 
 def log(store: Store, query_id: str, signal: Signal, doc_id: str | None, value: float | None) -> Feedback:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased
+from tribrid.jobs.story import kills
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.splits import newest_clusters, query_clusters
@@ -60,7 +61,11 @@ def train(
     refuse_leakage(corpus, triplets)
     taught = read_triplets(corpus, triplets, pace, emit)
     base = locate(config.training.base_model)
-    data: TrainingData = {"triplet_set_id": triplet_set.triplet_set_id, "sha256": triplets_sha256(triplets)}
+    data: TrainingData = {
+        "triplet_set_id": triplet_set.triplet_set_id,
+        "sha256": triplets_sha256(triplets),
+        "heaviest_client": clients["heaviest_share"] if (clients := triplet_set.counts.get("clients")) else None,
+    }
     inputs = TrainingInputs(
         lists=taught.lists,
         statistics=taught.statistics,
@@ -70,6 +75,7 @@ def train(
         newest=taught.newest,
         pace=pace,
         past=taught.past,
+        kills=kills(corpus.store, run_id),
     )
     trained = train_model(inputs, config.training, corpus.folder.run_dir(run_id), emit, cancelled)
     _refuse_erased(corpus, triplet_set.triplet_set_id, erased, run_id)

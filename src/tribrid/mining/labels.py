@@ -8,11 +8,13 @@ A document that nobody looked at has neither: it is unknown.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from tribrid.types import Source
 
+FEW_EVIDENCE = "few clients, "
+"""What precedes the evidence of a label that too few clients stand behind: it is learned from, but not remembered."""
 EXPLICITLY_BAD = -1.0
 """Standing of a document that was rated or judged not relevant."""
 
@@ -33,6 +35,11 @@ class Positive:
     evidence: str = ""
     answer: tuple[int, int] | None = None
     observed_us: int | None = None
+
+    @property
+    def few(self) -> bool:
+        """Whether too few clients stand behind it for it to be remembered."""
+        return self.evidence.startswith(FEW_EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +107,13 @@ class Group:
 
 def _kept(found: tuple[Known, ...], missing: Collection[str]) -> tuple[Known, ...]:
     return tuple(known for known in found if known.doc_id not in missing)
+
+
+def by_turns(groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
+    """Every query's best positive, then every query's second, and so on."""
+    turn, waiting = 0, list(groups)
+    while waiting:
+        for group in waiting:
+            yield group, group.positives[turn]
+        turn += 1
+        waiting = [group for group in waiting if len(group.positives) > turn]

@@ -9,7 +9,8 @@ A pair is a query and a positive; a triplet adds one negative. What `rejected` c
     pairs       in_eval_dataset · already_mined: a more trusted source has it · no_negative · ambiguous: several
                 documents ask it · trivial: retrieval answers it, and there was no room left · not_retrieved: a
                 generated query that does not find its own passage's document
-    labels      unknown_document · conflicting_feedback: users, or two sources, contradict each other
+    labels      unknown_document · conflicting_feedback: users, or two sources, contradict each
+                other · too_few_clients: behind it, and more behind another of the query; or no room, and not remembered
     lists       served_by_fallback: users acted on an order that the reranker was meant to make and did not
     documents   that were no negative, once for each pair: near_duplicate (of a positive) · parent_or_sibling (of
                 one) · shown_not_examined · positive_for_similar_query · contains_query · dropped_in_review
@@ -33,23 +34,13 @@ from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.judgments import judged_groups
-from tribrid.mining.labels import Group, Positive
+from tribrid.mining.labels import Group, Positive, by_turns
 from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
 from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
 from tribrid.mining.remembered import LEAST_WEIGHT, remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.splits import QueryMatcher
-from tribrid.types import (
-    Candidate,
-    Document,
-    Emit,
-    JudgedQuery,
-    LoggedList,
-    Passage,
-    Review,
-    Source,
-    Triplet,
-)
+from tribrid.types import Candidate, Document, Emit, JudgedQuery, LoggedList, Passage, Review, Source, Triplet
 from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
@@ -78,6 +69,7 @@ class MiningInputs:
         places_of: where these documents belong, as far as they say.
         reviews: what was decided of triplets of earlier minings.
         impressions: all that was shown, each with its feedback; streamed once, best in the order of time.
+        named: those of them that have a client_id, streamed before; None: picked from `impressions`, streamed twice.
         fell_back: lists with feedback that are not among them, because the reranker had failed.
         documents: opens a walk over the corpus; called only for heuristics.
         generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
@@ -90,6 +82,7 @@ class MiningInputs:
     places_of: PlacesOf = no_places
     reviews: Iterable[Review] = ()
     impressions: Iterable[LoggedList] = ()
+    named: Iterable[LoggedList] | None = None
     fell_back: int = 0
     judged: Sequence[JudgedQuery] = ()
     documents: Callable[[], Iterable[Document]] = _no_documents
@@ -113,10 +106,16 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         retrieve: the deployed first stage's ranking of a query, best first, at least `config.negative_depth` deep.
         emit: gets `progress` with `done` and `total` queries retrieved, at most about 100 times a source.
     """
-    run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews))
-    logs = log_groups(inputs.impressions, examined_below_click=config.examined_below_click)
+    logs = log_groups(
+        inputs.impressions,
+        examined_below_click=config.examined_below_click,
+        min_clients=config.min_clients,
+        named=inputs.named,
+    )
+    run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews), logs.checked)
+    refused = {"conflicting_feedback": logs.conflicting, "too_few_clients": logs.outnumbered}
     labelled = {
-        Source.LOGS: run.admitted(Source.LOGS, logs.groups, {"conflicting_feedback": logs.conflicting}),
+        Source.LOGS: run.admitted(Source.LOGS, logs.groups, refused),
         Source.JUDGMENTS: run.admitted(Source.JUDGMENTS, judged_groups(inputs.judged), {}),
     }
     if Source.LOGS in inputs.sources:
@@ -182,6 +181,7 @@ class _Mining:
     config: MiningConfig
     emit: Emit
     reviews: Reviews
+    checked: Callable[[Group, Positive], Positive]
     shield: Shield = field(default_factory=lambda: Shield(()))
     margin: Margin = field(default_factory=lambda: Margin(0.0))
     rankings: dict[str, Sequence[Candidate]] = field(default_factory=dict)
@@ -251,11 +251,11 @@ class _Mining:
 
     def take(self, source: Source, groups: Sequence[Group]) -> None:
         """Fills the room that is left from one source, a retrieval for each query."""
-        queue = _by_turns(groups)
+        queue = by_turns(groups)
         while self.room and (batch := list(islice(queue, self.room))):
             wanted: dict[int, tuple[Group, list[Positive]]] = {}
             for group, positive in batch:
-                wanted.setdefault(id(group), (group, []))[1].append(positive)
+                wanted.setdefault(id(group), (group, []))[1].append(self.checked(group, positive))
             total = self.retrieved + len(wanted)
             step = max(1, len(wanted) // PROGRESS_STEPS)
             for group, positives in wanted.values():
@@ -328,15 +328,29 @@ class _Mining:
         self.reject("trivial", len(rest))
 
     def remember(self, groups: Sequence[Group]) -> None:
-        """Keeps the labels for which there was no room as what was good for a query."""
-        left: dict[tuple[str, str], tuple[Group, Positive]] = {}
-        for group, positive in _by_turns(groups) if self.config.max_remembered else ():
+        """Keeps the labels for which there was no room as what was good for a query.
+
+        A query of which a pair was taken brings all of them, whatever the limit: its candidates are read anyway.
+        """
+        taken = {text for text, _ in self.pairs}
+        own = [group for group in groups if normalise(group.query) in taken]
+        others = [group for group in groups if normalise(group.query) not in taken]
+        left = [*self._left(own), *islice(self._left(others), self.config.max_remembered)]
+        self.triplets += remember(left, groups, self.shield, self._query_id)
+
+    def _left(self, groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
+        """Their labels of which no pair was made, each once."""
+        seen: set[tuple[str, str]] = set()
+        for group, positive in by_turns(groups):
             key = (normalise(group.query), positive.doc_id)
-            if not (key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive)):
-                left.setdefault(key, (group, positive))
-            if len(left) == self.config.max_remembered:
-                break
-        self.triplets += remember(list(left.values()), groups, self.shield, self._query_id)
+            if key in seen or key in self.pairs or key in self.only_held_back or self.shield.disputes(group, positive):
+                continue
+            checked = self.checked(group, positive)
+            if checked.few:
+                self.reject("too_few_clients", 1)
+            else:
+                seen.add(key)
+                yield group, checked
 
     def _query_id(self, group: Group) -> str:
         """One id for a text, from whichever source came first; an id that names another text already is told apart."""
@@ -375,17 +389,8 @@ class _Mining:
             "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
             "impressions": logs.impressions,
             "click_model": logs.model.view(),
+            "clients": logs.clients(self.triplets, len(self.pairs) + remembered),
         }
         if self.generated:
             counts["generated"] = self.generated
         return Mined(self.triplets, counts)
-
-
-def _by_turns(groups: Sequence[Group]) -> Iterator[tuple[Group, Positive]]:
-    """Every query's best positive, then every query's second, and so on."""
-    turn, waiting = 0, list(groups)
-    while waiting:
-        for group in waiting:
-            yield group, group.positives[turn]
-        turn += 1
-        waiting = [group for group in waiting if len(group.positives) > turn]

@@ -103,6 +103,8 @@ def _data(record: ModelRecord) -> Iterator[str]:
         for source, counts in triplets.by_source.items():
             yield f"- {source}: {counts.queries:,} queries, {counts.triplets:,} triplets"
         yield f"- searches that mining read for them: {lineage.impressions:,}"
+        if triplets.clients and triplets.clients.heaviest_share is not None:
+            yield f"- pairs that come from the heaviest client: {triplets.clients.heaviest_share:.1%}"
         mined = f"mined {triplets.mined_at.isoformat()}, sha256 `{triplets.sha256}`"
         yield f"- triplet set `{triplets.triplet_set_id}`, {mined}"
         if triplets.erased_triplets:

@@ -27,6 +27,7 @@ _WHAT = {
     "given": "The order that came with the documents to rerank; of other queries the fused order",
     "base": "The model training started from",
     "cross_encoder": "The cross-encoder's score alone",
+    "untrained": "The order before any label",
     "blend_without_cross_encoder": "The blend without the cross-encoder",
     "champion": "What serves now",
     "challenger": "The model just trained",
@@ -157,6 +158,7 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
                 ("fallbacks", report.fallbacks.count),
                 ("eval queries trained on", len(leakage.overlapping) if leakage else "not checked"),
                 ("training queries checked", f"{leakage.checked:,}" if leakage else "–"),
+                ("pairs of the heaviest client", _share(report.heaviest_client)),
             ],
         ),
         (
@@ -168,6 +170,10 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
             ],
         ),
     ]
+
+
+def _share(of_all: float | None) -> str:
+    return "not known" if of_all is None else f"{of_all:.1%}"
 
 
 def _looks(report: EvaluationReport) -> Iterator[tuple[str, object]]:

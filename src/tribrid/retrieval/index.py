@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from tribrid.corpus.terms import query_terms
 from tribrid.errors import StaleIndex
+from tribrid.private import own_folder
+from tribrid.retrieval.checksums import Inspector, read_checksums
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
-from tribrid.retrieval.publication import (
-    Publication,
-    filling,
-    in_hand,
-    read_publication,
-    was_begun,
-    writer_lock,
-)
+from tribrid.retrieval.publication import REBUILD, Publication, being_written, read_publication, writer_lock
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
 from tribrid.retrieval.weights import TermWeights
 from tribrid.retrieval.writer import IndexWriter
@@ -83,7 +79,7 @@ class Snapshot:
         """Both legs' k best passages, and the exact cosine of every passage that either returned.
 
         Args:
-            query: text for BM25, in the form of the `lexical` column.
+            query: as it was asked.
             vector: float32 (dim,), L2-normalised.
             k: passages a leg.
         """
@@ -130,16 +126,12 @@ class Snapshot:
             passages.setdefault(passage.doc_id, []).append(passage)
         return passages
 
-    def tokens(self, keys: Collection[Key]) -> dict[Key, bytes]:
-        """The opaque token blobs of these passages, as they were added."""
-        return self._table.column(keys, "tokens")
-
-    def vectors(self, keys: Collection[Key]) -> dict[Key, Vector]:
-        """float32 (dim,) a passage, L2-normalised."""
-        return {key: np.asarray(vector, np.float32) for key, vector in self._table.column(keys, "vector").items()}
+    def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
+        """The opaque token blob of each passage as it was added, and its vector: float32 (dim,), L2-normalised."""
+        return self._table.packed(keys)
 
     def _match(self, query: str, k: int) -> tuple[Positions, Vector]:
-        row_ids, scores = self._table.match(query, k)
+        row_ids, scores = self._table.match(" ".join(query_terms(query)), k)
         return self.rows.positions(row_ids), scores
 
     def _nearest(self, vector: Vector, k: int) -> tuple[Positions, Vector]:
@@ -169,6 +161,7 @@ class Index:
         self._in_memory_bytes = vectors_in_memory_bytes
         self._opening = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._inspector = Inspector(folder)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -183,7 +176,8 @@ class Index:
             folder: the corpus's own; nothing else lives in it.
             vectors_in_memory_bytes: vectors are kept in memory up to this size, else scanned on disk.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder(folder.parent)
+        own_folder(folder)
         return cls(folder, vectors_in_memory_bytes)
 
     @property
@@ -192,19 +186,10 @@ class Index:
         publication = read_publication(self._folder)
         return publication.fingerprint if publication else None
 
-    def filling(self) -> AbstractContextManager[None]:
-        """Say that documents are being brought in, for the length of a `with` block."""
-        return filling(self._folder)
-
     @property
-    def in_hand(self) -> bool:
-        """Whether somebody brings documents in, or writes, now."""
-        return in_hand(self._folder)
-
-    @property
-    def begun(self) -> bool:
-        """Whether documents were ever brought in."""
-        return was_begun(self._folder)
+    def being_written(self) -> bool:
+        """Whether somebody writes it now."""
+        return being_written(self._folder)
 
     def snapshot(self) -> Snapshot | None:
         """The published state, opened; None when nothing was published yet. About 0.05 ms when it is unchanged.
@@ -217,6 +202,7 @@ class Index:
             if publication is None:
                 self._snapshot = None
             elif self._snapshot is None or self._snapshot.publication != publication:
+                self._inspect(publication)
                 table = self._tables.open(publication.table, publication.version)
                 self._snapshot = Snapshot(table, publication, self._in_memory_bytes)
             return self._snapshot
@@ -240,16 +226,46 @@ class Index:
                 raise
         return query(newer)
 
+    def check(self, *, whole: bool = False) -> None:
+        """Pass if the published files are what was published.
+
+        Args:
+            whole: read all of them, and do not rely on their size and time.
+
+        Raises:
+            StaleIndex: they are not, or one is missing, or there are tables and nobody says which is published.
+        """
+        publication = read_publication(self._folder)
+        if publication is not None:
+            self._inspect(publication, whole=whole)
+        elif any(self._folder.glob("*.lance")) and not self.being_written:
+            raise StaleIndex(f"The index was never finished, or published.json is missing. {REBUILD}")
+
+    def _inspect(self, publication: Publication, *, whole: bool = False) -> None:
+        noted = read_checksums(self._folder)
+        if noted is None or (noted.table, noted.version) != (publication.table, publication.version):
+            return  # an older version published it, or it is being published just now
+        fault = self._inspector.damage(noted, whole=whole)
+        # While one state is compared the next can take its place, and its files with it.
+        if fault and read_publication(self._folder) == publication and read_checksums(self._folder) == noted:
+            raise StaleIndex(f"The index is damaged: {fault}. {REBUILD}")
+
     @contextmanager
-    def writer(self, fingerprint: str, dim: int) -> Iterator[IndexWriter]:
+    def writer(self, fingerprint: str, dim: int, *, anew: bool = False) -> Iterator[IndexWriter]:
         """The index open for writing. Waits while another thread or process writes.
 
         Args:
             fingerprint: what the rows are made with. Another than the published one starts an empty table.
             dim: numbers in a vector.
+            anew: start an empty table in any case, whatever became of the others.
+
+        Raises:
+            StaleIndex: what is published is damaged; it can only be made anew.
         """
         with writer_lock(self._folder):
-            yield IndexWriter(self._folder, self._tables, fingerprint, dim)
+            if not anew and (publication := read_publication(self._folder)):
+                self._inspect(publication)
+            yield IndexWriter(self._folder, self._tables, fingerprint, dim, anew=anew)
 
     def count(self) -> int:
         """Passages. Told without opening the index, but for one that an older version published."""
@@ -277,10 +293,6 @@ class Index:
         """As Snapshot.passages_of."""
         return self.read(lambda snapshot: snapshot.passages_of(doc_ids), {})
 
-    def tokens(self, keys: Collection[Key]) -> dict[Key, bytes]:
-        """As Snapshot.tokens."""
-        return self.read(lambda snapshot: snapshot.tokens(keys), {})
-
-    def vectors(self, keys: Collection[Key]) -> dict[Key, Vector]:
-        """As Snapshot.vectors."""
-        return self.read(lambda snapshot: snapshot.vectors(keys), {})
+    def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
+        """As Snapshot.packed."""
+        return self.read(lambda snapshot: snapshot.packed(keys), {})

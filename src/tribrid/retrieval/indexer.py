@@ -6,14 +6,17 @@ and a sync of an unchanged corpus embeds nothing and writes nothing. Memory is b
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from tribrid.config.sections import IndexingConfig
-from tribrid.corpus.lexical import searchable
 from tribrid.corpus.passages import split
+from tribrid.corpus.terms import ANALYSER, terms
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.rows import Vector
 from tribrid.retrieval.writer import IndexWriter
@@ -21,6 +24,9 @@ from tribrid.types import Document, Emit, Passage
 
 FETCH_DOCUMENTS = 32
 EMBED_PASSAGES = 256
+TAKEN_OVER = 500
+"""Documents at a time, of an index that is made anew without an encoder."""
+_TERMS = re.compile(r"^terms=\d+ ")
 
 FetchDocuments = Callable[[Sequence[str]], Mapping[str, Document]]
 """Documents by id; one that was deleted meanwhile is missing."""
@@ -72,12 +78,21 @@ class IndexReport:
 
 def index_fingerprint(config: IndexingConfig, embedder: Embedder) -> str:
     """What an index is made with; compare with `Index.fingerprint` to see whether it serves this configuration."""
-    return f"chars={config.passage_chars} overlap={config.passage_overlap_chars} {embedder.fingerprint}"
+    cut = f"chars={config.passage_chars} overlap={config.passage_overlap_chars}"
+    return f"terms={ANALYSER} {cut} {embedder.fingerprint}"
 
 
-def lexical_text(passage: Passage) -> str:
-    """What BM25 sees of a passage: its title and text, identifiers split."""
-    return searchable(f"{passage.title}\n{passage.text}")
+def terms_are_old(index: Index, config: IndexingConfig, embedder: Embedder) -> bool:
+    """Whether the index was made by a release that cut texts to other terms, and nothing else has changed. It is still
+    searched, and the next sync makes it anew of what it holds, without an encoder.
+    """
+    published, now = index.fingerprint, index_fingerprint(config, embedder)
+    return published is not None and published != now and _TERMS.sub("", published) == _TERMS.sub("", now)
+
+
+def passage_terms(passage: Passage) -> list[str]:
+    """What BM25 sees of a passage: the terms of its title and text."""
+    return terms(f"{passage.title}\n{passage.text}")
 
 
 def sync_index(
@@ -89,6 +104,7 @@ def sync_index(
     config: IndexingConfig,
     emit: Emit,
     purge: bool = False,
+    anew: bool = False,
 ) -> IndexReport:
     """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
@@ -99,18 +115,20 @@ def sync_index(
         fetch: some documents by id; asked only for those to embed, FETCH_DOCUMENTS at a time, once to see how much
             there is and once to embed them.
         hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
-        index: to bring up to date.
         embedder: of documents; queries must be embedded alike.
-        config: passage length and overlap.
         emit: takes progress, once a batch.
         purge: leave no file that holds what was deleted.
+        anew: embed all of it, beside what there is, which is served until then and whatever became of it.
 
     Raises:
         Failed: unusable vectors, or a full disk. What is written stays, unseen, for the next sync to go on from.
     """
     started = time.monotonic()
-    with index.writer(index_fingerprint(config, embedder), embedder.dim) as writer:
-        held, wanted = writer.doc_hashes(), hashes()
+    with index.writer(index_fingerprint(config, embedder), embedder.dim, anew=anew) as writer:
+        wanted = hashes()
+        if not anew and terms_are_old(index, config, embedder):
+            _take_over(index, writer, wanted)
+        held = writer.doc_hashes()
         gone = held.keys() - wanted.keys()
         writer.delete_docs(gone)
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
@@ -189,6 +207,19 @@ def _batches(documents: Iterable[Document], config: IndexingConfig) -> Iterator[
         yield doc_ids, passages
 
 
+def _take_over(index: Index, writer: IndexWriter, wanted: Mapping[str, str]) -> None:
+    """Put in what the published index holds of documents as they are, with the terms of today."""
+    held, old = writer.doc_hashes(), index.doc_hashes()
+    kept = sorted(doc_id for doc_id, sha in old.items() if wanted.get(doc_id) == sha and doc_id not in held)
+    for start in range(0, len(kept), TAKEN_OVER):
+        found = index.passages_of(kept[start : start + TAKEN_OVER])
+        passages = [passage for of_one in found.values() for passage in of_one]
+        keys = [passage.key for passage in passages]
+        packed = index.packed(keys)
+        tokens, vectors = zip(*(packed[key] for key in keys), strict=True)
+        _add(writer, passages, np.stack(vectors), tokens, wanted)
+
+
 def _replace(
     writer: IndexWriter,
     embedder: Embedder,
@@ -199,9 +230,19 @@ def _replace(
     """Put these passages in, and what the index held of their documents out. Embeds before it deletes."""
     vectors, tokens = embedder.embed_passages(passages)
     writer.delete_docs(outdated)
+    _add(writer, passages, vectors, tokens, hashes)
+
+
+def _add(
+    writer: IndexWriter,
+    passages: Sequence[Passage],
+    vectors: Vector,
+    tokens: Sequence[bytes],
+    hashes: Mapping[str, str],
+) -> None:
     writer.add(
         passages,
-        lexical=[lexical_text(passage) for passage in passages],
+        lexical=[" ".join(passage_terms(passage)) for passage in passages],
         vectors=vectors,
         content_shas=[hashes[passage.doc_id] for passage in passages],
         tokens=tokens,

@@ -1,7 +1,7 @@
 """LanceDB, and nothing else: a folder of tables, a table of passages. The only file that imports lancedb.
 
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
-lancedb raises becomes StaleIndex when reading and Failed when writing.
+lancedb raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
 
 lancedb and pyarrow are imported inside the functions that use them: together they take over a second of processor time,
 and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
@@ -9,6 +9,7 @@ and most commands open no index. Opening a folder's tables imports both, and `lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,19 +18,22 @@ from typing import Any, cast
 
 import numpy as np
 
-from tribrid.errors import Failed, StaleIndex
+from tribrid.corpus.terms import MAX_TERM_CHARS
+from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.fusion import Key
+from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.rows import RowBatch, RowIds, Rows, Vector
 from tribrid.types import Passage
 
-# nDCG@10 on SciFact, ADI, Medline, WikiQA with these settings: 0.684, 0.486, 0.696, 0.514. Without stemming: 0.666,
-# 0.449, 0.669, 0.474. With stop words: 0.685, 0.481, 0.691, 0.497. With the ICU tokenizer: 0.679, 0.489, 0.697, 0.502.
+# What a term is `corpus/terms.py` says, and the column holds terms. LanceDB's own analyser drops words from 40 bytes
+# on, looks for stop words among stems, and takes a sentence without spaces for a word.
 BM25_SETTINGS: Mapping[str, Any] = {
-    "base_tokenizer": "simple",
-    "language": "English",
-    "stem": True,
-    "remove_stop_words": True,
-    "ascii_folding": True,
+    "base_tokenizer": "whitespace",
+    "lower_case": False,
+    "stem": False,
+    "remove_stop_words": False,
+    "ascii_folding": False,
+    "max_token_length": 8 * MAX_TERM_CHARS,  # bytes
 }
 # A longer query (a pasted file) is cut for BM25: its time grows with the words (4096 characters: about 0.1 s over
 # 100,000 passages), its use does not.
@@ -37,6 +41,10 @@ MAX_QUERY_CHARS = 4096
 FILTER_IDS = 1000
 _KEEP_ALL = timedelta(days=36_500)
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 * 2**20, 64 * 2**20
+MAX_SAID_CHARS = 300
+_FULL = "No space left on device"
+# As in `LanceError(IO): ..., /home/runner/work/lance/lance/rust/lance-io/src/local.rs:133:31`.
+_PLACE = re.compile(r",?\s*(?:at |in )?[^\s,:]*[/\\][^\s,:]*\.rs:\d+(?::\d+)?")
 _PASSAGE = ["doc_id", "ordinal", "start", "end", "title", "text"]
 # RuntimeError from Lance itself, ValueError for requests and Arrow data, OSError from files.
 _LANCE_ERRORS = (RuntimeError, ValueError, OSError)
@@ -56,7 +64,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except _LANCE_ERRORS as error:
-        raise StaleIndex(f"The index cannot be read ({error}). Delete its folder and index again.") from error
+        raise StaleIndex(f"The index cannot be read: {_said(error)}. {REBUILD}") from error
 
 
 @contextmanager
@@ -64,7 +72,14 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except _LANCE_ERRORS as error:
-        raise Failed(f"The index cannot be written: {error}") from error
+        if _FULL in str(error):
+            raise Unavailable("The index cannot be written: the disk is full. Free disk space.") from error
+        raise Failed(f"The index cannot be written: {_said(error)}.") from error
+
+
+def _said(error: Exception) -> str:
+    """What a library says is wrong, without the places in its source, and in one line."""
+    return _PLACE.sub("", str(error)).partition("\n")[0].strip(" .,:")[:MAX_SAID_CHARS]
 
 
 def _schema(dim: int) -> Any:
@@ -151,7 +166,9 @@ class PassageTable:
 
     @_reading()
     def match(self, query: str, k: int) -> Scored:
-        """The k best rows by BM25. The text is tokenised, not parsed; its first MAX_QUERY_CHARS characters count."""
+        """The k best rows by BM25 for terms with spaces between them, of which the first MAX_QUERY_CHARS characters
+        count. None for no term.
+        """
         from lancedb.query import MatchQuery
 
         words = MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical")  # type: ignore[call-arg]  # pydantic's defaults
@@ -196,21 +213,32 @@ class PassageTable:
     def passages(self, keys: Collection[Key]) -> dict[Key, Passage]:
         return {key: _passage(row) for key, row in self._select(keys, _PASSAGE).items()}
 
-    def column(self, keys: Collection[Key], name: str) -> dict[Key, Any]:
-        """One column's values by key."""
-        return {key: row[name] for key, row in self._select(keys, ["doc_id", "ordinal", name]).items()}
+    @_reading()
+    def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
+        """Token blob and vector of each passage."""
+        wanted = set(keys)
+        found: dict[Key, tuple[bytes, Vector]] = {}
+        for request in self._requests(wanted, ["doc_id", "ordinal", "tokens", "vector"]):
+            rows = request.to_arrow()
+            names = zip(rows["doc_id"].to_pylist(), rows["ordinal"].to_pylist(), strict=True)
+            found.update(zip(names, zip(rows["tokens"].to_pylist(), _matrix(rows["vector"]), strict=True), strict=True))
+        return {key: found[key] for key in wanted & found.keys()}
 
     @_reading()
     def _select(self, keys: Collection[Key], columns: list[str]) -> dict[Key, dict[str, Any]]:
+        wanted = set(keys)
+        found: dict[Key, dict[str, Any]] = {}
+        for request in self._requests(wanted, columns):
+            found.update((_key(row), row) for row in request.to_list())
+        return {key: found[key] for key in wanted & found.keys()}
+
+    def _requests(self, keys: Collection[Key], columns: list[str]) -> Iterator[Any]:
+        """What asks for these columns of the rows of these keys, and of some others of their documents."""
         from lancedb.expr import col
 
-        wanted = set(keys)
-        among_ordinals = col("ordinal").isin(sorted({ordinal for _, ordinal in wanted}))
-        found: dict[Key, dict[str, Any]] = {}
-        for some in _chunks(doc_id for doc_id, _ in wanted):
-            rows = self._table.search().where(_among(some) & among_ordinals).select(columns).to_list()
-            found.update((_key(row), row) for row in rows)
-        return {key: found[key] for key in wanted & found.keys()}
+        among_ordinals = col("ordinal").isin(sorted({ordinal for _, ordinal in keys}))
+        for some in _chunks(doc_id for doc_id, _ in keys):
+            yield self._table.search().where(_among(some) & among_ordinals).select(columns)
 
     @_writing()
     def add(

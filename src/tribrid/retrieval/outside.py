@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tribrid.config.sections import RetrievalConfig
-from tribrid.corpus.lexical import searchable
-from tribrid.corpus.terms import spelled, terms
+from tribrid.corpus.terms import query_terms
 from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
 from tribrid.retrieval.index import Snapshot
-from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.indexer import passage_terms
 from tribrid.retrieval.rows import Vector
 from tribrid.retrieval.weights import TermWeights
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
@@ -59,14 +58,14 @@ def rank_given(
         depth: of the search, documents; a passage that would not have been in a leg is not in it here.
     """
     k = max(config.leg_depth, depth)
-    legs = snapshot.legs(searchable(query), vector, k) if snapshot else Legs({SPARSE: [], DENSE: []}, {}, {})
+    legs = snapshot.legs(query, vector, k) if snapshot else Legs({SPARSE: [], DENSE: []}, {}, {})
     # Of equals the one that was given first comes first: names count down, and order is by name descending.
     last = len(given)
     keys = [(f"\0{last - item.document:09}", position) for position, item in enumerate(given)]
     cosines = {
         key: float(item.vector @ vector) for key, item in zip(keys, given, strict=True) if has_words(item.passage)
     }
-    bm25 = _bm25(legs, spelled(searchable(query)), given, keys, weights)
+    bm25 = _bm25(legs, query_terms(query), given, keys, weights)
     merged = {
         SPARSE: _merged(legs.hits[SPARSE], {key: score for key, score in bm25.items() if score > 0}, given, k),
         DENSE: _merged(legs.hits[DENSE], cosines, given, k),
@@ -87,16 +86,14 @@ def has_words(passage: Passage) -> bool:
 
 def _bm25(
     legs: Legs,
-    query: Sequence[tuple[str, str]],
+    query: Sequence[str],
     given: Sequence[GivenPassage],
     keys: Sequence[Key],
     weights: TermWeights,
 ) -> Mapping[Key, float]:
     found = {hit.key: hit.score for hit in legs.hits[SPARSE]}
     return {
-        key: found.get(item.key, 0.0)
-        if item.key is not None
-        else weights.score(query, terms(lexical_text(item.passage)))
+        key: found.get(item.key, 0.0) if item.key is not None else weights.score(query, passage_terms(item.passage))
         for key, item in zip(keys, given, strict=True)
     }
 

@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tribrid.errors import StaleIndex
+from tribrid.private import opener, own_contents, own_folder
 
 _FILE = "published.json"
 _LOCK = "writer.lock"
-_FILLING = "filling.lock"
+REBUILD = "Make it anew: `tribrid index CORPUS --rebuild`, or POST /corpora/{corpus_id}/index."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,14 @@ def read_publication(folder: Path) -> Publication | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise StaleIndex(f"{_FILE} in {folder} is damaged. Delete that folder and index again.") from error
+        raise StaleIndex(f"{_FILE} in {folder} is damaged. {REBUILD}") from error
 
 
 def write_publication(folder: Path, publication: Publication) -> None:
-    """Replace the published state; after a power cut it is the old one or the new one."""
+    """Replace the published state, its files closed to others; after a power cut it is the old one or the new one."""
     staged = folder / f"{_FILE}.{os.getpid()}"
-    with staged.open("w") as file:
+    own_contents(folder)
+    with open(staged, "w", opener=opener) as file:
         json.dump(asdict(publication), file)
         file.flush()
         os.fsync(file.fileno())
@@ -67,19 +69,19 @@ def write_publication(folder: Path, publication: Publication) -> None:
         os.close(directory)
 
 
-def in_hand(folder: Path) -> bool:
-    """Whether somebody brings documents in, or writes, now."""
-    return any(_held(folder / name) for name in (_FILLING, _LOCK))
+@contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the index for writing; waits while another thread or process holds it. A kill -9 releases it."""
+    own_folder(folder)
+    with open(folder / _LOCK, "w", opener=opener) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def was_begun(folder: Path) -> bool:
-    """Whether documents were ever brought in here."""
-    return (folder / _FILLING).exists()
-
-
-def _held(path: Path) -> bool:
+def being_written(folder: Path) -> bool:
+    """Whether somebody holds the index for writing now."""
     try:
-        with path.open("r") as file:
+        with (folder / _LOCK).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -88,21 +90,6 @@ def _held(path: Path) -> bool:
     return False
 
 
-@contextmanager
-def filling(folder: Path) -> Iterator[None]:
-    """Say that documents are being brought in, which several may do at once. What is begun and in nobody's hand without
-    a publication was interrupted.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _FILLING).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-@contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the index for writing; waits while another thread or process holds it. A kill -9 releases it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def forget_publication(folder: Path) -> None:
+    """Publish nothing: for who makes it anew and holds the lock."""
+    (folder / _FILE).unlink(missing_ok=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tribrid.config.sections import RetrievalConfig
-from tribrid.corpus.lexical import searchable
 from tribrid.observing import timed
 from tribrid.retrieval.fusion import Legs, collapse, documents, fuse
 from tribrid.retrieval.index import Index, Snapshot
@@ -75,7 +74,7 @@ class Retriever:
         return self._index.read(lambda snapshot: self._search(snapshot, query, vector, depth), Retrieved())
 
     def _search(self, snapshot: Snapshot, query: str, vector: Vector, depth: int) -> Retrieved:
-        legs = self._deep_enough(snapshot, searchable(query), vector, depth)
+        legs = self._deep_enough(snapshot, query, vector, depth)
         ranked = collapse(fuse(legs.hits, legs.cosines, self._config), legs.hits, depth)
         passages = snapshot.found(legs, [document.key for document in ranked])
         candidates = [
@@ -88,11 +87,11 @@ class Retriever:
         }
         return Retrieved(candidates, runs)
 
-    def _deep_enough(self, snapshot: Snapshot, words: str, vector: Vector, depth: int) -> Legs:
+    def _deep_enough(self, snapshot: Snapshot, query: str, vector: Vector, depth: int) -> Legs:
         """Both legs, at leg_depth or as deep as it takes to find `depth` documents."""
         k = max(self._config.leg_depth, depth)
         while True:
-            legs = snapshot.legs(words, vector, k)
+            legs = snapshot.legs(query, vector, k)
             more = any(len(hits) == k for hits in legs.hits.values()) and k < _WIDEST_LEG
             if not more or len({doc_id for doc_id, _ in legs.cosines}) >= depth:
                 return legs

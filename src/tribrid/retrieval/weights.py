@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from tribrid.corpus.terms import terms
 from tribrid.retrieval.lance import PassageTable
 from tribrid.retrieval.rows import RowIds
 from tribrid.scoring.features import BM25_B, BM25_K1
@@ -34,7 +33,7 @@ class TermWeights:
     def of_index(cls, table: PassageTable, row_ids: RowIds) -> TermWeights:
         """Those of one version of an index."""
         step = max(1, len(row_ids) // LENGTHS_SAMPLED)
-        lengths = [len(terms(text)) for text in table.lexical_at(row_ids[::step].tolist())]
+        lengths = [len(text.split()) for text in table.lexical_at(row_ids[::step].tolist())]
         return cls(sum(lengths) / max(len(lengths), 1), {}, table)
 
     @classmethod
@@ -44,31 +43,29 @@ class TermWeights:
         weights = {term: math.log1p((len(texts) - n + 0.5) / (n + 0.5)) for term, n in frequency.items()}
         return cls(sum(map(len, texts)) / max(len(texts), 1), weights)
 
-    def score(self, query: Sequence[tuple[str, str]], text: Sequence[str]) -> float:
-        """BM25 of a text's terms for a query's terms as it spells them, one asked twice counting twice; 0 if they share
-        none.
-        """
+    def score(self, query: Sequence[str], text: Sequence[str]) -> float:
+        """BM25 of a text's terms for a query's, one asked twice counting twice; 0 if they share none."""
         frequency = Counter(text)
         return sum(
-            self._weight(term, word) * saturation(frequency[term], len(text), self._mean_length)
-            for term, word in query[:MAX_QUERY_TERMS]
+            self._weight(term) * saturation(frequency[term], len(text), self._mean_length)
+            for term in query[:MAX_QUERY_TERMS]
             if term in frequency
         )
 
-    def _weight(self, term: str, word: str) -> float:
+    def _weight(self, term: str) -> float:
         if self._table is None:
             return self._known.get(term, 0.0)
         with self._lock:
             if term not in self._known:
                 if len(self._known) >= _WEIGHTS_KEPT:
                     self._known.clear()
-                self._known[term] = self._ask(self._table, term, word)
+                self._known[term] = self._ask(self._table, term)
             return self._known[term]
 
-    def _ask(self, table: PassageTable, term: str, word: str) -> float:
-        """What one occurrence is worth, from the score of the best passage for this word alone."""
-        rows, scores = table.match(word, 1)
+    def _ask(self, table: PassageTable, term: str) -> float:
+        """What one occurrence is worth, from the score of the best passage for this term alone."""
+        rows, scores = table.match(term, 1)
         if len(rows) == 0:
             return math.log1p((table.count() + 0.5) / 0.5)
-        found = terms(table.lexical_at(rows.tolist())[0])
+        found = table.lexical_at(rows.tolist())[0].split()
         return float(scores[0]) / saturation(max(found.count(term), 1), len(found), self._mean_length)

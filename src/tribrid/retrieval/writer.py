@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
-from tribrid.errors import Failed
+from tribrid.errors import Failed, StaleIndex, Unavailable
+from tribrid.retrieval.checksums import note_checksums, read_checksums
 from tribrid.retrieval.lance import Tables
-from tribrid.retrieval.publication import Publication, read_publication, write_publication
+from tribrid.retrieval.publication import Publication, forget_publication, read_publication, write_publication
 from tribrid.retrieval.rows import Vector
 from tribrid.types import Passage
 
@@ -29,11 +31,11 @@ class IndexWriter:
     that serves, and takes its place when it is published.
     """
 
-    def __init__(self, folder: Path, tables: Tables, fingerprint: str, dim: int) -> None:
+    def __init__(self, folder: Path, tables: Tables, fingerprint: str, dim: int, *, anew: bool = False) -> None:
         self._folder = folder
         self._tables = tables
         self._fingerprint = fingerprint
-        self._name = "passages-" + hashlib.sha256(f"{_SCHEMA_VERSION} {dim} {fingerprint}".encode()).hexdigest()[:12]
+        self._name = _name(folder, f"{_SCHEMA_VERSION} {dim} {fingerprint}", anew=anew)
         self._table = tables.open_or_create(self._name, dim)
 
     @property
@@ -98,8 +100,16 @@ class IndexWriter:
 
         Raises:
             Failed: the table cannot be written.
+            Unavailable: the disk takes nothing.
         """
+        try:
+            self._publish(purge=purge)
+        except OSError as error:
+            raise Unavailable(f"The index cannot be published: {error.strerror}.") from error
+
+    def _publish(self, *, purge: bool) -> None:
         if self.published and not purge:
+            self._note_if_never_noted()
             return
         before = read_publication(self._folder)
         merge = purge or self._table.files() >= MERGE_FILES
@@ -113,6 +123,27 @@ class IndexWriter:
         if merge:
             seen = before is not None and before.table == self._name
             self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)
+        self._drop_others()
+        note_checksums(self._folder, state.table, state.version)
+
+    def _note_if_never_noted(self) -> None:
+        if read_checksums(self._folder) is None:  # an older version published it
+            note_checksums(self._folder, self._name, self._table.version)
+
+    def _drop_others(self) -> None:
         for other in self._tables.names():
             if other != self._name:
                 self._tables.drop(other)
+
+
+def _name(folder: Path, made_with: str, *, anew: bool) -> str:
+    """The table that holds what is made with this: the published one, if it does, else one of its own."""
+    name = "passages-" + hashlib.sha256(made_with.encode()).hexdigest()[:12]
+    if anew:
+        try:
+            read_publication(folder)
+        except StaleIndex:  # nobody can read what it says
+            forget_publication(folder)
+        return f"{name}-{uuid4().hex[:8]}"
+    publication = read_publication(folder)
+    return publication.table if publication and publication.table.startswith(name) else name

@@ -8,7 +8,7 @@ must always be the whole list that is served, in training too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.scoring.memory import Memory
+from tribrid.scoring.nearness import nearness, spelling, standard
+from tribrid.scoring.space import Space
 from tribrid.types import DENSE, SPARSE, Candidate
 
 WINDOW = 24
@@ -35,6 +37,26 @@ _RELATIVE = (
     "feedback",
     "overlap",
 )
+_STANDARD = (
+    "exact_cosine",
+    "white",
+    "hubness",
+    "beyond_hubness",
+    "topics",
+    "pulled",
+    "pulled_wide",
+    "pulled_white",
+    "neighbours",
+    "crowd",
+    "neighbours_white",
+    "crowd_white",
+    "grams",
+    "rare_grams",
+)
+AGREEING = ("exact_cosine_z", "word_bm25_z", "maxsim_idf_z", "white_z", "topics_z")
+"""Five readings of a candidate that err apart: of what they agree in, little is chance."""
+UNTRAINED = ("agreement", "pulled_z")
+"""Features of which the plain sum ranks before anything was learned."""
 
 Features = dict[str, FloatArray]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,29 +69,39 @@ class CorpusStatistics:
     Attributes:
         idf: float32 (vocabulary,), of each vocabulary id over passages.
         mean_tokens: mean tokens of a passage.
+        space: what its passages span.
     """
 
     idf: FloatArray
     mean_tokens: float
+    space: Space
 
     @classmethod
-    def count(cls, passages: Iterable[PassageTokens], vocabulary: int) -> CorpusStatistics:
-        """Count document frequencies in one pass, holding one passage; with BM25's IDF, never negative."""
+    def count(cls, passages: Iterable[PassageTokens], vocabulary: int, dim: int) -> CorpusStatistics:
+        """Count document frequencies in one pass, keeping no token's vector; with BM25's IDF, never negative.
+
+        Args:
+            vocabulary: ids of the tokenizer.
+            dim: numbers in a passage's vector.
+        """
         frequency = np.zeros(vocabulary, np.int64)
-        n = tokens = 0
+        texts, vectors = [], []
         for passage in passages:
             frequency[np.unique(passage.ids)] += 1
-            n += 1
-            tokens += len(passage.ids)
+            texts.append(passage.ids)
+            vectors.append(passage.embedding)
+        n = len(texts)
         idf = np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
-        return cls(idf, max(tokens / max(n, 1), 1.0))
+        space = Space.of(vectors, texts, idf) if n else Space.empty(dim, vocabulary)
+        return cls(idf, max(sum(map(len, texts)) / max(n, 1), 1.0), space)
 
 
 class _Segments:
     """All candidates' tokens in one row, with where each candidate begins. Empty passages get one zero token."""
 
     def __init__(self, passages: Sequence[PassageTokens], width: int) -> None:
-        blank = PassageTokens(np.full(1, -1, np.int64), np.zeros((1, width), np.float32), 0, np.zeros(1, np.int64))
+        nothing = np.zeros((1, width), np.float32)
+        blank = PassageTokens(np.full(1, -1, np.int64), nothing, 0, np.zeros(1, np.int64), nothing[0])
         filled = [p if len(p.ids) else blank for p in passages]
         self.lengths = np.array([len(p.ids) for p in filled])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.intp)
@@ -191,8 +223,9 @@ def _relative(features: Features) -> Features:
     for name in _RELATIVE:
         values = features[name]
         out[f"{name}_gap"] = values - values.max()
-        # The addend is large enough that rounding alone, in a list of equals, does not become a difference.
-        out[f"{name}_z"] = (values - values.mean()) / (values.std() + 1e-4)
+        out[f"{name}_z"] = standard(values)
+    out |= {f"{name}_z": standard(features[name]) for name in _STANDARD}
+    out["agreement"] = standard(np.sum([out[name] for name in AGREEING], axis=0))
     return out
 
 
@@ -243,16 +276,31 @@ def describe(
     weights = idf / idf.sum() if idf.sum() > 0 else np.full(len(idf), 1 / max(len(idf), 1), np.float32)
     features = _leg_features(candidates)
     if len(query.ids) == 0:  # nothing readable in the query: every interaction is zero
-        query = QueryTokens(np.full(1, -2, np.int64), np.zeros_like(query.pooled)[None], query.pooled, query.embedding)
+        query = replace(query, ids=np.full(1, -2, np.int64), vectors=np.zeros_like(query.pooled)[None])
         idf, weights = np.zeros(1, np.float32), np.ones(1, np.float32)
     similar = query.vectors @ tokens.vectors.T
     features |= _interaction_features(similar, weights, tokens)
     features |= _lexical_features(query, idf, weights, tokens, statistics.mean_tokens)
     features |= _window_features(query, tokens, features["fused"])
+    features |= nearness(
+        query,
+        np.stack([passage.embedding for passage in passages]),
+        [passage.ids for passage in passages],
+        features["fused"],
+        statistics.space,
+        statistics.idf,
+    )
+    features |= spelling(query.text, list(map(_read_of, candidates, passages)))
     features["log_tokens"] = np.log1p(tokens.lengths)
     features["query_tokens"] = np.full(len(candidates), len(query.ids))
     features |= _relative(features)
     return {name: values.astype(np.float32) for name, values in features.items()}
+
+
+def _read_of(candidate: Candidate, tokens: PassageTokens) -> str:
+    """The title, and as much of the text as the tokens are of."""
+    passage = candidate.passage
+    return f"{passage.title} {passage.text[: int(tokens.ends[-1]) if len(tokens.ends) else 0]}"
 
 
 def matrix(features: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:

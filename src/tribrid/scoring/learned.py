@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +20,16 @@ from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import CorpusStatistics, compute
+from tribrid.scoring.features import UNTRAINED, CorpusStatistics, compute
 from tribrid.scoring.memory import Memory, PastQueries
+from tribrid.scoring.space import Space
 from tribrid.types import Candidate
 from tribrid.types.stored import Manifest, ServedParts
 
-FORMAT = 3
+FORMAT, READABLE = 4, (3, 4)
+"""What is written, and what is read: a model of format 3 knows nothing of its corpus's space, and does not ask."""
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
-Part = Literal["served", "blend", "blend_without_memory", "cross_encoder"]
+Part = Literal["served", "blend", "blend_without_memory", "cross_encoder", "untrained"]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -90,14 +93,15 @@ class LearnedReranker:
         self._reader: CrossEncoder | None = None
         try:
             self.manifest: Manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-            if self.manifest.get("format") != FORMAT:
+            if self.manifest.get("format") not in READABLE:
                 raise ModelUnavailable(
                     f"The artifact is of format {self.manifest.get('format')}; this version reads {FORMAT}, in which "
                     "the blend is an ONNX graph. Train again: the triplets and settings are still there."
                 )
             arrays = load_file(folder / KNOWLEDGE)
             served = self.manifest["served"]
-            self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]))
+            space = Space.from_arrays(arrays) if self.manifest["format"] == FORMAT else _no_space(arrays)
+            self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]), space)
             self._memory = Memory(
                 PastQueries.by_word(arrays["memory"], arrays["memory_words"], arrays["memory_owners"]),
                 tuple(served["memory"]["clusters"]),
@@ -126,7 +130,7 @@ class LearnedReranker:
 
     @property
     def parts(self) -> list[Part]:
-        """What can be scored with, for ablations; `served` is what searches get."""
+        """What can be scored with, for ablations; searches get `served`, and learning may start at `untrained`."""
         found: list[Part] = ["served"]
         if self.cross_encoder_weight > 0:
             found.append("blend")
@@ -134,6 +138,8 @@ class LearnedReranker:
             found.append("blend_without_memory")
         if (self._folder / CROSS_ENCODER).is_dir():
             found.append("cross_encoder")
+        if self.manifest["format"] == FORMAT:
+            found.append("untrained")
         return found
 
     def score(self, reading: Reading, part: Part = "served") -> Scores:
@@ -151,11 +157,24 @@ class LearnedReranker:
         # What it was trained on and what it serves are cut alike, whatever the setting is now.
         passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
         features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
+        if part == "untrained":
+            total: Scores = np.stack([features[name] for name in UNTRAINED]).sum(axis=0, dtype=np.float64)
+            return total
         name = "blend_without_memory" if part == "blend_without_memory" else "blend"
         scores = self._blends[name].score(features)
         if part == "served" and self.cross_encoder_weight > 0:
             return reorder_head(scores, self._read_head(reading, scores), self.cross_encoder_weight)
         return scores
+
+    def recalled(self, reading: Reading, doc_id: str) -> list[tuple[str, float]]:
+        """What it remembers of a document for a search: as `Memory.recalled`."""
+        return self._memory.recalled(reading.tokens.embedding, reading.tokens.ids, doc_id)
+
+    def without(self, doc_id: str, clusters: Collection[str]) -> LearnedReranker:
+        """The same model, did it not remember that the document was good for these clusters' queries."""
+        other = copy(self)
+        other._memory = self._memory.without(doc_id, clusters)
+        return other
 
     def _read_head(self, reading: Reading, scores: Scores) -> Scores:
         """The cross-encoder's scores of the best candidates by `scores`, in that order."""
@@ -168,6 +187,10 @@ class LearnedReranker:
         if known < len(read) and reading.budget is not None:
             reading.budget.shorten(known, len(read))
         return read[:known].astype(np.float64)
+
+
+def _no_space(arrays: Mapping[str, FloatArray]) -> Space:
+    return Space.empty(arrays["memory"].shape[1], len(arrays["idf"]))
 
 
 def write_artifact(
@@ -190,7 +213,7 @@ def write_artifact(
         "memory_words": past.words,
         "memory_owners": past.owners,
     }
-    save_file({"idf": statistics.idf, **remembered}, folder / KNOWLEDGE)
+    save_file({"idf": statistics.idf, **statistics.space.arrays(), **remembered}, folder / KNOWLEDGE)
     served: ServedParts = {
         "mean_tokens": statistics.mean_tokens,
         "memory": {"clusters": memory.clusters, "good": memory.good},

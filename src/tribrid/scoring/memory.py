@@ -9,8 +9,8 @@ learns what memory is worth for queries it has not seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -119,6 +119,16 @@ class Memory:
                 )
         gaps = table[:, :2] - table[:, :2].max(axis=0, initial=0.0)
         return dict(zip(NAMES, [*table.T, *gaps.T], strict=True))
+
+    def recalled(self, embedding: FloatArray, ids: IntArray, doc_id: str) -> list[tuple[str, float]]:
+        """The cluster of each past query that a document was good for, with how like this query it is, 0..1."""
+        likeness = (self.queries.cosines(embedding) + self.queries.overlaps(ids)) / 2
+        return [(self.clusters[at], float(likeness[at])) for at in self.good.get(doc_id, ())]
+
+    def without(self, doc_id: str, clusters: Collection[str]) -> Memory:
+        """The same, had the document not been good for these clusters' queries."""
+        left = tuple(at for at in self.good.get(doc_id, ()) if self.clusters[at] not in clusters)
+        return replace(self, good={**self.good, doc_id: left})
 
     def _shares(self, likeness: FloatArray, unlike: frozenset[str]) -> FloatArray:
         """How the past queries share the say: softmax of likeness, summing to 1 over those that may speak."""

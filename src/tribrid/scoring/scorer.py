@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tribrid.corpus.terms import identifiers, terms
 from tribrid.encoders.cross_encoder import CrossEncoder
 from tribrid.encoders.tokens import maxsim
 from tribrid.errors import OutOfTime
@@ -95,7 +96,8 @@ class LocalScorer:
 
 
 class InteractionScorer:
-    """A sentence encoder as it is: the mean of the passage's cosine and of its best token's for each of the query's.
+    """A sentence encoder as it is: the mean of the passage's cosine and of its best token's for each of the query's. To
+    an encoder a hash is like any other, so where the query names identifiers, having them counts for half.
 
     References:
         Khattab, Zaharia: ColBERT: efficient and effective passage search via contextualized late interaction, 2020.
@@ -112,7 +114,12 @@ class InteractionScorer:
         cosines = [c.legs[DENSE].score if DENSE in c.legs else 0.0 for c in reading.candidates]
         best = [maxsim(reading.tokens, passage) for passage in reading.passages]
         mean: Scores = (np.array(cosines) + np.array(best)) / 2
-        return mean
+        named = identifiers(reading.query)
+        if not named:
+            return mean
+        texts = [f"{c.passage.title}\n{c.passage.text}" for c in reading.candidates]
+        shares: Scores = np.array([len(named.intersection(terms(text))) / len(named) for text in texts])
+        return (mean + shares) / 2
 
 
 def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDoc]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tribrid.errors import Unavailable
+from tribrid.private import own_folder
 from tribrid.store.access import Access
 from tribrid.store.artifacts import Artifacts
 from tribrid.store.candidates import Candidates
@@ -23,14 +25,15 @@ from tribrid.store.logs import Logs
 from tribrid.store.models import Models
 from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
+from tribrid.store.rows import Rows
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
 
 # Longer than any training takes from its first file to its last.
 STALE_STAGING_S = 7 * 24 * 3600
-_ONLY_OWN = 0o700
-"""Mode of a data folder that is made here: it holds what people searched for."""
+UNFINISHED = "restore.unfinished"
+"""Is in a data folder while a backup is put in the place of what it holds: until then it is neither of them."""
 
 
 class Store:
@@ -59,6 +62,7 @@ class Store:
         self.erasures = Erasures(database)
         self.lineage = Lineage(database)
         self.experiments = Experiments(database)
+        self.rows = Rows(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:
@@ -69,10 +73,20 @@ class Store:
 
         Raises:
             InvalidInput, MissingExtra: as Database.
-            Unavailable: the database cannot be reached, or a newer Tribrid has written it.
+            Unavailable: the database cannot be reached, a newer Tribrid has written it, or a backup is half restored.
         """
-        if not data_dir.exists():
-            data_dir.mkdir(mode=_ONLY_OWN, parents=True, exist_ok=True)
+        if (data_dir / UNFINISHED).exists():
+            raise Unavailable(
+                f"A backup is being restored into {data_dir}, or that was interrupted. In the second case do it again: "
+                "tribrid restore FILE --replace."
+            )
+        return cls.restoring(data_dir, database_url)
+
+    @classmethod
+    def restoring(cls, data_dir: Path, database_url: str | None = None) -> Store:
+        """As `open`, for who restores a backup into it."""
+        if not data_dir.exists():  # one that is there has the mode that somebody gave it
+            own_folder(data_dir)
         artifacts = Artifacts(data_dir / "artifacts")
         database = Database(database_url or f"sqlite:///{data_dir / 'tribrid.db'}")
         database.migrate()

@@ -24,14 +24,19 @@ class Access:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, key_id: str, name: str, scopes: Sequence[Scope], digest: str) -> ApiKey:
+    def add(
+        self, key_id: str, name: str, scopes: Sequence[Scope], digest: str, corpora: Sequence[str] | None = None
+    ) -> ApiKey:
         """Keep a new key.
 
         Args:
             digest: sha256 (hex) of the key's secret.
+            corpora: that it is bound to; None: it is for all.
         """
-        key = ApiKey(key_id, name, tuple(scopes), digest, now_us())
+        bound = None if corpora is None else tuple(corpora)
+        key = ApiKey(key_id, name, tuple(scopes), digest, now_us(), corpora=bound)
         row = {"scopes": [scope.value for scope in scopes], "digest": digest, "created_us": key.created_us}
+        row["corpora"] = bound
         with self._database.begin() as connection:
             connection.execute(sa.insert(tables.api_keys).values(key_id=key_id, name=name, **row))
         return key
@@ -61,4 +66,5 @@ def _key(row: sa.Row[Any]) -> ApiKey:
     fields = dict(row._mapping)
     # A scope that a newer release made is none that this one could grant.
     known = tuple(Scope(scope) for scope in fields["scopes"] if scope in set(Scope))
-    return ApiKey(**{**fields, "scopes": known})
+    bound = None if fields["corpora"] is None else tuple(fields["corpora"])
+    return ApiKey(**{**fields, "scopes": known, "corpora": bound})

@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 from tribrid.errors import InvalidInput, ModelUnavailable
+from tribrid.private import own_folder
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_READ_ONLY = 0o444
+_READ_ONLY, _ONLY_OWN = 0o400, 0o700
 
 
 def content_hash(folder: Path) -> str:
@@ -41,15 +42,16 @@ class Artifacts:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._staging = root / "staging"
-        self._staging.mkdir(parents=True, exist_ok=True)
+        own_folder(root)
+        own_folder(self._staging)
 
     def stage(self) -> Path:
         """A new empty folder to write an artifact in, on the same file system as its final place."""
         return Path(tempfile.mkdtemp(dir=self._staging))
 
     def commit(self, staged: Path) -> str:
-        """Turn the staged folder into an artifact; its hash. The folder is gone afterwards, its files read-only. If
-        the same content is there already, that is the artifact.
+        """Turn the staged folder into an artifact; its hash. The folder is gone afterwards, its files read-only and
+        their owner's alone. If the same content is there already, that is the artifact.
 
         Raises:
             InvalidInput: as content_hash.
@@ -60,6 +62,7 @@ class Artifacts:
             path.chmod(_READ_ONLY)
             _flush(path)
         for folder in [staged, *(path for path in staged.rglob("*") if path.is_dir())]:
+            folder.chmod(_ONLY_OWN)
             _flush(folder)
         try:
             staged.rename(final)

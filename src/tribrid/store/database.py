@@ -7,9 +7,11 @@ a broken constraint is left to the caller, who knows what it means.
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tribrid.errors import InvalidInput, MissingExtra, TribridError, Unavailable
+from tribrid.private import FILE, close
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
@@ -109,9 +112,24 @@ def _ours(error: sa.exc.StatementError) -> TribridError | None:
     return error.orig if isinstance(error.orig, InvalidInput) else None
 
 
+def revisions() -> frozenset[str]:
+    """The migrations that this release knows: a file is named after its revision."""
+    return frozenset(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def newest_revision() -> str:
-    """This release's last migration: a file is named after its revision."""
-    return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    """This release's last migration."""
+    return max(revisions())
+
+
+def _own_file(path: Path) -> None:
+    """Make the file if there is none, its owner's alone; SQLite gives the files beside it the mode of this one. Those
+    of an older release are closed to others.
+    """
+    with suppress(OSError):  # a folder that is not there, or may not be written: SQLite says so
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE))
+        for beside in ("", "-wal", "-shm"):
+            close(path.with_name(path.name + beside), FILE)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -163,6 +181,9 @@ def _engine(url: str) -> sa.Engine:
     # `timeout`: a second writer waits this long for the first one's commit before it gives up.
     arguments = {"timeout": BUSY_TIMEOUT_S}
     engine = sa.create_engine(parsed, json_serializer=to_json, hide_parameters=True, connect_args=arguments)
+    if not parsed.database.startswith("file:"):  # a URI of SQLite's own may name what is no file
+        file = Path(parsed.database)
+        sa.event.listen(engine, "do_connect", lambda *_: _own_file(file), once=True)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -214,13 +235,30 @@ class Database:
                 connection.execute(sa.text("SET LOCAL enable_sort = off"))
             yield connection
 
-    def migrate(self) -> None:
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """One transaction that only reads and, unlike `read`, sees one moment on both databases.
+
+        Raises:
+            Unavailable: as begin.
+        """
+        reader = self._reader
+        if reader.dialect.name == "postgresql":
+            reader = reader.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with _mapped_errors(), reader.begin() as connection:
+            yield connection
+
+    def migrate(self, revision: str | None = None) -> None:
         """Bring the tables to this release's form. Safe when several processes start at once: the second waits.
+
+        Args:
+            revision: to the form after this migration instead, in a new database.
 
         Raises:
             Unavailable: the database cannot be reached, or a newer Tribrid has written it.
         """
-        if self._revision() == newest_revision():
+        revision = revision or newest_revision()
+        if self._revision() == revision:
             return
         # Slow to import, and needed once a release: every command opens a database.
         from alembic import command
@@ -234,7 +272,7 @@ class Database:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             try:
-                command.upgrade(config, "head")
+                command.upgrade(config, revision)
             except CommandError as error:
                 raise Unavailable(f"The database's tables are not this release's: {error}") from error
 
@@ -244,6 +282,30 @@ class Database:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+    def check_writable(self) -> None:
+        """Pass if a transaction can be committed. One that another keeps waiting is one that the database takes.
+
+        Raises:
+            Unavailable: the database cannot be reached, is full, or may not be written.
+        """
+        if self._reader.dialect.name != "sqlite":
+            with self.read() as connection:
+                if connection.execute(sa.text("SHOW transaction_read_only")).scalar() == "on":
+                    raise Unavailable("The database may be read only.")
+            return
+        with _mapped_errors(), closing(self._reader.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            try:
+                version = cursor.execute("PRAGMA user_version").fetchone()[0]
+                cursor.execute(f"PRAGMA user_version = {version}")  # writes a page, and changes nothing
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise Unavailable(f"The database cannot be written: {error}.") from error
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+                cursor.close()
 
     def forget(self) -> None:
         """Empty SQLite's write-ahead log, where what was deleted can be read until it is written over.

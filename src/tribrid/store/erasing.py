@@ -281,6 +281,32 @@ class Erasing:
             self._connection.execute(sa.update(tables.evaluation_queries).where(this).values(data=left))
             self.counts["report_rows"] += 1
 
+    def risers(self, names: Iterable[str]) -> None:
+        """Take queries and documents out of what evaluations say of documents that rose, and of their jobs' results."""
+        own = _EVALUATION.corpus_id == self._corpus_id
+        columns = (_EVALUATION.evaluation_number, _EVALUATION.evaluation_id, _EVALUATION.report)
+        for name in names:
+            these = sa.select(*columns).where(own, _names(_EVALUATION.report, name))
+            for number, job_id, report in self._connection.execute(these).all():
+                left = _unnamed(report, name)
+                if left != report:
+                    this = sa.update(tables.evaluations).where(_EVALUATION.evaluation_number == number)
+                    self._connection.execute(this.values(report=left))
+                    self._result(job_id, name)
+                    self.counts["report_rows"] += 1
+
+    def _result(self, job_id: str, name: str) -> None:
+        """The same of the job that made the evaluation: its result is the report."""
+        same, told = tables.jobs.c.job_id == job_id, sa.select(tables.events).where(tables.events.c.job_id == job_id)
+        for result in self._connection.execute(sa.select(tables.jobs.c.result).where(same)).scalars().all():
+            if result is not None:
+                self._connection.execute(sa.update(tables.jobs).where(same).values(result=_unnamed(result, name)))
+        for event in self._connection.execute(told).all():
+            if event.data.get("result"):
+                this = sa.and_(tables.events.c.job_id == job_id, tables.events.c.seq == event.seq)
+                data = {**event.data, "result": _unnamed(event.data["result"], name)}
+                self._connection.execute(sa.update(tables.events).where(this).values(data=data))
+
     def candidates(self, names: Iterable[str]) -> None:
         """Delete the frozen lists that name any of these queries or documents; the next evaluation freezes anew."""
         own = tables.candidates.c.corpus_id == self._corpus_id
@@ -311,6 +337,15 @@ class Erasing:
 def _names(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """Whether the JSON holds this string, quoted. A superset of what is meant: read it before acting on it."""
     return sa.cast(column, sa.Text).contains(json.dumps(name), autoescape=True)
+
+
+def _unnamed(report: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A report without the risers of a query or document, nor the sentences' mention of it."""
+    risers = report.get("risers") or {}
+    left = [row for row in risers.get("named", ()) if name not in (row["query"], row["doc_id"])]
+    if len(left) == len(risers.get("named", ())):
+        return dict(report)
+    return {**_blotted(report, [repr(name)]), "risers": {**risers, "named": left}}
 
 
 def _without(value: Any, doc_id: str) -> Any:

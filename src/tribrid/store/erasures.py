@@ -85,6 +85,7 @@ class Erasures:
             erasing.triplets(lambda text, _: same(text))
             erasing.reviews(same)
             asked_as = erasing.report_rows(same)
+            erasing.risers(texts)
             asked_as.update(erasing.eval_datasets(lambda query: None if same(query.text) else query))
             erasing.candidates(sorted(asked_as))
             erasing.stories(texts)
@@ -113,7 +114,9 @@ class Erasures:
             erasing.triplets(used, Source.LOGS)
             alone = erasing.unheard([text for _, text in lists], normalise)
             erasing.reviews(lambda text: normalise(text) in alone)
-            erasing.stories({text for _, text in lists if normalise(text) in alone})
+            unheard = {text for _, text in lists if normalise(text) in alone}
+            erasing.risers(unheard)
+            erasing.stories(unheard)
 
         return self._erase(corpus_id, "list" if query_id else "client", work)
 
@@ -137,6 +140,7 @@ class Erasures:
             erasing.triplets_about(doc_id)
             erasing.reviews_about(doc_id)
             erasing.report_rows_about(doc_id)
+            erasing.risers([doc_id])
             erasing.eval_datasets(without)
             erasing.candidates([doc_id])
 

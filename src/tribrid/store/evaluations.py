@@ -191,6 +191,11 @@ def _refuse_erased(connection: sa.Connection, corpus_id: str, sha256: str | None
         raise Erased("Something was erased while this evaluation ran, and may stand in its rows. Evaluate again.")
 
 
+def no_evaluation(evaluation_id: str) -> EvaluationNotFound:
+    """What is said of an id that no evaluation has."""
+    return EvaluationNotFound(f"There is no evaluation {evaluation_id!r}.", evaluation_id=evaluation_id)
+
+
 def _by_id(evaluation_id: str) -> sa.Select[Any]:
     return sa.select(tables.evaluations).where(_EVALUATION.evaluation_id == evaluation_id)
 
@@ -198,7 +203,7 @@ def _by_id(evaluation_id: str) -> sa.Select[Any]:
 def _find(connection: sa.Connection, evaluation_id: str) -> sa.Row[Any]:
     found = connection.execute(_by_id(evaluation_id)).first()
     if found is None:
-        raise EvaluationNotFound(f"There is no evaluation {evaluation_id!r}.", evaluation_id=evaluation_id)
+        raise no_evaluation(evaluation_id)
     return found
 
 

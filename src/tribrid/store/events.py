@@ -41,10 +41,15 @@ def append_events(connection: sa.Connection, job_id: str, events: Told, holder: 
     return seq
 
 
+def no_job(job_id: str) -> JobNotFound:
+    """What is said of an id that no job has."""
+    return JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
+
+
 def _missing(connection: sa.Connection, job_id: str) -> JobNotFound | Conflict:
     if connection.execute(sa.select(_JOB.job_id).where(_JOB.job_id == job_id)).first():
         return Conflict("Another worker has taken this job over.", job_id=job_id)
-    return JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
+    return no_job(job_id)
 
 
 class Events:
@@ -78,9 +83,9 @@ class Events:
         with self._database.read() as connection:
             return [Event(**row._mapping) for row in connection.execute(these)]
 
-    def metrics(self, job_id: str) -> Iterator[Mapping[str, Any]]:
-        """The data of the job's metrics events, in order."""
+    def told(self, job_id: str, type: EventType) -> Iterator[Mapping[str, Any]]:
+        """The data of the job's events of a type, in order."""
         after_seq = 0
         while page := self.read(job_id, after_seq):
-            yield from (event.data for event in page if event.type == "metrics")
+            yield from (event.data for event in page if event.type == type)
             after_seq = page[-1].seq

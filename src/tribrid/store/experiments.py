@@ -2,13 +2,17 @@
 
 A search that takes part is numbered under its experiment's row lock, so the sequence has the order of the commits: what
 is settled up to a number is settled for good, and no search is counted twice or passed over.
+
+A search bears its client and its day, so that a client's outcome of the day is found without reading the log. Both go
+with the search when it is erased.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -16,7 +20,7 @@ import sqlalchemy as sa
 
 from tribrid.store import tables, tables_experiments
 from tribrid.store.corpora import require_corpus
-from tribrid.store.database import Database, now_us
+from tribrid.store.database import Database, batches, now_us
 from tribrid.types import Feedback, Impression, Signal, Team, Verdict
 
 Ending = Literal["decided", "ended"]
@@ -25,6 +29,11 @@ _TRIAL = tables_experiments.trials.c
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
 _MODEL = tables.models.c
+NAMELESS = ""
+"""The client of all searches that name none."""
+_BATCH = 500
+_NOTHING: Mapping[int, int] = MappingProxyType({})
+_DAY_US = 86_400_000_000
 _LETTERS: Mapping[Team, str] = {"champion": "a", "challenger": "b", "both": "="}
 _TEAMS = {letter: team for team, letter in _LETTERS.items()}
 
@@ -33,20 +42,24 @@ _TEAMS = {letter: team for team, letter in _LETTERS.items()}
 class Terms:
     """What an experiment was started with. It holds to its end, as a test's terms must.
 
-    `impressions`: the most to count; `window_s`: how long feedback on one counts, seconds.
+    `impressions`: the most outcomes to count; `window_s`: how long feedback on a search counts, seconds;
+    `least_clients`: without so many clients whose searches told the two apart there is no verdict.
     """
 
     alpha: float
     impressions: int
     window_s: int
     on_win: Literal["report", "promote"]
+    least_clients: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the counted impressions said, from the challenger's side.
+    """What was counted, from the challenger's side: one outcome a client and day.
 
-    `identical` of the ties are lists on which both rankings agreed; credit is in documents used.
+    `identical` of the ties are lists on which both rankings agreed; credit is in documents used. `repeated` are
+    searches besides the one that is a client's outcome of the day, `nameless` those (of all) without a client_id.
+    `clients`: whose searches told the two apart.
     """
 
     wins: int = 0
@@ -55,6 +68,9 @@ class Tally:
     identical: int = 0
     champion_credit: float = 0.0
     challenger_credit: float = 0.0
+    repeated: int = 0
+    nameless: int = 0
+    clients: int = 0
 
     @property
     def counted(self) -> int:
@@ -89,9 +105,14 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A search that took part, with the feedback that counts. `teams` is empty where it was excluded."""
+    """A search that took part, with the feedback that counts. `teams` is empty where it was excluded.
+
+    `client` is NAMELESS where nobody said; `day` is the search's, in days since 1970 (UTC).
+    """
 
     position: int
+    client: str
+    day: int
     doc_ids: tuple[str, ...]
     teams: tuple[Team, ...]
     feedback: tuple[Feedback, ...]
@@ -185,6 +206,8 @@ class Experiments:
                     "position": row.joined,
                     "impression_number": logged,
                     "due_us": impression.created_us + Terms(**row.terms).window_s * 1_000_000,
+                    "client": impression.client_id or NAMELESS,
+                    "day": impression.created_us // _DAY_US,
                     "teams": "".join(_LETTERS[team] for team in trial.teams),
                     "excluded": trial.excluded,
                 }
@@ -195,6 +218,8 @@ class Experiments:
         waiting = (
             sa.select(
                 _TRIAL.position,
+                _TRIAL.client,
+                _TRIAL.day,
                 _TRIAL.due_us,
                 _TRIAL.teams,
                 _TRIAL.impression_number,
@@ -217,6 +242,8 @@ class Experiments:
         return [
             Outcome(
                 row.position,
+                row.client,
+                row.day,
                 tuple(doc[0] for doc in row.shown),
                 tuple(_TEAMS[letter] for letter in row.teams),
                 tuple(feedback[row.impression_number]),
@@ -224,11 +251,42 @@ class Experiments:
             for row in rows[:late]
         ]
 
-    def settle(self, experiment: Experiment, position: int, tally: Tally) -> bool:
-        """Count the searches up to this number; False if somebody else was faster, and nothing is changed."""
+    def outcomes(self, experiment: Experiment, clients: Collection[str]) -> dict[tuple[str, int], int]:
+        """What these clients' searches have said so far: client and day → 1, 0 or -1, from the challenger's side."""
+        found: dict[tuple[str, int], int] = {}
+        with self._database.read() as connection:
+            for batch in batches(clients, _BATCH):
+                told = _told(experiment).add_columns(_TRIAL.client, _TRIAL.day, _TRIAL.outcome)
+                for client, day, outcome in connection.execute(told.where(_TRIAL.client.in_(batch))):
+                    # A day that began with a tie may have come to more since.
+                    found[client, day] = outcome or found.get((client, day), 0)
+        return found
+
+    def by_client(self, experiment: Experiment) -> list[tuple[int, int]]:
+        """How often the challenger won and lost with each client whose searches told the two apart, in no order."""
+        won, lost = (sa.func.sum(sa.case((_TRIAL.outcome == value, 1), else_=0)) for value in (1, -1))
+        each = _told(experiment).where(_TRIAL.outcome != 0).add_columns(won, lost).group_by(_TRIAL.client)
+        with self._database.read() as connection:
+            return [(int(wins), int(losses)) for wins, losses in connection.execute(each)]
+
+    def settle(self, experiment: Experiment, position: int, tally: Tally, told: Mapping[int, int] = _NOTHING) -> bool:
+        """Count the searches up to this number; False if somebody else was faster, and nothing is changed.
+
+        Args:
+            told: number of each search that is a client's outcome of the day → that outcome, 1, 0 or -1.
+        """
         same = (_EXPERIMENT.experiment_id == experiment.experiment_id, _EXPERIMENT.settled == experiment.settled)
         count = sa.update(tables_experiments.experiments).where(*same, _EXPERIMENT.state == "running")
-        return self._changed(count.values(settled=position, tally=asdict(tally)))
+        changed = count.values(settled=position, tally=asdict(tally)).returning(_EXPERIMENT.experiment_number)
+        with self._database.begin() as connection:
+            number = connection.execute(changed).scalar_one_or_none()
+            if number is None:
+                return False
+            for value in set(told.values()):
+                for batch in batches((at for at, outcome in told.items() if outcome == value), _BATCH):
+                    these = sa.and_(_TRIAL.experiment_number == number, _TRIAL.position.in_(batch))
+                    connection.execute(sa.update(tables_experiments.trials).where(these).values(outcome=value))
+        return True
 
     def finish(self, experiment_id: str, ending: Ending, verdict: Verdict | None, reason: str) -> bool:
         """End a running experiment; False if it had ended."""
@@ -284,6 +342,15 @@ class Experiments:
     def _changed(self, change: sa.Update) -> bool:
         with self._database.begin() as connection:
             return bool(connection.execute(change).rowcount)
+
+
+def _told(experiment: Experiment) -> sa.Select[Any]:
+    """The searches of an experiment that are a client's outcome of the day; columns are the caller's to add."""
+    return (
+        sa.select()
+        .select_from(tables_experiments.trials.join(tables_experiments.experiments))
+        .where(_EXPERIMENT.experiment_id == experiment.experiment_id, _TRIAL.outcome.is_not(None))
+    )
 
 
 def _logged(impression: Impression) -> sa.Select[Any]:

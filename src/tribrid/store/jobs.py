@@ -18,11 +18,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tribrid.errors import InvalidInput, JobNotFound, NotRunning
+from tribrid.errors import InvalidInput, NotRunning
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, clock_us, now_us
-from tribrid.store.events import Told, append_events
+from tribrid.store.events import Told, append_events, no_job
 from tribrid.types import Job, JobKind, State
 
 _JOB = tables.jobs.c
@@ -45,7 +45,14 @@ class Claim:
 
 def _job(row: sa.Row[Any]) -> Job:
     fields = {column.name: row._mapping[column.name] for column in tables.jobs.c if column.name not in _QUEUE}
+    fields["interrupted"] = bool(row._mapping.get("interrupted"))
     return Job(**{**fields, "kind": JobKind(row.kind), "state": State(row.state)})
+
+
+def _these(connection: sa.Connection) -> sa.Select[Any]:
+    """Jobs with all that is said of them."""
+    nobody = sa.or_(_JOB.worker.is_(None), _JOB.lease_until_us < clock_us(connection.dialect.name))
+    return sa.select(tables.jobs, sa.and_(_JOB.state == State.RUNNING.value, nobody).label("interrupted"))
 
 
 class Jobs:
@@ -101,15 +108,16 @@ class Jobs:
         limit: int = 100,
     ) -> builtins.list[Job]:
         """Jobs, newest first, at most `limit`. None: any corpus, kind or state."""
-        these = sa.select(tables.jobs)
+        asked = []
         if corpus_id is not None:
-            these = these.where(_JOB.corpus_id == corpus_id)
+            asked.append(_JOB.corpus_id == corpus_id)
         if kind is not None:
-            these = these.where(_JOB.kind == kind.value)
+            asked.append(_JOB.kind == kind.value)
         if states is not None:
-            these = these.where(_JOB.state.in_([state.value for state in states]))
+            asked.append(_JOB.state.in_([state.value for state in states]))
         with self._database.read() as connection:
-            return [_job(row) for row in connection.execute(these.order_by(_JOB.job_number.desc()).limit(limit))]
+            these = _these(connection).where(*asked).order_by(_JOB.job_number.desc()).limit(limit)
+            return [_job(row) for row in connection.execute(these)]
 
     def pending(self, corpus_id: str, kind: JobKind) -> builtins.list[Job]:
         """The corpus's jobs of this kind that are queued or running, oldest first."""
@@ -286,7 +294,7 @@ def _held(connection: sa.Connection, job_id: str, holder: str) -> Job | None:
 
 
 def _get(connection: sa.Connection, job_id: str) -> Job:
-    found = connection.execute(sa.select(tables.jobs).where(_JOB.job_id == job_id)).first()
+    found = connection.execute(_these(connection).where(_JOB.job_id == job_id)).first()
     if found is None:
-        raise JobNotFound(f"There is no job {job_id!r}.", job_id=job_id)
+        raise no_job(job_id)
     return _job(found)

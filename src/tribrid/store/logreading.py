@@ -31,16 +31,16 @@ _COLUMNS = (
 )
 
 
-def logged_lists(database: Database, corpus_id: str) -> Iterator[LoggedList]:
+def logged_lists(database: Database, corpus_id: str, *, named: bool = False) -> Iterator[LoggedList]:
     """Lists in the order of time, each with its feedback, oldest first.
 
     Lists with a fallback_reason are left out: users judged an order that the reranker did not make. Each page is read
-    in a transaction of its own, so a slow consumer holds nothing open.
+    in a transaction of its own, so a slow consumer holds nothing open. `named`: only lists with a client_id.
     """
     after = (-(2**63), 0)
     while True:
         with database.read(page=True) as connection:
-            page = connection.execute(_page(corpus_id, after)).all()
+            page = connection.execute(_page(corpus_id, after, named=named)).all()
             signals = _feedback_of(connection, {row[1]: row[2] for row in page})
         for created_us, number, query_id, query, packed, source, client_id in page:
             shown = json.loads(packed)
@@ -51,11 +51,12 @@ def logged_lists(database: Database, corpus_id: str) -> Iterator[LoggedList]:
         after = (page[-1][0], page[-1][1])
 
 
-def _page(corpus_id: str, after: tuple[int, int]) -> sa.Select[Any]:
+def _page(corpus_id: str, after: tuple[int, int], *, named: bool) -> sa.Select[Any]:
     position = sa.tuple_(_IMPRESSION.created_us, _IMPRESSION.impression_number)
     return (
         sa.select(*_COLUMNS)
         .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None), position > after)
+        .where(_IMPRESSION.client_id.is_not(None) if named else sa.true())
         .order_by(_IMPRESSION.created_us, _IMPRESSION.impression_number)
         .limit(PAGE_ROWS)
     )

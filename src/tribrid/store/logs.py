@@ -6,7 +6,8 @@ made up. Bulk writes are in `logimport.py`, reading for mining in `logreading.py
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,11 +21,35 @@ from tribrid.store.database import batches
 from tribrid.store.logimport import LogImports
 from tribrid.store.logreading import logged_lists
 from tribrid.store.logrows import feedback_row, impression_of
-from tribrid.types import Feedback, Impression, ImpressionSource, LoggedList
+from tribrid.types import Feedback, Impression, ImpressionSource, LoggedList, Signal
 
 BATCH = 500
+CROWD_LISTS = 100_000
+"""The newest lists, of which it is read who asks what: so many are read in seconds."""
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who uses a corpus: clients who used a document, lists that were used, those of them whose client is not known;
+    and queries, those of most clients first, with how many clients asked each.
+    """
+
+    clients: int
+    nameless: int
+    lists: int
+    queries: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """What was done with one document of one list. `client_id` is None where nobody said."""
+
+    doc_id: str
+    query: str
+    client_id: str | None
+    feedback: list[Feedback]
 
 
 class Logs(LogImports):
@@ -51,7 +76,7 @@ class Logs(LogImports):
             latest = _latest(feedback.query_id).with_for_update(read=True, key_share=True)
             found = connection.execute(latest).first()
             if found is None:
-                raise _unknown_query(feedback.query_id)
+                raise no_search(feedback.query_id)
             if feedback.doc_id is not None and all(doc[0] != feedback.doc_id for doc in found.shown):
                 raise NotShown(
                     f"Document {feedback.doc_id!r} was not shown for query_id {feedback.query_id!r}.",
@@ -69,7 +94,7 @@ class Logs(LogImports):
         with self._database.read() as connection:
             found = connection.execute(_latest(query_id)).first()
         if found is None:
-            raise _unknown_query(query_id)
+            raise no_search(query_id)
         return impression_of(found)
 
     def given(self, corpus_id: str, queries: Collection[str]) -> dict[str, list[str]]:
@@ -83,9 +108,13 @@ class Logs(LogImports):
                 found.update({query: list(given) for query, given in connection.execute(these)})
         return found
 
-    def iterate_with_feedback(self, corpus_id: str) -> Iterator[LoggedList]:
-        """Every list that can be learned from, in the order of time, with its feedback, if it has any."""
-        return logged_lists(self._database, corpus_id)
+    def iterate_with_feedback(self, corpus_id: str, *, named: bool = False) -> Iterator[LoggedList]:
+        """Every list that can be learned from, in the order of time, with its feedback, if it has any.
+
+        Args:
+            named: only those of which the client is known.
+        """
+        return logged_lists(self._database, corpus_id, named=named)
 
     def fallbacks_with_feedback(self, corpus_id: str) -> int:
         """Lists that users acted on and that nobody learns from: the reranker should have ranked them and did not."""
@@ -109,6 +138,43 @@ class Logs(LogImports):
         mine = sa.select(_IMPRESSION.impression_number).where(_IMPRESSION.corpus_id == corpus_id)
         with self._database.read() as connection:
             return connection.execute(mine.where(_IMPRESSION.source == source).limit(1)).first() is not None
+
+    def crowd(self, corpus_id: str, queries: int) -> Crowd:
+        """Who used what the newest lists showed, and what most of them ask.
+
+        Args:
+            queries: at most so many.
+        """
+        newest = (
+            sa.select(_IMPRESSION.impression_number, _IMPRESSION.query, _IMPRESSION.client_id)
+            .where(_IMPRESSION.corpus_id == corpus_id)
+            .order_by(_IMPRESSION.created_us.desc(), _IMPRESSION.impression_number.desc())
+            .limit(CROWD_LISTS)
+            .subquery()
+        )
+        used = sa.exists().where(_FEEDBACK.impression_number == newest.c.impression_number)
+        users = sa.func.count(sa.distinct(newest.c.client_id))
+        counted = sa.select(users, sa.func.count(newest.c.client_id), sa.func.count()).select_from(newest).where(used)
+        asked = sa.select(newest.c.query, users.label("clients")).group_by(newest.c.query)
+        most = asked.order_by(sa.desc("clients"), sa.func.count().desc(), newest.c.query).limit(queries)
+        with self._database.read() as connection:
+            clients, named, lists = connection.execute(counted).one()
+            return Crowd(clients, lists - named, lists, {row.query: row.clients for row in connection.execute(most)})
+
+    def acts(self, corpus_id: str, doc_ids: Collection[str]) -> list[Acts]:
+        """All that was ever done with these documents, a list and document at a time."""
+        own = _IMPRESSION.corpus_id == corpus_id
+        columns = (_IMPRESSION.query_id, _IMPRESSION.query, _IMPRESSION.client_id, *tables.feedback.c)
+        joined = sa.select(*columns).select_from(tables.feedback.join(tables.impressions)).where(own)
+        found: dict[tuple[int, str], Acts] = {}
+        with self._database.read() as connection:
+            for batch in batches(doc_ids, BATCH):
+                for row in connection.execute(joined.where(_FEEDBACK.doc_id.in_(batch))):
+                    new = Acts(row.doc_id, row.query, row.client_id, [])
+                    here = found.setdefault((row.impression_number, row.doc_id), new)
+                    act = Feedback(row.query_id, Signal(row.signal), row.doc_id, row.value, row.created_us)
+                    here.feedback.append(act)
+        return list(found.values())
 
     def stats(self, corpus_id: str) -> LogStats:
         """How much was logged."""
@@ -140,7 +206,8 @@ class Logs(LogImports):
         )
 
 
-def _unknown_query(query_id: str) -> QueryNotFound:
+def no_search(query_id: str) -> QueryNotFound:
+    """What is said of an id that no search has."""
     return QueryNotFound(
         f"No search was answered with query_id {query_id!r}. Send the query_id of a /search answer.", query_id=query_id
     )

@@ -94,7 +94,7 @@ class Models:
         with self._database.read() as connection:
             found = connection.execute(sa.select(tables.models).where(_MODEL.model_id == model_id)).first()
         if found is None:
-            raise _unknown(model_id)
+            raise no_model(model_id)
         return ModelVersion(**found._mapping)
 
     def list(self, corpus_id: str) -> builtins.list[ModelVersion]:
@@ -140,7 +140,7 @@ class Models:
             require_corpus(connection, corpus_id, alone=True)
             owned = sa.select(_MODEL.model_id).where(_MODEL.model_id == model_id, _MODEL.corpus_id == corpus_id)
             if connection.execute(owned).first() is None:
-                raise _unknown(model_id)
+                raise no_model(model_id)
             now = _newest(connection, corpus_id)
             champion = now.model_id if now else None
             if champion == model_id or (kind == "gate" and _was_promoted_by(connection, corpus_id, evaluation_id)):
@@ -182,7 +182,8 @@ class Models:
             return [Promotion(**row._mapping) for row in rows]
 
 
-def _unknown(model_id: str) -> ModelNotFound:
+def no_model(model_id: str) -> ModelNotFound:
+    """What is said of an id that no model has."""
     return ModelNotFound(f"There is no model {model_id!r}. GET /reranker/models lists them.", model_id=model_id)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,8 +98,11 @@ class Reviews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def decide(self, triplet_id: str, mark: Mark) -> str:
+    def decide(self, triplet_id: str, mark: Mark, corpora: Collection[str] | None = None) -> str:
         """Keep what was decided, in place of what was decided before; the corpus_id.
+
+        Args:
+            corpora: of which it may be; None: of any.
 
         Raises:
             TripletNotFound: no mining made such a triplet.
@@ -108,6 +111,7 @@ class Reviews:
         """
         newest = _TRIPLET.set_number.desc()
         row_of = sa.select(tables.triplets, _SET.corpus_id).join_from(tables.triplets, tables.triplet_sets)
+        row_of = row_of if corpora is None else row_of.where(_SET.corpus_id.in_(corpora))
         with self._database.begin() as connection:
             found = connection.execute(row_of.where(_TRIPLET.triplet_id == triplet_id).order_by(newest)).first()
             if found is None:

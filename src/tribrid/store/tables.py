@@ -374,4 +374,5 @@ api_keys = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("revoked_us", MICROSECONDS),
+    sa.Column("corpora", JSON),
 )

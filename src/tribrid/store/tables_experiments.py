@@ -57,4 +57,17 @@ trials = sa.Table(
     sa.Column("due_us", MICROSECONDS, nullable=False),
     sa.Column("teams", sa.Text, nullable=False),
     sa.Column("excluded", sa.Text),
+    # Of the search, as it is in the log; no client is ''.
+    sa.Column("client", ID, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    # 1, 0 or -1 where it is its client's outcome of the day.
+    sa.Column("outcome", sa.SmallInteger),
+)
+_TOLD = sa.text("outcome IS NOT NULL")
+sa.Index(
+    "ix_trials_told",
+    trials.c.experiment_number,
+    trials.c.client,
+    sqlite_where=_TOLD,
+    postgresql_where=_TOLD,
 )

@@ -1,14 +1,15 @@
-"""Fits the blend: a listwise linear model pulled towards the fused ranking, then LambdaMART on what it leaves.
+"""Fits the blend: a listwise linear model pulled towards where it starts, then LambdaMART on what it leaves.
 
-Which form is served (the fused ranking itself, linear, or linear with trees; with memory or without) is decided by
-cross-validation over clusters of training queries, never on the eval dataset.
+It starts at the untrained order (features.UNTRAINED) or at the fused ranking, whichever these labels prefer. Which form
+is served (the start itself, linear, or linear with trees; with memory or without) is decided by cross-validation over
+clusters of training queries, never on the eval dataset.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightgbm as lgb
@@ -17,15 +18,20 @@ from scipy.optimize import minimize
 
 from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import Features, matrix
+from tribrid.scoring.features import UNTRAINED, Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
 from tribrid.training.onnx_blend import Linear, Vector, blend_of
 
-FUSED_SCALE = 30.0
-"""Where the linear model starts: this many times the fused score and nothing else, i.e. the ranking as it is."""
-RIDGE = 0.03
-"""How hard the linear model is pulled towards its start, where labels can be trusted."""
+STARTS: Mapping[str, Mapping[str, float]] = {
+    "retrieval": {"fused": 30.0},
+    "untrained": dict.fromkeys(UNTRAINED, 1.0),
+}
+"""Where the linear model starts: weights of raw features, by the form that is nothing but this start. The first is the
+ranking as it is."""
+RIDGE_LISTS, LEAST_RIDGE, MOST_RIDGE = 20.0, 0.03, 1.0
+"""How hard the linear model is pulled towards its start, where labels can be trusted: so many lists' worth, divided by
+the lists there are, within these bounds (docs/decisions/0011-what-is-known-before-any-label.md)."""
 TRUSTED = 0.5
 """Mean trust in lists (each list's surest label) from which on labels are taken at their word. Guessed queries are not
 like real ones, and no held-out guess can show it: the less labels are trusted, the harder the fused ranking pulls."""
@@ -35,10 +41,11 @@ SURE_OF_CLICKS = 0.0
 """The same where most labels are clicks. Those were made on the ranking that they would have to prove wrong, and
 flatter it: SciFact's eval queries gained 0.02 where held-out clicks showed 0.003. What serves is the gate's to say."""
 ALLOWANCE = 0.005
-"""Held-out nDCG@10 that trees may be behind and still be preferred: those that are compared were grown on part of the
-lists and in one bag, those that are served on all and in three. Linear with trees ranked as well or better on every
-collection tried (docs/benchmarks.md). Where most labels are clicks, memory may be so much behind too: it finds what
-stood too low to be clicked, which held-out clicks cannot show (docs/decisions/0005)."""
+"""Held-out nDCG@10 that trees may be behind and still be preferred, with MANY_LISTS; with fewer, so much less. Those
+that are compared were grown on part of the lists and in one bag, those that are served on all and in three: linear with
+trees ranked as well or better on every collection tried (docs/benchmarks.md). Where most labels are clicks, memory may
+be so much behind too: it finds what stood too low to be clicked, which held-out clicks cannot show (decision 0005)."""
+MANY_LISTS = 400
 TREES, LEAVES, SHRINKAGE, BAGS = 100, 7, 0.03, 3
 _TREE_PARAMS = {
     "objective": "lambdarank",
@@ -57,8 +64,8 @@ _TREE_PARAMS = {
 }
 
 Form = str
-RETRIEVAL, LINEAR, TREES_FORM = "retrieval", "linear", "trees"
-FORMS: tuple[Form, ...] = (RETRIEVAL, LINEAR, TREES_FORM)
+RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", "untrained", "linear", "trees"
+LEARNED: tuple[Form, ...] = (LINEAR, TREES_FORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +91,68 @@ def stack(lists: Sequence[TrainingList], features: Sequence[Features], names: Se
     return Rows(np.concatenate(columns), np.concatenate(grades), np.concatenate(weights), [len(g) for g in grades])
 
 
-def fit(rows: Rows, names: Sequence[str], form: Form, seed: int, bags: int = BAGS) -> Blend:
-    """A blend of one form; `bags` sets of trees, which differ in their seed, are averaged."""
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A blend as it was fitted, before it is one graph.
+
+    Attributes:
+        linear: the linear part.
+        boosters: the trees on top, each set with its own seed; their mean counts.
+    """
+
+    linear: Linear
+    boosters: Sequence[lgb.Booster] = ()
+
+    def scores(self, features: Features) -> Vector:
+        """float64 (n,) of one list."""
+        columns = matrix(features, self.linear.names)
+        scores = self.linear.scores(columns)
+        trees = [np.asarray(booster.predict(columns), np.float64) for booster in self.boosters]
+        return scores + np.mean(trees, axis=0) if trees else scores
+
+    def blend(self) -> Blend:
+        """As it is served."""
+        return blend_of(self.linear, self.boosters)
+
+
+def fit(rows: Rows, names: Sequence[str], form: Form, start: Form, seed: int, bags: int = BAGS) -> Fitted:
+    """A blend of one form.
+
+    Args:
+        start: of STARTS.
+        bags: sets of trees.
+    """
+    unlearned = _start(rows, names, start)
+    if form in STARTS:
+        return Fitted(unlearned)
+    linear = _learned(rows, unlearned)
+    return Fitted(linear) if form == LINEAR else Fitted(linear, _trees(rows, linear, seed, bags))
+
+
+def _start(rows: Rows, names: Sequence[str], start: Form) -> Linear:
+    """Where learning starts, over features standardised on these rows."""
     mean = rows.columns.mean(axis=0, dtype=np.float64)
     scale = rows.columns.std(axis=0, dtype=np.float64) + 1e-6
-    start = np.zeros(len(names))
-    start[list(names).index("fused")] = FUSED_SCALE * scale[list(names).index("fused")]
-    if form == RETRIEVAL:
-        return blend_of(Linear(tuple(names), mean, scale, start))
-    # Having been good for a past query never counts against a document: where every document has one query, as in
-    # generated data, the opposite would be learned ("already an answer, so not this one") and be true of the eval
-    # dataset too, and of no search after it.
-    rising = [int(name in MEMORY_FEATURES) for name in names]
-    weights = _fit_linear((rows.columns - mean) / scale, rows, start, rising)
-    linear = Linear(tuple(names), mean, scale, weights)
-    if form == LINEAR:
-        return blend_of(linear)
+    weights = np.array([STARTS[start].get(name, 0.0) for name in names])
+    return Linear(tuple(names), mean, scale, weights * scale)
+
+
+def _learned(rows: Rows, start: Linear) -> Linear:
+    columns = (rows.columns - start.mean) / start.scale
+    return replace(start, weights=_fit_linear(columns, rows, start.weights, _rising(start.names)))
+
+
+def _trees(rows: Rows, linear: Linear, seed: int, bags: int) -> list[lgb.Booster]:
     offset = linear.scores(rows.columns)
-    return blend_of(linear, [_fit_trees(rows, offset, rising, seed + bag) for bag in range(bags)])
+    return [_fit_trees(rows, offset, _rising(linear.names), seed + bag) for bag in range(bags)]
+
+
+def _rising(names: Sequence[str]) -> list[int]:
+    """Which features never count against a document: having been good for a past query. Where every document has one
+    query, as in generated data, the opposite would be learned ("already an answer, so not this one") and be true of the
+    eval dataset too, and of no search after it.
+    """
+    return [int(name in MEMORY_FEATURES) for name in names]
 
 
 def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int]) -> Vector:
@@ -118,7 +169,8 @@ def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int
     gain = rows.grades * rows.weights
     target = gain / np.add.reduceat(gain, starts)[owner]
     importance = np.maximum.reduceat(rows.weights, starts)
-    ridge = RIDGE / min(1.0, max(float(importance.mean()), 1e-6) / TRUSTED)
+    evidence = min(MOST_RIDGE, max(LEAST_RIDGE, RIDGE_LISTS / len(rows.sizes)))
+    ridge = evidence / min(1.0, max(float(importance.mean()), 1e-6) / TRUSTED)
     importance = importance / importance.sum()
 
     def loss(weights: Vector) -> tuple[float, Vector]:
@@ -155,12 +207,14 @@ class Choice:
 
     Attributes:
         form: the best one.
+        start: where it started, of STARTS; the form itself where nothing learned was better.
         use_memory: whether memory features are in it.
         scores: variant → mean nDCG@10 over held-out training queries.
         held_out: for each list, the scores (n,) a blend gave that never saw its cluster.
     """
 
     form: Form
+    start: Form
     use_memory: bool
     scores: Mapping[str, float]
     held_out: list[Vector]
@@ -183,42 +237,74 @@ def choose(
         past: what the memory holds besides the lists, whichever are held out.
         report: gets folds done and all, and says whether to go on; what was never held out then does not count.
     """
-    variants = [(form, memory) for memory in (False, True) for form in FORMS if form != RETRIEVAL or not memory]
+    variants = [*((form, False) for form in STARTS), *((form, memory) for memory in (False, True) for form in LEARNED)]
     held_out: dict[tuple[Form, bool], list[Vector]] = {v: [np.zeros(0)] * len(lists) for v in variants}
     folds = [fold_of(item.cluster, config.seed, config.folds) for item in lists]
+    start = _better_start(lists)
     tried = 0
     for fold in range(config.folds):
         inside = [i for i, own in enumerate(folds) if own != fold]
         outside = [i for i, own in enumerate(folds) if own == fold]
         if outside and any(lists[i].teaches for i in inside):
-            _cross(lists, inside, outside, config.seed, held_out, past)
+            _cross(lists, inside, outside, start, config.seed, held_out, past)
         tried = fold + 1
         if not report(tried, config.folds):
             break
-    # A query counts as much as its surest label: guessed queries must not outvote real ones.
-    sure = np.array(
-        [item.weights.max(initial=0.0) if own < tried else 0.0 for item, own in zip(lists, folds, strict=True)]
-    )
-    weights = sure / sure.sum() if sure.sum() > 0 else np.full(len(lists), 1 / len(lists))
+    weights = _importance([item if own < tried else None for item, own in zip(lists, folds, strict=True)])
     found = {
         variant: np.array([ndcg(s, item) if len(s) else 0.0 for s, item in zip(of, lists, strict=True)])
         for variant, of in held_out.items()
     }
-    scores = {variant: float(values @ weights) for variant, values in found.items()}
-    # The fused ranking unless what was learned is better beyond chance; of the equally good the simplest.
-    unlearned = variants[0]
     clicked = np.array([item.labels.clicked for item in lists], np.float64)
-    by_clicks = float(clicked @ weights) > 1 / 2
+    best = _best(found, weights, (start, False), by_clicks=float(clicked @ weights) > 1 / 2)
+    named = {f"{form}{'+memory' if memory else ''}": float(v @ weights) for (form, memory), v in found.items()}
+    return Choice(best[0], start, best[1], named, held_out[best])
+
+
+def _importance(lists: Sequence[TrainingList | None]) -> Vector:
+    """Each list's share in a mean, summing to 1. A query counts as much as its surest label: guessed queries must not
+    outvote real ones. None counts nothing.
+    """
+    sure = np.array([0.0 if item is None else item.weights.max(initial=0.0) for item in lists])
+    return sure / sure.sum() if sure.sum() > 0 else np.full(len(lists), 1 / len(lists))
+
+
+def _better_start(lists: Sequence[TrainingList]) -> Form:
+    """The start that ranks these labels better; nothing is fitted in either. Clicks were made on the fused ranking and
+    flatter it, so they do not count: without anything else the untrained order it is.
+    """
+    stated = [item for item in lists if item.teaches and not item.labels.clicked]
+    if not stated:
+        return UNTRAINED_FORM
+    weights = _importance(stated)
+
+    def worth(start: Form) -> float:
+        ranked = [sum(w * item.described[name] for name, w in STARTS[start].items()) for item in stated]
+        return float(np.array([ndcg(np.asarray(s), item) for s, item in zip(ranked, stated, strict=True)]) @ weights)
+
+    return max((UNTRAINED_FORM, RETRIEVAL), key=worth)
+
+
+def _best(
+    found: Mapping[tuple[Form, bool], Vector], weights: Vector, unlearned: tuple[Form, bool], *, by_clicks: bool
+) -> tuple[Form, bool]:
+    """The start unless what was learned is better beyond chance; of the equally good the simplest.
+
+    Args:
+        found: variant → nDCG@10 of each held-out list.
+        weights: of the lists, summing to 1.
+    """
+    variants = list(found)
     needed = SURE_OF_CLICKS if by_clicks else SURE
-    better = [v for v in variants if _above(found[v] - found[unlearned], weights, needed)]
+    better = [v for v in variants if v[0] in LEARNED and _above(found[v] - found[unlearned], weights, needed)]
+    lists = 1 / float(weights @ weights)
+    allowance = ALLOWANCE * min(1.0, lists / MANY_LISTS)
 
     def worth(variant: tuple[Form, bool]) -> float:
         form, memory = variant
-        return round(scores[variant] + ALLOWANCE * ((form == TREES_FORM) + (memory and by_clicks)), 4)
+        return round(float(found[variant] @ weights) + allowance * ((form == TREES_FORM) + (memory and by_clicks)), 4)
 
-    best = max([unlearned, *better], key=lambda v: (worth(v), -variants.index(v)))
-    named = {f"{form}{'+memory' if memory else ''}": value for (form, memory), value in scores.items()}
-    return Choice(best[0], best[1], named, held_out[best])
+    return max([unlearned, *better], key=lambda v: (worth(v), -variants.index(v)))
 
 
 def _above(gains: Vector, weights: Vector, errors: float) -> bool:
@@ -232,6 +318,7 @@ def _cross(
     lists: Sequence[TrainingList],
     inside: Sequence[int],
     outside: Sequence[int],
+    start: Form,
     seed: int,
     held_out: dict[tuple[Form, bool], list[Vector]],
     past: Sequence[PastQuery],
@@ -241,11 +328,16 @@ def _cross(
     memory = memory_of([*learned, *past])
     features = [item.features(memory) for item in lists]
     seen = [features[i] for i in inside]
-    for (form, use_memory), found in held_out.items():
+    for use_memory in (False, True):
         names = feature_names(seen[0], use_memory)
-        blend = fit(stack(learned, seen, names), names, form, seed, bags=1)
-        for i in outside:
-            found[i] = blend.score(features[i])
+        rows = stack(learned, seen, names)
+        linear = _learned(rows, _start(rows, names, start))
+        fitted = {LINEAR: Fitted(linear), TREES_FORM: Fitted(linear, _trees(rows, linear, seed, bags=1))}
+        if not use_memory:
+            fitted |= {form: Fitted(_start(rows, names, form)) for form in STARTS}
+        for form, blend in fitted.items():
+            for i in outside:
+                held_out[form, use_memory][i] = blend.scores(features[i])
 
 
 def feature_names(features: Features, use_memory: bool) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tribrid.encoders.tokens import QueryTokens
+from tribrid.mining.labels import FEW_EVIDENCE
 from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory, PastQueries
@@ -31,6 +32,7 @@ class Labels:
         grades: doc_id → GOOD (only ever better), BETWEEN (better than some, worse than others), BAD (only worse).
         weights: doc_id → largest weight of a triplet about it, 0..1.
         observed_us: when users last did something that a label rests on; None where no label has a date.
+        few: documents that too few clients found good for this to be remembered.
         clicked: all labels come from what users did in lists that were recorded, so that what stood low was seen less
             often.
     """
@@ -41,10 +43,12 @@ class Labels:
     weights: Mapping[str, float]
     observed_us: int | None = None
     clicked: bool = False
+    few: Set[str] = frozenset()
 
     @property
     def good(self) -> Sequence[str]:
-        return [doc_id for doc_id, grade in self.grades.items() if grade > BAD]
+        """What may be remembered of it."""
+        return [doc_id for doc_id, grade in self.grades.items() if grade > BAD and doc_id not in self.few]
 
 
 def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
@@ -55,8 +59,9 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
     texts: dict[str, str] = {}
     observed: dict[str, int] = {}
     stated: set[str] = set()
+    few = _few(triplets)
     for triplet in triplets:
-        if triplet.source is not Source.LOGS or triplet.evidence.startswith(RECONSTRUCTED_EVIDENCE):
+        if triplet.source is not Source.LOGS or _reconstructed(triplet):
             stated.add(triplet.query_id)
         if triplet.observed_us is not None:
             observed[triplet.query_id] = max(triplet.observed_us, observed.get(triplet.query_id, triplet.observed_us))
@@ -80,9 +85,24 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
             known,
             observed.get(query_id),
             query_id not in stated,
+            few.get(query_id, frozenset()),
         )
         for query_id, known in weights.items()
     ]
+
+
+def _reconstructed(triplet: Triplet) -> bool:
+    return triplet.evidence.removeprefix(FEW_EVIDENCE).startswith(RECONSTRUCTED_EVIDENCE)
+
+
+def _few(triplets: Sequence[Triplet]) -> dict[str, frozenset[str]]:
+    """query_id → the documents that nothing but labels of too few clients speaks for."""
+    doubted: dict[str, set[str]] = {}
+    agreed: dict[str, set[str]] = {}
+    for triplet in triplets:
+        found = doubted if triplet.evidence.startswith(FEW_EVIDENCE) else agreed
+        found.setdefault(triplet.query_id, set()).add(triplet.positive[0])
+    return {query_id: frozenset(found - agreed.get(query_id, set())) for query_id, found in doubted.items()}
 
 
 def triplets_sha256(triplets: Sequence[Triplet]) -> str:
@@ -127,7 +147,7 @@ class TrainingList:
 
     @property
     def good(self) -> Sequence[str]:
-        """doc_ids of what was good for the query, including documents that the first stage missed."""
+        """doc_ids of what may be remembered as good for the query, including documents that the first stage missed."""
         return self.labels.good
 
     @property
@@ -169,8 +189,16 @@ class TrainingList:
         grades, weights = self.grades, self.weights
         if self.labels.clicked:
             unseen = grades == UNKNOWN
-            grades, weights = np.where(unseen, BAD, grades), np.where(unseen, UNSEEN_WEIGHT * self.emphasis, weights)
+            sure = UNSEEN_WEIGHT * self.emphasis * self._agreed
+            grades, weights = np.where(unseen, BAD, grades), np.where(unseen, sure, weights)
         return grades, weights
+
+    @property
+    def _agreed(self) -> float:
+        """What the list counts for as a whole, 0..1: where all that is good in it rests on few clients, as little."""
+        if self.labels.good or not self.labels.few:
+            return 1.0
+        return max(self.labels.weights[doc_id] for doc_id in self.labels.few)
 
     @property
     def teaches(self) -> bool:
@@ -196,11 +224,17 @@ class PastQuery:
     good: Sequence[str]
 
 
+def remembered(queries: Sequence[TrainingList | PastQuery]) -> list[TrainingList | PastQuery]:
+    """Those of which something may be remembered."""
+    return [item for item in queries if item.good]
+
+
 def memory_of(queries: Sequence[TrainingList | PastQuery]) -> Memory:
-    """What these queries were answered well by."""
-    embeddings = np.stack([item.tokens.embedding for item in queries])
-    past = PastQueries.of(embeddings, [item.tokens.ids for item in queries])
-    return Memory.of(past, [item.cluster for item in queries], [item.good for item in queries])
+    """What these queries were answered well by; one of which nothing may be remembered has no say either."""
+    known = remembered(queries)
+    embeddings = np.stack([item.tokens.embedding for item in known or queries])[: len(known)]
+    past = PastQueries.of(embeddings, [item.tokens.ids for item in known])
+    return Memory.of(past, [item.cluster for item in known], [item.good for item in known])
 
 
 def ndcg(scores: np.ndarray[Any, Any], item: TrainingList, k: int = 10) -> float:

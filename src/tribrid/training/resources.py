@@ -17,13 +17,39 @@ READING_SHARE = 0.4
 """Of the time budget, what reading the queries' candidates may take; what is not read by then is not learned from."""
 
 
-def free_mib(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int:
-    """Memory that can be had without swapping, MiB, within the container's limit where there is one."""
+def free_mib(
+    meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")
+) -> int:
+    """Memory that can be had without swapping, MiB, within the limits of the container or the service, if any.
+
+    Args:
+        own: says in which control group this process is.
+    """
     free = _meminfo_mib(meminfo)
-    limit, used = _number(cgroup / "memory.max"), _number(cgroup / "memory.current")
-    if limit is not None and used is not None:
-        free = min(free, max(0, limit - used) // MIB)
+    for group in _groups(cgroup, own):
+        limit, used = _number(group / "memory.max"), _number(group / "memory.current")
+        if limit is not None and used is not None:
+            # Files that were read count as used, and are given up for whoever needs the room.
+            free = min(free, max(0, limit - used + _reclaimable(group / "memory.stat")) // MIB)
     return free
+
+
+def _groups(root: Path, own: Path) -> list[Path]:
+    """The control groups whose limits hold for this process: its own and those around it, up to the root."""
+    try:
+        named = next((line[3:] for line in own.read_text("utf-8").splitlines() if line.startswith("0::")), "/")
+    except OSError:
+        named = "/"
+    inner = root / named.strip("/")
+    return [inner, *(folder for folder in inner.parents if folder.is_relative_to(root))]
+
+
+def _reclaimable(stat: Path) -> int:
+    try:
+        lines = dict(line.split() for line in stat.read_text("ascii").splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(lines.get("inactive_file", 0))
 
 
 def _meminfo_mib(meminfo: Path) -> int:
@@ -99,9 +125,11 @@ class Run:
         emit: takes its events.
         cancelled: whether it is to stop.
         pace: its clock.
+        kills: how often its process was killed before; each time it goes on in half the memory.
     """
 
     folder: Path
     emit: Emit
     cancelled: Callable[[], bool]
     pace: Pace
+    kills: int = 0

@@ -10,6 +10,7 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.models import Role
 from tribrid.encoders.pairs import PairLimits
 from tribrid.training.lessons import Lesson, choose_weight
+from tribrid.training.memory import passes_mib
 from tribrid.training.resources import MIB, Run, free_mib
 from tribrid.training.torch_hub import HubModel
 from tribrid.training.torch_joint import JointModel
@@ -47,11 +48,12 @@ def train_cross_encoder(
         TrainingFailed: it diverged or collapsed, or its export does not agree with torch.
         Cancelled: as soon as the run is.
     """
-    # Half of what is free, and half of that for what is kept of the texts: other processes live here too.
-    memory_mib = config.memory_budget_mb or max(64, free_mib() // 2)
+    memory_mib, less = passes_mib(base.folder, base.role, config, free_mib(), run.kills)
+    if less:
+        run.emit("log", {"level": "warning", "message": less})
     run.emit("progress", {"stage": "loading", "done": 0, "total": 1})
     before_s = run.pace.spent_s
-    model = _model(base, config, run, memory_mib * MIB // 2)
+    model = _model(base, config, run, memory_mib * MIB // 2)  # half of it keeps what was read of the texts
     run.emit("progress", {"stage": "loading", "done": 1, "total": 1})
     run.pace.reserve_s += run.pace.spent_s - before_s  # the export takes about as long
     loop = Loop(model, config, run, memory_mib // 2)

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -36,7 +37,7 @@ from tribrid.training.torch_pairs import (
     score,
 )
 
-BEST, CHECKPOINT = "best.safetensors", "checkpoint.pt"
+BEST, CHECKPOINT = "best-{}.safetensors", "checkpoint.pt"
 PROBE_LISTS = 4
 """Lists whose forward and backward pass tell, before the first step, what time and memory a step takes."""
 WORK_FACTOR = 2.0
@@ -57,8 +58,15 @@ class Progress:
     best_ndcg: float = -1.0
     best_step: int = -1
     stale: int = 0
+    measured: int = -1
+    """The step after which it was measured last."""
     ended: str = ""
     start: dict[str, float] | None = None
+
+
+def _due(progress: Progress, total: int, every: int) -> bool:
+    """Whether it is to be measured after this step."""
+    return progress.step % every == 0 or progress.step == total
 
 
 class Loop:
@@ -77,6 +85,8 @@ class Loop:
         asked = config.precision
         self._half = computes_in_bfloat16(self._device) if asked == "auto" else asked == "bfloat16"
         self._micro_tokens = 1
+        self._smaller = run.kills
+        self._between_steps = True
         self._best_read: list[Scores] | None = None
 
     def run(self, train: Sequence[Lesson], dev: Sequence[Lesson]) -> Progress:
@@ -91,9 +101,18 @@ class Loop:
             self._train(train, dev, progress)
         except _OutOfTime:
             progress.ended = OUT_OF_TIME
+        except Cancelled:
+            # The worker stops as well as the user: then the next one goes on from this step.
+            if self._between_steps and progress.start is not None:
+                self._checkpoint(progress)
+            raise
         if progress.best_step >= 0:
-            load_weights(self._accelerator.unwrap_model(self.module), self._folder / BEST)
+            load_weights(self._accelerator.unwrap_model(self.module), self._best(progress))
         return progress
+
+    def _best(self, progress: Progress) -> Path:
+        """The best weights so far. A checkpoint names its own: those measured after it are others."""
+        return self._folder / BEST.format(progress.best_step)
 
     def read(self, lessons: Sequence[Lesson]) -> list[Scores]:
         """float64 (k,) for each lesson: the cross-encoder's scores of its head, in its order."""
@@ -116,38 +135,48 @@ class Loop:
         every = max(1, per_epoch // self._config.evaluations_per_epoch)
         if progress.ended:
             return
+        self._begin(train, dev, progress, total, every)
+        while progress.step < total and not progress.ended:
+            late = self._next_step(train, progress, total, per_epoch)
+            if late or _due(progress, total, every):
+                self._measure(dev, progress, total, late)
+            elif progress.step % self._config.checkpoint_every_steps == 0:
+                self._checkpoint(progress)
+            self._tell(progress, total, every)
+
+    def _begin(
+        self, train: Sequence[Lesson], dev: Sequence[Lesson], progress: Progress, total: int, every: int
+    ) -> None:
+        """What comes before the first step of this process."""
         if progress.start is None:
             self._evaluate(dev, progress)
             self._checkpoint(progress)
         self._probe([train[i] for i in self._batch(len(train), 0)])
+        if progress.step > progress.measured and _due(progress, total, every):
+            self._measure(dev, progress, total)  # it was interrupted in that
         self._tell(progress, total, every)
-        while progress.step < total and not progress.ended:
-            self._tick()
-            started = self._pace.spent_s
-            loss, gradient = self._step(
-                [train[i] for i in self._batch(len(train), progress.step)], progress.step, total
-            )
-            progress.step += 1
-            self._pace.took_step(self._pace.spent_s - started)
-            # Time for one more step, and for the evaluation without which the steps since the last are lost.
-            late = not self._pace.allows(self._pace.left_s(1, 1))
-            measured = progress.step % every == 0 or progress.step == total or late
-            self._emit(
-                "metrics",
-                {
-                    "step": progress.step,
-                    "epoch": progress.step / per_epoch,
-                    "loss": round(loss, 5),
-                    "gradient_norm": float(f"{gradient:.4g}"),
-                },
-            )
-            if measured:
-                self._evaluate(dev, progress)
-                progress.ended = self._end(progress, total, late)
-                self._checkpoint(progress)
-            elif progress.step % self._config.checkpoint_every_steps == 0:
-                self._checkpoint(progress)
-            self._tell(progress, total, every)
+
+    def _next_step(self, train: Sequence[Lesson], progress: Progress, total: int, per_epoch: int) -> bool:
+        """One step; whether there is no time for another."""
+        self._tick()
+        started = self._pace.spent_s
+        batch = [train[i] for i in self._batch(len(train), progress.step)]
+        loss, gradient = self._step(batch, progress, total)
+        self._pace.took_step(self._pace.spent_s - started)
+        told = {
+            "step": progress.step,
+            "epoch": progress.step / per_epoch,
+            "loss": round(loss, 5),
+            "gradient_norm": float(f"{gradient:.4g}"),
+        }
+        self._emit("metrics", told)
+        # Time for one more step, and for the evaluation without which the steps since the last are lost.
+        return not self._pace.allows(self._pace.left_s(1, 1))
+
+    def _measure(self, dev: Sequence[Lesson], progress: Progress, total: int, late: bool = False) -> None:
+        self._evaluate(dev, progress)
+        progress.ended = self._end(progress, total, late)
+        self._checkpoint(progress)
 
     def _end(self, progress: Progress, total: int, late: bool) -> str:
         """Why it ends after this evaluation; empty if it does not."""
@@ -165,8 +194,9 @@ class Loop:
         random.Random(f"{self._config.seed}:{epoch}").shuffle(order)
         return order[within * size : (within + 1) * size]
 
-    def _step(self, batch: Sequence[Lesson], step: int, total: int) -> tuple[float, float]:
+    def _step(self, batch: Sequence[Lesson], progress: Progress, total: int) -> tuple[float, float]:
         """One optimiser step over a batch of lists: its loss and its gradient's norm."""
+        step = progress.step
         # Of each step anew: dropout after a resumption is what it would have been without the interruption.
         torch.manual_seed(self._config.seed + step)
         warm = max(1, round(self._config.warmup_ratio * total))
@@ -178,7 +208,10 @@ class Loop:
         ill = ill_loss(loss, gradient, 1 + self._config.negatives_per_list, step + 1, self._config.learning_rate)
         if ill:
             raise TrainingFailed(ill, step=step + 1, loss=loss if math.isfinite(loss) else None)
+        self._between_steps = False
         self._optimizer.step()
+        progress.step += 1
+        self._between_steps = True
         return loss, gradient
 
     def _gradients(self, batch: Sequence[Lesson], step: int) -> float:
@@ -229,7 +262,7 @@ class Loop:
             a_token = WORK_FACTOR * kept / sum(self._model.tokens(pair) for pair in longest)
             self._micro_tokens = max(1, int(self._memory_mib * MIB / max(a_token, 1)))
             if self._device.type == "cpu":
-                self._micro_tokens = min(self._micro_tokens, CPU_GROUP_TOKENS)
+                self._micro_tokens = min(self._micro_tokens, CPU_GROUP_TOKENS >> self._smaller)
         started = self._pace.spent_s
         some = batch[:PROBE_LISTS]
         self._gradients(some, 0)
@@ -282,7 +315,8 @@ class Loop:
         if (now.served, now.ndcg) > (progress.best_served, progress.best_ndcg):
             progress.best_served, progress.best_ndcg, progress.best_step = now.served, now.ndcg, progress.step
             self._best_read = read
-            save_weights(self._accelerator.unwrap_model(self.module), self._folder / BEST)
+            save_weights(self._accelerator.unwrap_model(self.module), self._best(progress))
+        progress.measured = progress.step
 
     def _checkpoint(self, progress: Progress) -> None:
         """Write the checkpoint beside the last one and put it in its place, so that there is always a whole one."""
@@ -298,6 +332,8 @@ class Loop:
             staged,
         )
         staged.replace(self._folder / CHECKPOINT)
+        for older in set(self._folder.glob(BEST.format("*"))) - {self._best(progress)}:
+            older.unlink()
         self._emit("log", {"level": "debug", "message": "checkpoint", "step": progress.step})
 
     def _resume(self) -> Progress:
@@ -306,11 +342,11 @@ class Loop:
             return Progress()
         try:
             saved = torch.load(path, weights_only=True)
-            if saved["config"] != self._config.model_dump(mode="json") or not (self._folder / BEST).is_file():
+            progress = Progress(**saved["progress"])
+            if saved["config"] != self._config.model_dump(mode="json") or not self._best(progress).is_file():
                 raise ValueError("it is of another training")
             self._accelerator.unwrap_model(self.module).load_state_dict(saved["module"])
             self._optimizer.load_state_dict(saved["optimizer"])
-            progress = Progress(**saved["progress"])
             self._pace.resume(**saved["clock"])
         except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
             # Torn by a loss of power, or settings changed while it waited: from the start is slower, and right.

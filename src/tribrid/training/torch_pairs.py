@@ -119,8 +119,10 @@ def groups_of(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write the weights as safetensors."""
-    save_file({name: tensor.detach().contiguous().clone() for name, tensor in module.state_dict().items()}, path)
+    """Write the weights as safetensors: all of the file is there, or none of it."""
+    staged = path.with_name(f"{path.name}.new")
+    save_file({name: tensor.detach().contiguous().clone() for name, tensor in module.state_dict().items()}, staged)
+    staged.replace(path)
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -13,18 +13,24 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.models import Role, require_torch, trainable_as
 from tribrid.encoders.pairs import PairLimits
 from tribrid.errors import NoTriplets, TrainingFailed
+from tribrid.private import own_folder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
-from tribrid.training.blend import RETRIEVAL, Choice, choose, feature_names, fit, fold_of, stack
+from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
-from tribrid.training.lists import PastQuery, TrainingList, memory_of
-from tribrid.training.resources import Pace, Run
+from tribrid.training.lists import PastQuery, TrainingList, memory_of, remembered
+from tribrid.training.memory import require_memory
+from tribrid.training.resources import Pace, Run, free_mib
 from tribrid.types import Emit
 from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0
+HOPEFUL_QUERIES = 2_000
+"""Teaching queries from which a sentence encoder may become a cross-encoder that adds to the blend: with 500 its weight
+was 0, or changed nothing that can be told from chance, on every collection tried, for four fifths of the time
+(docs/benchmarks.md). One that is a cross-encoder already knows more than the blend, and is always tried."""
 FIT_SHARE = 0.75
 """What fitting the chosen blend on all lists takes, as a share of the cross-validation."""
 _VERSIONS = ("torch", "transformers", "accelerate", "lightgbm", "onnx", "onnxruntime", "numpy")
@@ -44,6 +50,7 @@ class TrainingInputs:
             dates there are none, and one fold is held out instead.
         pace: the training's clock, if it runs already.
         past: queries beside those of the lists, of which it is remembered what was good for them.
+        kills: see `Run`.
     """
 
     lists: Sequence[TrainingList]
@@ -54,6 +61,7 @@ class TrainingInputs:
     newest: frozenset[str] = frozenset()
     pace: Pace | None = None
     past: Sequence[PastQuery] = ()
+    kills: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +82,38 @@ def train(
         NoTriplets: no query has a candidate known to be better than another.
         Cancelled: `cancelled()` turned true.
         ModelUnavailable: the base model is none that a cross-encoder can start from.
+        Unavailable: the cross-encoder takes more memory than is free.
         TrainingFailed: the cross-encoder diverged or collapsed, and the blend learned nothing either; else the model
             is the blend alone, and the metrics hold the diagnosis.
     """
-    run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s))
+    run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s), inputs.kills)
     before_s = run.pace.spent_s
-    if config.cross_encoder:
-        require_torch("Training a cross-encoder (training.cross_encoder)")
-    base = trainable_as(inputs.base) if config.cross_encoder else None
-    lists = list(inputs.lists)
-    teaching = _teaching(lists)
+    lists, teaching = list(inputs.lists), _teaching(inputs.lists)
+    base, hopeless = _start_from(inputs.base, teaching, config)
+    if hopeless:
+        emit("log", {"message": hopeless})
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, measured = 0.0, CrossEncoderMetrics(trained=False)
-    if base is not None:
+    if hopeless:
+        measured["reason"] = hopeless
+    elif base is not None:
         weight, measured = _cross_encoder(inputs, choice, base, config, run)
-    artifact = _fresh(folder / "artifact")
     metrics: TrainingMetrics = {
-        "blend": {"form": choice.form, "memory": choice.use_memory, "held_out_ndcg@10": dict(choice.scores)},
+        "blend": {
+            "form": choice.form,
+            "start": choice.start,
+            "memory": choice.use_memory,
+            "held_out_ndcg@10": dict(choice.scores),
+        },
         "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
-        "remembered_queries": len(lists) + len(inputs.past),
+        "remembered_queries": len(remembered([*lists, *inputs.past])),
         "pairs": sum(len(item.candidates) for item in lists),
         "took_s": round(run.pace.spent_s - before_s, 2),
+        "times_killed": run.kills,
     }
     manifest: Manifest = {
         **inputs.facts,
@@ -108,11 +123,28 @@ def train(
         "calibration": calibrate(lists, choice.held_out),
     }
     emit("progress", _progress("fit", 0, 1))
+    artifact = _fresh(folder / "artifact")
     _write(inputs, lists, choice, config, artifact, weight, manifest)
     if weight or (measured["trained"] and config.keep_cross_encoder):
         shutil.copytree(folder / CROSS_ENCODER, artifact / CROSS_ENCODER)
     emit("progress", _progress("fit", 1, 1))
     return Trained(artifact, manifest)
+
+
+def _start_from(base: Path, teaching: int, config: TrainingConfig) -> tuple[Role | None, str]:
+    """What the cross-encoder starts from, and why none is trained. Raises as `train`, before any work."""
+    if not config.cross_encoder:
+        return None, ""
+    role = trainable_as(base)
+    if role == "encoder" and teaching < HOPEFUL_QUERIES and not config.keep_cross_encoder:
+        return None, (
+            f"No cross-encoder is trained: from a sentence encoder and {teaching:,} queries none was ever served "
+            f"beside the blend. With {HOPEFUL_QUERIES:,} queries, with a cross-encoder as training.base_model, or with "
+            "training.keep_cross_encoder, one is."
+        )
+    require_torch("Training a cross-encoder (training.cross_encoder)")
+    require_memory(base, role, config, free_mib())
+    return role, ""
 
 
 def _teaching(lists: Sequence[TrainingList]) -> int:
@@ -176,7 +208,8 @@ def _write(
     blends = {}
     for name, use_memory in kinds.items():
         columns = feature_names(features[0], use_memory)
-        blends[name] = fit(stack(lists, features, columns), columns, choice.form, config.seed)
+        rows = stack(lists, features, columns)
+        blends[name] = fit(rows, columns, choice.form, choice.start, config.seed).blend()
     write_artifact(
         artifact,
         manifest=manifest,
@@ -212,13 +245,13 @@ def _cross_encoder(
     limits = PairLimits(config.query_tokens, config.passage_tokens, inputs.snippet_chars)
     start = Base(inputs.base, base, config.base_model, limits)
     work = replace(run, folder=run.folder / "work")
-    work.folder.mkdir(parents=True, exist_ok=True)
+    own_folder(work.folder)
     try:
         weight, measured = train_cross_encoder(
             start, learn, dev[: config.dev_queries], config, work, _fresh(run.folder / CROSS_ENCODER)
         )
     except TrainingFailed as error:
-        if choice.form == RETRIEVAL:
+        if choice.form in STARTS:
             raise  # nothing was learned at all: there is no model to make
         weight, measured = 0.0, {"trained": False, "reason": error.detail, "diagnosis": dict(error.facts)}
         message = f"{error.detail} The cross-encoder is left out; the model is the blend alone."

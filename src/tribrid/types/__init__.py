@@ -336,6 +336,7 @@ class Job:
     result: StoredResult | None = None
     problem: Mapping[str, Any] | None = None
     cancel_requested: bool = False
+    interrupted: bool = False  # it runs, and its worker is gone: it goes on when there is one again
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +363,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that somebody was given. `digest` is the sha256 (hex) of its secret, which is stored nowhere."""
+    """A key. `digest`: sha256 (hex) of its secret, which is nowhere; `corpora`: those it is for; None: all."""
 
     key_id: str
     name: str
@@ -370,13 +371,13 @@ class ApiKey:
     digest: str = field(repr=False)
     created_us: int
     revoked_us: int | None = None
+    corpora: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key.
-
-    `model_id` None: no trained model was measured; `champion_id` None: none served then.
+    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key. A model
+    that is None was not there.
     """
 
     evaluation_id: str

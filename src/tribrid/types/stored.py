@@ -17,10 +17,11 @@ class BaseModelRef(TypedDict, total=False):
 
 
 class TrainingData(TypedDict, total=False):
-    """What a model was trained on."""
+    """What a model was trained on. `heaviest_client`: share of the pairs that come from the client with the most."""
 
     triplet_set_id: str
     sha256: str
+    heaviest_client: float | None
 
 
 class Code(TypedDict):
@@ -47,9 +48,10 @@ _Dev = TypedDict("_Dev", {"dev_ndcg@10": float, "dev_ndcg@10_by_weight": Mapping
 
 
 class BlendMetrics(_Blend, total=False):
-    """How the blend was chosen: the form that won, and what each form had on held-out queries."""
+    """How the blend was chosen: the form that won, where it started, and what each form had on held-out queries."""
 
     form: str
+    start: str
     memory: bool
 
 
@@ -80,6 +82,7 @@ class TrainingMetrics(TypedDict, total=False):
     remembered_queries: int
     pairs: int
     took_s: float
+    times_killed: int
 
 
 class ServedMemory(TypedDict):
@@ -150,6 +153,18 @@ class ClickModelFacts(TypedDict):
     clicks_at_several_ranks: int
 
 
+class ClientFacts(TypedDict):
+    """Who was behind a log, and how many of them a label needed; `heaviest_share` 0..1, None where nobody is known."""
+
+    clients: int
+    needed: int
+    anonymous: int
+    heaviest_share: float | None
+    bots: Mapping[str, int]
+    bot_lists: int
+    told: str
+
+
 class GeneratedCounts(TypedDict, total=False):
     """What became of the questions to a language model and of the queries that it wrote."""
 
@@ -183,6 +198,7 @@ class MinedCounts(TypedDict, total=False):
     queries_retrieved: int
     impressions: int
     click_model: ClickModelFacts
+    clients: ClientFacts
     generated: GeneratedCounts
 
 

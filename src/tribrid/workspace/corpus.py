@@ -21,6 +21,7 @@ from tribrid.store import Store
 from tribrid.store.settings import CorpusSettings
 from tribrid.types import Candidate, Passage
 from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.uploads import under_way, unfinished
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
@@ -90,10 +91,10 @@ class OpenCorpus:
         return Retriever(self.index, self.embedder, self.config.retrieval)
 
     def _why_no_index(self) -> str:
-        if self.index.in_hand:
+        if self.index.being_written or under_way(self.folder.data_dir, self.corpus_id):
             return "it is being made for the first time. Search again when that is done."
-        if self.index.begun:
-            return "its indexing was interrupted. Index the same again, and it goes on from there."
+        if unfinished(self.folder.data_dir, self.corpus_id):
+            return "its indexing was interrupted. Index the same again, or let a server go on: it does by itself."
         if self.store.logs.has_source(self.corpus_id, "rerank"):
             return "they came with a rerank, and wait to be indexed. Mine, and they are."
         return "it was lost. Index any document of it again, and all of it is rebuilt."
@@ -117,22 +118,23 @@ class OpenCorpus:
         """What the index keeps of these passages. One that a newer version of it no longer holds is encoded from its
         text, as it was shown.
         """
-        blobs = dict(self.index.tokens([p.key for p in passages]))
-        gone = [p for p in passages if p.key not in blobs]
+        packed = dict(self.index.packed([p.key for p in passages]))
+        gone = [p for p in passages if p.key not in packed]
         if gone:
-            blobs.update(zip([p.key for p in gone], self.embedder.embed_passages(gone)[1], strict=True))
-        return [self.embedder.codec.unpack(blobs[p.key]) for p in passages]
+            vectors, blobs = self.embedder.embed_passages(gone)
+            packed.update(zip([p.key for p in gone], zip(blobs, vectors, strict=True), strict=True))
+        return [self.embedder.codec.unpack(*packed[p.key]) for p in passages]
 
     def statistics(self) -> CorpusStatistics:
-        """Document frequencies of the corpus as it is now."""
+        """What lexical features and the space of the corpus are made of, as it is now."""
         snapshot = self.index.snapshot()
         keys = snapshot.keys()[:: max(1, self.index.count() // STATISTICS_PASSAGES)] if snapshot else []
         passages = (
-            self.embedder.codec.unpack(blob).cut(self.config.reranking.rerank_input_snippet_chars)
+            self.embedder.codec.unpack(*packed).cut(self.config.reranking.rerank_input_snippet_chars)
             for start in range(0, len(keys), 1000)
-            for blob in self.index.tokens(keys[start : start + 1000]).values()
+            for packed in self.index.packed(keys[start : start + 1000]).values()
         )
-        return CorpusStatistics.count(passages, self.embedder.vocabulary)
+        return CorpusStatistics.count(passages, self.embedder.vocabulary, self.embedder.dim)
 
     def learned(self, model_id: str) -> LearnedScorer:
         """A trained model version, to read this corpus's tokens.

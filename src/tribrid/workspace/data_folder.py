@@ -31,6 +31,7 @@ from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.workspace.fallbacks import Fallbacks
+from tribrid.workspace.unlogged import Unlogged
 
 _MODELS_KEPT = 8
 _CONFIGS_KEPT = 100
@@ -57,6 +58,7 @@ class DataFolder:
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self.fallbacks = Fallbacks()
+        self.unlogged = Unlogged()
 
     @cached_property
     def runtime(self) -> Runtime:

@@ -20,6 +20,7 @@ from tribrid.app import Tribrid
 from tribrid.mining.clicks.labels import log_groups
 from tribrid.store.database import now_us
 from tribrid.store.tables_experiments import experiments, trials
+from tribrid.types import JudgedQuery
 
 pytestmark = pytest.mark.timeout(300)
 TOP_K = 6
@@ -59,8 +60,26 @@ def standing(client: httpx.Client) -> Any:
     return ok(client.get("/reranker/status?corpus_id=notes"))["experiment"]
 
 
-def search(client: httpx.Client) -> Any:
-    return ok(client.post("/search", json=SEARCH))
+def search(client: httpx.Client, client_id: str | None = None) -> Any:
+    return ok(client.post("/search", json={**SEARCH, "client_id": client_id}))
+
+
+def clicks_by(client: httpx.Client, tribrid: Tribrid, *client_ids: str | None) -> None:
+    """A search by each, with a click on what the challenger put into the list, and its time over."""
+    for client_id in client_ids:
+        found = search(client, client_id)
+        teams = tribrid.store.experiments.teams("notes", found["query_id"])
+        wanted = [doc_id for doc_id, team in teams.items() if team == "challenger"]
+        click(client, found, wanted[0] if wanted else found["results"][0]["doc_id"])
+    half_an_hour_passes(tribrid)
+
+
+def evaluated(tribrid: Tribrid, model_id: str) -> Any:
+    """The model measured on queries for which it is neither better nor worse: no gain, and no guard against it."""
+    notes = tribrid.corpus("notes")
+    documents = [document.doc_id for document in tribrid.store.documents.iterate("notes")]
+    notes.eval_dataset.put([JudgedQuery("q", "a proxy", dict.fromkeys(documents, 1))])
+    return notes.evaluate(model_id=model_id)
 
 
 def click(client: httpx.Client, found: Any, doc_id: str) -> None:
@@ -73,10 +92,11 @@ def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Clien
     retrieval = [result["doc_id"] for result in search(client)["results"]]
     assert standing(client) is None
     challenger = model(tribrid.folder, "notes", -1.0)
+    assert evaluated(tribrid, challenger).verdict.decision == "keep"
     switch_on(client, experiment_on_win="promote")
     shown_mixed = 0
-    for _ in range(40):
-        found = search(client)
+    for number in range(40):
+        found = search(client, f"user {number}")
         if found["experiment"] is None:
             break
         shown = [result["doc_id"] for result in found["results"]]
@@ -95,6 +115,7 @@ def test_searches_are_mixed_and_the_better_model_is_promoted(client: httpx.Clien
     state = standing(client)
     assert (state["state"], state["verdict"], state["promoted"]) == ("decided", "challenger_better", True)
     assert state["impressions"]["wins"] == state["challenger"]["credit"] == shown_mixed < 40, "it stops by itself"
+    assert state["impressions"]["clients"] == state["impressions"]["least_clients"] == shown_mixed == 20
     assert state["impressions"]["losses"] == state["impressions"]["pending"] == 0
     assert state["champion"]["model_id"] == "retrieval"
     assert state["e_value"] >= state["decided_at"] == 20
@@ -122,6 +143,85 @@ def _rolled_back(client: httpx.Client, tribrid: Tribrid) -> None:
     state = standing(client)
     assert "compared already" in state["waiting"]
     assert state["promoted"]
+    assert ok(client.get("/reranker/models?corpus_id=notes"))["champion"] is None
+
+
+def test_one_client_decides_nothing_however_often_it_asks(client: httpx.Client, tribrid: Tribrid) -> None:
+    challenger = model(tribrid.folder, "notes", -1.0)
+    switch_on(client)
+    clicks_by(client, tribrid, *["eve"] * 15)
+    state = standing(client)
+    assert (state["state"], state["verdict"]) == ("running", None)
+    seen = state["impressions"]
+    assert (seen["counted"], seen["wins"], seen["repeated"], seen["clients"]) == (1, 1, 14, 1)
+    assert state["e_value"] < 2
+    assert "It takes 20 clients (reranking.experiment_least_clients)" in state["reason"]
+    assert "in a corpus that one person searches, set it to 1" in state["reason"]
+    clicks_by(client, tribrid, *[None] * 15)
+    state = standing(client)
+    assert (state["impressions"]["counted"], state["impressions"]["nameless"]) == (2, 15)
+    assert "15 searches came without a client_id: they count as one client's." in state["reason"]
+    clicks_by(client, tribrid, *[f"user {number}" for number in range(30)])
+    state = standing(client)
+    assert (state["state"], state["verdict"], state["promoted"]) == ("decided", "challenger_better", False)
+    assert state["challenger"]["model_id"] == challenger
+    assert state["impressions"]["clients"] == 20
+
+
+def test_a_client_has_an_outcome_each_day_and_one_person_decides_where_that_is_set(
+    client: httpx.Client, tribrid: Tribrid
+) -> None:
+    model(tribrid.folder, "notes", -1.0)
+    switch_on(client, experiment_least_clients=1)
+    for day in range(12):
+        clicks_by(client, tribrid, "me", "me")
+        assert standing(client)["impressions"]["counted"] == day + 1
+        with tribrid.store.database.begin() as connection:
+            connection.execute(sa.update(trials).values(day=trials.c.day - 1))
+    state = standing(client)
+    assert (state["verdict"], state["impressions"]["clients"]) == ("challenger_better", 1)
+
+
+def test_one_clients_searches_do_not_use_the_budget_up(client: httpx.Client, tribrid: Tribrid) -> None:
+    model(tribrid.folder, "notes", -1.0)
+    switch_on(client, experiment_impressions=3)
+    for _ in range(6):
+        assert search(client, "eve")["experiment"] is not None
+        half_an_hour_passes(tribrid)
+    state = standing(client)
+    assert (state["state"], state["impressions"]["ties"], state["impressions"]["repeated"]) == ("running", 1, 5)
+    for name in "ab":
+        search(client, name)
+    half_an_hour_passes(tribrid)
+    assert standing(client)["verdict"] == "no_difference"
+
+
+def test_what_won_is_promoted_once_its_guards_are_looked_at(client: httpx.Client, tribrid: Tribrid) -> None:
+    challenger = model(tribrid.folder, "notes", -1.0)
+    switch_on(client, experiment_on_win="promote")
+    clicks_by(client, tribrid, *[f"user {number}" for number in range(20)])
+    state = standing(client)
+    assert (state["verdict"], state["promoted"]) == ("challenger_better", False)
+    assert "there is no eval dataset" in state["not_promoted"]
+    report = evaluated(tribrid, challenger)
+    assert report.verdict.decision == "keep", "judges see no gain; users did"
+    state = standing(client)
+    assert (state["promoted"], state["not_promoted"]) == (True, None)
+    models = ok(client.get("/reranker/models?corpus_id=notes"))
+    assert models["champion"] == challenger
+    assert models["promotions"][0]["evaluation_id"] == report.evaluation_id
+
+
+def test_a_guard_that_fails_keeps_what_won_from_serving(client: httpx.Client, tribrid: Tribrid) -> None:
+    challenger = model(tribrid.folder, "notes", -1.0)
+    configure_gate = {"gate": {"max_latency_p95_ms": 1e-6}}
+    ok(client.patch("/corpora/notes/config", json=configure_gate))
+    evaluated(tribrid, challenger)
+    switch_on(client, experiment_on_win="promote")
+    clicks_by(client, tribrid, *[f"user {number}" for number in range(20)])
+    state = standing(client)
+    assert (state["verdict"], state["promoted"]) == ("challenger_better", False)
+    assert "a guard fails. Reranking a query takes" in state["not_promoted"]
     assert ok(client.get("/reranker/models?corpus_id=notes"))["champion"] is None
 
 
@@ -176,7 +276,7 @@ def test_it_ends_within_its_budget_and_with_its_champion(client: httpx.Client, t
         )
     )
     switch_on(client, experiment_impressions=3)
-    answers = [search(client) for _ in range(4)]
+    answers = [search(client, f"user {number}") for number in range(4)]
     assert [answer["model_id"] for answer in answers] == [f"{champion}+{challenger}"] * 3 + [champion]
     for answer in answers[:2]:
         click(client, answer, answer["results"][0]["doc_id"])

@@ -145,7 +145,7 @@ def test_jobs_and_champions_are_gauges(serve: Serve, idle_tribrid: Tribrid) -> N
     assert 'tribrid_model_info{corpus_id="a",model_id="5b1e"} 1.0' in text
     text = telemetry.text(ready=True, seen=None).decode()
     assert "tribrid_store_up 0.0" in text
-    assert "5b1e" not in text
+    assert 'corpus_id="a",model_id="5b1e"' not in text
     assert idle_tribrid.gauges() == Gauges({}, {})
 
 

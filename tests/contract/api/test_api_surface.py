@@ -18,6 +18,7 @@ from tribrid.api import create_app
 from tribrid.api.openapi import TAGS
 from tribrid.api.readiness import Readiness
 from tribrid.app import Tribrid
+from tribrid.app.health import Condition
 from tribrid.config.sections import TrainingConfig
 from tribrid.errors import MissingExtra, Unavailable
 from waiting import until
@@ -253,19 +254,27 @@ def test_a_long_request_does_not_hold_up_the_others(client: httpx.Client, surfac
 # ------------------------------------------------------------------------------------------ readiness
 
 
+def _well() -> Condition:
+    return Condition((), {})
+
+
+def _nothing() -> None:
+    """Nothing is to be mended."""
+
+
 def test_ready_once_the_models_are_loaded() -> None:
     loaded = threading.Event()
 
     def warm() -> None:
         loaded.wait(5)
 
-    readiness = Readiness(warm)
+    readiness = Readiness(warm, _well, _nothing)
     readiness.start()
     with pytest.raises(Unavailable, match="being loaded"):
         readiness.check()
-    assert not readiness.ready
+    assert not readiness.warm
     loaded.set()
-    until(lambda: readiness.ready)
+    until(lambda: readiness.warm)
     readiness.check()
 
 
@@ -281,11 +290,11 @@ def test_not_ready_says_why_and_tries_again() -> None:
             readiness.check()
         return caught.value.detail
 
-    readiness = Readiness(warm, retry_s=0.01)
+    readiness = Readiness(warm, _well, _nothing, retry_s=0.01)
     readiness.start()
     until(lambda: "pip install 'tribrid[train]'" in why())
     mended.set()
-    until(lambda: readiness.ready)
+    until(lambda: readiness.warm)
 
 
 def test_a_worker_runs_as_long_as_the_server(serve: Serve, tmp_path: Path) -> None:

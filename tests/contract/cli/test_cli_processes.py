@@ -49,8 +49,11 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, tmp_path:
     assert mining.returncode == 130
     told = err.decode()
     assert "Traceback" not in told
+    assert "no server runs, so the job stops too" in told
     found = re.search(r"runs (\w+) --follow", told)
     assert found, told
+    assert cli("runs", found[1], "--json").document["interrupted"]
+    assert "interrupted: goes on when a server runs" in cli("runs", found[1]).out
     assert cli("runs", found[1], "--cancel", "--json").document["state"] == "cancelled"
 
 

@@ -8,8 +8,12 @@ import pytest
 
 from cli_calls import Cli
 from tribrid.app import Tribrid
+from tribrid.cli.program import run
+from tribrid.jobs.processes import WorkerLock
+from tribrid.jobs.supervisor import worker_for
 from tribrid.store.database import now_us
 from tribrid.types import Impression, ShownDoc
+from waiting import until
 
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -29,6 +33,39 @@ def test_a_key_is_shown_once(cli: Cli) -> None:
     assert secret not in shown.out + cli("keys", "--json").out
     assert cli("keys", "revoke", key_id, "--json").document["revoked_at"]
     assert cli("keys", "revoke", "none").code == 3
+
+
+def test_the_first_key_warns_and_asks_where_a_server_may_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def keys(*words: str) -> tuple[int, str, str]:
+        code = run(["--data-dir", str(tmp_path), "keys", *words])
+        return code, *capfd.readouterr()
+
+    create = ("create", "--scope", "search")
+    with worker_for(tmp_path):
+        until(lambda: WorkerLock(tmp_path).holder() is not None)
+        code, out, err = keys(*create)
+        assert (code, out) == (2, "")
+        assert "first key" in err
+        assert "--scope admin" in err
+        assert "--yes" in err
+        assert keys("list", "--json")[1].strip() == '{\n  "keys": []\n}'
+        assert keys(*create, "--scope", "admin", "--yes")[0] == 0
+        assert "first key" not in keys(*create)[2]
+
+
+def test_no_server_is_no_question(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--data-dir", str(tmp_path), "keys", "create", "--scope", "admin"]) == 0
+    said = capfd.readouterr().err
+    assert "first key" in said
+    assert "--scope admin" not in said
+
+
+def test_a_key_is_bound_by_name(cli: Cli, corpus: str) -> None:
+    made = cli("keys", "create", "--scope", "search", "--corpus", corpus, "--json").document
+    assert made["corpora"] == [corpus]
+    assert corpus in cli("keys").out
+    assert cli("keys", "create", "--scope", "search", "--corpus", "none").code == 3
+    assert cli("keys", "list", "--corpus", corpus).code == 2
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,16 @@ def test_a_folder_is_indexed_and_kept_in_line(cli: Cli, tmp_path: Path) -> None:
     assert cli("corpora", "folder", "--json").document["documents"] == 1
 
 
+def test_what_is_missing_from_a_document_that_was_taken_is_said(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "soup.html").write_bytes(b"<p>The kitchen has soup by night, and a caf\xff.")
+    report = cli("index", "parts", str(tmp_path), "--json").document
+    assert (report["documents"], report["skipped_total"], report["losses_total"]) == (1, 0, 1)
+    assert report["losses"][0]["doc_id"] == "soup.html"
+    shown = cli("index", "parts", str(tmp_path))
+    assert re.search(r"Read in part\s+1", shown.out)
+    assert "In part soup.html: 1 place is not valid UTF-8" in shown.err
+
+
 def test_a_folder_leaves_what_came_from_elsewhere_unless_told_to_mirror(cli: Cli, tmp_path: Path) -> None:
     elsewhere, folder = tmp_path / "records.jsonl", tmp_path / "folder"
     elsewhere.write_bytes(ndjson(DOCUMENTS[:3]))

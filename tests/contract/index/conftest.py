@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from tribrid.corpus.terms import terms
 from tribrid.retrieval import writer
 from tribrid.retrieval.index import VECTORS_IN_MEMORY_BYTES, Index
 from tribrid.retrieval.publication import read_publication
@@ -36,7 +37,7 @@ class Builder:
     def add(self, writer, passages, vectors=None):
         writer.add(
             passages,
-            lexical=[found.text for found in passages],
+            lexical=[" ".join(terms(found.text)) for found in passages],
             vectors=np.stack(vectors if vectors is not None else [self.unit(1)] * len(passages)),
             content_shas=[f"sha of {found.text}" for found in passages],
             tokens=[found.text.encode() + b"\0\xff" for found in passages],

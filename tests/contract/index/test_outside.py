@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from tribrid.config.sections import RetrievalConfig
-from tribrid.corpus.lexical import expand_identifiers
-from tribrid.corpus.terms import spelled, terms
+from tribrid.corpus.terms import query_terms, terms
 from tribrid.retrieval.index import Index
-from tribrid.retrieval.indexer import lexical_text
+from tribrid.retrieval.indexer import passage_terms
 from tribrid.retrieval.outside import GivenPassage, rank_given
 from tribrid.retrieval.weights import TermWeights
 from tribrid.types import SPARSE, Passage
@@ -33,7 +32,7 @@ def publish(index: Index, found: list[Passage], vectors: np.ndarray) -> None:
     with index.writer("f", vectors.shape[1]) as writer:
         writer.add(
             found,
-            lexical=[lexical_text(passage) for passage in found],
+            lexical=[" ".join(passage_terms(passage)) for passage in found],
             vectors=vectors,
             content_shas=["sha"] * len(found),
             tokens=[b""] * len(found),
@@ -56,10 +55,9 @@ def published(index):
 @pytest.mark.parametrize("query", QUERIES)
 def test_bm25_of_any_text_is_that_of_the_index(published, query: str) -> None:
     snapshot, found, _ = published
-    text = expand_identifiers(query)
-    theirs = {hit.key[0]: hit.score for hit in snapshot.bm25(text, len(found))}
+    theirs = {hit.key[0]: hit.score for hit in snapshot.bm25(query, len(found))}
     for passage in found:
-        ours = snapshot.weights.score(spelled(text), terms(lexical_text(passage)))
+        ours = snapshot.weights.score(query_terms(query), passage_terms(passage))
         assert ours == pytest.approx(theirs.get(passage.doc_id, 0.0), rel=1e-3, abs=1e-4), passage.text
 
 
@@ -91,7 +89,7 @@ def test_what_a_search_finds_is_ranked_alike(published, known: bool, fusion: str
 
 def test_without_an_index_the_texts_say_what_words_are_worth() -> None:
     found, vectors = passages(30), unit(np.random.default_rng(1).normal(size=(30, 8)))
-    weights = TermWeights.of_texts([terms(lexical_text(passage)) for passage in found])
+    weights = TermWeights.of_texts([passage_terms(passage) for passage in found])
     given = [GivenPassage(i, passage, vectors[i]) for i, passage in enumerate(found)]
     ranked = rank_given(None, "skies", vectors[3], given, weights, RetrievalConfig(), 50)  # type: ignore[call-arg]
     assert sorted(at for at, _ in ranked) == list(range(30))

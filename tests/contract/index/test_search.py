@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tribrid.config.sections import RetrievalConfig
-from tribrid.corpus.lexical import searchable
 from tribrid.retrieval.search import Retriever
 from tribrid.types import DENSE, SPARSE
 
@@ -63,7 +62,7 @@ class TestRetriever:
 
     def test_a_script_without_spaces_is_searched_by_neighbouring_characters(self, make, index):
         texts = {"a": "向量检索是一种搜索方法", "b": "今天的天气很好", "c": "ラーメンを食べる"}
-        passages = [make.passage(doc_id, searchable(text)) for doc_id, text in texts.items()]
+        passages = [make.passage(doc_id, text) for doc_id, text in texts.items()]
         make.publish(index, passages, [make.unit(0, 1)] * 3)
         retriever = Retriever(index, Fixed(), RetrievalConfig.model_validate({}))
         for query, doc_id in (("怎么用向量检索", "a"), ("天气", "b"), ("ラーメン", "c")):

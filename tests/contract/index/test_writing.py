@@ -183,7 +183,7 @@ class TestConcurrency:
             "index = Index.open(Path(sys.argv[1]))\n"
             "with index.writer('f', 8) as writer:\n"
             "    vectors = np.eye(8, dtype=np.float32)[1:2]\n"
-            "    writer.add([Passage('b', 0, 0, 5, '', 'stars')], lexical=['stars'], vectors=vectors,\n"
+            "    writer.add([Passage('b', 0, 0, 5, '', 'stars')], lexical=['star'], vectors=vectors,\n"
             "               content_shas=['s'], tokens=[b''])\n"
             "    writer.publish()\n"
         )

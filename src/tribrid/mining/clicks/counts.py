@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.evidence import Evidence
-from tribrid.mining.clicks.feedback import ACTS
+from tribrid.mining.clicks.feedback import ACTS, Opinion
+from tribrid.mining.clicks.voters import Voters
 from tribrid.types import LoggedList
 
 Longs = NDArray[np.int64]
+Author = tuple[str | None, int]
+"""A client; or None, and a number for each of those of whom nothing is known."""
 
 RANK_BITS, DOC_BITS = 8, 28
 MOST_RANKS = 100
@@ -47,23 +51,32 @@ class _Numbers(dict[str, int]):
 
 @dataclass(slots=True)
 class Stated:
-    """What was said of a document in so many words, by all its users."""
+    """What was said of a document in so many words: each user's last word, by who said it."""
 
-    times: int = 0
-    total: float = 0.0
-    silence: float = 1.0
-    acts: Counter[str] = field(default_factory=Counter)
-    last_us: int = 0
+    said: dict[Author, Opinion] = field(default_factory=dict)
+
+    def add(self, author: Author, opinion: Opinion) -> None:
+        before = self.said.get(author)
+        if before is None or opinion.at_us >= before.at_us:
+            self.said[author] = opinion
+
+    @property
+    def acts(self) -> Counter[str]:
+        return Counter(opinion.act for opinion in self.said.values())
+
+    @property
+    def last_us(self) -> int:
+        return max(opinion.at_us for opinion in self.said.values())
 
     @property
     def standing(self) -> float:
         """-1..1, the mean: a middling rating has strength 0 and still dilutes the rest, as a considered opinion."""
-        return self.total / self.times
+        return sum(opinion.strength for opinion in self.said.values()) / len(self.said)
 
     @property
     def weight(self) -> float:
         """How sure the standing's sign is, 0..1: grows with the evidence, shrinks with its disagreement."""
-        return (1 - self.silence) * abs(self.standing)
+        return (1 - prod(1 - abs(opinion.strength) for opinion in self.said.values())) * abs(self.standing)
 
 
 @dataclass(slots=True)
@@ -93,6 +106,30 @@ def _sums(columns: int) -> Sums:
     return Sums(np.empty(0, np.int64), np.empty((0, columns), np.uint32), np.add.reduceat)
 
 
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Counts with a row for each (query, document, rank)."""
+
+    keys: Longs
+    counts: NDArray[Any]
+
+    @property
+    def pair(self) -> Longs:
+        return self.keys >> RANK_BITS
+
+    @property
+    def rank(self) -> Longs:
+        return self.keys & RANK_MASK
+
+    def of(self, queries: NDArray[np.bool_]) -> Cells:
+        """The rows of the queries, by number, that are marked."""
+        kept = queries[self.keys >> (DOC_BITS + RANK_BITS)]
+        return Cells(self.keys[kept], self.counts[kept])
+
+    def column(self, column: int) -> NDArray[np.float64]:
+        return self.counts[:, column].astype(np.float64)
+
+
 class LogCounts:
     """Adds lists up. Read what came of it only after `merge`.
 
@@ -103,10 +140,12 @@ class LogCounts:
         acts: (query, document, act) → how often; `last_us` has the latest time of each.
         stated: (query, document) → what was said of it in so many words.
         first: (query, document) → query_id of the first list in which it was acted on.
-        lists: how many were read.
+        clients: client_id → number.
+        votes: query and document, and the number of the client that used it; a row for each use whose client is known.
+        voters: who is behind the log.
     """
 
-    def __init__(self, *, examined_below_click: int) -> None:
+    def __init__(self, *, examined_below_click: int, voters: Voters | None = None) -> None:
         self.queries: list[tuple[str, str]] = []
         self.doc_ids = _Numbers()
         self.cells = _sums(5)
@@ -114,7 +153,9 @@ class LogCounts:
         self.last_us = Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum.reduceat)
         self.stated: dict[int, Stated] = {}
         self.first: dict[int, str] = {}
-        self.lists = 0
+        self.clients = _Numbers()
+        self.votes: Longs = np.empty((0, 2), np.int64)
+        self.voters = voters or Voters()
         self._examined_below_click = examined_below_click
         self._numbers = _Numbers()
         self._begin()
@@ -133,10 +174,10 @@ class LogCounts:
         self._acts: list[int] = []
         self._acted_us: list[int] = []
         self._given_up: list[int] = []
+        self._voted: list[int] = []
 
     def add(self, logged: LoggedList, found: Evidence) -> None:
-        """Counts one list and what was done with it."""
-        self.lists += 1
+        """Counts one list and what was done with it; who repeats himself is not looked into (see ballots.py)."""
         if logged.source == "reconstructed":
             if found.opinions:
                 self._act(self._query(logged), logged, found)
@@ -166,6 +207,10 @@ class LogCounts:
             if doc_id not in found.opinions:
                 self._given_up.append((query | self.doc_ids[doc_id]) << RANK_BITS | min(rank, MOST_RANKS))
 
+    def number(self, query: str) -> int | None:
+        """Of a query that was counted."""
+        return self._numbers.get(normalise(query))
+
     def _query(self, logged: LoggedList) -> int:
         number = self._numbers[normalise(logged.query)]
         if number == len(self.queries):
@@ -174,24 +219,23 @@ class LogCounts:
 
     def _act(self, query: int, logged: LoggedList, found: Evidence) -> None:
         flag = RECONSTRUCTED if logged.source == "reconstructed" else 0
+        voter = self.voters.voter(logged)
         for doc_id, opinion in found.opinions.items():
             pair = query << DOC_BITS | self.doc_ids[doc_id]
             self.first.setdefault(pair, logged.query_id)
             if opinion.explicit:
-                stated = self.stated.setdefault(pair, Stated())
-                stated.times += 1
-                stated.total += opinion.strength
-                stated.silence *= 1 - abs(opinion.strength)
-                stated.acts[opinion.act] += 1
-                stated.last_us = max(stated.last_us, opinion.at_us)
-            else:
-                self._acts.append(pair << ACT_BITS | flag | ACTS.index(opinion.act))
-                self._acted_us.append(opinion.at_us)
+                said = self.stated.setdefault(pair, Stated())
+                said.add((voter, 0 if voter is not None else len(said.said)), opinion)
+                continue
+            self._acts.append(pair << ACT_BITS | flag | ACTS.index(opinion.act))
+            self._acted_us.append(opinion.at_us)
+            if voter is not None and opinion.strength > 0:
+                self._voted += (pair, self.clients[voter])
 
-    def taken_cells(self) -> tuple[Longs, NDArray[Any]]:
-        """The keys and counts of `cells`, which are the larger part of it all and are not kept any longer."""
+    def taken_cells(self) -> Cells:
+        """What is in `cells`, which is the larger part of it all and is not kept any longer."""
         cells, self.cells = self.cells, _sums(5)
-        return cells.keys, cells.counts
+        return Cells(cells.keys, cells.counts)
 
     def merge(self) -> None:
         """Takes what waits into the counts."""
@@ -214,6 +258,7 @@ class LogCounts:
         acts = _longs(self._acts)
         self.acts.merge(acts, np.ones((len(acts), 1), np.uint32))
         self.last_us.merge(acts, _longs(self._acted_us)[:, None])
+        self.votes = np.concatenate([self.votes, _longs(self._voted).reshape(-1, 2)])
         self._begin()
 
 

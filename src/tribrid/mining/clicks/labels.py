@@ -5,22 +5,27 @@ it was, or was not: a use where few look says more for a document than silence t
 often shown high and hardly used is evidence against it, and a use by mistake is outvoted by the impressions without.
 Where a document was rated, the ratings alone decide.
 
-The log is streamed; what is kept grows with the distinct (query, document, rank), never with its length.
+The log is streamed, once for who is behind it and once to count. What is kept grows with the distinct (query, document,
+rank), and by a few bytes with each client's search; never with how often one repeats itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from tribrid.mining.clicks.ballots import Ballots
 from tribrid.mining.clicks.counts import LogCounts
 from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.clicks.model import ClickModel
 from tribrid.mining.clicks.reformulations import Reformulations
+from tribrid.mining.clicks.support import Support
 from tribrid.mining.clicks.verdicts import Verdicts
-from tribrid.mining.labels import Group
-from tribrid.types import LoggedList
+from tribrid.mining.clicks.voters import Voters, survey, told
+from tribrid.mining.labels import FEW_EVIDENCE, Group, Positive
+from tribrid.types import LoggedList, Source, Triplet
+from tribrid.types.stored import ClientFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +38,98 @@ class LogLabels:
     Attributes:
         impressions: lists read, also those that say nothing.
         conflicting: labels that cancelled out.
+        outnumbered: labels that few clients stand behind, where many agree on another one.
+        anonymous: lists without a client_id that somebody acted on.
         model: what was learned of how people look.
+        voters: who is behind the log.
+        support: which of them are behind which label.
     """
 
     groups: list[Group]
     impressions: int
     conflicting: int
+    outnumbered: int
+    anonymous: int
     model: ClickModel
+    voters: Voters
+    support: Support
+
+    def checked(self, group: Group, positive: Positive) -> Positive:
+        """A label of few clients without that mark, if others found its document good for queries like its own."""
+        if positive.few and self.support.others_agree(group.query, positive.doc_id):
+            return replace(positive, evidence=positive.evidence.removeprefix(FEW_EVIDENCE))
+        return positive
+
+    def clients(self, triplets: Iterable[Triplet], pairs: int) -> ClientFacts:
+        """What a mining tells of the clients behind what it made: these triplets, of so many pairs."""
+        taught = (triplet for triplet in triplets if triplet.source is Source.LOGS and not triplet.held_back)
+        labels = sorted({(triplet.query, triplet.positive[0]) for triplet in taught})
+        heaviest = self.support.heaviest(labels) if pairs else None
+        return {
+            "clients": self.voters.clients,
+            "needed": self.voters.needed,
+            "anonymous": self.anonymous,
+            "heaviest_share": None if heaviest is None else round(heaviest / pairs, 4),
+            "bots": self.voters.reasons,
+            "bot_lists": self.voters.left_out,
+            "told": told(self.voters, self.anonymous),
+        }
 
 
-def log_groups(lists: Iterable[LoggedList], *, examined_below_click: int) -> LogLabels:
-    """Adds up a log. Reads `lists` once, in any order; only reformulations need the order of time.
+def log_groups(
+    lists: Iterable[LoggedList],
+    *,
+    examined_below_click: int,
+    min_clients: int = 1,
+    named: Iterable[LoggedList] | None = None,
+) -> LogLabels:
+    """Adds up a log.
 
     Args:
+        lists: in any order; only reformulations and repeats need the order of time.
         examined_below_click: ranks below the lowest document used that still count as looked at.
+        min_clients: distinct clients that a label needs where there are many.
+        named: the lists with a client_id, read before the others are; None: `lists` is read twice, and what can be read
+            only once is kept in memory.
     """
-    counts = LogCounts(examined_below_click=examined_below_click)
-    reformulations = Reformulations()
-    for logged in lists:
-        found = evidence(logged)
-        counts.add(logged, found)
-        if logged.client_id is not None and logged.source != "reconstructed":
-            earlier = reformulations.given_up(logged, found.satisfied)
-            if earlier is not None:
-                counts.give_up(earlier, evidence(earlier))
+    if named is None and isinstance(lists, Iterator):
+        lists = list(lists)
+    voters = survey(lists if named is None else named, min_clients)
+    counts = LogCounts(examined_below_click=examined_below_click, voters=voters)
+    read, anonymous = _count(lists, counts, Ballots(voters))
     counts.merge()
     verdicts = Verdicts(counts)
     groups = sorted(verdicts.groups(), key=_drawn)
-    return LogLabels(groups, counts.lists, verdicts.conflicting, verdicts.model)
+    return LogLabels(
+        groups,
+        read,
+        verdicts.conflicting,
+        verdicts.outnumbered,
+        anonymous,
+        verdicts.model,
+        voters,
+        verdicts.support,
+    )
+
+
+def _count(lists: Iterable[LoggedList], counts: LogCounts, ballots: Ballots) -> tuple[int, int]:
+    """Counts what is no repetition; how many lists there were, and how many of nobody that somebody acted on."""
+    reformulations = Reformulations()
+    read = anonymous = 0
+    for logged in lists:
+        read += 1
+        anonymous += bool(logged.feedback) and not logged.client_id
+        if logged.client_id in counts.voters.bots:
+            continue
+        found = evidence(logged)
+        ballot = ballots.counted(logged, found)
+        if ballot is not None:
+            counts.add(*ballot)
+        if logged.client_id is not None and logged.source != "reconstructed":
+            earlier = reformulations.given_up(logged, found.satisfied)
+            if earlier is not None and ballots.gives_up(earlier):
+                counts.give_up(earlier, evidence(earlier))
+    return read, anonymous
 
 
 def _drawn(group: Group) -> bytes:

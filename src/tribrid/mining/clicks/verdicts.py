@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tribrid.mining.clicks.counts import (
     ABOVE,
@@ -26,18 +25,18 @@ from tribrid.mining.clicks.counts import (
     DOC_BITS,
     DOC_MASK,
     GIVEN_UP,
-    RANK_BITS,
-    RANK_MASK,
     RECONSTRUCTED,
     SHOWN,
     USED,
+    Cells,
     LogCounts,
     Sums,
 )
 from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
-from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive, Preferences
-from tribrid.types import RECONSTRUCTED_EVIDENCE, Signal, Source
+from tribrid.mining.clicks.support import Flags, Support
+from tribrid.mining.labels import EXPLICITLY_BAD, FEW_EVIDENCE, Group, Known, Positive, Preferences
+from tribrid.types import FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal, Source
 
 _T = TypeVar("_T")
 
@@ -60,6 +59,11 @@ GIVEN_UP_SILENCE = 0.5
 """What a list that was given up adds to its silence: weak evidence against what was shown and not used."""
 REBUILT_DOUBT = 0.5
 """Of two documents clicked in lists that nobody recorded, the one clicked more may only have stood higher."""
+FEW_WEIGHT = 0.5
+"""What a label counts that too few clients stand behind, where no other label of its query has enough."""
+DEEP_RANK = 10
+"""From here down, what too few clients used counts the less the lower it stood, by the square: that few look there
+makes an honest use rare, and one that is meant to mislead no rarer."""
 IMPLICIT_CEILING = 0.5
 """No number of clicks stands above an undisputed good rating."""
 
@@ -83,6 +87,7 @@ class _Totals:
         share: share of good documents at those ranks.
         mass, rebuilt: uses, in clicks, weighed by what they say: in lists, and in reconstructed ones.
         log_ratio: log-likelihood ratio of it being good, by what was done and not done in lists.
+        highest: the highest rank at which it was used; where it was only rated, at which it was shown.
     """
 
     shown: Floats
@@ -94,6 +99,7 @@ class _Totals:
     mass: Floats
     rebuilt: Floats
     log_ratio: Floats
+    highest: Floats
 
 
 class Verdicts:
@@ -111,7 +117,9 @@ class Verdicts:
         judged: it was rated, so clicks say nothing of it.
         seen: it was left alone where it was looked at.
         worse: how sure it is, 0..1, that it is worse than what everybody uses; 0 where nothing is known.
+        few: too few clients stand behind its label, so it counts less and is not remembered.
         conflicting: how many rows have feedback that cancels out.
+        outnumbered: how many labels were dropped, because few clients stand behind them and many behind another.
         model: how people look.
     """
 
@@ -126,9 +134,10 @@ class Verdicts:
         stated = np.fromiter(counts.stated, np.int64, len(counts.stated))
         acted = np.zeros(len(counts.queries), dtype=bool)
         acted[acts >> DOC_BITS] = acted[stated >> DOC_BITS] = True
-        self._judge(self._added_up(_Cells(*counts.taken_cells()).of(acted), counts.acts, stated), stated)
+        self.support = Support(counts)
+        self._judge(self._added_up(counts.taken_cells().of(acted), counts.acts, stated), stated)
 
-    def _added_up(self, cells: _Cells, acts: Sums, stated: Ints) -> _Totals:
+    def _added_up(self, cells: Cells, acts: Sums, stated: Ints) -> _Totals:
         """What was shown, by the rank at which it stood, and what was done, by what it says."""
         acted = acts.keys >> ACT_BITS
         pair = np.sort(np.concatenate([cells.pair, acted, stated]), kind="stable")
@@ -148,6 +157,10 @@ class Verdicts:
         clicks = np.array([STRENGTHS[act] for act in ACTS])[code & ~RECONSTRUCTED] * acts.counts[:, 0]
         act_row, in_list = np.searchsorted(self.pair, acted), code < RECONSTRUCTED
         mass = _added(act_row, np.where(in_list, clicks, 0.0), size)
+        was_used = cells.column(USED) > 0
+        at, used_at = np.full(size, np.inf), np.full(size, np.inf)
+        np.minimum.at(at, row, rank)
+        np.minimum.at(used_at, row[was_used], rank[was_used])
         return _Totals(
             shown,
             used,
@@ -158,6 +171,7 @@ class Verdicts:
             mass=mass,
             rebuilt=_added(act_row, np.where(in_list, 0.0, clicks), size),
             log_ratio=mass * model.for_use() + summed(silence * model.for_silence(rank)),
+            highest=np.select([np.isfinite(used_at), np.isfinite(at)], [used_at, at], FIRST_RANK),
         )
 
     def _judge(self, total: _Totals, stated: Ints) -> None:
@@ -173,11 +187,13 @@ class Verdicts:
         rate = np.where(total.mass > 0, good * np.minimum(rate, 1), 0.0)
         self.standing = np.round(IMPLICIT_CEILING * np.maximum(rate, of_all), 9)
         self.judged = np.zeros(len(self.pair), dtype=bool)
-        for row, pair in zip(np.searchsorted(self.pair, stated).tolist(), stated.tolist(), strict=True):
+        decided = stated[self.support.judged(stated)]
+        for row, pair in zip(np.searchsorted(self.pair, decided).tolist(), decided.tolist(), strict=True):
             said = self._stated[pair]
             self.judged[row], self.weight[row], self.standing[row] = True, said.weight, said.standing
         labelled = self.weight >= LEAST_WEIGHT
         self.conflicting = int((((total.mass > 0) | (total.rebuilt > 0) | self.judged) & ~labelled).sum())
+        labelled = self._counted_by_client(labelled, total.highest)
         self._positive, self._bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
         passed = (total.above > 0) | (total.below > 0)
         self.seen = ~self.judged & (passed | (total.looks >= LEAST_LOOKS))
@@ -188,6 +204,17 @@ class Verdicts:
             column.astype(np.uint32) for column in (total.shown, total.above, total.below)
         )
         self.expected, self.rebuilt = expected.astype(np.float32), total.rebuilt.astype(np.float32)
+
+    def _counted_by_client(self, labelled: Flags, highest: Floats) -> Flags:
+        """Which labels are left: those with clients enough, and others where none of the query has them, at less."""
+        enough, settled = self.support.enough(self.pair, self.standing > 0)
+        labelled = labelled & (self.standing != 0)
+        dropped = labelled & ~enough & settled
+        self.outnumbered = int(dropped.sum())
+        self.standing[dropped] = 0.0
+        self.few = labelled & ~enough & ~settled
+        self.weight[self.few] *= FEW_WEIGHT * np.minimum(1.0, DEEP_RANK / highest[self.few]) ** 2
+        return labelled & ~dropped
 
     def _rebuilt_shares(self, rebuilt: Floats) -> tuple[Floats, Floats]:
         """Of the query's uses in reconstructed lists: the row's share of all, shrunk, and of the most used one's."""
@@ -232,6 +259,7 @@ class Verdicts:
             float(self.weight[row]),
             float(self.standing[row]),
             self.words(row),
+            f"{FEW_EVIDENCE * int(self.few[row])}"
             f"{RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else 'impression:'}{self._first[pair]}",
             observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
         )
@@ -257,8 +285,8 @@ class Verdicts:
     def words(self, row: int) -> str:
         """What was done with a document, and what an average one would have had in its places."""
         pair = int(self.pair[row])
-        said = self._stated.get(pair)
-        if said is not None:
+        if self.judged[row]:
+            said = self._stated[pair]
             return ", ".join(f"{act} {times}x" for act, times in sorted(said.acts.items()))
         in_lists = [(code, times) for code, times, _ in self._done(pair) if code < RECONSTRUCTED]
         parts = []
@@ -269,30 +297,6 @@ class Verdicts:
         if self.rebuilt[row]:
             parts.append(f"clicked {self.rebuilt[row]:g}x where the list was not recorded")
         return "; ".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """Counts with a row for each (query, document, rank)."""
-
-    keys: Ints
-    counts: np.ndarray[tuple[int, int], np.dtype[np.uint32]]
-
-    @property
-    def pair(self) -> Ints:
-        return self.keys >> RANK_BITS
-
-    @property
-    def rank(self) -> Ints:
-        return self.keys & RANK_MASK
-
-    def of(self, queries: NDArray[np.bool_]) -> _Cells:
-        """The rows of the queries, by number, that are marked."""
-        kept = queries[self.keys >> (DOC_BITS + RANK_BITS)]
-        return _Cells(self.keys[kept], self.counts[kept])
-
-    def column(self, column: int) -> Floats:
-        return self.counts[:, column].astype(np.float64)
 
 
 def _added(row: Ints, values: Floats, size: int) -> Floats:

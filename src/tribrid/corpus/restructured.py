@@ -1,8 +1,8 @@
-"""Markdown and reStructuredText: their titles, and rST as plain text in which a heading is a `#` line.
+"""reStructuredText to plain text in which a heading is a `#` line, as in Markdown.
 
-One convention for headings, Markdown's, lets passages break and heuristics find sections without knowing where
-a text came from. reStructuredText is read line by line, not by docutils: that drops whatever a Sphinx directive
-it does not know holds, and that is where API documentation keeps its text.
+One convention for headings lets passages break and heuristics find sections without knowing where a text came from.
+It is read line by line, not by docutils: that drops whatever a Sphinx directive it does not know holds, and that is
+where API documentation keeps its text.
 """
 
 from __future__ import annotations
@@ -11,54 +11,31 @@ import re
 
 HEADING_LEVELS = 6
 
-_FENCE = re.compile(r"[ ]{0,3}(?:```|~~~)")
-_ATX_HEADING = re.compile(r"[ ]{0,3}#{1,6}[ \t]+(\S.*)")
-_SETEXT_UNDERLINE = re.compile(r"[ ]{0,3}(?:=+|-{2,})[ \t]*$")
-_FRONT_MATTER_TITLE = re.compile(r"title:[ \t]*(.+)$", re.IGNORECASE)
-_FRONT_MATTER_LINES = 100
-
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}[ \t]*$")
+_BORDER = re.compile(r"={3,}")
 _DIRECTIVE = re.compile(r"([ \t]*)\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([\w:.+-]+?)::[ \t]*(.*)$")
 _TARGET_OR_COMMENT = re.compile(r"[ \t]*\.\.(?:[ \t]|$)")
 _OPTION = re.compile(r"[ \t]+:[\w -]+:(?:[ \t]|$)")
 # Directives whose argument is a path or a switch, not words.
-_FILES = ["image", "include", "literalinclude", "raw", "toctree"]
+_FILES = ["figure", "image", "include", "literalinclude", "raw", "toctree"]
 _SWITCHES = ["contents", "default-role", "highlight", "index", "meta", "only", "role", "sectnum", "tabularcolumns"]
 _NAMES = ["code", "code-block", "currentmodule", "module", "sourcecode"]
 _SILENT = frozenset([*_FILES, *_SWITCHES, *_NAMES])
+# Directives whose own name is a word of the text, as Sphinx writes it.
+_ADMONITIONS = ["attention", "caution", "danger", "error", "hint", "important", "note", "tip", "warning"]
+_SPOKEN = {
+    **{name: f"{name.capitalize()}:" for name in _ADMONITIONS},
+    "seealso": "See also:",
+    "todo": "Todo:",
+    "deprecated": "Deprecated since version",
+    "versionadded": "Added in version",
+    "versionchanged": "Changed in version",
+    "versionremoved": "Removed in version",
+    "deprecated-removed": "Deprecated, and removed, in versions",
+}
 # `:role:` before the backticks and `_` behind them are markup; `<target>` inside them too. The lengths bound the
 # search on text that is no rST.
 _INLINE = re.compile(r"(?::[\w:.+-]{1,60}:)?`{1,2}([^`\n]{1,1000})`{1,2}_{0,2}")
-
-
-def markdown_title(source: str) -> str:
-    """The front matter's title, else the first heading outside a code fence; empty if there is neither."""
-    lines = source.splitlines()
-    title, first = _front_matter(lines)
-    fenced = False
-    previous = ""
-    for line in lines[first:] if not title else ():
-        if _FENCE.match(line):
-            fenced = not fenced
-        heading = None if fenced else _ATX_HEADING.match(line)
-        if heading:
-            return heading[1].rstrip().rstrip("#").rstrip()
-        if not fenced and previous and _SETEXT_UNDERLINE.match(line):
-            return previous
-        previous = line.strip() if not fenced and line[:4].strip() else ""
-    return title
-
-
-def _front_matter(lines: list[str]) -> tuple[str, int]:
-    """The title in a YAML front matter, if there is one, and the line after it."""
-    title = ""
-    if lines and lines[0].rstrip() == "---":
-        for number, line in enumerate(lines[1:_FRONT_MATTER_LINES], start=2):
-            if line.rstrip() in ("---", "..."):
-                return title, number
-            found = _FRONT_MATTER_TITLE.match(line)
-            title = found[1].strip().strip("\"'") if found and not title else title
-    return "", 0
 
 
 def rst_text(source: str) -> tuple[str, str]:
@@ -74,6 +51,11 @@ def rst_text(source: str) -> tuple[str, str]:
     out: list[str] = []
     index = 0
     while index < len(lines):
+        table_end = _table_end(lines, index)
+        if table_end:
+            out.extend(_inline(line) for line in lines[index:table_end] if line.rstrip() != lines[index].rstrip())
+            index = table_end
+            continue
         heading = _heading_at(lines, index)
         if heading is not None:
             text, style, length = heading
@@ -85,6 +67,23 @@ def rst_text(source: str) -> tuple[str, str]:
             continue
         index = _explicit_markup(lines, index, out)
     return title, "\n".join(out).strip()
+
+
+def _table_end(lines: list[str], index: int) -> int:
+    """The line after a table of one column that starts at a line; 0 if none does.
+
+    It begins as an overlined title does: border, words, border. But rows follow at once, and a third border.
+    """
+    border = lines[index].rstrip()
+    if not _BORDER.fullmatch(border) or index + 4 >= len(lines) or lines[index + 2].rstrip() != border:
+        return 0
+    for number in range(index + 3, len(lines)):
+        line = lines[number].rstrip()
+        if line == border:
+            return number + 1 if number > index + 3 else 0
+        if not line or len(line) > len(border):
+            return 0
+    return 0
 
 
 def _heading_at(lines: list[str], index: int) -> tuple[str, tuple[str, bool], int] | None:
@@ -108,9 +107,10 @@ def _explicit_markup(lines: list[str], index: int, out: list[str]) -> int:
     line = lines[index]
     directive = _DIRECTIVE.match(line)
     if directive:
-        name = directive[2].rpartition(":")[2]
-        if directive[3] and name not in _SILENT:
-            out.append(directive[1] + _inline(directive[3]))
+        name = directive[2].rpartition(":")[2].lower()
+        said = f"{_SPOKEN.get(name, '')} {'' if name in _SILENT else _inline(directive[3])}".strip()
+        if said:
+            out.append(directive[1] + said)
         index += 1
         while index < len(lines) and _OPTION.match(lines[index]):
             index += 1

@@ -1,0 +1,53 @@
+"""Which corpora somebody may name: all, or those that a key is bound to.
+
+Of what has an id of its own (a job, a model, a search) and is of another corpus, he hears what is said of an id that
+nobody has. A corpus that he names and may not is refused, whether or not there is such a one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tribrid.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`corpora`: those that may be named; None: all."""
+
+    corpora: frozenset[str] | None = None
+
+    @property
+    def only(self) -> str | None:
+        """The corpus, where a single one may be named."""
+        return next(iter(self.corpora)) if self.corpora is not None and len(self.corpora) == 1 else None
+
+    def hold(self, *corpus_ids: str) -> bool:
+        """Whether all of these may be named."""
+        return self.corpora is None or self.corpora.issuperset(corpus_ids)
+
+    def require(self, *corpus_ids: str) -> None:
+        """Pass if all of these may be named.
+
+        Raises:
+            Forbidden: one may not.
+        """
+        if not self.hold(*corpus_ids):
+            raise self._refusal("for no other")
+
+    def require_none(self, purpose: str) -> None:
+        """For what tells of every corpus, or changes it.
+
+        Raises:
+            Forbidden: there are bounds.
+        """
+        if self.corpora is not None:
+            raise self._refusal(f"not for {purpose}")
+
+    def _refusal(self, limit: str) -> Forbidden:
+        named = sorted(self.corpora or ())
+        detail = f"This key is bound: it is for {', '.join(named)} and {limit}. Name a corpus that it is for."
+        return Forbidden(detail, corpora=named)
+
+
+EVERYWHERE = Bounds()

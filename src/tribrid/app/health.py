@@ -1,0 +1,105 @@
+"""What keeps this data folder from doing all it should, found out by looking: quick enough to be asked every second.
+
+It tells what a search would fail on, and what is stored and cannot be found. `doctor` does more, and takes longer.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tribrid.answers.health import Trouble
+from tribrid.app.parts import quiet
+from tribrid.errors import StaleIndex, TribridError
+from tribrid.loop import index
+from tribrid.workspace.corpus import open_corpus
+from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.uploads import unfinished
+
+PROBE_BYTES = 1 << 20
+_log = logging.getLogger(__name__)
+
+
+class Condition(NamedTuple):
+    """What is wrong, and of each corpus whether it can be searched."""
+
+    troubles: Sequence[Trouble]
+    searchable: Mapping[str, bool]
+
+    @property
+    def serves(self) -> bool:
+        """Whether any search is answered."""
+        if any(trouble.what == "store" for trouble in self.troubles):
+            return False
+        return not self.searchable or any(self.searchable.values())
+
+
+def condition(folder: DataFolder) -> Condition:
+    """How it stands now."""
+    try:
+        corpora = [row.corpus_id for row in folder.store.corpora.list()]
+    except TribridError as error:
+        return Condition([Trouble(what="store", corpus_id=None, detail=error.detail)], {})
+    troubles, searchable = [*_disk(folder), *_log_writing(folder)], {}
+    for corpus_id in corpora:
+        fault = _index(folder, corpus_id)
+        searchable[corpus_id] = fault is None
+        troubles += [fault] if fault else []
+        if unfinished(folder.data_dir, corpus_id):
+            detail = "An upload broke off: what it stored is not all indexed. The server does it by itself."
+            troubles.append(Trouble(what="documents", corpus_id=corpus_id, detail=detail))
+    return Condition(troubles, searchable)
+
+
+def finish_uploads(folder: DataFolder) -> None:
+    """Index what is stored and in no index, because its upload broke off. What fails is tried again the next time."""
+    for row in folder.store.corpora.list():
+        broken_off = unfinished(folder.data_dir, row.corpus_id)
+        if not broken_off:
+            continue
+        try:
+            report = index.index(open_corpus(folder, row.corpus_id), quiet)
+        except StaleIndex:  # it waits for its rebuilding, which GET /ready asks for
+            continue
+        except TribridError as error:
+            _log.warning("%s: documents of an upload that broke off cannot be indexed: %s", row.corpus_id, error.code)
+            continue
+        _log.info("%s: an upload had broken off; %d documents of it are indexed.", row.corpus_id, report.embedded)
+        for path in broken_off:
+            path.unlink(missing_ok=True)
+
+
+def _disk(folder: DataFolder) -> list[Trouble]:
+    try:
+        with tempfile.TemporaryFile(dir=folder.data_dir) as probe:
+            probe.write(b"\0" * PROBE_BYTES)
+            probe.flush()
+    except OSError as error:
+        detail = f"The data folder takes no data: {error.strerror}. Searches are answered and may not be logged."
+        return [Trouble(what="disk", corpus_id=None, detail=detail)]
+    return []
+
+
+def _log_writing(folder: DataFolder) -> list[Trouble]:
+    detail = folder.unlogged.why
+    if detail is None:
+        try:
+            folder.store.database.check_writable()
+        except TribridError as error:
+            detail = error.detail
+    if detail is None:
+        return []
+    return [Trouble(what="log", corpus_id=None, detail=f"Searches are answered and not logged. {detail}")]
+
+
+def _index(folder: DataFolder, corpus_id: str) -> Trouble | None:
+    try:
+        corpus = open_corpus(folder, corpus_id)
+        corpus.index.check()
+        if corpus.index.fingerprint is not None:  # without one it is empty, or waits for its first mining
+            _ = corpus.retriever
+    except TribridError as error:
+        return Trouble(what="index", corpus_id=corpus_id, detail=error.detail)
+    return None

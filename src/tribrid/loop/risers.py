@@ -1,0 +1,160 @@
+"""What a trained model lifts into the top 10 of the most frequent queries, and which of it rests on few clients.
+
+The queries are ranked as they would be served, before and after. Only documents that rise are looked up in the log, and
+only those that rest on few are ranked again, so the cost is that of some more queries of an evaluation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from tribrid.answers.report import Riser, Risers
+from tribrid.corpus.lexical import normalise
+from tribrid.evaluation.arms import Readings, ranks, retrieval_arm, run_arms
+from tribrid.evaluation.risers import NAMELESS, TOP, FewBehind, Label, few_behind, rising, too_few
+from tribrid.loop.frozen import read_queries
+from tribrid.mining.clicks.feedback import opinion
+from tribrid.mining.splits import query_clusters
+from tribrid.scoring.learned import LearnedReranker, Reading
+from tribrid.scoring.scorer import LearnedScorer, Scorer, ranked
+from tribrid.store.logs import Acts
+from tribrid.training.lists import labels_by_query
+from tribrid.types import FIRST_RANK, Emit, Source, Triplet, rank_order
+from tribrid.workspace.corpus import OpenCorpus
+
+_NOT_ASKED = "No frequent query is looked at (gate.frequent_queries is 0, or gate.least_clients is 1)."
+_NOT_KNOWN = "What the model was trained on is no longer stored, so it cannot be told whom a rise rests on."
+
+
+def find_risers(
+    corpus: OpenCorpus, challenger: LearnedScorer, champion: Scorer | None, taught: Sequence[Triplet], emit: Emit
+) -> tuple[Risers, dict[str, str]]:
+    """Rank the frequent queries with what serves and with the challenger.
+
+    Args:
+        champion: None: the retrieval order serves.
+        taught: what the challenger was trained on.
+
+    Returns:
+        What was found; and the systems that could not rank the queries, with what happened.
+    """
+    most, least = corpus.config.gate.frequent_queries, corpus.config.gate.least_clients
+    crowd = corpus.store.logs.crowd(corpus.corpus_id, 2 * most)
+    skipped = _skipped(corpus, taught) or too_few(crowd.clients, crowd.nameless, crowd.lists)
+    if skipped is not None:
+        return Risers(skipped=skipped, clients=crowd.clients), {}
+    readings = _readings(corpus, _frequent(crowd.queries, least, most), emit)
+    before, after, failed = _orders(readings, challenger, champion, emit)
+    if failed:
+        return Risers(skipped="The frequent queries could not be ranked.", clients=crowd.clients), failed
+    risen = [(text, doc_id) for text in readings for doc_id in rising(before[text], after[text])]
+    remembered = _Remembered.of(corpus, taught, {doc_id for _, doc_id in risen})
+    named = []
+    for text, doc_id in risen:
+        few = remembered.few_behind(challenger.reranker, readings[text], doc_id, least)
+        without = _rank_without(few, challenger.reranker, readings[text], doc_id)
+        if without is not None and without > TOP:
+            places = {"before": _place(before[text], doc_id), "after": _place(after[text], doc_id), "without": without}
+            named.append(Riser(query=text, doc_id=doc_id, clients=len(few.clients), **places))
+    found = {"queries": len(readings), "clients": crowd.clients, "risen": len(risen), "named": tuple(named)}
+    return Risers.model_validate(found), {}
+
+
+def _skipped(corpus: OpenCorpus, taught: Sequence[Triplet]) -> str | None:
+    """Why there is nothing to ask the log; None where there is."""
+    if not corpus.config.gate.frequent_queries or corpus.config.gate.least_clients == 1:
+        return _NOT_ASKED
+    return None if taught else _NOT_KNOWN
+
+
+def _frequent(queries: Mapping[str, int], least: int, most: int) -> list[str]:
+    """The queries of most clients, each in one spelling. What fewer than `least` ask is nobody else's search."""
+    spelled: dict[str, str] = {}
+    for text, asking in queries.items():
+        if asking >= least:
+            spelled.setdefault(normalise(text), text)
+    return list(spelled.values())[:most]
+
+
+def _readings(corpus: OpenCorpus, texts: Sequence[str], emit: Emit) -> Readings:
+    """By the query's own text."""
+    found = read_queries(corpus, dict(zip(texts, texts, strict=True)), emit)
+    return {one.query_id: one.reading for one in found if one.reading.candidates}
+
+
+_Orders = dict[str, list[str]]
+
+
+def _orders(
+    readings: Readings, challenger: LearnedScorer, champion: Scorer | None, emit: Emit
+) -> tuple[_Orders, _Orders, dict[str, str]]:
+    """The doc_ids of each query before and after, best first; and what failed."""
+    named: list[tuple[str, Scorer | None]] = [("frequent queries: after", challenger)]
+    named.append(("frequent queries: before", champion))
+    found = run_arms(readings, ranks(named, None), "", time.perf_counter, lambda name, done, total: emit(
+        "progress", {"stage": name, "done": done, "total": total}
+    ))  # fmt: skip
+    if found.failed:
+        return {}, {}, found.failed
+    after, *before = (found.systems[name] for name, scorer in named if scorer is not None)
+    runs = (before[0] if before else retrieval_arm(readings), after)
+    one, two = ({text: [doc.doc_id for doc in rank_order(run[text])] for text in readings} for run in runs)
+    return one, two, {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """Whom the labels of some documents rest on. `clients`: cluster and doc_id → clients; None where it was not by what
+    clients did alone.
+    """
+
+    clients: Mapping[tuple[str, str], AbstractSet[str] | None]
+
+    @classmethod
+    def of(cls, corpus: OpenCorpus, taught: Sequence[Triplet], doc_ids: Collection[str]) -> _Remembered:
+        """From the triplets that the model was trained on, and from the log."""
+        labels = labels_by_query(taught)
+        own = [label.query for label in labels]
+        clusters = dict(zip((label.query_id for label in labels), query_clusters(own), strict=True))
+        users = _users(corpus.store.logs.acts(corpus.corpus_id, doc_ids))
+        behind: dict[tuple[str, str], AbstractSet[str] | None] = {}
+        for triplet in taught:
+            if (doc_id := triplet.positive[0]) in doc_ids:
+                key = clusters[triplet.query_id], doc_id
+                known = behind.get(key, set())
+                logged = triplet.source is Source.LOGS and known is not None
+                behind[key] = known | users[doc_id, normalise(triplet.query)] if logged and known is not None else None
+        return cls(behind)
+
+    def few_behind(self, model: LearnedReranker, reading: Reading, doc_id: str, least: int) -> FewBehind:
+        """What the model remembers of a document for a search that fewer than `least` clients are behind."""
+        labels = [
+            Label(cluster, likeness, self.clients.get((cluster, doc_id)))
+            for cluster, likeness in model.recalled(reading, doc_id)
+        ]
+        return few_behind(labels, least)
+
+
+def _users(acts: Iterable[Acts]) -> defaultdict[tuple[str, str], set[str]]:
+    """doc_id and normalised query → the clients who used the document for it."""
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in acts:
+        if opinion(one.feedback).use > 0:
+            found[one.doc_id, normalise(one.query)].add(one.client_id or NAMELESS)
+    return found
+
+
+def _rank_without(few: FewBehind, model: LearnedReranker, reading: Reading, doc_id: str) -> int | None:
+    """The document's rank if the model did not remember what few clients did; None where it remembers no such thing."""
+    if not few.clients:
+        return None
+    scores = model.without(doc_id, few.clusters).score(reading)
+    return _place([doc.doc_id for doc in ranked(reading, scores)], doc_id)
+
+
+def _place(order: Sequence[str], doc_id: str) -> int:
+    return order.index(doc_id) + FIRST_RANK

@@ -1,0 +1,102 @@
+"""What the files of a published index must hold: noted when it is published, compared when it is read.
+
+LanceDB never changes a data file, and checks none: bytes that are no longer what was written are read as they are. A
+file's size and time tell most damage at the price of a look at it; one whose time is another is read whole, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_FILE = "checksums.json"
+_CHUNK_BYTES = 1 << 20
+# What LanceDB writes over, and what it reads only when two write at once.
+_CHANGING = ("latest_version_hint.json", ".txn")
+
+Noted = tuple[int, int, str]
+"""Size in bytes, time of the last change in nanoseconds, BLAKE2b of the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checksums:
+    """The files of one version of a table, by their path from the index's folder."""
+
+    table: str
+    version: int
+    files: dict[str, Noted]
+
+
+def note_checksums(folder: Path, table: str, version: int) -> None:
+    """Note the files as they are now. What was noted before stays: a file that has changed since is damaged."""
+    before = read_checksums(folder)
+    known = before.files if before else {}
+    files = {name: known.get(name) or _noted(folder / name) for name in _files(folder, table)}
+    staged = folder / f"{_FILE}.{os.getpid()}"
+    staged.write_text(json.dumps(asdict(Checksums(table, version, files))))
+    staged.replace(folder / _FILE)
+
+
+def read_checksums(folder: Path) -> Checksums | None:
+    """What was noted last; None for nothing that can be read: then nothing is known of the files."""
+    try:
+        found = json.loads((folder / _FILE).read_bytes())
+        files = {str(name): (int(size), int(at), str(digest)) for name, (size, at, digest) in found["files"].items()}
+        return Checksums(str(found["table"]), int(found["version"]), files)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+class Inspector:
+    """Compares files with what was noted of them, and remembers which it has read. Safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, tuple[int, int]] = {}
+
+    def damage(self, noted: Checksums, *, whole: bool = False) -> str | None:
+        """What is wrong with the first file that is not as it was; None if all are.
+
+        Args:
+            whole: read every file, also those that look untouched.
+        """
+        return next((fault for name, file in noted.files.items() if (fault := self._fault(name, file, whole))), None)
+
+    def _fault(self, name: str, noted: Noted, whole: bool) -> str | None:
+        size, at_ns, digest = noted
+        try:
+            found = (self._folder / name).stat()
+            if found.st_size != size:
+                return f"the file {name} has {found.st_size:,} bytes instead of {size:,}"
+            looks = (found.st_size, found.st_mtime_ns)
+            if not whole and (looks == (size, at_ns) or self._read.get(name) == looks):
+                return None
+            if _digest(self._folder / name) != digest:
+                return f"the file {name} was changed"
+            self._read[name] = looks
+        except OSError as error:
+            return f"the file {name} cannot be read ({error.strerror})"
+        return None
+
+
+def _files(folder: Path, table: str) -> Iterator[str]:
+    for path in sorted((folder / f"{table}.lance").rglob("*")):
+        if path.is_file() and not path.name.endswith(_CHANGING):
+            yield str(path.relative_to(folder))
+
+
+def _noted(path: Path) -> Noted:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, _digest(path)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -63,7 +63,7 @@ def restore(
     if done.to_index:
         session.terminal.note("The backup holds no index of these corpora. Until you make it, searches find nothing:")
         for corpus_id in done.to_index:
-            session.terminal.note(Verbatim(f"  {session.typed(f'index {corpus_id} - < /dev/null')}"))
+            session.terminal.note(Verbatim(f"  {session.typed(f'index {corpus_id} --rebuild')}"))
 
 
 def _facts(what: str, about: BackupFacts) -> RenderableType:

@@ -126,11 +126,8 @@ def sync_index(
     started = time.monotonic()
     with index.writer(index_fingerprint(config, embedder), embedder.dim, anew=anew) as writer:
         wanted = hashes()
-        if not anew and terms_are_old(index, config, embedder):
-            _take_over(index, writer, wanted)
-        held = writer.doc_hashes()
-        gone = held.keys() - wanted.keys()
-        writer.delete_docs(gone)
+        held = _held(index, writer, wanted, taken=not anew and terms_are_old(index, config, embedder))
+        writer.delete_docs(gone := held.keys() - wanted.keys())
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
         embedded, embedded_passages, progress = 0, 0, _Progress(_documents(stale, fetch), config, emit)
         for documents, passages in _batches(_documents(stale, fetch), config):
@@ -139,7 +136,7 @@ def sync_index(
             embedded_passages += len(passages)
             progress.report(passages)
         writer.publish(purge=purge)
-        took_s = time.monotonic() - started
+        took_s = max(time.monotonic() - started, 1e-9)
         return IndexReport(
             documents=len(wanted),
             passages=writer.count(),
@@ -148,7 +145,7 @@ def sync_index(
             unchanged=len(wanted) - len(stale),
             deleted=len(gone),
             took_s=took_s,
-            rate_per_s=embedded_passages / took_s if took_s > 0 else 0.0,
+            rate_per_s=embedded_passages / took_s,
         )
 
 
@@ -205,6 +202,13 @@ def _batches(documents: Iterable[Document], config: IndexingConfig) -> Iterator[
             doc_ids, passages = [], []
     if doc_ids:
         yield doc_ids, passages
+
+
+def _held(index: Index, writer: IndexWriter, wanted: Mapping[str, str], *, taken: bool) -> dict[str, str]:
+    """doc_id → content_sha of what the table holds; `taken`: after what the published one holds was put into it."""
+    if taken:
+        _take_over(index, writer, wanted)
+    return writer.doc_hashes()
 
 
 def _take_over(index: Index, writer: IndexWriter, wanted: Mapping[str, str]) -> None:

@@ -23,7 +23,7 @@ from tribrid.training.lists import PastQuery, TrainingList, memory_of, remembere
 from tribrid.training.memory import require_memory
 from tribrid.training.resources import Pace, Run, free_mib
 from tribrid.types import Emit
-from tribrid.types.stored import CrossEncoderMetrics, Manifest, TrainingMetrics
+from tribrid.types.stored import BlendMetrics, CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__
 
 DEV_FOLD = 0
@@ -89,24 +89,15 @@ def train(
     run = Run(folder, emit, cancelled, inputs.pace or Pace(config.time_budget_s), inputs.kills)
     before_s = run.pace.spent_s
     lists, teaching = list(inputs.lists), _teaching(inputs.lists)
-    base, hopeless = _start_from(inputs.base, teaching, config)
-    if hopeless:
-        emit("log", {"message": hopeless})
+    base, hopeless = _start_from(inputs.base, teaching, config, emit)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
     choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
-    weight, measured = 0.0, CrossEncoderMetrics(trained=False)
-    if hopeless:
-        measured["reason"] = hopeless
-    elif base is not None:
+    weight, measured = 0.0, CrossEncoderMetrics({"trained": False, **hopeless})
+    if base is not None:
         weight, measured = _cross_encoder(inputs, choice, base, config, run)
     metrics: TrainingMetrics = {
-        "blend": {
-            "form": choice.form,
-            "start": choice.start,
-            "memory": choice.use_memory,
-            "held_out_ndcg@10": dict(choice.scores),
-        },
+        "blend": _told(choice),
         "cross_encoder": measured,
         "queries": len(lists),
         "teaching_queries": teaching,
@@ -131,20 +122,29 @@ def train(
     return Trained(artifact, manifest)
 
 
-def _start_from(base: Path, teaching: int, config: TrainingConfig) -> tuple[Role | None, str]:
-    """What the cross-encoder starts from, and why none is trained. Raises as `train`, before any work."""
+def _told(choice: Choice) -> BlendMetrics:
+    scores = dict(choice.scores)
+    return {"form": choice.form, "start": choice.start, "memory": choice.use_memory, "held_out_ndcg@10": scores}
+
+
+def _start_from(
+    base: Path, teaching: int, config: TrainingConfig, emit: Emit
+) -> tuple[Role | None, CrossEncoderMetrics]:
+    """What the cross-encoder starts from, or why it has no hope. Raises as `train`, before any work."""
     if not config.cross_encoder:
-        return None, ""
+        return None, {}
     role = trainable_as(base)
     if role == "encoder" and teaching < HOPEFUL_QUERIES and not config.keep_cross_encoder:
-        return None, (
+        reason = (
             f"No cross-encoder is trained: from a sentence encoder and {teaching:,} queries none was ever served "
             f"beside the blend. With {HOPEFUL_QUERIES:,} queries, with a cross-encoder as training.base_model, or with "
             "training.keep_cross_encoder, one is."
         )
+        emit("log", {"message": reason})
+        return None, {"reason": reason}
     require_torch("Training a cross-encoder (training.cross_encoder)")
     require_memory(base, role, config, free_mib())
-    return role, ""
+    return role, {}
 
 
 def _teaching(lists: Sequence[TrainingList]) -> int:

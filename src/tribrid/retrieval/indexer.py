@@ -108,12 +108,10 @@ def sync_index(
 ) -> IndexReport:
     """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
-    Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}) in passages embedded, and seconds, which are told from
-    the characters that are left.
+    Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}) in passages, and seconds by the characters left.
 
     Args:
-        fetch: some documents by id; asked only for those to embed, FETCH_DOCUMENTS at a time, once to see how much
-            there is and once to embed them.
+        fetch: some documents by id; asked for those to embed, FETCH_DOCUMENTS at a time, to count and to embed them.
         hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
         embedder: of documents; queries must be embedded alike.
         emit: takes progress, once a batch.

@@ -142,8 +142,9 @@ def test_where_the_log_takes_nothing_searches_are_answered_and_say_so(
     found = client.post("/search", json=asked)
     assert found.status_code == 200
     assert (found.json()["logged"], found.json()["results"][0]["doc_id"]) == (False, "soup")
-    given = client.post("/rerank", json={**asked, "documents": list(TEXTS.values())}).json()
-    assert (given["logged"], len(given["results"])) == (False, 2)
+    new = "The canteen is new. " * 300
+    given = client.post("/rerank", json={**asked, "documents": [*TEXTS.values(), new]}).json()
+    assert (given["logged"], given["collected"], len(given["results"])) == (False, 0, 3)
     unlogged = {"query_id": found.json()["query_id"], "doc_id": "soup", "signal": "click"}
     refused = client.post("/feedback", json=unlogged)
     assert (refused.status_code, "full" in refused.json()["detail"]) == (503, True)

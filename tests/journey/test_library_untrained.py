@@ -38,7 +38,9 @@ def test_two_folders_mirrored_at_once_are_mirrored_one_after_the_other(tmp_path:
     with Tribrid(tmp_path / "data") as opened:
         opened.create_corpus("c")
         with ThreadPoolExecutor(4) as pool:
-            reports = list(pool.map(lambda folder: opened.corpus("c").documents.add_path(folder), folders * 2))
+            reports = list(
+                pool.map(lambda folder: opened.corpus("c").documents.add_path(folder, mirror=True), folders * 2)
+            )
         assert all(report.documents == 30 for report in reports)
         assert all(report.unchanged >= 0 for report in reports)
         names = {doc_id.partition("-")[0] for doc_id in opened.store.documents.hashes("c")}

@@ -42,6 +42,42 @@ def test_fields_by_any_of_their_names(doc: str, time: str) -> None:
     assert clicks(rows) == [Click(2, "gears of war", "98", T0_US, "4")]
 
 
+@pytest.mark.parametrize("header", ["Query,Doc_ID,Click Time", "QUERY,docId,TimeStamp", "Search-Term,SKU,clickedAt"])
+def test_fields_however_they_are_spelled(header: str) -> None:
+    assert clicks(f"{header}\ngears of war,98,2011-09-14 12:46:28.66\n") == [Click(2, "gears of war", "98", T0_US)]
+    record = dict(zip(header.split(","), CLICK.values(), strict=True))
+    assert clicks(json.dumps(record)) == [Click(1, "gears of war", "98", T0_US)]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2024-01-15 10:00:00 UTC",
+        "2024-01-15 10:00:00.000 GMT",
+        "2024-01-15 11:00:00 +0100",
+        "2024-01-15T10:00:00 Z",
+        "2024/01/15 10:00:00",
+        "15/Jan/2024:10:00:00 +0000",
+        "[15/Jan/2024:10:00:00 +0000]",
+        "Mon, 15 Jan 2024 10:00:00 GMT",
+        "15-jan-2024 10:00",
+        "1705312800",
+    ],
+)
+def test_times_as_logs_write_them(time: str) -> None:
+    [click] = clicks(json.dumps({**CLICK, "timestamp": time}))
+    assert isinstance(click, Click)
+    assert click.at_us == 1_705_312_800_000_000
+
+
+@pytest.mark.parametrize(
+    "time", ["01/02/2024 10:00:00", "2024-01-15 10:00:00 EST", "15 Foo 2024 10:00", "40/Jan/2024:10:00:00"]
+)
+def test_times_that_could_be_others_are_refused(time: str) -> None:
+    [item] = clicks(json.dumps({**CLICK, "timestamp": time}))
+    assert isinstance(item, Skipped)
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

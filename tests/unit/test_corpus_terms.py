@@ -35,6 +35,7 @@ def test_a_stem(pair: str) -> None:
     [
         ("a text", None, "a text", "", None),
         ({"text": "t", "title": "T", "id": 7}, None, "t", "T", "7"),
+        ({"text": "t", "id": 7.0}, None, "t", "", "7"),
         ({"page_content": "t", "metadata": {"doc_id": "m"}}, None, "t", "", "m"),
         ({"_id": "only"}, None, None, "", "only"),
         ({"text": "t", "city": "c", "stars": 4}, ["city", "stars"], "c\n4", "", None),
@@ -47,6 +48,19 @@ def test_a_document_is_read(
 ) -> None:
     found = inline_document(sent, 0, rank_fields)
     assert (found.text, found.title, found.doc_id, found.given) == (text, title, doc_id, sent)
+
+
+@pytest.mark.parametrize("odd", [{"$oid": "65a1"}, "", ["a"], True, 5.5, " a ", "a\nb", "x" * 513, None])
+def test_what_cannot_be_an_id_in_another_programs_metadata_is_none(odd: Any) -> None:
+    for metadata, doc_id in [
+        ({"_id": odd}, None),
+        ({"id": odd, "_id": "next"}, "next"),
+        ({"doc_id": odd, "id": 5.0}, "5"),
+        ({"doc_id": -3.0, "id": odd}, "-3"),
+    ]:
+        assert inline_document({"text": "t", "metadata": metadata}, 0, None).doc_id == doc_id
+    with pytest.raises(InvalidInput, match=r"^documents\[3\]: has no text"):
+        inline_document({"metadata": {"id": odd}}, 3, None)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,14 @@ class BagOfWords:
         return sorted({doc_id for batch in self.batches for doc_id, _ in batch})
 
 
+class Slow(BagOfWords):
+    """Takes its time by the character."""
+
+    def embed_passages(self, passages):
+        time.sleep(sum(len(passage.text) for passage in passages) * 1e-5)
+        return super().embed_passages(passages)
+
+
 class Corpus:
     """Documents as the store has them: hashes of all, texts on request."""
 
@@ -131,7 +139,7 @@ class TestWhatIsEmbedded:
         report = sync(index, corpus, embedder)
         assert (report.embedded, report.unchanged, report.deleted, report.passages) == (2, 2, 1, 4)
         assert embedder.doc_ids == ["b", "e"]
-        assert corpus.fetched == [["b", "e"]]
+        assert corpus.fetched == [["b", "e"]] * 2, "counted, then embedded"
         assert set(index.doc_hashes()) == {"a", "b", "d", "e"}
         assert index.bm25("stars", 5) == index.bm25("sand", 5) == []
         assert [hit.key for hit in index.bm25("comets", 5)] == [("b", 0)]
@@ -202,14 +210,23 @@ class TestBatches:
         assert len(held) > 2
         assert sum(map(len, held)) == report.documents == 600
 
-    def test_progress_counts_documents_up_to_the_total(self, index):
+    def test_progress_counts_passages_and_tells_the_time_from_the_characters_left(self, index):
         events: list[tuple[str, dict[str, float]]] = []
-        sync(index, many(600), events=events)
+        corpus = many(600)
+        for number in range(500, 600):
+            corpus.put(f"d{number:04}", "a long document with many words " * 60)
+        report = sync(index, corpus, Slow(), events=events)
         assert {kind for kind, _ in events} == {"progress"}
         data = [data for _, data in events]
         assert all(set(found) == {"done", "total", "rate_per_s", "eta_s"} for found in data)
         assert all(a["done"] < b["done"] for a, b in pairwise(data))
-        assert (data[-1]["done"], data[-1]["total"], data[-1]["eta_s"]) == (600, 600, 0)
+        assert {found["total"] for found in data} == {report.embedded_passages}
+        assert (data[-1]["done"], data[-1]["eta_s"]) == (report.embedded_passages, 0)
+        for found in data[:-1]:
+            if found["done"] >= found["total"] / 10:
+                passed_s = found["done"] / found["rate_per_s"]
+                left_s = report.took_s - passed_s
+                assert left_s / 1.5 - 0.2 <= found["eta_s"] <= left_s * 1.5 + 0.2, (found, left_s)
 
     def test_a_document_deleted_meanwhile_is_left_out(self, index):
         corpus = Corpus(a="cells", b="stars")

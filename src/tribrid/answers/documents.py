@@ -45,6 +45,11 @@ class IndexedDocuments(Answer):
         description="doc_ids that came more than once; the last record holds. The first 20."
     )
     duplicates_total: int
+    replaced: tuple[str, ...] = Field(
+        description="doc_ids whose document had another address and another text, as files of one name in two folders "
+        "have. The first 20."
+    )
+    replaced_total: int
     took_s: float
     rate_per_s: float = Field(description="Passages embedded a second.")
 

@@ -38,6 +38,8 @@ _VERSION = re.compile(r"/v(\d)")
 MAX_NAME_CHARS = 1000
 MAX_FIELDS = 100
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
+_ENDS, _NO_END = {"start", "end", "left", "right", "auto"}, "none"
+"""What NVIDIA's calls, Cohere's others and TEI's say of `truncate`: from where to cut a long text, or not at all."""
 _OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 _TEI_TYPES = {400: "Empty", 401: "Unauthorized", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
 
@@ -122,7 +124,7 @@ def call_of(body: Call) -> dict[str, Any]:
         "rank_fields": _fields(body),
         "max_chunks_per_doc": _number(body, "max_chunks_per_doc"),
         "max_tokens_per_doc": _number(body, "max_tokens_per_doc"),
-        "truncate": flag(body, "truncate", True) and flag(body, "truncation", True),
+        "truncate": _truncate(body) and flag(body, "truncation", True),
     }
 
 
@@ -139,6 +141,14 @@ def flag(body: Call, name: str, default: bool) -> bool:
     if word not in _TRUE | _FALSE:
         raise InvalidInput(f"{name}: true or false.", field=name)
     return word in _TRUE
+
+
+def _truncate(body: Call) -> bool:
+    """Whether documents may be read in part."""
+    word = str(body.get("truncate")).strip().lower()
+    if body.get("truncate") is None or word in _ENDS:
+        return True
+    return word != _NO_END and flag(body, "truncate", True)
 
 
 def _limit(body: Call) -> int | None:

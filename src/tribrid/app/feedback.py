@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tribrid.answers.search import FeedbackAnswer
 from tribrid.app.bounds import EVERYWHERE, Bounds
+from tribrid.app.identity import came_as
 from tribrid.app.rerank import UNLOGGED
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, Unavailable
 from tribrid.loop.search import log
@@ -43,6 +44,8 @@ def feedback(
         raise no_search(query_id)
     if index is not None:
         doc_id = _given(folder.store, query_id, index, doc_id)
+    elif doc_id is not None:
+        doc_id = _shown(folder.store, query_id, doc_id)
     done = log(folder.store, query_id, Signal(signal), doc_id, value)
     return FeedbackAnswer(query_id=done.query_id, doc_id=done.doc_id, signal=done.signal)
 
@@ -53,9 +56,19 @@ def _given(store: Store, query_id: str, index: int, doc_id: str | None) -> str:
     if given is None or not 0 <= index < len(given):
         count = "it was no rerank" if given is None else f"{len(given)} documents were given"
         raise NotShown(f"index: there is no document {index} in {query_id!r}: {count}.", query_id=query_id)
-    if doc_id not in (None, given[index]):
+    if doc_id is not None and not came_as(given[index], doc_id):
         raise InvalidInput(f"index {index} is document {given[index]!r}, not {doc_id!r}. Send one of the two.")
     return given[index]
+
+
+def _shown(store: Store, query_id: str, doc_id: str) -> str:
+    """The document that was shown under the id. Of a rerank's texts that came under one, the one that stood highest:
+    who shows a document once shows it there.
+    """
+    impression = store.logs.impression(query_id)
+    if impression.given is None:
+        return doc_id
+    return next((shown.doc_id for shown in impression.shown if came_as(shown.doc_id, doc_id)), doc_id)
 
 
 def _check_value(signal: Signal, value: float | None) -> None:

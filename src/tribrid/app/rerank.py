@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from tribrid.answers.answer import time_at
 from tribrid.answers.rerank import RerankedDocument, RerankModel
 from tribrid.answers.rerank import Reranking as Answered
+from tribrid.app.identity import Identified, identify
 from tribrid.app.parts import FolderPart
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline, inline_document
@@ -31,7 +32,6 @@ from tribrid.loop.given_documents import GivenQuery
 from tribrid.loop.rerank import Reranked
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.corpora import CorpusRow
-from tribrid.store.documents import content_sha
 from tribrid.types import Document
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
@@ -44,7 +44,7 @@ UNLOGGED = "unlogged-"
 DEFAULT_NAMES = frozenset({"", "default", "default/not-specified", "none", "null"})
 SUFFIX = "___"
 """What follows it in a model's name is RAGFlow's own, which may send it along."""
-NAMED = 50
+NAMED, NAMED_APART = 50, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ class Reranking(FolderPart):
         _check(query, top_n, client_id, how)
         _check_count(len(documents), config.reranking.rerank_max_documents)
         inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
-        whole = self._known(found.corpus_id, inline)
+        identified = identify(self._folder.store, found.corpus_id, inline, config)
+        whole = identified.documents
         cut = [_cut(document, how.get("max_tokens_per_doc")) for document in whole]
         # Clients ask for a thousand and mean all.
         chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
@@ -124,9 +125,7 @@ class Reranking(FolderPart):
         asked.accept(shortened)
         answer = self._answer(found, asked, budget)
         partly = max(answer.partly, shortened)
-        # What the log does not take, the corpus does not either.
-        collected = self._collect(found.corpus_id, whole, config) if found.corpus_id and answer.query_id else 0
-        return _answered(found, asked, inline, answer, partly, collected)
+        return _answered(found, asked, inline, answer, partly, identified)
 
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:
@@ -244,43 +243,6 @@ class Reranking(FolderPart):
         rows += [RerankModel(id=name, kind="local") for name in names]
         return [*rows, RerankModel(id=public_name(config.indexing.embedding_model), kind="encoder")]
 
-    def _known(self, corpus_id: str | None, inline: Sequence[Inline]) -> list[Document]:
-        """The documents with an id each: the client's; else that of the corpus's document that says the same; else a
-        hash of what it says. One that came as an id alone gets the corpus's text.
-
-        Raises:
-            InvalidInput: an id came alone, and the corpus has no such document.
-        """
-        store = self._folder.store
-        alone = [item.doc_id for item in inline if item.text is None and item.doc_id is not None]
-        stored = store.documents.get_many(corpus_id, alone) if alone and corpus_id is not None else {}
-        nameless = {_hash(title, text) for item in inline if item.doc_id is None for title, text in _readings(item)}
-        same = store.documents.by_content(corpus_id, nameless) if corpus_id is not None and nameless else {}
-        found = []
-        for at, item in enumerate(inline):
-            if item.text is None:
-                if item.doc_id not in stored:
-                    raise InvalidInput(f"documents[{at}]: has no text, and the corpus no document {item.doc_id!r}.")
-                found.append(stored[item.doc_id])
-                continue
-            digests = [_hash(title, text) for title, text in _readings(item)]
-            doc_id = item.doc_id or next((same[d] for d in digests if d in same), f"text-{digests[0][:32]}")
-            found.append(Document(doc_id, item.text, item.title, item.uri, item.metadata))
-        return found
-
-    def _collect(self, corpus_id: str, documents: Sequence[Document], config: Config) -> int:
-        """Keep those that the corpus does not know, never touching one that it does; how many were new."""
-        store, settings = self._folder.store, config.reranking
-        if not settings.collect_documents:
-            return 0
-        known = store.documents.exists(corpus_id, {document.doc_id for document in documents})
-        longest = config.indexing.max_document_chars
-        new = {d.doc_id: d for d in documents if d.doc_id not in known and d.text.strip() and len(d.text) <= longest}
-        room = settings.collect_documents_max - store.documents.count(corpus_id) if new else 0
-        if room <= 0:
-            return 0
-        return store.documents.upsert(corpus_id, list(new.values())[:room]).inserted
-
 
 def _check_count(count: int, most: int) -> None:
     if count == 0:
@@ -314,19 +276,8 @@ def _cut(document: Document, max_tokens: int | None) -> Document:
     return replace(document, text=document.text[: max_tokens * CHARS_PER_TOKEN])
 
 
-def _readings(item: Inline) -> list[tuple[str, str]]:
-    """What (title, text) the document may be known by: as it came, or with its first line as the title."""
-    text = item.text or ""
-    title, line, rest = text.partition("\n")
-    return [(item.title, text), *([(title, rest)] if line and not item.title else [])]
-
-
-def _hash(title: str, text: str) -> str:
-    return content_sha(Document("", text, title))
-
-
 def _answered(
-    found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int, collected: int
+    found: Ranker, asked: GivenQuery, inline: Sequence[Inline], answer: Reranked, partly: int, identified: Identified
 ) -> Answered:
     """The answer, of which every dialect takes its part."""
     characters = sum(len(d.title) + len(d.text) + len(asked.text) for d in asked.documents)
@@ -343,18 +294,18 @@ def _answered(
         note=answer.note,
         took_ms=answer.took_ms,
         tokens=max(1, characters // CHARS_PER_TOKEN),
-        warnings=tuple(_warnings(found, answer, partly)),
+        warnings=(*_warnings(found, answer, partly), *_apart(inline, identified.apart)),
         results=tuple(
             RerankedDocument(
                 index=at,
                 score=probability,
                 raw_score=raw,
-                doc_id=asked.documents[at].doc_id if found.corpus_id else inline[at].doc_id,
+                doc_id=inline[at].doc_id or (asked.documents[at].doc_id if found.corpus_id else None),
                 document=_returned(inline[at], asked.documents[at]),
             )
             for (at, raw), probability in pairs
         ),
-        collected=collected,
+        collected=identified.collected,
     )
 
 
@@ -376,3 +327,15 @@ def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
     if partly:
         told.append(f"{partly} documents were not read whole.")
     return told
+
+
+def _apart(inline: Sequence[Inline], apart: Sequence[int]) -> list[str]:
+    """What is said of texts that came under the id of another."""
+    if not apart:
+        return []
+    named = ", ".join(dict.fromkeys(repr(inline[at].doc_id)[:200] for at in apart[:NAMED_APART]))
+    told = (
+        f"{len(apart)} documents came under an id that stands for another text: {named}. Each is learned as a document "
+        "of its own. Feedback by `index` reaches the text at that place; by the id, the one that stood highest."
+    )
+    return [told]

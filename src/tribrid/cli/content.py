@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
@@ -53,6 +53,14 @@ def index(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Delete all documents that are not in PATH, wherever they came from.")
     ] = False,
+    delete_emptied: Annotated[
+        bool,
+        typer.Option(
+            "--delete-emptied",
+            help="Delete also the documents of a folder that lists no files. Without it they are kept: its disk may "
+            "not be mounted.",
+        ),
+    ] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the index anew from the stored documents; without PATH.")
     ] = False,
@@ -61,46 +69,36 @@ def index(
     if rebuild == bool(paths):
         raise InvalidInput("Name what to index, or --rebuild and nothing.", field="PATH")
     if paths:
-        _index(session, corpus, paths, mirror=mirror)
+        _index(session, corpus, paths, mirror=mirror, delete_emptied=delete_emptied)
     else:
         _rebuild(session, corpus)
 
 
-def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool) -> None:
+def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool, delete_emptied: bool) -> None:
     with library(session) as tribrid, ExitStack() as opened:
         config = _indexing(tribrid, corpus)
         sources = [_records(path, config, opened) for path in paths]  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
-        folders = _folders(paths)
-        if folders or mirror:
+        read = [Path(path) for path in paths if not _is_records(path)]
+        if read or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
-        seen: set[str] = set()
         with gauge(session.terminal.err, "Indexing") as shown:
 
             def emit(kind: EventType, data: Mapping[str, Any]) -> None:
                 if kind == "progress":
                     shown.update(data)
 
-            records = _noted(chain.from_iterable(sources), seen)
-            report = tribrid.corpus(corpus).documents.add(records, emit=emit, mirror=mirror)
-        gone = [] if mirror else _gone(tribrid, corpus, folders, seen)
-        if gone:
-            tribrid.corpus(corpus).documents.delete(gone)
-            left = {
-                "documents": report.documents - len(gone),
-                "unchanged": report.unchanged - len(gone),
-                "deleted": report.deleted + len(gone),
-                "passages": tribrid.corpus(corpus).describe().passages,
-            }
-            report = report.model_copy(update=left)
+            report = tribrid.corpus(corpus).documents.add(
+                chain.from_iterable(sources),
+                emit=emit,
+                mirror=mirror,
+                paths=read,
+                delete_emptied=delete_emptied,
+            )
     session.terminal.result(report, _indexed(report))
     if not session.terminal.as_json:
         for line in chain(_skipped(report), _lost(report)):
             session.terminal.note(line, "yellow")
-
-
-def _folders(paths: Sequence[str]) -> list[Path]:
-    return [Path(path) for path in paths if path != STDIN and Path(path).is_dir()]
 
 
 def _rebuild(session: Session, corpus_id: str) -> None:
@@ -112,23 +110,6 @@ def _rebuild(session: Session, corpus_id: str) -> None:
 
         report = tribrid.corpus(corpus_id).documents.rebuild(emit=emit)
     session.terminal.result(report, _indexed(report))
-
-
-def _noted(records: Iterable[Document | Skipped], seen: set[str]) -> Iterator[Document | Skipped]:
-    """The records, with the ids of all that came noted: a file that cannot be read now is not gone."""
-    for record in records:
-        if record.doc_id is not None:
-            seen.add(record.doc_id)
-        yield record
-
-
-def _gone(tribrid: Library, corpus_id: str, folders: Sequence[Path], seen: set[str]) -> list[str]:
-    """Documents of the corpus that were files of these folders and are no more."""
-    roots = tuple(f"{folder.resolve().as_uri()}/" for folder in folders)
-    if not roots:
-        return []
-    stored = tribrid.store.documents.iterate(corpus_id)
-    return [document.doc_id for document in stored if document.uri.startswith(roots) and document.doc_id not in seen]
 
 
 def _indexing(tribrid: Library, corpus_id: str) -> IndexingConfig:
@@ -160,9 +141,13 @@ def _records(path: str, config: IndexingConfig, opened: ExitStack) -> Iterator[D
     max_chars = config.max_document_chars
     if path == STDIN:
         return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
-    if Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir():
+    if _is_records(path):
         return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
     return read_folder(Path(path), config)
+
+
+def _is_records(path: str) -> bool:
+    return path == STDIN or (Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir())
 
 
 def _indexed(report: IndexedDocuments) -> RenderableType:
@@ -189,9 +174,18 @@ def _skipped(report: IndexedDocuments) -> Iterator[str]:
     if report.skipped_total > _SHOWN_SKIPPED:
         yield f"… and {report.skipped_total - _SHOWN_SKIPPED:,} more; --json lists them."
     if report.duplicates_total:
-        repeated = ", ".join(map(plain, report.duplicates[:_SHOWN_REPEATED]))
-        more = ", …" if report.duplicates_total > _SHOWN_REPEATED else ""
-        yield f"{report.duplicates_total:,} ids came more than once, and the last record holds: {repeated}{more}"
+        repeated = _first(report.duplicates, report.duplicates_total)
+        yield f"{report.duplicates_total:,} ids came more than once, and the last record holds: {repeated}"
+    if report.replaced_total:
+        replaced = _first(report.replaced, report.replaced_total)
+        yield (
+            f"{report.replaced_total:,} documents took the place of others with the same id and another address: "
+            f"{replaced}. To keep both, index a folder that holds both, or make two corpora."
+        )
+
+
+def _first(doc_ids: Sequence[str], total: int) -> str:
+    return ", ".join(map(plain, doc_ids[:_SHOWN_REPEATED])) + (", …" if total > _SHOWN_REPEATED else "")
 
 
 def _lost(report: IndexedDocuments) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Gauge:
         self._pace = _Pace()
 
     def update(self, data: Mapping[str, Any]) -> None:
-        """Take a progress event: any of done, total, rate_per_s, eta_s and `stage`. What it lacks is worked out."""
+        """Take a progress event: any of stage, done, total, unit, rate_per_s, eta_s. What it lacks is worked out."""
         done, total = data.get("done"), data.get("total")
         stage = str(data.get("stage") or data.get("source") or "").replace("_", " ")
         label = f"{self._label}: {stage}" if stage else self._label
@@ -38,8 +38,7 @@ class Gauge:
         if self._live is not None and self._task is not None:
             self._live.update(self._task, description=one_line(label, 60), completed=done, total=total, detail=detail)
             return
-        count = f" {done:,} of {total:,}" if isinstance(done, int) and isinstance(total, int) else ""
-        line = f"{label}{count}{f', {detail}' if detail else ''}"
+        line = f"{label} {detail}".rstrip()
         if time.monotonic() >= self._next_line_at and line != self._last:
             self._next_line_at = time.monotonic() + LOG_EVERY_S
             self._last = line
@@ -97,13 +96,18 @@ def gauge(console: Console, label: str) -> Iterator[Gauge]:
 
 def _detail(data: Mapping[str, Any]) -> str:
     """Count, rate and time left, as far as they are known."""
-    done, total = data.get("done"), data.get("total")
     rate, left = data.get("rate_per_s"), data.get("eta_s")
-    parts = []
-    if isinstance(done, int) and isinstance(total, int) and total:
-        parts.append(f"{done / total:.0%}")
+    parts = _counted(data)
     if isinstance(rate, (int, float)) and rate > 0:
         parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-    if isinstance(left, (int, float)) and done != total:
+    if isinstance(left, (int, float)) and data.get("done") != data.get("total"):
         parts.append(f"{seconds(left)} left")
     return ", ".join(parts)
+
+
+def _counted(data: Mapping[str, Any]) -> list[str]:
+    done, total = data.get("done"), data.get("total")
+    unit = f" {data['unit']}" if "unit" in data else ""
+    if isinstance(done, int) and isinstance(total, int) and total:
+        return [f"{done:,} of {total:,}{unit}", f"{done / total:.0%}"]
+    return [f"{done:,}{unit}"] if isinstance(done, int) else []

@@ -16,6 +16,7 @@ from pathlib import Path
 from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.confined import ConfinedReader, Limits
 from tribrid.corpus.contents import Contents, Unreadable
+from tribrid.corpus.folders import walk
 from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.corpus.readers import is_bounded, is_read, read_file
 from tribrid.corpus.records import make_document
@@ -62,7 +63,7 @@ def _read_all(files: Iterator[tuple[Path, str] | Skipped], limits: Limits) -> It
 def _files(root: Path) -> Iterator[tuple[Path, str] | Skipped]:
     """The files below a folder, each with its name from there."""
     real_root = os.path.realpath(root)
-    for entry in _walk(root):
+    for entry in walk(root):
         if isinstance(entry, Skipped):
             yield entry
             continue
@@ -72,19 +73,6 @@ def _files(root: Path) -> Iterator[tuple[Path, str] | Skipped]:
             yield _skipped(name, "a link to a folder, or out of the folder, is not followed")
         else:
             yield entry, name
-
-
-def _walk(root: Path) -> Iterator[Path | Skipped]:
-    """Files and links below a folder by path, without hidden ones; linked folders are listed, not entered."""
-    errors: list[OSError] = []
-    for folder, folders, files in os.walk(root, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in sorted([*links, *(name for name in files if not name.startswith("."))]):
-            yield Path(folder, name)
-    for error in errors:
-        name = Path(error.filename).relative_to(root).as_posix()
-        yield _skipped(name, f"the folder cannot be listed: {error.strerror}")
 
 
 def _read(path: Path, name: str, limits: Limits, confined: ConfinedReader) -> Iterator[Document | Skipped]:

@@ -63,15 +63,23 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
 
 
 def _id(value: Mapping[str, object], metadata: Mapping[str, object], place: str) -> str | None:
-    for source in (value, metadata):
-        for name in ID_FIELDS:
-            found = id_text(source.get(name))
-            if found is not None:
-                fault = id_fault(found, name)
-                if fault is not None:
-                    raise InvalidInput(f"{place}: {fault}.")
-                return str(found)
-    return None
+    """The document's id. Metadata is another program's, which may mean something else by `id`: one that cannot be an
+    id there is none.
+    """
+    for name in ID_FIELDS:
+        found = _id_text(value.get(name))
+        if found is not None:
+            fault = id_fault(found, name)
+            if fault is not None:
+                raise InvalidInput(f"{place}: {fault}.")
+            return str(found)
+    candidates = (_id_text(metadata.get(name)) for name in ID_FIELDS)
+    return next((str(found) for found in candidates if id_fault(found, "") is None), None)
+
+
+def _id_text(value: object) -> object:
+    """An id as text. What counts in floating point (pandas, JavaScript) writes 5.0 for 5."""
+    return id_text(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _plain(value: Mapping[str, object], place: str) -> tuple[str | None, str]:

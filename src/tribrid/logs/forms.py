@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 LogForm = Literal["native", "ubi", "clicks"]
@@ -22,10 +25,25 @@ _NATIVE_KEYS = frozenset({"signal", "shown"})
 
 
 def field_names(columns: Iterable[str]) -> dict[str, str]:
-    """Which of the columns holds which of the fields; fields that no column holds are left out."""
-    there = frozenset(columns)
-    found = {field: next((name for name in names if name in there), None) for field, names in FIELDS.items()}
+    """Which of the columns holds which of the fields, however they are spelled (Doc_ID, docId); fields that none holds
+    are left out.
+    """
+    return dict(_field_names(tuple(columns)))
+
+
+@lru_cache(maxsize=256)
+def _field_names(columns: tuple[str, ...]) -> Mapping[str, str]:
+    there = {_spelled(name): name for name in reversed(columns)}
+    there |= {name: name for name in columns}
+    found = {
+        field: next((there[name] for name in chain(names, map(_spelled, names)) if name in there), None)
+        for field, names in FIELDS.items()
+    }
     return {field: name for field, name in found.items() if name is not None}
+
+
+def _spelled(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def csv_header(start: bytes) -> tuple[list[str], str] | None:

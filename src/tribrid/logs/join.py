@@ -9,6 +9,8 @@ memory does not grow with the log, and the time per record hardly. Feedback that
 (`_source`) are unwrapped. What was shown is `query_response_hit_ids`, or, where that is empty or names none of the
 documents that `impression` events do, those events by `position.ordinal`. Of records that share a query_id the one
 with most hits stands for it. `UBI_ACTIONS` tells which actions are feedback; all others come back as `ignored`.
+An event without a document is on the one at its `position.ordinal`, which counts from 0 if any such event of the log
+stands at 0, else from 1.
 
 `native`: an impression is {"query_id", "query", "timestamp", "shown": [doc_id | {"doc_id", "rank"?, "score"?}],
 "client_id"?}, ranks by position unless given. Feedback is {"query_id", "signal", "doc_id"?, "value"?, "timestamp"?};
@@ -30,6 +32,7 @@ from tribrid.corpus.lexical import normalise
 from tribrid.logs.causes import Evidence
 from tribrid.logs.packing import MAX_GROUP_BYTES, Group, PackedRecords
 from tribrid.logs.records import (
+    NO_DOCUMENT,
     NO_IMPRESSION,
     NO_QUERY,
     NOT_SHOWN,
@@ -130,6 +133,7 @@ class LogJoin:
         self.evidence = Evidence(form)
         self._form: Form = form
         self._records = PackedRecords(folder, run_bytes=run_bytes)
+        self._from_zero = False
 
     def __enter__(self) -> LogJoin:
         return self
@@ -170,9 +174,9 @@ class LogJoin:
             batch.append(group)
             size += group.size
             if len(batch) == _LOOKUP_GROUPS or size >= MAX_GROUP_BYTES:
-                yield from _joined(batch, stored)
+                yield from _joined(batch, stored, self._from_zero)
                 batch, size = [], 0
-        yield from _joined(batch, stored)
+        yield from _joined(batch, stored, self._from_zero)
 
     def _take(self, item: Item | Skipped, source: str) -> Skipped | None:
         if isinstance(item, Skipped):
@@ -192,11 +196,12 @@ class LogJoin:
         if taken is not None:
             self.evidence.taken(record, taken)
             self._records.add(taken)
+            self._from_zero |= isinstance(taken, Acted) and not taken.doc_ids and taken.ordinal == 0
         return None
 
 
-def _joined(groups: list[Group], stored: Stored) -> Iterator[Joined]:
-    read = [_Read.of(group) for group in groups]
+def _joined(groups: list[Group], stored: Stored, from_zero: bool) -> Iterator[Joined]:
+    read = [_Read.of(group, from_zero) for group in groups]
     asked = [one.group.query_id for one in read if one.impression is None and one.group.acted]
     found = stored(asked) if asked else {}
     for one in read:
@@ -209,11 +214,12 @@ class _Read(NamedTuple):
     group: Group
     best: Served | None
     impression: ImportedImpression | None
+    from_zero: bool
 
     @classmethod
-    def of(cls, group: Group) -> _Read:
+    def of(cls, group: Group, from_zero: bool) -> _Read:
         best = max(group.served, key=lambda record: (len(record.shown), record.at_us), default=None)
-        return cls(group, best, _impression(group.query_id, best, group.seen))
+        return cls(group, best, _impression(group.query_id, best, group.seen), from_zero)
 
     def joined(self, stored: Impression | None) -> Joined:
         """Feedback on the impression of the log, or else on the `stored` one."""
@@ -225,10 +231,22 @@ class _Read(NamedTuple):
         if stored and not self.impression:
             named = {document.doc_id for document in stored.shown}
         for event in self.group.acted:
-            found = _feedback(event, shown, named, taken)
+            found = _feedback(self._placed(event, shown), shown, named, taken)
             (out.skipped if isinstance(found, Skipped) else out.feedback).append(found)  # type: ignore[arg-type]
         out.feedback.sort(key=lambda feedback: feedback.created_us)
         return out
+
+    def _placed(self, event: Acted, shown: ImportedImpression | Impression | None) -> Acted:
+        """An event that names a place alone, with the document that stood there."""
+        if event.doc_ids or event.ordinal is None or shown is None:
+            return event
+        rank = event.ordinal + FIRST_RANK if self.from_zero else event.ordinal
+        there = {doc.rank: doc.doc_id for doc in shown.shown}.get(rank)
+        # What was seen there says it itself, from wherever it counts.
+        there = {other.ordinal: other.doc_ids[0] for other in self.group.seen if other.doc_ids}.get(
+            event.ordinal, there
+        )
+        return event._replace(doc_ids=(there,)) if there else event
 
     def _unused(self, shown: ImportedImpression | Impression | None) -> Iterator[Skipped]:
         group = self.group
@@ -286,14 +304,23 @@ def _feedback(
         return _skip(event, NO_IMPRESSION, "unjoined")
     if not _same_query(event, impression.query):
         return _skip(event, OTHER_QUERY, "unjoined")
-    doc_id = next((name for name in event.doc_ids if name in shown), None)
-    if event.doc_ids and doc_id is None:
-        return _skip(event, NOT_SHOWN, "unjoined")
+    doc_id = _shown_name(event, shown)
+    if doc_id is None and not _is_of_the_list(event):
+        return _skip(event, NOT_SHOWN if event.doc_ids else NO_DOCUMENT, "unjoined")
     at_us = impression.created_us if event.at_us is None else event.at_us
     if (event.signal, doc_id, at_us) in taken:
         return _skip(event, "the same event came before", "ignored")
     taken.add((event.signal, doc_id, at_us))
     return ImportedFeedback(event.line, event.query_id, event.signal, doc_id, event.value, at_us)
+
+
+def _shown_name(event: Acted, shown: set[str]) -> str | None:
+    return next((name for name in event.doc_ids if name in shown), None)
+
+
+def _is_of_the_list(event: Acted) -> bool:
+    """Whether it says something of the whole list."""
+    return not event.doc_ids and event.ordinal is None
 
 
 def _same_query(event: Acted, query: str) -> bool:

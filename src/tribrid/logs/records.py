@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from tribrid.corpus.jsonlines import id_fault, id_text, text_fault
+from tribrid.logs.times import moment
 from tribrid.types import FIRST_RANK, Signal
 
 MAX_QUERY_CHARS = 10_000
@@ -24,19 +28,28 @@ OTHER_QUERY = "the query_id stands for another query"
 NOT_SHOWN = "the document was not shown"
 NOTHING_SHOWN = "nothing was shown: no documents named and no impression events"
 UNKNOWN_DOCUMENT = "the corpus has no such document"
+NO_DOCUMENT = "names no document"
 
 # UBI leaves action names to the site. A conversion says more than a click: it counts as an endorsement.
+_CART = ["addtocart", "addedtocart", "addtobasket", "addtobag", "addcart", "atc"]
+_PURCHASE = ["purchase", "purchased", "purchasecompleted", "buy", "buynow", "bought", "order", "ordered", "checkout"]
+_PURCHASE += ["conversion", "convert", "converted", "transaction"]
 UBI_ACTIONS: Mapping[str, Signal] = {
-    **dict.fromkeys(["click", "item_click", "product_click", "result_click", "click_through"], Signal.CLICK),
-    **dict.fromkeys(["dwell", "dwell_time"], Signal.DWELL),
-    **dict.fromkeys(["copy", "copy_text"], Signal.COPY),
-    **dict.fromkeys(["cite", "citation"], Signal.CITE),
-    **dict.fromkeys(["thumbs_up", "upvote", "like", "add_to_cart", "purchase", "bookmark"], Signal.THUMBS_UP),
-    **dict.fromkeys(["thumbs_down", "downvote", "dislike", "declined_product", "reject"], Signal.THUMBS_DOWN),
+    **dict.fromkeys(["click", "clicked", "clickthrough"], Signal.CLICK),
+    **dict.fromkeys(["dwell", "dwelltime"], Signal.DWELL),
+    **dict.fromkeys(["copy", "copied", "copytext"], Signal.COPY),
+    **dict.fromkeys(["cite", "cited", "citation"], Signal.CITE),
+    **dict.fromkeys(["thumbsup", "upvote", "like", "bookmark", *_CART, *_PURCHASE], Signal.THUMBS_UP),
+    **dict.fromkeys(["thumbsdown", "downvote", "dislike", "declined", "reject"], Signal.THUMBS_DOWN),
     **dict.fromkeys(["rating", "rate"], Signal.RATING),
 }
+"""Actions that are feedback, without capitals, marks, and the word for what they are done to."""
+_DONE_TO = re.compile("searchresult|result|product|item|document")
 UBI_SHOWN_ACTION = "impression"
 
+_ATTRIBUTES = "event_attributes"
+_IDS = (("object", "object_id"), ("object", "internal_id"), ("object_id",))
+_PLACES = (("position", "ordinal"), ("position",), ("ordinal",))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_US = 253_402_300_799_999_999  # the end of the year 9999
 # Epoch numbers below these are seconds, milliseconds, microseconds: each unit's year 5138.
@@ -112,15 +125,15 @@ def _ubi_event(line: int, source: str, record: Mapping[str, object]) -> Acted:
     action = record["action_name"]
     if not isinstance(action, str):
         raise Rejected("action_name is not a string")
-    signal = UBI_ACTIONS.get(action.strip().lower().replace("-", "_").replace(" ", "_"))
+    signal = _signal(action)
     if signal is None and action != UBI_SHOWN_ACTION:
         raise Rejected(f"action {action[:100]!r} is not feedback", "ignored")
     if record.get("query_id") is None:
         raise Rejected("query_id is missing", "unjoined")
-    attributes = _object(record.get("event_attributes"))
-    target = _object(attributes.get("object"))
-    names = [id_text(target.get(field)) for field in ("object_id", "internal_id")]
-    ordinal = _object(attributes.get("position")).get("ordinal")
+    attributes = _attributes(record)
+    doc_ids, ordinal = _names(attributes), _ordinal(attributes)
+    if signal is not None and not doc_ids and ordinal is None:
+        raise Rejected(NO_DOCUMENT, "unjoined")
     value = attributes.get("rating" if signal is Signal.RATING else "dwell_time", attributes.get("value"))
     query = record.get("user_query")
     return Acted(
@@ -128,10 +141,10 @@ def _ubi_event(line: int, source: str, record: Mapping[str, object]) -> Acted:
         source=source,
         query_id=checked_id(record["query_id"], "query_id"),
         signal=signal,
-        doc_ids=tuple(name for name in names if isinstance(name, str) and id_fault(name, "") is None),
+        doc_ids=doc_ids,
         value=_value(signal, value),
         at_us=time_us(record, "timestamp"),
-        ordinal=ordinal if type(ordinal) is int and 0 <= ordinal <= MAX_SHOWN else None,
+        ordinal=ordinal,
         query=query if isinstance(query, str) and _is_query(query) else None,
         client_id=client(record.get("client_id")),
     )
@@ -166,8 +179,54 @@ def _is_query(text: str) -> bool:
     return bool(text.strip()) and len(text) <= MAX_QUERY_CHARS and text_fault(text) is None
 
 
+@lru_cache(maxsize=1000)
+def _signal(action: str) -> Signal | None:
+    return UBI_ACTIONS.get(_DONE_TO.sub("", re.sub("[^a-z0-9]", "", action.lower())))
+
+
+def _attributes(record: Mapping[str, object]) -> Mapping[str, object]:
+    """What an event says of itself, also where its keys stand in the record itself (`event_attributes.object.id`)."""
+    attributes = _object(record.get(_ATTRIBUTES))
+    flat = {key.removeprefix(f"{_ATTRIBUTES}."): record[key] for key in record if key.startswith(f"{_ATTRIBUTES}.")}
+    return {**attributes, **flat} if flat else attributes
+
+
+def _names(attributes: Mapping[str, object]) -> tuple[str, ...]:
+    """What the document goes by that an event is on."""
+    names = (id_text(_at(attributes, *path)) for path in _IDS)
+    return tuple(name for name in names if isinstance(name, str) and id_fault(name, "") is None)
+
+
+def _ordinal(attributes: Mapping[str, object]) -> int | None:
+    return next((found for path in _PLACES if (found := _whole(_at(attributes, *path))) is not None), None)
+
+
+def _at(value: object, *path: str) -> object:
+    """What stands at a path; keys may be joined by dots, as flattened records have them."""
+    if not path:
+        return value
+    holder = _object(value)
+    whole = holder.get(".".join(path))
+    if whole is not None or len(path) == 1:
+        return whole
+    return _at(holder.get(path[0]), *path[1:])
+
+
 def _object(value: object) -> Mapping[str, object]:
+    """A JSON object, also one that came as text."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     return value if isinstance(value, dict) else {}
+
+
+def _whole(value: object) -> int | None:
+    """A place in a list, also as text or in floating point."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value.strip()):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MAX_SHOWN else None
 
 
 def checked_id(value: object, name: str) -> str:
@@ -250,9 +309,7 @@ def time_us(record: Mapping[str, object], name: str) -> int:
         value = float(value)  # an exporter that writes all fields as text
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value.strip())
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            value_us = (moment - _EPOCH) // timedelta(microseconds=1)
+            value_us = (moment(value) - _EPOCH) // timedelta(microseconds=1)
         except (ValueError, OverflowError):
             raise Rejected(f"{name} is not an ISO 8601 time") from None
     elif isinstance(value, int | float) and not isinstance(value, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections.abc import Collection, Iterable
 
 from tribrid.answers.logs import LogImport, NotTaken, ReasonExample, SkippedLine
@@ -39,13 +40,20 @@ class Tally:
         for item in skipped:
             self.skipped_total += 1
             self.unjoined += item.kind == "unjoined"
-            if len(self._skipped) < SKIPPED_NAMED:
-                self._skipped.append(SkippedLine(line=item.line, reason=item.reason))
+            self._name(item)
             key = (item.kind, item.reason)
             if key not in self._reasons and len(self._reasons) >= MAX_REASONS:
                 key = (item.kind, _OTHER_REASONS)
             count, example = self._reasons.get(key, (0, item))
-            self._reasons[key] = (count + 1, example)
+            # Records come in the order of their queries, not in that of their lines.
+            first = item if item.source == example.source and item.line < example.line else example
+            self._reasons[key] = (count + 1, first)
+
+    def _name(self, item: Skipped) -> None:
+        """Keep those that stand first."""
+        if len(self._skipped) < SKIPPED_NAMED or item.line < self._skipped[-1].line:
+            insort(self._skipped, SkippedLine(line=item.line, reason=item.reason), key=lambda skipped: skipped.line)
+            del self._skipped[SKIPPED_NAMED:]
 
     def store(self, done: ListsImport) -> None:
         """Count what was stored."""

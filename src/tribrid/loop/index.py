@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tribrid.retrieval.indexer import IndexReport, sync_index, terms_are_old
-from tribrid.types import (
-    Emit,
-)
+from tribrid.types import Emit, EventType
 from tribrid.workspace.corpus import OpenCorpus
 
 
@@ -16,13 +17,17 @@ def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False, anew: bool = F
         purge: leave no file that holds what was deleted.
         anew: make all of it again, whatever became of what there is.
     """
+
+    def told(kind: EventType, data: Mapping[str, Any]) -> None:
+        emit(kind, {"stage": "embedding", "unit": "passages", **data})
+
     return sync_index(
         fetch=lambda ids: corpus.store.documents.get_many(corpus.corpus_id, ids),
         hashes=lambda: corpus.store.documents.hashes(corpus.corpus_id),
         index=corpus.index,
         embedder=corpus.embedder,
         config=corpus.config.indexing,
-        emit=emit,
+        emit=told,
         purge=purge,
         anew=anew,
     )

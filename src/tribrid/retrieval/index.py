@@ -186,6 +186,11 @@ class Index:
         publication = read_publication(self._folder)
         return publication.fingerprint if publication else None
 
+    @property
+    def being_written(self) -> bool:
+        """Whether somebody writes it now."""
+        return being_written(self._folder)
+
     def snapshot(self) -> Snapshot | None:
         """The published state, opened; None when nothing was published yet. About 0.05 ms when it is unchanged.
 
@@ -233,7 +238,7 @@ class Index:
         publication = read_publication(self._folder)
         if publication is not None:
             self._inspect(publication, whole=whole)
-        elif any(self._folder.glob("*.lance")) and not being_written(self._folder):
+        elif any(self._folder.glob("*.lance")) and not self.being_written:
             raise StaleIndex(f"The index was never finished, or published.json is missing. {REBUILD}")
 
     def _inspect(self, publication: Publication, *, whole: bool = False) -> None:

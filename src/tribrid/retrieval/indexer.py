@@ -108,10 +108,10 @@ def sync_index(
 ) -> IndexReport:
     """Make the index hold exactly the documents of the corpus. Waits while another sync of the same index runs.
 
-    Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}) in documents embedded, and seconds.
+    Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}) in passages, and seconds by the characters left.
 
     Args:
-        fetch: some documents by id; asked only for those to embed, FETCH_DOCUMENTS at a time.
+        fetch: some documents by id; asked for those to embed, FETCH_DOCUMENTS at a time, to count and to embed them.
         hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
         embedder: of documents; queries must be embedded alike.
         emit: takes progress, once a batch.
@@ -127,12 +127,12 @@ def sync_index(
         held = _held(index, writer, wanted, taken=not anew and terms_are_old(index, config, embedder))
         writer.delete_docs(gone := held.keys() - wanted.keys())
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
-        embedded, embedded_passages, progress = 0, 0, _Progress(len(stale), emit)
+        embedded, embedded_passages, progress = 0, 0, _Progress(_documents(stale, fetch), config, emit)
         for documents, passages in _batches(_documents(stale, fetch), config):
             _replace(writer, embedder, passages, wanted, held.keys() & set(documents))
             embedded += len(documents)
             embedded_passages += len(passages)
-            progress.report(embedded)
+            progress.report(passages)
         writer.publish(purge=purge)
         took_s = max(time.monotonic() - started, 1e-9)
         return IndexReport(
@@ -148,17 +148,37 @@ def sync_index(
 
 
 class _Progress:
-    def __init__(self, total: int, emit: Emit) -> None:
-        self._total = total
+    """How much there is, and is done. Documents differ a hundredfold in length, so they say little of either."""
+
+    def __init__(self, documents: Iterable[Document], config: IndexingConfig, emit: Emit) -> None:
         self._emit = emit
+        self._total, self._chars_left, self._done, self._chars = 0, 0, 0, 0
+        for document in documents:
+            passages = _passages(document, config)
+            self._total += len(passages)
+            self._chars_left += _chars(passages)
         self._started = time.monotonic()
 
-    def report(self, done: int) -> None:
-        rate = done / max(time.monotonic() - self._started, 1e-9)
-        left_s = (self._total - done) / rate
-        self._emit(
-            "progress", {"done": done, "total": self._total, "rate_per_s": round(rate, 2), "eta_s": round(left_s, 1)}
-        )
+    def report(self, passages: Sequence[Passage]) -> None:
+        chars = _chars(passages)
+        self._done, self._chars = self._done + len(passages), self._chars + chars
+        self._chars_left = max(self._chars_left - chars, 0)
+        took_s = max(time.monotonic() - self._started, 1e-9)
+        told = {
+            "done": self._done,
+            "total": max(self._total, self._done),
+            "rate_per_s": round(self._done / took_s, 2),
+            "eta_s": round(took_s * self._chars_left / max(self._chars, 1), 1),
+        }
+        self._emit("progress", told)
+
+
+def _chars(passages: Sequence[Passage]) -> int:
+    return sum(len(passage.title) + len(passage.text) for passage in passages)
+
+
+def _passages(document: Document, config: IndexingConfig) -> list[Passage]:
+    return split(document, passage_chars=config.passage_chars, overlap_chars=config.passage_overlap_chars)
 
 
 def _documents(doc_ids: Sequence[str], fetch: FetchDocuments) -> Iterator[Document]:
@@ -174,7 +194,7 @@ def _batches(documents: Iterable[Document], config: IndexingConfig) -> Iterator[
     passages: list[Passage] = []
     for document in documents:
         doc_ids.append(document.doc_id)
-        passages += split(document, passage_chars=config.passage_chars, overlap_chars=config.passage_overlap_chars)
+        passages += _passages(document, config)
         if len(passages) >= EMBED_PASSAGES:
             yield doc_ids, passages
             doc_ids, passages = [], []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -37,6 +37,7 @@ class Upserted:
     changed: int
     unchanged: int
     changed_ids: list[str]
+    moved_ids: list[str]
 
 
 def content_sha(document: Document) -> str:
@@ -85,22 +86,42 @@ class Documents:
             CorpusNotFound: there is no such corpus.
         """
         last = {document.doc_id: document for document in docs}
-        inserted, changed, changed_ids = 0, 0, []
+        inserted, changed = 0, 0
+        changed_ids: list[str] = []
+        moved_ids: list[str] = []
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
             for batch in batches(last.values(), BATCH_ROWS):
-                known = _known_hashes(connection, corpus_id, [document.doc_id for document in batch])
+                known = _known(connection, corpus_id, [document.doc_id for document in batch])
                 rows = [_row(corpus_id, document) for document in batch]
-                differing = [row for row in rows if known.get(row["doc_id"], ("", ""))[1] != row["row_sha"]]
+                differing = [row for row in rows if known.get(row["doc_id"], _NOTHING).row_sha != row["row_sha"]]
                 new = sum(row["doc_id"] not in known for row in differing)
                 inserted, changed = inserted + new, changed + len(differing) - new
-                changed_ids += [
-                    row["doc_id"] for row in differing if known.get(row["doc_id"], ("", ""))[0] != row["content_sha"]
-                ]
+                others = _other_texts(differing, known)
+                changed_ids += others
+                moved_ids += _from_elsewhere(differing, known, others)
                 _write(connection, differing)
             if inserted or changed:
                 bump_version(connection, corpus_id)
-        return Upserted(inserted, changed, len(last) - inserted - changed, changed_ids)
+        return Upserted(inserted, changed, len(last) - inserted - changed, changed_ids, moved_ids)
+
+    def add_new(self, corpus_id: str, docs: Iterable[Document]) -> int:
+        """Store those whose doc_id no document has; how many did. The version goes up if any did.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        added = 0
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            for batch in batches(docs, BATCH_ROWS):
+                known = _known(connection, corpus_id, [document.doc_id for document in batch])
+                rows = [_row(corpus_id, document) for document in batch if document.doc_id not in known]
+                _write(connection, rows)
+                added += len(rows)
+            if added:
+                bump_version(connection, corpus_id)
+        return added
 
     def delete(self, corpus_id: str, doc_ids: Iterable[str]) -> int:
         """Delete those of the documents that exist; how many did. The version goes up if any did.
@@ -153,10 +174,15 @@ class Documents:
 
     def exists(self, corpus_id: str, ids: Iterable[str]) -> set[str]:
         """Those of the ids that are documents of the corpus."""
+        return set(self.hashes_of(corpus_id, ids))
+
+    def hashes_of(self, corpus_id: str, ids: Iterable[str]) -> dict[str, str]:
+        """The content_sha of those of the documents that exist, by doc_id."""
+        found: dict[str, str] = {}
         with self._database.read() as connection:
-            return {
-                doc_id for batch in batches(ids, BATCH_ROWS) for doc_id in _known_hashes(connection, corpus_id, batch)
-            }
+            for batch in batches(ids, BATCH_ROWS):
+                found.update((doc_id, row.content_sha) for doc_id, row in _known(connection, corpus_id, batch).items())
+        return found
 
     def by_content(self, corpus_id: str, shas: Iterable[str]) -> dict[str, str]:
         """The doc_id of a document with each of these `content_sha`s, if there is one; of several, the first by id."""
@@ -193,6 +219,12 @@ class Documents:
         with self._database.read() as connection:
             return {row.doc_id: row.content_sha for row in connection.execute(every)}
 
+    def uris(self, corpus_id: str) -> dict[str, str]:
+        """Every document's uri, by doc_id."""
+        every = sa.select(_DOCUMENT.doc_id, _DOCUMENT.uri).where(_DOCUMENT.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            return {row.doc_id: row.uri for row in connection.execute(every)}
+
     def count(self, corpus_id: str) -> int:
         """How many documents the corpus has."""
         every = sa.select(sa.func.count()).select_from(tables.documents).where(_DOCUMENT.corpus_id == corpus_id)
@@ -200,12 +232,31 @@ class Documents:
             return connection.execute(every).scalar_one()
 
 
-def _known_hashes(connection: sa.Connection, corpus_id: str, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """(content_sha, row_sha) of those of the ids that exist."""
-    these = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha, _DOCUMENT.row_sha).where(
-        _DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(ids)
-    )
-    return {row.doc_id: (row.content_sha, row.row_sha) for row in connection.execute(these)}
+class _Known(NamedTuple):
+    content_sha: str = ""
+    row_sha: str = ""
+    uri: str = ""
+
+
+_NOTHING = _Known()
+
+
+def _known(connection: sa.Connection, corpus_id: str, ids: Sequence[str]) -> dict[str, _Known]:
+    """What tells those of the documents that exist from others."""
+    columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha, _DOCUMENT.row_sha, _DOCUMENT.uri)
+    these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(ids))
+    return {row.doc_id: _Known(row.content_sha, row.row_sha, row.uri) for row in connection.execute(these)}
+
+
+def _other_texts(rows: Sequence[Mapping[str, Any]], known: Mapping[str, _Known]) -> list[str]:
+    return [row["doc_id"] for row in rows if known.get(row["doc_id"], _NOTHING).content_sha != row["content_sha"]]
+
+
+def _from_elsewhere(
+    rows: Sequence[Mapping[str, Any]], known: Mapping[str, _Known], other_texts: Collection[str]
+) -> list[str]:
+    there = set(other_texts) & known.keys()
+    return [row["doc_id"] for row in rows if row["doc_id"] in there and known[row["doc_id"]].uri != row["uri"]]
 
 
 def _write(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:

@@ -21,7 +21,7 @@ from tribrid.store.database import batches
 from tribrid.store.logimport import LogImports
 from tribrid.store.logreading import logged_lists
 from tribrid.store.logrows import feedback_row, impression_of
-from tribrid.types import Feedback, Impression, LoggedList, Signal
+from tribrid.types import Feedback, Impression, ImpressionSource, LoggedList, Signal
 
 BATCH = 500
 CROWD_LISTS = 100_000
@@ -132,6 +132,12 @@ class Logs(LogImports):
         any_ = sa.select(_FEEDBACK.feedback_number).select_from(tables.feedback.join(tables.impressions)).where(mine)
         with self._database.read() as connection:
             return connection.execute(any_.limit(1)).first() is not None
+
+    def has_source(self, corpus_id: str, source: ImpressionSource) -> bool:
+        """Whether any list of the corpus is of this kind."""
+        mine = sa.select(_IMPRESSION.impression_number).where(_IMPRESSION.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            return connection.execute(mine.where(_IMPRESSION.source == source).limit(1)).first() is not None
 
     def crowd(self, corpus_id: str, queries: int) -> Crowd:
         """Who used what the newest lists showed, and what most of them ask.

@@ -21,6 +21,7 @@ from tribrid.store import Store
 from tribrid.store.settings import CorpusSettings
 from tribrid.types import Candidate, Passage
 from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.uploads import under_way, unfinished
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
@@ -78,9 +79,7 @@ class OpenCorpus:
         made_with, encoder = self.index.fingerprint, self.embedder.fingerprint
         if made_with is None and (documents := self.store.documents.count(self.corpus_id)):
             raise StaleIndex(
-                f"The corpus {self.corpus_id!r} has {documents} documents and no index: it is being made for the first "
-                "time, or was lost, or all of them came with a rerank and wait for the next mining. Mine, or index any "
-                "document of it again, and all of it is rebuilt.",
+                f"The corpus {self.corpus_id!r} has {documents} documents and no index: {self._why_no_index()}",
                 corpus_id=self.corpus_id,
             )
         if made_with is not None and not made_with.endswith(encoder):
@@ -90,6 +89,15 @@ class OpenCorpus:
                 corpus_id=self.corpus_id,
             )
         return Retriever(self.index, self.embedder, self.config.retrieval)
+
+    def _why_no_index(self) -> str:
+        if self.index.being_written or under_way(self.folder.data_dir, self.corpus_id):
+            return "it is being made for the first time. Search again when that is done."
+        if unfinished(self.folder.data_dir, self.corpus_id):
+            return "its indexing was interrupted. Index the same again, or let a server go on: it does by itself."
+        if self.store.logs.has_source(self.corpus_id, "rerank"):
+            return "they came with a rerank, and wait to be indexed. Mine, and they are."
+        return "it was lost. Index any document of it again, and all of it is rebuilt."
 
     def read(self, query: str, candidates: Sequence[Candidate], kept: KeptTokens | None = None) -> Reading:
         """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the

@@ -42,6 +42,11 @@ def unfinished(data_dir: Path, corpus_id: str) -> list[Path]:
     return [path for path in _folder(data_dir, corpus_id).glob(f"*{_SUFFIX}") if _left(path)]
 
 
+def under_way(data_dir: Path, corpus_id: str) -> bool:
+    """Whether somebody works on an upload now."""
+    return not all(map(_left, _folder(data_dir, corpus_id).glob(f"*{_SUFFIX}")))
+
+
 def _left(path: Path) -> bool:
     try:
         with path.open() as file:

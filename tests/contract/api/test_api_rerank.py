@@ -160,7 +160,9 @@ def test_difys_connection_test(client: httpx.Client, corpus: str) -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [({"top_n": None}, 4), ({"top_n": 0}, 4), ({"top_n": 9}, 4), ({"top_n": "2"}, 2), ({"top_k": 1}, 1),
-     ({"top_n": 2, "top_k": 2}, 2), ({"surprise": {"a": 1}}, 4), ({"max_tokens_per_doc": 1}, 4)],
+     ({"top_n": 2, "top_k": 2}, 2), ({"surprise": {"a": 1}}, 4), ({"max_tokens_per_doc": 1}, 4),
+     ({"truncate": "END"}, 4), ({"truncate": "NONE"}, 4), ({"truncate": "Left", "truncation_direction": "Right"}, 4),
+     ({"documents": [{"text": "a", "metadata": {"_id": {"$oid": "65a1"}, "id": True}}]}, 1)],
 )  # fmt: skip
 def test_what_is_taken(sent: dict[str, Any], expected: int, client: httpx.Client) -> None:
     assert len(ok(client.post("/v1/rerank", json={**ASKED, **sent}))["results"]) == expected
@@ -188,6 +190,8 @@ def test_what_is_taken(sent: dict[str, Any], expected: int, client: httpx.Client
         ({"corpus_id": "c" * 100_000}, 400, "corpus_id: up to"),
         ({"documents": [{}], "rank_fields": ["f" * 100_000]}, 400, "rank_fields: up to"),
         ({"documents": ["word " * 50_000], "truncate": False}, 400, "truncate"),
+        ({"documents": ["word " * 50_000], "truncate": "NONE"}, 400, "truncate"),
+        ({"truncate": "perhaps"}, 400, "truncate"),
     ],
 )
 def test_what_is_refused(sent: dict[str, Any], status: int, said: str, client: httpx.Client) -> None:

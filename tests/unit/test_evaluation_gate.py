@@ -287,6 +287,8 @@ def test_what_few_clients_lift_is_refused_and_named() -> None:
         ),
     )
     assert decide(replace(PROVEN, risers=Risers(named=(rose(1),)))).decision == "keep"
+    learned = rose(1).model_copy(update={"without": None})
+    assert "to 3, on 1 client, against many." in few_clients(Risers(named=(learned,))).detail
     many = few_clients(Risers(named=tuple(rose(number) for number in range(8))))
     assert "'d4'" in many.detail
     assert many.detail.endswith("; and 3 more (risers).")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tribrid.evaluation.risers import Label, few_behind, rising, too_few
+from tribrid.evaluation.risers import Label, against_crowd, few_behind, rising, too_few
 
 
 def label(cluster: str, likeness: float, *clients: str) -> Label:
@@ -45,3 +45,13 @@ def test_a_log_of_few_or_of_nameless_clients_cannot_say() -> None:
         "Does not apply: the log has 1 client with a client_id, and few cannot be told from all before there are 10."
     )
     assert "51 of the 100 lists that were used name no client_id" in str(too_few(10, 51, 100))
+
+
+def test_few_against_a_crowd_are_named_whatever_the_weights_made_of_it() -> None:
+    crowd = frozenset(("ann", "bob", "cid"))
+    eve = frozenset(("eve",))
+    assert against_crowd("bad", {"bad": eve, "good": crowd}, 2) == eve
+    assert against_crowd("good", {"bad": eve, "good": crowd}, 2) == frozenset()
+    assert against_crowd("bad", {"bad": eve, "good": frozenset(("ann", "bob"))}, 2) == frozenset(), "no crowd yet"
+    assert against_crowd("bad", {"bad": None, "good": crowd}, 2) == frozenset(), "a judge said so"
+    assert against_crowd("bad", {"good": crowd}, 2) == frozenset(), "nobody was believed"

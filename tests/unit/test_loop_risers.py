@@ -72,6 +72,17 @@ def test_what_one_client_lifts_is_named(corpus: OpenCorpus) -> None:
     assert (risers.skipped, risers.queries, risers.clients, risers.risen) == (None, 1, 13, 1)
 
 
+def test_what_the_weights_learned_from_one_client_against_many_is_named(corpus: OpenCorpus) -> None:
+    """A model that turns the order over lifts it without remembering anything."""
+    first, doc_id = use(corpus, 1, "ann"), use(corpus, DEEP, "eve")
+    triplets = [taught(doc_id), taught(first)]
+    turned = corpus.learned(handmade.model(corpus.folder, corpus.corpus_id, -1.0))
+    risers, _ = find_risers(corpus, turned, None, triplets, handmade.nothing)
+    (named,) = risers.named
+    assert (named.doc_id, named.before, named.after, named.without, named.clients) == (doc_id, DEEP, 6, None, 1)
+    assert risers.risen == 10, "what rises with it has nobody behind it"
+
+
 def test_one_client_in_other_words_is_one_client(corpus: OpenCorpus) -> None:
     doc_id = use(corpus, DEEP, "eve")
     words = ("books of the index", "which index book", "page index book")

@@ -126,7 +126,10 @@ class Riser(Answer):
     doc_id: str
     before: int = Field(description="Its rank.")
     after: int = Field(description="Its rank with the trained model.")
-    without: int = Field(description="Its rank if the model did not remember what these clients did.")
+    without: int | None = Field(
+        description="Its rank if the model did not remember what these clients did; null: it learned from them more "
+        "than it remembers, against what many others used."
+    )
     clients: int = Field(description="How many they are. All that name no client_id are one.")
 
 

@@ -314,7 +314,8 @@ def _few_clients(risers: Risers | None, config: GateConfig) -> Guard:
 def _risen(riser: Riser) -> str:
     moved = f"from rank {riser.before} to {riser.after}"
     clients = _count(riser.clients, "client", "clients")
-    return f"{riser.doc_id!r} for {riser.query!r} {moved}, on {clients}, without whom it stands at {riser.without}"
+    apart = "against many" if riser.without is None else f"without whom it stands at {riser.without}"
+    return f"{riser.doc_id!r} for {riser.query!r} {moved}, on {clients}, {apart}"
 
 
 def _mean(part: Part) -> float:

@@ -1,23 +1,29 @@
 """Which documents does a model lift into the top 10 of frequent queries on what few clients did?
 
 A document may rise for many reasons: its text fits, many used it, judges graded it. None of these is refused. What is
-looked for is a rise that would not be there without what fewer than k clients did, in a log of many: these few would
-decide what all others see. So the model is asked again with a part of its memory taken away: the labels of the document
-that rest on k - 1 clients in all, those that count most for the query first. If the document then is no longer among
-the first ten, it is named. A label that k clients agree on, or that a judge gave, is never taken away.
+looked for is a rise on what fewer than k clients did, in a log of many: these few would decide what all others see.
+There are two ways to tell it.
 
-The weights that the model learned stay as they are: they are the same for all documents, and no client's own.
+Against the crowd: the model was taught that the document is good for this query, on the word of fewer than k clients,
+while many agree on another one. What the weights made of that cannot be taken out of them again, so such a document is
+named whenever it rises.
+
+By memory: the model is asked again with a part of its memory taken away, the labels of the document that rest on k - 1
+clients in all, those that count most for the query first, whatever query they were given for. If the document then is
+no longer among the first ten, it is named. A label that k clients agree on, or that a judge gave, is never taken away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 TOP = 10
 CROWD = 10
 """Clients from which a log is that of many: below, few cannot be told from all."""
+AGREED = 3
+"""Clients who used the same document for a query: the crowd has spoken."""
 NAMELESS = ""
 """The one client that all are who name none."""
 
@@ -45,6 +51,18 @@ def rising(before: Sequence[str], after: Sequence[str]) -> list[str]:
     """The documents of the first ten that were not among them before; both are doc_ids, best first."""
     there = set(before[:TOP])
     return [doc_id for doc_id in after[:TOP] if doc_id not in there]
+
+
+def against_crowd(doc_id: str, good: Mapping[str, AbstractSet[str] | None], least_clients: int) -> AbstractSet[str]:
+    """The few on whose word a model learned that a document is good for a query, against many; none where it is not so.
+
+    Args:
+        good: what the model was taught to be good for the query: doc_id → clients, as in a Label.
+    """
+    few = good.get(doc_id)
+    agreed = max(AGREED, least_clients)
+    crowd = any(clients is not None and len(clients) >= agreed for other, clients in good.items() if other != doc_id)
+    return few if few and len(few) < least_clients and crowd else frozenset()
 
 
 def few_behind(labels: Sequence[Label], least_clients: int) -> FewBehind:

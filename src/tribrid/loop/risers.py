@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tribrid.answers.report import Riser, Risers
 from tribrid.corpus.lexical import normalise
 from tribrid.evaluation.arms import Readings, ranks, retrieval_arm, run_arms
-from tribrid.evaluation.risers import NAMELESS, TOP, FewBehind, Label, few_behind, rising, too_few
+from tribrid.evaluation.risers import NAMELESS, TOP, FewBehind, Label, against_crowd, few_behind, rising, too_few
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.clicks.feedback import opinion
 from tribrid.mining.splits import query_clusters
@@ -52,14 +52,13 @@ def find_risers(
     if failed:
         return Risers(skipped="The frequent queries could not be ranked.", clients=crowd.clients), failed
     risen = [(text, doc_id) for text in readings for doc_id in rising(before[text], after[text])]
-    remembered = _Remembered.of(corpus, taught, {doc_id for _, doc_id in risen})
+    taught_on = _Taught.of(corpus, taught, list(readings), {doc_id for _, doc_id in risen})
     named = []
     for text, doc_id in risen:
-        few = remembered.few_behind(challenger.reranker, readings[text], doc_id, least)
-        without = _rank_without(few, challenger.reranker, readings[text], doc_id)
-        if without is not None and without > TOP:
+        clients, without = taught_on.few(challenger.reranker, readings[text], doc_id, least)
+        if clients:
             places = {"before": _place(before[text], doc_id), "after": _place(after[text], doc_id), "without": without}
-            named.append(Riser(query=text, doc_id=doc_id, clients=len(few.clients), **places))
+            named.append(Riser.model_validate({"query": text, "doc_id": doc_id, "clients": clients, **places}))
     found = {"queries": len(readings), "clients": crowd.clients, "risen": len(risen), "named": tuple(named)}
     return Risers.model_validate(found), {}
 
@@ -106,37 +105,57 @@ def _orders(
     return one, two, {}
 
 
+_Clients = AbstractSet[str] | None
+
+
 @dataclass(frozen=True, slots=True)
-class _Remembered:
-    """Whom the labels of some documents rest on. `clients`: cluster and doc_id → clients; None where it was not by what
-    clients did alone.
+class _Taught:
+    """Whom the labels of some documents rest on.
+
+    `good`: cluster of queries → doc_id → clients; None where it was not by what clients did alone.
+    `clusters`: normalised query → its cluster, of the queries that were learned from.
     """
 
-    clients: Mapping[tuple[str, str], AbstractSet[str] | None]
+    good: Mapping[str, Mapping[str, _Clients]]
+    clusters: Mapping[str, str]
 
     @classmethod
-    def of(cls, corpus: OpenCorpus, taught: Sequence[Triplet], doc_ids: Collection[str]) -> _Remembered:
-        """From the triplets that the model was trained on, and from the log."""
+    def of(
+        cls, corpus: OpenCorpus, taught: Sequence[Triplet], queries: Sequence[str], risen: Collection[str]
+    ) -> _Taught:
+        """From the triplets that the model was trained on, and from the log: of the documents that rose, and of all
+        that are good for these queries.
+        """
         labels = labels_by_query(taught)
-        own = [label.query for label in labels]
-        clusters = dict(zip((label.query_id for label in labels), query_clusters(own), strict=True))
-        users = _users(corpus.store.logs.acts(corpus.corpus_id, doc_ids))
-        behind: dict[tuple[str, str], AbstractSet[str] | None] = {}
-        for triplet in taught:
-            if (doc_id := triplet.positive[0]) in doc_ids:
-                key = clusters[triplet.query_id], doc_id
-                known = behind.get(key, set())
-                logged = triplet.source is Source.LOGS and known is not None
-                behind[key] = known | users[doc_id, normalise(triplet.query)] if logged and known is not None else None
-        return cls(behind)
+        of_label = query_clusters([label.query for label in labels])
+        by_id = dict(zip((label.query_id for label in labels), of_label, strict=True))
+        clusters = dict(zip((normalise(label.query) for label in labels), of_label, strict=True))
+        asked = {clusters.get(normalise(query)) for query in queries}
+        wanted = [t for t in taught if t.positive[0] in risen or by_id[t.query_id] in asked]
+        users = _users(corpus.store.logs.acts(corpus.corpus_id, {t.positive[0] for t in wanted}))
+        good: defaultdict[str, dict[str, _Clients]] = defaultdict(dict)
+        for triplet in wanted:
+            doc_id, own = triplet.positive[0], good[by_id[triplet.query_id]]
+            more = users[doc_id, normalise(triplet.query)] if triplet.source is Source.LOGS else None
+            own[doc_id] = _joined(own.get(doc_id, frozenset()), more)
+        return cls(good, clusters)
 
-    def few_behind(self, model: LearnedReranker, reading: Reading, doc_id: str, least: int) -> FewBehind:
-        """What the model remembers of a document for a search that fewer than `least` clients are behind."""
-        labels = [
-            Label(cluster, likeness, self.clients.get((cluster, doc_id)))
+    def few(self, model: LearnedReranker, reading: Reading, doc_id: str, least: int) -> tuple[int, int | None]:
+        """How many clients a document rises on, 0 where it is not on fewer than `least`; and its rank without them."""
+        known = [
+            Label(cluster, likeness, self.good.get(cluster, {}).get(doc_id))
             for cluster, likeness in model.recalled(reading, doc_id)
         ]
-        return few_behind(labels, least)
+        few = few_behind(known, least)
+        without = _rank_without(few, model, reading, doc_id)
+        if without is not None and without > TOP:
+            return len(few.clients), without
+        own = self.good.get(self.clusters.get(normalise(reading.query), ""), {})
+        return len(against_crowd(doc_id, own, least)), None
+
+
+def _joined(known: _Clients, more: _Clients) -> _Clients:
+    return None if known is None or more is None else known | more
 
 
 def _users(acts: Iterable[Acts]) -> defaultdict[tuple[str, str], set[str]]:

@@ -57,6 +57,14 @@ def test_a_value_equal_to_the_default_is_still_chosen() -> None:
     assert epochs(corpus=Config().training.epochs) == (Config().training.epochs, "corpus")
 
 
+def test_a_stored_setting_that_is_gone_is_ignored_and_one_of_the_environment_is_named() -> None:
+    gone: Any = {"reranking": {"rerank_cache_passages": 10, "rerank_cache_mb": 5}}
+    assert resolve(stored=gone)[0].reranking.rerank_cache_mb == 5
+    assert resolve(corpus=gone)[0].reranking.rerank_cache_mb == 5
+    with pytest.raises(UnknownSetting, match="rerank_cache_passages"):
+        resolve(environment=gone)
+
+
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [({"trainning": {}}, "trainning"), ({"training": {"epoch": 1}}, "training.epoch")],

@@ -50,6 +50,8 @@ class Config(Section):
 
 _EXACT = frozenset({int, float, bool})
 _SECTIONS = {name: type(section).model_fields for name, section in Config()}
+_RETIRED = frozenset({("reranking", "rerank_cache_passages")})
+"""Settings that an older version stored and that are gone."""
 Overrides = Mapping[str, Mapping[str, object]]
 """Sparse settings by section: {"training": {"epochs": 3}}."""
 Checked = dict[str, dict[str, bool | int | float | str | list[str] | None]]
@@ -126,6 +128,14 @@ def check_overrides(overrides: Overrides) -> Checked:
     return {section: {name: dumped[section][name] for name in fields} for section, fields in overrides.items()}
 
 
+def _without_retired(stored: Overrides) -> Overrides:
+    """What was stored, less settings that are gone: a folder in which one was set still opens."""
+    return {
+        section: {name: value for name, value in fields.items() if (section, name) not in _RETIRED}
+        for section, fields in stored.items()
+    }
+
+
 def resolve(
     *, environment: Overrides | None = None, stored: Overrides | None = None, corpus: Overrides | None = None
 ) -> tuple[Config, dict[str, dict[str, Origin]]]:
@@ -145,7 +155,8 @@ def resolve(
     }
     merged: Checked = {}
     for origin, layer in layers:
-        for section, fields in check_overrides(layer).items():
+        kept = layer if origin == "environment" else _without_retired(layer)
+        for section, fields in check_overrides(kept).items():
             merged.setdefault(section, {}).update(fields)
             origins[section].update(dict.fromkeys(fields, origin))
     return Config.model_validate(merged), origins

@@ -137,6 +137,10 @@ class RerankingConfig(Section):
         description="Passages of a document that /rerank scores, those that share most words with the query; a call "
         "may say max_chunks_per_doc.",
     )
-    rerank_cache_passages: int = Field(
-        5000, ge=0, le=1_000_000, description="Passages whose vectors are kept in memory for the next /rerank."
+    rerank_cache_mb: int = Field(
+        128,
+        ge=0,
+        le=1_000_000,
+        description="Memory for vectors of passages that came to /rerank, kept for the next call, MiB; a passage takes "
+        "some 22 kB.",
     )

@@ -231,7 +231,10 @@ class ServingConfig(Section):
         "looked at.",
     )
     threads: int | None = Field(
-        None, ge=1, le=256, description="Threads that run cross-encoders; None: one for each processor core."
+        None,
+        ge=1,
+        le=256,
+        description="Threads that run cross-encoders, and as many that read passages; None: one a core.",
     )
     max_waiting_pairs: int = Field(
         2000,

@@ -19,7 +19,7 @@ import numpy as np
 from tribrid.encoders import variants
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.engine import Lane, Runtime
-from tribrid.encoders.onnx import PAIR_BATCH_TOKENS, FloatArray, IntArray, load_pair_session, pad
+from tribrid.encoders.onnx import BATCH_TOKENS, FloatArray, IntArray, load_small_session, pad
 from tribrid.encoders.pairs import PairEncoder, PairLimits, WholePairEncoder
 from tribrid.encoders.score_cache import score_key
 from tribrid.encoders.variants import FP32, INT8, MANIFEST, Decision, MeasuredForm, describe, form_here
@@ -29,7 +29,7 @@ MODEL, LOWER, JOINT = "model.onnx", "lower.onnx", "joint.onnx"
 MODEL_INT8, LOWER_INT8, JOINT_INT8 = "model-int8.onnx", "lower-int8.onnx", "joint-int8.onnx"
 ALL_CHARS = 1_000_000
 """A snippet that cuts nothing."""
-BATCH_TOKENS = {FP32: PAIR_BATCH_TOKENS, INT8: 1}
+_BATCH_TOKENS = {FP32: BATCH_TOKENS, INT8: 1}
 """int8 measures the range of all that it is given at once: a pair's score would depend on its company."""
 _FILES = {
     FP32: {MODEL: MODEL, LOWER: LOWER, JOINT: JOINT},
@@ -73,9 +73,9 @@ class CrossEncoder(ABC):
             raise ModelUnavailable(f"The cross-encoder's description cannot be read: {error!r}") from error
         if self.variant not in _FILES:
             raise ModelUnavailable(f"A cross-encoder has no form {self.variant!r}.")
-        self._sessions = [load_pair_session(folder / _FILES[self.variant][name]) for name in self.parts]
+        self._sessions = [load_small_session(folder / _FILES[self.variant][name]) for name in self.parts]
         self._runtime = runtime or Runtime()
-        self._lane = Lane(self._run, BATCH_TOKENS[self.variant])
+        self._lane = Lane(self._run, _BATCH_TOKENS[self.variant])
 
     @abstractmethod
     def _read_description(self, folder: Path) -> None:

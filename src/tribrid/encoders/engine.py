@@ -9,7 +9,6 @@ request of a thousand pairs lets small ones pass, and waits for none that comes 
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -246,11 +245,6 @@ class Engine:
             self._drop(request)
             request.error = error
         request.settled.set()
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _scores(lane: Lane, rows: Sequence[Any]) -> FloatArray:

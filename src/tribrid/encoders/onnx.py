@@ -1,7 +1,7 @@
 """The only file of a serving process that runs onnxruntime: text in, token vectors or logits out, no torch anywhere.
 
-Texts are sorted by length and batched by tokens, so that padding stays small and memory is bounded by
-`BATCH_TOKENS`, however many texts come in.
+Texts are sorted by length and read in small batches on a few threads, so that padding stays small and memory is bounded
+by the batch, however many texts come in.
 
 onnxruntime and tokenizers are imported inside the functions that use them: most commands load no model.
 """
@@ -9,23 +9,24 @@ onnxruntime and tokenizers are imported inside the functions that use them: most
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from tribrid.encoders.turns import Turns
 from tribrid.errors import ModelUnavailable, ScorerFailed
 
-BATCH_TOKENS = 4096
-PAIR_BATCH_TOKENS = 512
-"""Of a cross-encoder's batch: a longer one falls out of the processor's caches, and is half as fast for it."""
+BATCH_TOKENS = 512
+"""Of a batch: a longer one falls out of the processor's caches, and is half as fast for it."""
 HARD_MAX_TOKENS = 512
 # No tokenizer in use makes fewer tokens than one per this many characters of prose; longer input is cut
 # before tokenising, so that a text of megabytes costs no more than the part that is read.
 CHARS_PER_TOKEN_BOUND = 40
 
+T = TypeVar("T")
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -48,7 +49,7 @@ class EncodedText:
 
 
 def load_session(path: Path) -> Any:
-    """The model on the CPU as an InferenceSession, one run on all cores.
+    """The model on the CPU as an InferenceSession, one run on all cores; for large batches, as training makes them.
 
     Raises:
         ModelUnavailable: no such file, or onnxruntime refuses it.
@@ -63,9 +64,8 @@ def load_session(path: Path) -> Any:
     return _open(path, options)
 
 
-def load_pair_session(path: Path) -> Any:
-    """The model on the CPU as an InferenceSession, each run on the thread that calls; for batches of
-    `PAIR_BATCH_TOKENS`.
+def load_small_session(path: Path) -> Any:
+    """The model on the CPU as an InferenceSession, each run on the thread that calls; for batches of `BATCH_TOKENS`.
 
     Raises:
         ModelUnavailable: no such file, or onnxruntime refuses it.
@@ -149,10 +149,18 @@ def pad(rows: Sequence[Sequence[int]], value: int = 0) -> IntArray:
 
 
 class Encoder:
-    """A sentence encoder exported by `tribrid.encoders.models.ensure_export`. Safe to call from several threads."""
+    """A sentence encoder exported by `tribrid.encoders.models.ensure_export`. Safe to call from several threads.
 
-    def __init__(self, folder: Path) -> None:
+    Many texts are read on a few threads, in turn with those of other calls. A single one, as a search's query is, is
+    read at once on the thread that calls: it waits for nobody's documents.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
         """Load the export.
+
+        Args:
+            folder: the export.
+            threads: texts that are read side by side; None: as many as there are cores.
 
         Raises:
             ModelUnavailable: the folder is not a finished export, or onnxruntime refuses it.
@@ -168,10 +176,30 @@ class Encoder:
         self.max_tokens: int = described["max_tokens"]
         self.projection: FloatArray = np.load(folder / "projection.npy", allow_pickle=False)
         self._tokenizer = load_tokenizer(folder, self.max_tokens)
-        self._run = load_session(folder / "model.onnx")
+        self._run = load_small_session(folder / "model.onnx")
+        self._turns = Turns(threads)
 
     def encode(self, texts: Sequence[str], max_tokens: int | None = None) -> list[EncodedText]:
         """Every text, in the order given, each cut at `max_tokens` tokens (default: the model's limit).
+
+        Raises:
+            ScorerFailed: onnxruntime failed on the batch.
+        """
+        return self.each(texts, lambda at, found: found, max_tokens)
+
+    def each(
+        self,
+        texts: Sequence[str],
+        take: Callable[[int, EncodedText], T],
+        max_tokens: int | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> list[T]:
+        """What `take` makes of each text's place and of the text as `encode` gives it, in the order given: no more
+        of these are in memory than the batches in hand hold.
+
+        Args:
+            take: called on several threads.
+            check: called before each batch; what it raises ends the call.
 
         Raises:
             ScorerFailed: onnxruntime failed on the batch.
@@ -180,14 +208,18 @@ class Encoder:
         encodings = self._tokenizer.encode_batch([text[: limit * CHARS_PER_TOKEN_BOUND] for text in texts])
         for encoding in encodings:
             _shorten(encoding, limit)
-        out: list[EncodedText | None] = [None] * len(texts)
-        for batch in token_batches([len(e.ids) for e in encodings]):
-            hidden = self._hidden(
-                pad([encodings[i].ids for i in batch]), pad([encodings[i].attention_mask for i in batch])
-            )
-            for row, i in enumerate(batch):
-                out[i] = _finish(hidden[row, : len(encodings[i].ids)], encodings[i])
-        return [text for text in out if text is not None]
+
+        def read(batch: list[int]) -> list[tuple[int, T]]:
+            rows = [encodings[i] for i in batch]
+            hidden = self._hidden(pad([row.ids for row in rows]), pad([row.attention_mask for row in rows]))
+            return [
+                (i, take(i, _finish(states[: len(row.ids)], row)))
+                for i, row, states in zip(batch, rows, hidden, strict=True)
+            ]
+
+        batches = token_batches([len(e.ids) for e in encodings])
+        found = dict(pair for pairs in self._turns.map(read, batches, check) for pair in pairs)
+        return [found[i] for i in range(len(texts))]
 
     def _hidden(self, ids: IntArray, mask: IntArray) -> FloatArray:
         try:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageEmbedder, passage_text
 from tribrid.types import Passage
 
-EMBED_PASSAGES = 64
-"""At a time: each has up to half a megabyte of token vectors before they are packed."""
 Embedded = tuple[FloatArray, bytes]
-"""A passage's vector, float32 (dim,), and its packed tokens: some 15 kB."""
+"""A passage's vector, float32 (dim,), and its packed tokens: some 22 kB."""
+ENTRY_BYTES = 500
+"""Of memory for each passage beside the numbers themselves: its key, the objects, its place in the order."""
 
 
 class EmbeddedTexts:
@@ -25,12 +25,13 @@ class EmbeddedTexts:
         self._embedder = embedder
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, Embedded] = OrderedDict()
+        self._bytes = 0
 
-    def embed(self, passages: Sequence[Passage], kept: int, budget: Budget | None = None) -> list[Embedded]:
+    def embed(self, passages: Sequence[Passage], most_bytes: int, budget: Budget | None = None) -> list[Embedded]:
         """Vector and packed tokens of each passage.
 
         Args:
-            kept: passages to keep at most.
+            most_bytes: of memory for what is kept.
             budget: tells when nobody waits any more.
 
         Raises:
@@ -38,19 +39,34 @@ class EmbeddedTexts:
             Cancelled: nobody waits any more.
         """
         keys = [hashlib.sha256(passage_text(p.title, p.text).encode("utf-8", "replace")).digest() for p in passages]
+        found = self._find(keys)
+        missing = {key: p for key, p in zip(keys, passages, strict=True) if key not in found}
+        check = budget.check if budget is not None else (lambda: None)
+        check()
+        vectors, tokens = self._embedder.embed_passages(list(missing.values()), check)
+        # A row of its own: a view would keep all rows in memory.
+        new = {key: (row.copy(), packed) for key, row, packed in zip(missing, vectors, tokens, strict=True)}
+        self._keep(new, most_bytes)
+        found.update(new)
+        return [found[key] for key in keys]
+
+    def _find(self, keys: Sequence[bytes]) -> dict[bytes, Embedded]:
         with self._lock:
             found = {key: self._known[key] for key in keys if key in self._known}
             for key in found:
                 self._known.move_to_end(key)
-        missing = {key: p for key, p in zip(keys, passages, strict=True) if key not in found}
-        for start in range(0, len(missing), EMBED_PASSAGES):
-            if budget is not None:
-                budget.check()
-            some = list(missing)[start : start + EMBED_PASSAGES]
-            vectors, tokens = self._embedder.embed_passages([missing[key] for key in some])
-            found.update(zip(some, zip(vectors, tokens, strict=True), strict=True))
+        return found
+
+    def _keep(self, new: Mapping[bytes, Embedded], most_bytes: int) -> None:
         with self._lock:
-            self._known.update((key, found[key]) for key in missing)
-            while len(self._known) > kept:
-                self._known.popitem(last=False)
-        return [found[key] for key in keys]
+            for key, embedded in new.items():
+                if key not in self._known:  # else somebody else embedded it meanwhile
+                    self._known[key] = embedded
+                    self._bytes += _bytes_of(embedded)
+            while self._bytes > most_bytes:
+                self._bytes -= _bytes_of(self._known.popitem(last=False)[1])
+
+
+def _bytes_of(embedded: Embedded) -> int:
+    vector, tokens = embedded
+    return vector.nbytes + len(tokens) + ENTRY_BYTES

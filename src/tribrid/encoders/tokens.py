@@ -7,7 +7,7 @@ its export), normalised, and stored as int8 with one scale. What a passage costs
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -165,11 +165,22 @@ class PassageEmbedder:
         """Ids of the tokenizer."""
         return self.encoder.vocabulary
 
-    def embed_passages(self, passages: Sequence[Passage]) -> tuple[FloatArray, list[bytes]]:
-        """float32 (n, dim), L2-normalised rows, and n packed token blobs."""
-        encoded = self.encoder.encode([passage_text(p.title, p.text) for p in passages], self.max_tokens)
-        vectors = np.stack([text.pooled for text in encoded]) if encoded else np.empty((0, self.dim), np.float32)
-        return vectors, [self.codec.pack(text, len(p.title)) for text, p in zip(encoded, passages, strict=True)]
+    def embed_passages(
+        self, passages: Sequence[Passage], check: Callable[[], None] = lambda: None
+    ) -> tuple[FloatArray, list[bytes]]:
+        """float32 (n, dim), L2-normalised rows, and n packed token blobs.
+
+        Args:
+            check: called before each batch; what it raises ends the call.
+        """
+
+        def pack(at: int, text: EncodedText) -> bytes:
+            vectors[at] = text.pooled
+            return self.codec.pack(text, len(passages[at].title))
+
+        vectors = np.empty((len(passages), self.dim), np.float32)
+        texts = [passage_text(p.title, p.text) for p in passages]
+        return vectors, self.encoder.each(texts, pack, self.max_tokens, check)
 
     def embed_query(self, text: str) -> FloatArray:
         """float32 (dim,), L2-normalised."""

@@ -161,8 +161,8 @@ def _read(
     words = query_terms(query)
     chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
-    kept = config.reranking.rerank_cache_passages
-    embedded = folder.embedded(config).embed([passage for _, passage in flat], kept, budget)
+    most_bytes = config.reranking.rerank_cache_mb * 2**20
+    embedded = folder.embedded(config).embed([passage for _, passage in flat], most_bytes, budget)
     given = [GivenPassage(i, passage, vector) for (i, passage), (vector, _) in zip(flat, embedded, strict=True)]
     packed = [found for _, found in embedded]
     if snapshot is not None and known:

@@ -16,13 +16,14 @@ from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.prices import Prices, load_prices
 from tribrid.config import Config, Environment, Overrides, resolve
 from tribrid.encoders.cross_encoder import HubCrossEncoder
-from tribrid.encoders.engine import Engine, Runtime, cores
+from tribrid.encoders.engine import Engine, Runtime
 from tribrid.encoders.loading import LoadOnce
 from tribrid.encoders.models import ensure_export, public_name
 from tribrid.encoders.onnx import Encoder
 from tribrid.encoders.score_cache import ScoreCache
 from tribrid.encoders.text_cache import EmbeddedTexts
 from tribrid.encoders.tokens import PassageEmbedder
+from tribrid.encoders.turns import cores
 from tribrid.encoders.variants import MANIFEST as EXPORTED
 from tribrid.errors import ModelUnavailable
 from tribrid.retrieval.index import Index
@@ -108,7 +109,7 @@ class DataFolder:
         return self._embedders.get(config.indexing.embedding_model)
 
     def _load_embedder(self, name: str) -> PassageEmbedder:
-        return PassageEmbedder(Encoder(ensure_export(self.models_dir, name, "encoder")))
+        return PassageEmbedder(Encoder(ensure_export(self.models_dir, name, "encoder"), self.config().serving.threads))
 
     def embedded(self, config: Config) -> EmbeddedTexts:
         """The encoder of texts that are not in an index, with what it encoded lately.

@@ -24,6 +24,7 @@ TRAINING = {
     "folds": 2,
     "epochs": 14,
     "patience": 0,
+    "keep_cross_encoder": True,  # with so few queries none would be tried
     "batch_size": 4,
     "checkpoint_every_steps": 3,
     "learning_rate": 1e-3,

@@ -177,7 +177,7 @@ class TestWhatIsEmbedded:
         monkeypatch.setattr(indexer, "TAKEN_OVER", 3)
         monkeypatch.setattr(indexer, "ANALYSER", 1)
         sync(index, corpus)
-        old, vectors = index.fingerprint, index.vectors([("owner", 0)])
+        old, packed = index.fingerprint, index.packed([("owner", 0)])
         monkeypatch.undo()
         assert [hit.key[0] for hit in index.bm25("owned", 5)] == ["owner"]
         assert terms_are_old(index, CONFIG, BagOfWords())
@@ -187,7 +187,7 @@ class TestWhatIsEmbedded:
         assert index.fingerprint != old
         assert not terms_are_old(index, CONFIG, BagOfWords())
         assert {hit.key[0] for hit in index.bm25("owned", 5)} == {"owner", "owner2"}
-        np.testing.assert_array_equal(index.vectors([("owner", 0)])["owner", 0], vectors["owner", 0])
+        np.testing.assert_array_equal(index.packed([("owner", 0)])["owner", 0][1], packed["owner", 0][1])
         assert sync(index, corpus).embedded == 0
 
     def test_identifiers_and_titles_are_found_by_their_parts(self, index):

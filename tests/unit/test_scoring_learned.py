@@ -83,7 +83,7 @@ def test_what_is_read_back_scores_as_what_was_fitted(made: tuple[Path, Blend, Bl
     reranker = LearnedReranker(folder)
     np.testing.assert_array_equal(reranker.score(reading), blend.score(features))
     np.testing.assert_array_equal(reranker.score(reading, "blend_without_memory"), without.score(features))
-    assert reranker.parts == ["served", "blend_without_memory"]
+    assert reranker.parts == ["served", "blend_without_memory", "untrained"]
 
 
 def test_it_reads_no_further_than_in_training(made: tuple[Path, Blend, Blend, Memory]) -> None:

@@ -135,10 +135,19 @@ def test_too_few_clusters_still_train_a_blend(tmp_path: Path) -> None:
     one_cluster = [replace(item, cluster="same") for item in LISTS[:4]]
     done = train(inputs_of(one_cluster), CONFIG, tmp_path, Told(), never)
     assert done.manifest["metrics"]["cross_encoder"]["trained"] is False
-    assert done.manifest["metrics"]["blend"]["form"] == "retrieval"
-    reranker = LearnedReranker(done.folder)
-    scores = reranker.score(reading_of(LISTS[0]))
-    assert np.argsort(-scores, kind="stable").tolist() == list(range(12))
+    blend = done.manifest["metrics"]["blend"]
+    assert blend["form"] == blend["start"] == "untrained"
+    reranker, reading = LearnedReranker(done.folder), reading_of(LISTS[0])
+    assert np.argsort(-reranker.score(reading)).tolist() == np.argsort(-reranker.score(reading, "untrained")).tolist()
+
+
+def test_a_sentence_encoder_is_not_tried_with_few_queries(tmp_path: Path) -> None:
+    told = Told()
+    done = train(inputs_of(LISTS), CONFIG.model_copy(update={"keep_cross_encoder": False}), tmp_path, told, never)
+    measured = done.manifest["metrics"]["cross_encoder"]
+    assert measured["trained"] is False
+    assert "none was ever served beside the blend" in measured["reason"]
+    assert "cross_encoder" not in LearnedReranker(done.folder).parts
 
 
 def test_nothing_to_learn_is_said(tmp_path: Path) -> None:
@@ -338,7 +347,8 @@ def test_a_sick_cross_encoder_does_not_waste_the_blend(tmp_path: Path, monkeypat
     assert LearnedReranker(done.folder).parts == ["served"] or "cross_encoder" not in LearnedReranker(done.folder).parts
 
 
-def test_what_does_not_help_is_not_carried_along(tmp_path: Path) -> None:
+def test_what_does_not_help_is_not_carried_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tribrid.training.train.HOPEFUL_QUERIES", 1)
     config = CONFIG.model_copy(update={"keep_cross_encoder": False, "learning_rate": 1e-6})
     done = train(inputs_of(LISTS), config, tmp_path, Told(), never)
     measured = done.manifest["metrics"]["cross_encoder"]

@@ -136,8 +136,7 @@ class _Taught:
         good: defaultdict[str, dict[str, _Clients]] = defaultdict(dict)
         for triplet in wanted:
             doc_id, own = triplet.positive[0], good[by_id[triplet.query_id]]
-            more = users[doc_id, normalise(triplet.query)] if triplet.source is Source.LOGS else None
-            own[doc_id] = _joined(own.get(doc_id, frozenset()), more)
+            own[doc_id] = _joined(own.get(doc_id, frozenset()), users[doc_id, normalise(triplet.query)], triplet.source)
         return cls(good, clusters)
 
     def few(self, model: LearnedReranker, reading: Reading, doc_id: str, least: int) -> tuple[int, int | None]:
@@ -154,8 +153,8 @@ class _Taught:
         return len(against_crowd(doc_id, own, least)), None
 
 
-def _joined(known: _Clients, more: _Clients) -> _Clients:
-    return None if known is None or more is None else known | more
+def _joined(known: _Clients, more: AbstractSet[str], source: Source) -> _Clients:
+    return None if known is None or source is not Source.LOGS else known | more
 
 
 def _users(acts: Iterable[Acts]) -> defaultdict[tuple[str, str], set[str]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import handmade
 from tribrid.app import Tribrid
 from tribrid.corpus.jsonlines import MAX_ID_CHARS
-from tribrid.errors import InvalidInput, NotShown
+from tribrid.errors import InvalidInput, NotShown, QueryNotFound, Unavailable
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.types import Document
 from tribrid.workspace.data_folder import DataFolder
@@ -137,3 +140,22 @@ def test_a_long_id_leaves_room_to_tell_texts_apart(tribrid: Tribrid) -> None:
     answer = rerank(tribrid, sent, model="news")
     assert [learned_text(tribrid, answer, index=at) for at in range(4)] == TEXTS
     assert learned_text(tribrid, answer, doc_id="h" * MAX_ID_CHARS) == TEXTS[order(answer)[0]]
+
+
+def test_where_the_database_takes_nothing_texts_are_told_apart_and_none_is_kept(tribrid: Tribrid) -> None:
+    def no_more(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite makes of it the pages there are
+
+    sent: Texts = [HOLIDAYS, KITCHEN, {"id": "long", "text": "soup " * 5000}]
+    engine = tribrid.store.database._reader
+    engine.dispose()
+    sa.event.listen(engine, "connect", no_more)
+    with suppress(Unavailable):
+        for number in range(1000):
+            tribrid.store.documents.upsert("notes", [Document(f"{number}", "x" * 3000)])
+    answer = rerank(tribrid, sent, model="news")
+    assert (answer["logged"], answer["collected"], len(answer["results"])) == (False, 0, 3)
+    assert stored(tribrid, "news") == {}
+    assert any("came under an id that stands for another text: 'h.pdf'" in told for told in answer["warnings"])
+    with pytest.raises((QueryNotFound, Unavailable), match="not logged"):
+        tribrid.feedback(answer["query_id"], "click", index=1)

@@ -37,11 +37,13 @@ class Identified:
     Attributes:
         apart: those whose id stands for another text, by their place in the call.
         collected: how many the corpus did not know, and keeps now.
+        kept: False: the database takes none now, so an id may come to stand for another text.
     """
 
     documents: list[Document]
     apart: tuple[int, ...] = ()
     collected: int = 0
+    kept: bool = True
 
 
 def identify(store: Store, corpus_id: str | None, inline: Sequence[Inline], config: Config) -> Identified:
@@ -72,13 +74,11 @@ def _kept(store: Store, corpus_id: str, inline: Sequence[Inline], config: Config
         again = _kept(store, corpus_id, inline, config, attempts - 1)
         return replace(again, collected=again.collected + added)
     apart = [at for at, item in enumerate(inline) if item.doc_id not in (None, documents[at].doc_id)]
-    return Identified(documents, tuple(apart), added or 0)
+    return Identified(documents, tuple(apart), added or 0, added is not None)
 
 
 def _added(store: Store, corpus_id: str, new: Sequence[Document]) -> int | None:
-    """How many were kept; None where the database takes none. The log does not either, so the call is answered, and
-    nothing is learned from it.
-    """
+    """How many were kept; None where the database takes none: the call is answered all the same."""
     try:
         return store.documents.add_new(corpus_id, new) if new else 0
     except Unavailable:

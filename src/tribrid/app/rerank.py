@@ -124,6 +124,8 @@ class Reranking(FolderPart):
         shortened = sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True))
         asked.accept(shortened)
         answer = self._answer(found, asked, budget)
+        if not identified.kept:
+            answer = replace(answer, query_id=None)  # a click could be learned on another text
         partly = max(answer.partly, shortened)
         return _answered(found, asked, inline, answer, partly, identified)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,8 +130,10 @@ def fill(tribrid: Tribrid) -> None:
     long = [Document(f"long{number}", "x" * 100_000, "") for number in range(100)]
     with pytest.raises(Unavailable):
         tribrid.store.documents.upsert("whole", long)
-    with pytest.raises(Unavailable):
-        tribrid.store.documents.upsert("broken", [Document("long", "x" * 4000, "")])
+    for size in (4000, 40):
+        with pytest.raises(Unavailable):
+            for number in itertools.count():
+                tribrid.store.documents.upsert("broken", [Document(f"{size}-{number}", "x" * size, "")])
 
 
 def test_where_the_log_takes_nothing_searches_are_answered_and_say_so(

@@ -132,8 +132,12 @@ def fill(tribrid: Tribrid) -> None:
         tribrid.store.documents.upsert("whole", long)
     for size in (4000, 40):
         with pytest.raises(Unavailable):
-            for number in itertools.count():
-                tribrid.store.documents.upsert("broken", [Document(f"{size}-{number}", "x" * size, "")])
+            add_for_ever(tribrid, size)
+
+
+def add_for_ever(tribrid: Tribrid, size: int) -> None:
+    for number in itertools.count():
+        tribrid.store.documents.upsert("broken", [Document(f"{size}-{number}", "x" * size, "")])
 
 
 def test_where_the_log_takes_nothing_searches_are_answered_and_say_so(

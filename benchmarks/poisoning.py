@@ -107,7 +107,8 @@ def learn(home: Path, corpus: str, log: str, targets: Sequence[Target], seed: in
                 found = ranking(tribrid, corpus, target.query)
                 ranks[target] = found.index(target.doc_id) + 1 if target.doc_id in found else DEPTH + 1
             known = mined.model_dump(mode="json").get("clients") or {}
-            told = f"{report.verdict.decision} ({report.verdict.reasons[-1]}); heaviest client {known.get('heaviest_share')}; {known.get('told')}"
+            verdict = f"{report.verdict.decision}: {report.verdict.reasons[-1]}"
+            told = f"{verdict} Heaviest client {known.get('heaviest_share')}; {known.get('told')}"
             return Learned(ranks, report.after["ndcg@10"], report.before["ndcg@10"], told)
 
 

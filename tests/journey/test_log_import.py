@@ -151,7 +151,7 @@ def test_part_of_a_log_that_joins_comes_with_reasons(library: Tribrid, corpus: s
     counts = library.corpus(corpus).logs.add(ndjson(records), "ubi")
     assert (counts.impressions, counts.feedback, counts.unjoined, counts.join_rate) == (1, 2, 2, 0.5)
     assert (counts.unknown_document, counts.unknown_documents) == (1, ("gone",))
-    example = ReasonExample(line=5, doc_id=IDS[1], source="")
+    example = ReasonExample(line=4, doc_id=IDS[0], source="")
     first = NotTaken(reason="no impression has this query_id", kind="unjoined", count=2, example=example)
     assert counts.reasons[0] == first
     assert counts.reasons[1].reason == "action 'stare' is not feedback"

@@ -48,7 +48,7 @@ def index(
             help="Folders, files, or records (.jsonl, .ndjson, .json; a BEIR corpus.jsonl as it is). "
             "`-` reads records from standard input. Files gone from a folder are deleted from the corpus.",
         ),
-    ],
+    ] = None,
     *,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Delete all documents that are not in PATH, wherever they came from.")

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tribrid.private import opener
+
 _FILE = "checksums.json"
 _CHUNK_BYTES = 1 << 20
 # What LanceDB writes over, and what it reads only when two write at once.
@@ -37,7 +39,8 @@ def note_checksums(folder: Path, table: str, version: int) -> None:
     known = before.files if before else {}
     files = {name: known.get(name) or _noted(folder / name) for name in _files(folder, table)}
     staged = folder / f"{_FILE}.{os.getpid()}"
-    staged.write_text(json.dumps(asdict(Checksums(table, version, files))))
+    with open(staged, "w", opener=opener) as file:
+        json.dump(asdict(Checksums(table, version, files)), file)
     staged.replace(folder / _FILE)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 
 from conforming import Conforming
 from http_examples import DOCUMENTS, EVALUATION, TRAINING, ndjson
 from serving import Serve, running
 from tribrid.api import create_app
+from tribrid.api.auth import EVERYTHING, Caller
 from tribrid.api.waiting import LongWork
 from tribrid.app import Tribrid
 from tribrid.types import Job, JobKind
@@ -54,10 +55,15 @@ def queued(idle_tribrid: Tribrid) -> Job:
 @pytest.fixture
 def bare_app(idle_tribrid: Tribrid) -> FastAPI:
     """An app without routes of its own, with the state that waiting and streaming need."""
-    app = FastAPI()
+    app = FastAPI(dependencies=[Depends(anybody)])
     app.state.tribrid = idle_tribrid
     app.state.long_work = LongWork()
     return app
+
+
+def anybody(request: Request) -> None:
+    """In the place of the guard."""
+    request.state.caller = Caller("anybody", EVERYTHING)
 
 
 @pytest.fixture(scope="module")

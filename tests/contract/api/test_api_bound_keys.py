@@ -197,7 +197,7 @@ def state(tribrid: Tribrid) -> str:
 def test_no_list_names_what_is_anothers(name: str, client: httpx.Client) -> None:
     path = name.removeprefix("GET ")
     response = client.get(path)
-    assert response.status_code == 503 if path == "/ready" else 200
+    assert response.status_code == 200 or path == "/ready"
     assert not [secret for secret in SECRETS if secret in response.text]
     if path in ("/corpora", "/v1/models"):
         assert '"mine"' in response.text

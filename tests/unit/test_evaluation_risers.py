@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tribrid.evaluation.risers import Label, against_crowd, few_behind, rising, too_few
+import pytest
+
+from tribrid.evaluation.risers import Label, against_crowd, few_behind, rising, stands_on, too_few
 
 
 def label(cluster: str, likeness: float, *clients: str) -> Label:
@@ -55,3 +57,8 @@ def test_few_against_a_crowd_are_named_whatever_the_weights_made_of_it() -> None
     assert against_crowd("bad", {"bad": eve, "good": frozenset(("ann", "bob"))}, 2) == frozenset(), "no crowd yet"
     assert against_crowd("bad", {"bad": None, "good": crowd}, 2) == frozenset(), "a judge said so"
     assert against_crowd("bad", {"good": crowd}, 2) == frozenset(), "nobody was believed"
+
+
+@pytest.mark.parametrize(("without", "named"), [(None, False), (11, False), (12, False), (13, True), (40, True)])
+def test_what_is_nearly_there_by_itself_stands_on_nobody(without: int | None, named: bool) -> None:
+    assert stands_on(without) is named

@@ -10,7 +10,7 @@ named whenever it rises.
 
 By memory: the model is asked again with a part of its memory taken away, the labels of the document that rest on k - 1
 clients in all, those that count most for the query first, whatever query they were given for. If the document then is
-no longer among the first ten, it is named. A label that k clients agree on, or that a judge gave, is never taken away.
+below rank NEARLY_THERE, it is named. A label that k clients agree on, or that a judge gave, is never taken away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-TOP = 10
+TOP, NEARLY_THERE = 10, 12
+"""What the few lift into the first TOP would stand below NEARLY_THERE without them: one that moves a place or two across
+the border rises on its own, and of hundreds of honest ones some always do.
+"""
 CROWD = 10
 """Clients from which a log is that of many: below, few cannot be told from all."""
 AGREED = 3
@@ -73,6 +76,13 @@ def few_behind(labels: Sequence[Label], least_clients: int) -> FewBehind:
         if len(chosen | clients) < least_clients:
             chosen |= clients
     return FewBehind(frozenset(label.cluster for label, clients in known if clients <= chosen), chosen)
+
+
+def stands_on(without: int | None) -> bool:
+    """Whether a document that rose does so on the few alone: `without` is its rank without them, None where they add
+    nothing.
+    """
+    return without is not None and without > NEARLY_THERE
 
 
 def too_few(clients: int, nameless: int, lists: int) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tribrid.answers.report import Riser, Risers
 from tribrid.corpus.lexical import normalise
 from tribrid.evaluation.arms import Readings, ranks, retrieval_arm, run_arms
-from tribrid.evaluation.risers import NAMELESS, TOP, FewBehind, Label, against_crowd, few_behind, rising, too_few
+from tribrid.evaluation.risers import NAMELESS, FewBehind, Label, against_crowd, few_behind, rising, stands_on, too_few
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.clicks.feedback import opinion
 from tribrid.mining.splits import query_clusters
@@ -147,7 +147,7 @@ class _Taught:
         ]
         few = few_behind(known, least)
         without = _rank_without(few, model, reading, doc_id)
-        if without is not None and without > TOP:
+        if stands_on(without):
             return len(few.clients), without
         own = self.good.get(self.clusters.get(normalise(reading.query), ""), {})
         return len(against_crowd(doc_id, own, least)), None

@@ -20,7 +20,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 TOP, NEARLY_THERE = 10, 12
-"""What the few lift into the first TOP would stand below NEARLY_THERE without them: one that moves a place or two across
+"""What the few lift into the first TOP stands below NEARLY_THERE without them. One that moves a place or two across
 the border rises on its own, and of hundreds of honest ones some always do.
 """
 CROWD = 10

@@ -105,6 +105,13 @@ def test_two_who_agree_are_believed_and_how_many_it_takes_is_a_setting(corpus: O
     assert found(corpus, taught(doc_id), frequent_queries=0).skipped == skipped
 
 
+@pytest.mark.parametrize(("asked", "named"), [("index book page", False), ("chapter", True)])
+def test_who_used_it_for_a_query_like_this_one_agrees(corpus: OpenCorpus, asked: str, named: bool) -> None:
+    doc_id = use(corpus, DEEP, "eve")
+    log(corpus.store, search(corpus, asked, 20, "ann").impression.query_id, Signal.CLICK, doc_id, None)
+    assert bool(found(corpus, taught(doc_id)).named) is named
+
+
 def test_all_without_a_name_are_one(corpus: OpenCorpus) -> None:
     doc_id = use(corpus, DEEP, None)
     use(corpus, DEEP, None)

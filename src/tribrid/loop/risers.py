@@ -18,7 +18,8 @@ from tribrid.evaluation.arms import Readings, ranks, retrieval_arm, run_arms
 from tribrid.evaluation.risers import NAMELESS, FewBehind, Label, against_crowd, few_behind, rising, stands_on, too_few
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.clicks.feedback import opinion
-from tribrid.mining.splits import query_clusters
+from tribrid.mining.clicks.neighbours import alike
+from tribrid.mining.splits import content_words, query_clusters
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.scorer import LearnedScorer, Scorer, ranked
 from tribrid.store.logs import Acts
@@ -132,11 +133,11 @@ class _Taught:
         clusters = dict(zip((normalise(label.query) for label in labels), of_label, strict=True))
         asked = {clusters.get(normalise(query)) for query in queries}
         wanted = [t for t in taught if t.positive[0] in risen or by_id[t.query_id] in asked]
-        users = _users(corpus.store.logs.acts(corpus.corpus_id, {t.positive[0] for t in wanted}))
+        users = _Users(corpus.store.logs.acts(corpus.corpus_id, {t.positive[0] for t in wanted}))
         good: defaultdict[str, dict[str, _Clients]] = defaultdict(dict)
         for triplet in wanted:
             doc_id, own = triplet.positive[0], good[by_id[triplet.query_id]]
-            own[doc_id] = _joined(own.get(doc_id, frozenset()), users[doc_id, normalise(triplet.query)], triplet.source)
+            own[doc_id] = _joined(own.get(doc_id, frozenset()), users.behind(doc_id, triplet.query), triplet.source)
         return cls(good, clusters)
 
     def few(self, model: LearnedReranker, reading: Reading, doc_id: str, least: int) -> tuple[int, int | None]:
@@ -157,13 +158,20 @@ def _joined(known: _Clients, more: AbstractSet[str], source: Source) -> _Clients
     return None if known is None or source is not Source.LOGS else known | more
 
 
-def _users(acts: Iterable[Acts]) -> defaultdict[tuple[str, str], set[str]]:
-    """doc_id and normalised query → the clients who used the document for it."""
-    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for one in acts:
-        if opinion(one.feedback).use > 0:
-            found[one.doc_id, normalise(one.query)].add(one.client_id or NAMELESS)
-    return found
+class _Users:
+    """Who used which document for which queries."""
+
+    def __init__(self, acts: Iterable[Acts]) -> None:
+        self._of: defaultdict[str, dict[frozenset[str], set[str]]] = defaultdict(dict)
+        for one in acts:
+            if opinion(one.feedback).use > 0:
+                words = content_words(one.query)
+                self._of[one.doc_id].setdefault(words, set()).add(one.client_id or NAMELESS)
+
+    def behind(self, doc_id: str, query: str) -> set[str]:
+        """The clients who used it for this query or one like it: as mining counts whether others agree."""
+        words, used = content_words(query), self._of[doc_id]
+        return set().union(*(clients for other, clients in used.items() if alike(words, other)))
 
 
 def _rank_without(few: FewBehind, model: LearnedReranker, reading: Reading, doc_id: str) -> int | None:

@@ -35,9 +35,10 @@ class Neighbours:
         """Ascending, itself among them."""
         own = self._words[family]
         sharing = {other for word in own if len(self._having[word]) <= COMMON for other in self._having[word]}
-        return sorted(other for other in {family, *sharing} if self._alike(own, self._words[other]))
+        return sorted(other for other in {family, *sharing} if alike(own, self._words[other]))
 
-    @staticmethod
-    def _alike(a: frozenset[str], b: frozenset[str]) -> bool:
-        shared = len(a & b)
-        return shared >= ALIKE * (len(a) + len(b) - shared)
+
+def alike(a: frozenset[str], b: frozenset[str]) -> bool:
+    """Whether two queries are, by their content words."""
+    shared = len(a & b)
+    return shared >= ALIKE * (len(a) + len(b) - shared)

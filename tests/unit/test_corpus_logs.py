@@ -7,8 +7,6 @@ import json
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logged import T0, T0_US, Imported, ndjson, parse_native_logs, parse_ubi, ubi_event, ubi_query
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.logs.join import (
-    Form,
     ImportedFeedback,
     ImportedImpression,
     Joined,
     LogJoin,
 )
 from tribrid.types import Feedback, Impression, ShownDoc, Signal
-
-Imported = ImportedImpression | ImportedFeedback | Skipped
-T0 = "2026-01-02T03:04:05Z"
-T0_US = 1_767_323_045_000_000
-
-
-def parsed(form: Form, *streams: Any) -> Iterator[Imported]:
-    with LogJoin(form) as log:
-        yield from log.read(*streams)
-        for joined in log.joined():
-            yield from chain([joined.impression] if joined.impression else [], joined.skipped, joined.feedback)
-
-
-parse_ubi, parse_native_logs = partial(parsed, "ubi"), partial(parsed, "native")
-
-
-def ndjson(*records: Any) -> io.BytesIO:
-    return io.BytesIO(b"\n".join(json.dumps(record).encode() for record in records))
-
-
-def ubi_query(query_id: str = "q", text: str = "ps4", hits: list[Any] | None = None, at: Any = T0) -> dict[str, Any]:
-    return {"query_id": query_id, "user_query": text, "query_response_hit_ids": hits or [], "timestamp": at}
-
-
-def ubi_event(action: str, object_id: Any, ordinal: Any = 0, query_id: str = "q", **fields: Any) -> dict[str, Any]:
-    attributes = {"object": {"object_id": object_id}, "position": {"ordinal": ordinal}}
-    attributes |= fields.pop("attributes", {})
-    return {"action_name": action, "query_id": query_id, "timestamp": T0, "event_attributes": attributes, **fields}
 
 
 def shown(impression: Imported) -> list[tuple[str, int]]:

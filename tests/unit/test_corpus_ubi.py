@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import pytest
 
+from logged import T0, ndjson, parse_ubi, ubi_event, ubi_query
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.logs.join import ImportedFeedback, ImportedImpression, LogJoin
 from tribrid.types import Impression, ShownDoc, Signal
-
-T0 = "2026-01-02T03:04:05Z"
-
-
-def parse_ubi(*streams: Any) -> Iterator[ImportedImpression | ImportedFeedback | Skipped]:
-    with LogJoin("ubi") as log:
-        yield from log.read(*streams)
-        for joined in log.joined():
-            yield from chain([joined.impression] if joined.impression else [], joined.skipped, joined.feedback)
-
-
-def ndjson(*records: Any) -> io.BytesIO:
-    return io.BytesIO(b"\n".join(json.dumps(record).encode() for record in records))
-
-
-def ubi_query(query_id: str = "q", text: str = "ps4", hits: list[Any] | None = None, at: Any = T0) -> dict[str, Any]:
-    return {"query_id": query_id, "user_query": text, "query_response_hit_ids": hits or [], "timestamp": at}
-
-
-def ubi_event(action: str, object_id: Any, ordinal: Any = 0, query_id: str = "q", **fields: Any) -> dict[str, Any]:
-    attributes = {"object": {"object_id": object_id}, "position": {"ordinal": ordinal}}
-    attributes |= fields.pop("attributes", {})
-    return {"action_name": action, "query_id": query_id, "timestamp": T0, "event_attributes": attributes, **fields}
 
 
 @pytest.mark.parametrize(

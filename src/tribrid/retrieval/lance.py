@@ -43,7 +43,7 @@ _KEEP_ALL = timedelta(days=36_500)
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 * 2**20, 64 * 2**20
 MAX_SAID_CHARS = 300
 _FULL = "No space left on device"
-# As in `LanceError(IO): ..., /home/runner/work/lance/lance/rust/lance-io/src/local.rs:133:31`.
+# As in `LanceError(IO): ..., PLACE/lance-io/src/local.rs:133:31`: a place on the machine that built LanceDB.
 _PLACE = re.compile(r",?\s*(?:at |in )?[^\s,:]*[/\\][^\s,:]*\.rs:\d+(?::\d+)?")
 _PASSAGE = ["doc_id", "ordinal", "start", "end", "title", "text"]
 # RuntimeError from Lance itself, ValueError for requests and Arrow data, OSError from files.

@@ -168,6 +168,8 @@ def _latent(texts: Sequence[IntArray], idf: FloatArray) -> FloatArray:
     """The words' side of a truncated singular value decomposition of the texts' words, (vocabulary, latent)."""
     weighted = [_weighted(ids, idf) for ids in texts]
     used = np.unique(np.concatenate([ids for ids, _ in weighted]))
+    if not len(used):  # not one text has a word
+        return np.zeros((len(idf), 1), np.float32)
     matrix = _Sparse([(np.searchsorted(used, ids), unit(values)) for ids, values in weighted], len(used))
     rank = min(LATENT + OVERSAMPLED, *matrix.shape)
     found = matrix.times(np.random.default_rng(0).normal(size=(len(used), rank)).astype(np.float32))

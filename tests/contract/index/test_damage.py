@@ -126,7 +126,7 @@ def test_an_index_that_is_being_made_is_no_damage(make, tmp_path: Path) -> None:
 
 LANCE = (
     "lance error: LanceError(IO): Generic LocalFileSystem error: Unable to open file, "
-    "/home/runner/work/lance/lance/rust/lance-io/src/local.rs:133:31"
+    "/a/builder/rust/lance-io/src/local.rs:133:31"
 )
 
 
@@ -138,5 +138,5 @@ def test_messages_quote_no_place_in_a_librarys_source() -> None:
     with pytest.raises(Unavailable, match="the disk is full"), _writing():
         raise RuntimeError(f"{LANCE}: No space left on device (os error 28)")
     assert "Unable to open file." in read.value.detail
-    assert "runner" not in read.value.detail
+    assert "builder" not in read.value.detail
     assert written.value.detail.endswith("Unable to open file.")

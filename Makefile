@@ -90,7 +90,7 @@ $(PRODUCT): pyproject.toml constraints.txt
 	@$(PIP_INSTALL) --quiet pip
 # torch by itself and first, by pip: it is the largest by far, and the exact build matters.
 	@$(PIP_INSTALL) torch
-	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres]'
+	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres,fast]'
 	@$(BIN)/python -c 'import lightgbm' || { \
 		echo "LightGBM needs the OpenMP runtime: apt-get install libgomp1 (macOS: brew install libomp)" >&2; exit 1; }
 	@touch $@

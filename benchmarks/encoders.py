@@ -1,4 +1,4 @@
-"""Does an encoder rank the same in bfloat16 as in float32, and how much faster does it read? Side by side, on real data.
+"""Does an encoder rank the same in bfloat16 as in float32, and how much faster does it read? Both, on real data.
 
     python benchmarks/encoders.py ../shared/data/cranfield ../shared/data/scifact [--documents 2000]
 
@@ -24,7 +24,7 @@ from tribrid.encoders.models import ensure_export
 from tribrid.encoders.onnx import Encoder, FloatArray, load_small_session
 from tribrid.encoders.tokens import PassageEmbedder, PassageTokens, maxsim, passage_text
 from tribrid.evaluation.comparison import compare
-from tribrid.evaluation.measures import per_query
+from tribrid.evaluation.measures import evaluable, per_query
 from tribrid.types import JudgedQuery, ScoredDoc
 
 MEASURE = "ndcg@10"
@@ -38,7 +38,9 @@ class Form:
     embedder: PassageEmbedder
     took_s: float = 0.0
 
-    def read(self, texts: list[str], titles: list[int]) -> tuple[FloatArray, list[PassageTokens]]:
+    def read(self, rows: list[dict[str, str]]) -> tuple[FloatArray, list[PassageTokens]]:
+        texts = [passage_text(row.get("title", ""), row["text"]) for row in rows]
+        titles = [len(row.get("title", "")) for row in rows]
         codec, started = self.embedder.codec, time.process_time()
         found = self.embedder.encoder.encode(texts, self.embedder.max_tokens)
         packed = [codec.pack(text, title) for text, title in zip(found, titles, strict=True)]
@@ -59,22 +61,28 @@ def form(folder: Path, model: Path, fast: bool) -> Form:
 
 
 def collection(folder: Path, documents: int) -> tuple[list[dict[str, str]], list[JudgedQuery]]:
+    """Documents, the judged ones first, and the queries that have a relevant one among them."""
     with (folder / "queries.jsonl").open(encoding="utf-8") as stream:
         texts = {row["_id"]: row["text"] for row in map(json.loads, stream)}
-    grades: dict[str, dict[str, int]] = {}
-    with sorted(folder.glob("qrels*.tsv"))[0].open(encoding="utf-8") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            grades.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
+    grades = judgments(min(folder.glob("qrels*.tsv")))
     judged = {doc for of in grades.values() for doc, grade in of.items() if grade > 0}
     with (folder / "corpus.jsonl").open(encoding="utf-8") as stream:
         rows = sorted(map(json.loads, stream), key=lambda row: row["_id"] not in judged)[:documents]
     known = {row["_id"] for row in rows}
-    queries = []
-    for name, of in grades.items():
-        kept = {doc: grade for doc, grade in of.items() if doc in known}
-        if name in texts and any(kept.values()):
-            queries.append(JudgedQuery(name, texts[name], kept))
-    return rows, queries
+    asked = [JudgedQuery(name, texts[name], only(of, known)) for name, of in grades.items() if name in texts]
+    return rows, evaluable(asked)
+
+
+def judgments(path: Path) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    with path.open(encoding="utf-8") as stream:
+        for row in csv.DictReader(stream, delimiter="\t"):
+            found.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
+    return found
+
+
+def only(grades: dict[str, int], known: set[str]) -> dict[str, int]:
+    return {doc: grade for doc, grade in grades.items() if doc in known}
 
 
 def runs(
@@ -111,28 +119,25 @@ def one(export: Path, source: Path, documents: int) -> None:
     forms = [form(export, export / "model.onnx", fast) for fast in (False, True)]
     made: list[list[tuple[FloatArray, list[PassageTokens]]]] = [[], []]
     for start in range(0, len(rows), PASSAGES_AT_A_TIME):
-        part = rows[start : start + PASSAGES_AT_A_TIME]
-        texts = [passage_text(row.get("title", ""), row["text"]) for row in part]
-        titles = [len(row.get("title", "")) for row in part]
         for at in range(2):
-            made[at].append(forms[at].read(texts, titles))
+            made[at].append(forms[at].read(rows[start : start + PASSAGES_AT_A_TIME]))
     ids = [row["_id"] for row in rows]
-    found = [
-        runs(form, ids, np.concatenate([v for v, _ in of]), [t for _, tokens in of for t in tokens], queries)
-        for form, of in zip(forms, made, strict=True)
-    ]
+    found = [runs(form, ids, *joined(of), queries) for form, of in zip(forms, made, strict=True)]
     speed = [len(rows) / of.took_s for of in forms]
     for leg in found[0]:
-        before, after = (per_query(run[leg], queries, [MEASURE])[MEASURE] for run in found)
-        told = compare(before, after, resamples=10_000, confidence=0.95, seed=1)
-        low, high = told.ci
-        was, now = (sum(of.values()) / len(of) for of in (before, after))
-        print(
-            f"| {source.name}, {len(rows)} documents | {len(queries)} | {leg} | {was:.4f} | {now:.4f} | "
-            f"{now - was:+.4f} [{low:+.4f}, {high:+.4f}] | {speed[0]:.1f}, {speed[1]:.1f} | "
-            f"{speed[1] / speed[0]:.2f} |",
-            flush=True,
-        )
+        told = difference(*(per_query(run[leg], queries, [MEASURE])[MEASURE] for run in found))
+        what = f"{source.name}, {len(rows)} documents | {len(queries)} | {leg}"
+        print(f"| {what} | {told} | {speed[0]:.1f}, {speed[1]:.1f} | {speed[1] / speed[0]:.2f} |", flush=True)
+
+
+def joined(parts: list[tuple[FloatArray, list[PassageTokens]]]) -> tuple[FloatArray, list[PassageTokens]]:
+    return np.concatenate([vectors for vectors, _ in parts]), [text for _, tokens in parts for text in tokens]
+
+
+def difference(before: dict[str, float], after: dict[str, float]) -> str:
+    low, high = compare(before, after, resamples=10_000, confidence=0.95, seed=1).ci
+    was, now = (sum(of.values()) / len(of) for of in (before, after))
+    return f"{was:.4f} | {now:.4f} | {now - was:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 if __name__ == "__main__":

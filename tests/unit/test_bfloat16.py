@@ -19,6 +19,12 @@ from tribrid.errors import ModelUnavailable
 
 pytestmark = pytest.mark.skipif(not bfloat16.available(), reason="this processor does not multiply bfloat16")
 
+IMPORTED = """
+import sys
+from tribrid.encoders import bfloat16
+
+print(bfloat16.available(), any(name.startswith("openvino_telemetry") for name in sys.modules))
+"""
 TEXTS = [
     "Vitamin D and the risk of asthma.",
     "How to return a parcel",
@@ -66,8 +72,7 @@ def test_importing_it_writes_no_id_and_loads_no_telemetry(tmp_path: Path) -> Non
         [
             sys.executable,
             "-c",
-            "import sys; from tribrid.encoders import bfloat16; print(bfloat16.available(), "
-            "any(name.startswith('openvino_telemetry') for name in sys.modules))",
+            IMPORTED,
         ],
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,

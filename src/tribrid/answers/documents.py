@@ -55,7 +55,7 @@ class IndexedDocuments(Answer):
 
 
 class DeletedDocuments(Answer):
-    """How many of the named documents there were."""
+    """How many documents went: those named, and the texts that came under their ids with a rerank."""
 
     corpus_id: str
     deleted: int

@@ -283,7 +283,8 @@ class Documents(CorpusPart):
         )
 
     def delete(self, doc_ids: Sequence[str]) -> DeletedDocuments:
-        """Delete documents; ids that are not there are not counted.
+        """Delete documents, and the texts that came under their ids with a rerank; ids that are not there are not
+        counted.
 
         Raises:
             CorpusNotFound.

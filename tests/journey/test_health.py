@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,36 @@ def test_an_upload_that_broke_off_is_told_and_indexed_by_itself(tribrid: Tribrid
     with running(create_app(tribrid)):
         until(lambda: not tribrid.condition().troubles)
     assert corpus.search("potatoes").results[0].doc_id.startswith("new")
+
+
+def test_an_index_that_was_deleted_under_the_server_is_named_and_made_anew(
+    tribrid: Tribrid, client: httpx.Client
+) -> None:
+    asked = {"corpus_id": "broken", "query": "soup"}
+    assert client.post("/search", json=asked).status_code == 200
+    shutil.rmtree(tribrid.folder.index_dir("broken"))
+    (trouble,) = until(lambda: troubles(client))
+    assert (trouble["what"], trouble["corpus_id"], "lost" in trouble["detail"]) == ("index", "broken", True)
+    assert client.post("/search", json=asked).status_code == 409
+    assert not doctors_word(tribrid)[0]
+    made = client.post("/corpora/broken/index", timeout=60)
+    assert (made.status_code, made.json()["embedded"]) == (200, 2)
+    until(lambda: client.get("/ready").json() == {"status": "ready", "troubles": []})
+    assert client.post("/search", json=asked).json()["results"][0]["doc_id"] == "soup"
+
+
+def test_documents_that_wait_for_their_first_mining_are_no_trouble(tribrid: Tribrid) -> None:
+    """A rerank collects them. What was mined has an index, and may lose it."""
+    tribrid.create_corpus("given")
+    tribrid.rerank("soup", list(TEXTS.values()), corpus_id="given")
+    assert not tribrid.condition().troubles
+    assert doctors_word(tribrid)[0]
+    tribrid.corpus("given").mine()
+    assert not tribrid.condition().troubles
+    shutil.rmtree(tribrid.folder.index_dir("given"))
+    (trouble,) = tribrid.condition().troubles
+    assert (trouble.what, trouble.corpus_id) == ("index", "given")
+    assert not doctors_word(tribrid)[0]
 
 
 def test_an_upload_under_way_is_no_trouble(tribrid: Tribrid) -> None:

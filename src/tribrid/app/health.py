@@ -98,7 +98,7 @@ def _index(folder: DataFolder, corpus_id: str) -> Trouble | None:
     try:
         corpus = open_corpus(folder, corpus_id)
         corpus.index.check()
-        if corpus.index.fingerprint is not None:  # without one it is empty, or waits for its first mining
+        if corpus.index.fingerprint is not None or corpus.waits_for_index is None:
             _ = corpus.retriever
     except TribridError as error:
         return Trouble(what="index", corpus_id=corpus_id, detail=error.detail)

@@ -115,7 +115,7 @@ def _corpora(machine: _Machine) -> str:
     for row in corpora:
         corpus = open_corpus(folder, row.corpus_id)
         if unfinished(folder.data_dir, row.corpus_id):
-            trouble.append(f"{row.corpus_id}: an upload broke off; index any document of it, or start the server.")
+            trouble.append(f"{row.corpus_id}: an upload or erasure broke off. Start the server, or do it again.")
         try:
             corpus.index.check(whole=True)
             if _finds_nothing(corpus):

@@ -9,6 +9,8 @@ import pytest
 from tribrid.corpus.contents import Unreadable
 from tribrid.corpus.tabular import read_csv, read_json
 
+MAX = 1_000_000
+
 
 @pytest.mark.parametrize(
     ("source", "text"),
@@ -25,20 +27,28 @@ from tribrid.corpus.tabular import read_csv, read_json
     ],
 )
 def test_a_row_repeats_the_names_of_its_columns(source: str, text: str) -> None:
-    assert read_csv(source.encode(), None).text == text
+    assert read_csv(source.encode(), None, MAX).text == text
 
 
 def test_a_tab_separates_where_the_ending_says_so() -> None:
-    assert read_csv(b"a, b\tc\n1, 2\t3\n", "\t").text == "a, b: 1, 2\nc: 3"
+    assert read_csv(b"a, b\tc\n1, 2\t3\n", "\t", MAX).text == "a, b: 1, 2\nc: 3"
 
 
 def test_a_cell_may_be_as_long_as_the_file() -> None:
-    assert read_csv(b"a,b\n1," + b"x" * 300_000, None).text == f"a: 1\nb: {'x' * 300_000}"
+    assert read_csv(b"a,b\n1," + b"x" * 300_000, None, MAX).text == f"a: 1\nb: {'x' * 300_000}"
+
+
+def test_a_table_that_names_make_too_long_has_them_at_its_head() -> None:
+    table = b"thing,price\n" + b"bolt,\nnut,3\n" * 10
+    assert "thing: nut\nprice: 3" in read_csv(table, None, 500).text
+    found = read_csv(table, None, 200)
+    assert found.text == "thing, price" + "\nbolt\nnut, 3" * 10
+    assert found.losses == ("too long to name the columns in each row: they are named at its head",)
 
 
 def test_what_is_no_text_is_no_table() -> None:
     with pytest.raises(Unreadable, match="binary"):
-        read_csv(b"a,b\n\0", None)
+        read_csv(b"a,b\n\0", None, MAX)
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ RICH_BYTES_PER_CHAR = 40
 
 
 class Budget(NamedTuple):
-    """What a reader may use: processor time in seconds, and bytes of what it unpacks."""
+    """What a reader may use: processor time in seconds, bytes of what it unpacks, and characters of a document."""
 
     time_s: float
     max_bytes: int
+    max_chars: int
 
 
 _Reader = Callable[[bytes, Budget], Contents]
@@ -90,10 +91,10 @@ _OURS: dict[str, _Reader] = {
 _LIBRARIES: dict[str, _Reader] = {
     **dict.fromkeys(WEB_PAGES, lambda data, _: read_html(data)),
     ".docx": lambda data, budget: read_docx(data, budget.max_bytes),
-    ".epub": lambda data, budget: read_epub(data, *budget),
+    ".epub": lambda data, budget: read_epub(data, budget.time_s, budget.max_bytes),
     ".ipynb": lambda data, _: read_notebook(data),
-    ".csv": lambda data, _: read_csv(data, None),
-    **dict.fromkeys([".tsv", ".tab"], lambda data, _: read_csv(data, "\t")),
+    ".csv": lambda data, budget: read_csv(data, None, budget.max_chars),
+    **dict.fromkeys([".tsv", ".tab"], lambda data, budget: read_csv(data, "\t", budget.max_chars)),
     **dict.fromkeys(RECORDS, lambda data, _: read_json(data)),
     **dict.fromkeys([".py", ".pyi"], _python),
     ".pdf": lambda data, budget: read_pdf(data, budget.time_s),
@@ -141,7 +142,7 @@ def read_file(path: Path, form: str, *, max_chars: int, budget_s: float) -> Cont
     data = _bytes_of(path, max_bytes)
     if form.endswith(_GZIP):
         data = gunzipped(data, max_bytes)
-    return _READERS[inner](data, Budget(budget_s, max_bytes)).tidied()
+    return _READERS[inner](data, Budget(budget_s, max_bytes, max_chars)).tidied()
 
 
 def _bytes_of(path: Path, max_bytes: int) -> bytes:

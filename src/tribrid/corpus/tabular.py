@@ -22,11 +22,12 @@ _NUMBER = re.compile(r"[\W\d]*(?:[eE][-+]?\d+)?")
 _TITLES = ("title", "name")
 
 
-def read_csv(data: bytes, delimiter: str | None) -> Contents:
+def read_csv(data: bytes, delimiter: str | None, max_chars: int) -> Contents:
     """A table's rows. The first one names the columns, if it can.
 
     Args:
         delimiter: between cells; None: found out.
+        max_chars: if the names in every row make it longer, they stand at the head alone.
 
     Raises:
         Unreadable: it is no text, or no table.
@@ -35,9 +36,12 @@ def read_csv(data: bytes, delimiter: str | None) -> Contents:
     names, *rows = _rows(text, delimiter or _delimiter(text)) or [[]]
     if not _are_names(names):
         names, rows = [], [names, *rows]
-    paragraphs = filter(None, (_row(row, names) for row in rows))
+    text = "\n\n".join(filter(None, (_row(row, names) for row in rows)))
+    if names and len(text) > max_chars:
+        text = "\n".join(", ".join(filter(None, row)) for row in [names, *rows])
+        losses = (*losses, "too long to name the columns in each row: they are named at its head")
     # A table that has only its head is about that.
-    return Contents("", "\n\n".join(paragraphs) or "\n".join(names), losses)
+    return Contents("", text or "\n".join(names), losses)
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
@@ -142,7 +146,7 @@ def _written(value: object) -> str:
     """A value as it stands in JSON; text as it is, and nothing for null."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _title(values: Sequence[object]) -> str:

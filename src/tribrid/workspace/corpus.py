@@ -13,18 +13,22 @@ from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
+from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.search import Retriever
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import LearnedScorer, Scorer
 from tribrid.store import Store
 from tribrid.store.settings import CorpusSettings
-from tribrid.types import Candidate, Passage
+from tribrid.types import Candidate, JobKind, Passage, State
 from tribrid.workspace.data_folder import DataFolder
 from tribrid.workspace.uploads import under_way, unfinished
 
 STATISTICS_PASSAGES = 20_000
 """Passages from which document frequencies are counted; more would change an IDF in its third digit."""
+
+
+_LOST = f"it was lost. {REBUILD}"
 
 
 class OpenCorpus:
@@ -79,7 +83,8 @@ class OpenCorpus:
         made_with, encoder = self.index.fingerprint, self.embedder.fingerprint
         if made_with is None and (documents := self.store.documents.count(self.corpus_id)):
             raise StaleIndex(
-                f"The corpus {self.corpus_id!r} has {documents} documents and no index: {self._why_no_index()}",
+                f"The corpus {self.corpus_id!r} has {documents} documents and no index: "
+                f"{self.waits_for_index or _LOST}",
                 corpus_id=self.corpus_id,
             )
         if made_with is not None and not made_with.endswith(encoder):
@@ -90,14 +95,24 @@ class OpenCorpus:
             )
         return Retriever(self.index, self.embedder, self.config.retrieval)
 
-    def _why_no_index(self) -> str:
+    @property
+    def waits_for_index(self) -> str | None:
+        """Why its documents are in no index though nothing was lost; None where nothing says so."""
         if self.index.being_written or under_way(self.folder.data_dir, self.corpus_id):
             return "it is being made for the first time. Search again when that is done."
         if unfinished(self.folder.data_dir, self.corpus_id):
             return "its indexing was interrupted. Index the same again, or let a server go on: it does by itself."
-        if self.store.logs.has_source(self.corpus_id, "rerank"):
+        if self._only_reranked:
             return "they came with a rerank, and wait to be indexed. Mine, and they are."
-        return "it was lost. Index any document of it again, and all of it is rebuilt."
+        return None
+
+    @property
+    def _only_reranked(self) -> bool:
+        """Whether it never needed an index: what searches and what mines has one made, or cannot do without."""
+        logs, corpus_id = self.store.logs, self.corpus_id
+        if not logs.has_source(corpus_id, "rerank") or logs.has_source(corpus_id, "search"):
+            return False
+        return not self.store.jobs.list(corpus_id, JobKind.MINE, [State.SUCCEEDED], limit=1)
 
     def read(self, query: str, candidates: Sequence[Candidate], kept: KeptTokens | None = None) -> Reading:
         """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the

@@ -269,17 +269,35 @@ def test_a_reranker_that_fails_is_told_in_every_form(client: httpx.Client, fresh
 
 def test_a_model_that_is_not_there_may_mean_the_default(client: httpx.Client, fresh: str) -> None:
     assert ok(client.post("/rerank", json={**ASKED, "model": "fresh___Xinference"}))["corpus_id"] == "fresh"
-    body = {**ASKED, "model": "rerank-v3.5"}
-    refused(client.post("/v2/rerank", json=body), 404)
+    body = {**ASKED, "model": "someone-s-reranker"}
+    assert "rerank_unknown_model" in refused(client.post("/v2/rerank", json=body), 404)["detail"]
     ok(client.patch("/config", json={"reranking": {"rerank_unknown_model": "default"}}))
     try:
         found = ok(client.post("/v2/rerank", json=body))
-        assert found["model"] != "rerank-v3.5"
-        assert "rerank-v3.5" in found["meta"]["warnings"][0]
+        assert found["model"] != body["model"]
+        assert body["model"] in found["meta"]["warnings"][0]
         assert ok(client.post("/v2/rerank", json={**body, "corpus_id": "fresh"}))["logged"] is True
         refused(client.post("/v2/rerank", json={**body, "corpus_id": "none"}), 404)
     finally:
         ok(client.patch("/config", json={"reranking": None}))
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "vendor"),
+    [
+        ("/v2/rerank", "rerank-v3.5", "cohere"),
+        ("/v1/rerank", "jina-reranker-v2-base-multilingual", "jina"),
+        ("/voyage/v1/rerank", "rerank-2.5", "voyage"),
+    ],
+)
+def test_a_vendor_s_model_is_answered_by_what_answers_without_one(
+    client: httpx.Client, route: str, name: str, vendor: str
+) -> None:
+    default = ok(client.post("/rerank", json=ASKED))
+    found = ok(client.post(route, json={**ASKED, "model": name}))
+    assert (found["model"], found["model_id"]) == (default["model"], default["model_id"])
+    if vendor != "voyage":  # whose form has no place for a warning; `model` says it there
+        assert found["meta"]["warnings"][0] == f"{name!r} is a model of {vendor}: {default['model']!r} answered."
 
 
 def test_what_no_database_takes_is_left_out(client: httpx.Client, fresh: str) -> None:

@@ -149,7 +149,7 @@ def every_import_is_a_declared_dependency(source: Source) -> Iterator[str]:
         for line, name in source.imports():
             module = name.split(".")[0]
             known = {*sys.stdlib_module_names, "tribrid"}
-            if module not in known and not declared() & distributions().get(module, set()):
+            if module not in known and not declared() & distributions().get(module, {canonical(module)}):
                 yield f"line {line}: {module}"
 
 

@@ -143,7 +143,7 @@ class Reranking(FolderPart):
         scorer = found.choose(None)
         if scorer is None:
             raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
-        return rerank.rerank_apart(self._folder, asked, scorer, budget)
+        return rerank.rerank_apart(self._folder.encoders, self._folder.config(), asked, scorer, budget)
 
     def _config(self, corpus_id: str | None) -> Config:
         return open_corpus(self._folder, corpus_id).config if corpus_id else self._folder.config()

@@ -79,6 +79,8 @@ def llama_index_rerank(url: str, corpus: str, nowhere: str) -> Found:
     nodes = [NodeWithScore(node=TextNode(text=text, id_=f"li-{at}"), score=0.5) for at, text in enumerate(TEXTS)]
     reranker = TribridRerank(base_url=url, corpus_id=corpus, top_n=3, keep_retrieval_score=True)
     found = reranker.postprocess_nodes(nodes, query_str=QUERY)
+    page = NodeWithScore(node=TextNode(text="A page of its own.", id_="li-page", metadata={"page_label": "7"}))
+    (paged,) = reranker.postprocess_nodes([page], query_str=QUERY)
     awaited = asyncio.run(reranker.apostprocess_nodes(nodes, query_str=QUERY))
     broken = TribridRerank(base_url=nowhere, top_n=2, timeout_s=2)
     patient = TribridRerank(base_url=nowhere, top_n=2, timeout_s=2, on_error="keep_order")
@@ -87,6 +89,7 @@ def llama_index_rerank(url: str, corpus: str, nowhere: str) -> Found:
         "awaited": [int(node.node.node_id[3:]) for node in awaited],
         "kept": found[0].node.metadata,
         "untouched": nodes[1].node.metadata == {} and nodes[1].score == 0.5,
+        "paged": reranker.feedback(paged, "click").doc_id,
         "hidden": all(
             found[0].node.get_content(metadata_mode=mode) == TEXTS[1] for mode in (MetadataMode.LLM, MetadataMode.EMBED)
         ),
@@ -113,6 +116,10 @@ def haystack_ranker(url: str, corpus: str, nowhere: str) -> Found:
     again = Pipeline.loads(pipeline.dumps())
     found = again.run({"ranker": {"query": QUERY, "documents": documents}})["ranker"]["documents"]
     awaited = asyncio.run(ranker.run_async(query=QUERY, documents=documents, top_k=2))["documents"]
+    # Haystack's own ids: the same text, with and without an embedding and a page.
+    text = "Nobody gave this text an id."
+    one, other = Document(content=text), Document(content=text, meta={"page": 7}, embedding=[0.1, 0.2])
+    clicked = [ranker.feedback(ranker.run(query=QUERY, documents=[d])["documents"][0], "click") for d in (one, other)]
     broken = TribridRanker(base_url=nowhere, top_k=2, timeout_s=2)
     patient = TribridRanker(base_url=nowhere, top_k=2, timeout_s=2, on_error="keep_order")
     return {
@@ -120,6 +127,7 @@ def haystack_ranker(url: str, corpus: str, nowhere: str) -> Found:
         "awaited": [int(document.id[3:]) for document in awaited],
         "kept": found[0].meta,
         "untouched": documents[1].meta == {} and documents[1].score is None,
+        "automatic": [one.id != other.id, *(answer.doc_id for answer in clicked)],
         "same": TribridRanker.from_dict(ranker.to_dict()).to_dict() == ranker.to_dict(),
         "feedback": ranker.feedback(found[0], "click").model_dump(),
         "afeedback": asyncio.run(ranker.feedback_async(awaited[1], "copy")).model_dump(),

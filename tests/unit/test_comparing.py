@@ -233,6 +233,27 @@ def test_ids_that_pandas_read_as_numbers_are_taken_or_refused_by_name(pandas: An
         given_run("x", pandas.read_csv(path))
 
 
+def test_ids_that_pandas_read_as_empty_are_refused_with_the_way_to_read_them(pandas: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("query_id,doc_id,score\n1,NA,2\n")
+    with pytest.raises(InvalidInput, match="keep_default_na=False"):
+        given_run("x", pandas.read_csv(path, dtype=str))
+    kept = given_run("x", pandas.read_csv(path, dtype=str, keep_default_na=False))
+    assert [doc.doc_id for doc in kept["1"]] == ["NA"]
+
+
+def test_json_ids_that_pandas_made_numbers_of_are_their_digits_or_refused(pandas: Any, tmp_path: Path) -> None:
+    path = tmp_path / "qrels.jsonl"
+    path.write_text('{"query_id": "1", "doc_id": "007", "grade": 1}\n')
+    (read,) = given_judgments(pandas.read_json(path, lines=True))
+    assert read.judgments == {"7": 1}, "pandas dropped the zeros, not we"
+    (whole,) = given_judgments(pandas.read_json(path, lines=True, dtype={"query_id": False, "doc_id": False}))
+    assert whole.judgments == {"007": 1}
+    path.write_text('{"query_id": "1", "doc_id": "12345678901234567890123", "grade": 1}\n')
+    with pytest.raises(InvalidInput, match="is the number"):
+        given_judgments(pandas.read_json(path, lines=True))
+
+
 def test_documents_of_a_frame_have_no_empty_cells(pandas: Any) -> None:
     frame = pandas.DataFrame({"docno": [1, 2], "text": ["soup", "tea"], "title": ["Soup", None]})
     assert list(given_documents(frame, max_document_chars=1000)) == [

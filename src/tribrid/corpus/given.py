@@ -194,6 +194,11 @@ def _pair(doc: object, where: str) -> tuple[object, object]:
 
 
 def _id(given: object, where: str) -> str:
+    if _is_empty(given):
+        raise InvalidInput(
+            f"An id of {where} is empty. pandas reads ids such as null, NA or None as empty cells: "
+            "pandas.read_csv(..., dtype=str, keep_default_na=False) keeps them."
+        )
     if isinstance(given, float):
         raise InvalidInput(
             f"An id of {where} is the number {given}: ids that look like numbers were read as numbers, and became "

@@ -111,6 +111,16 @@ def test_each_keeps_its_framework_s_conventions(outcomes: Mapping[str, Any]) -> 
     assert llama_index["wordless"] == "ValueError"
     assert not llama_index["key"], "the key is not stored"
     assert haystack["same"]
+    differ, one, other = haystack["automatic"]
+    assert differ, "Haystack's ids differ"
+    assert one == other, "and Tribrid knows the text"
+
+
+def test_what_is_sent_is_the_text_without_its_metadata(
+    outcomes: Mapping[str, Any], client: httpx.Client, corpus: str
+) -> None:
+    doc_id = outcomes["llama_index_rerank"]["paged"]
+    assert client.get(f"/corpora/{corpus}/documents/{doc_id}").json()["text"] == "A page of its own."
 
 
 def test_what_was_done_with_it_is_logged(outcomes: Mapping[str, Any], client: httpx.Client, corpus: str) -> None:

@@ -163,6 +163,18 @@ def test_a_refusal_has_the_server_s_code(ours: TribridClient) -> None:
     assert refused.value.code == "model_not_found"
 
 
+def test_a_path_s_own_query_and_params_both_count(ours: TribridClient, corpus: str) -> None:
+    def asked(path: str, **params: str) -> str:
+        return str(ours.call("GET", path, params=params)["corpus_id"])
+
+    assert asked(f"/reranker/status?corpus_id={corpus}") == corpus
+    with pytest.raises(TribridError, match="another"):  # it names the parameter that there is not
+        asked(f"/reranker/status?corpus_id={corpus}", another="x")
+    for client in (TribridClient, AsyncTribridClient):
+        with pytest.raises(ValueError, match="without a query"):
+            client("http://localhost:8000?corpus_id=notes")
+
+
 def test_no_answer_is_told() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

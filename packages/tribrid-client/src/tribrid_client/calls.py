@@ -41,10 +41,15 @@ class Call(Generic[A]):
 
     def sent(self) -> dict[str, Any]:
         """What httpx is to be called with."""
-        told: dict[str, Any] = {"method": self.method, "url": self.path, "params": dict(self.params)}
+        told: dict[str, Any] = {"method": self.method, "url": addressed(self.path, self.params)}
         if self.content is not None:
             return {**told, "content": self.content.encode(), "headers": {"Content-Type": NDJSON}}
         return told if self.body is None else {**told, "json": dict(self.body)}
+
+
+def addressed(path: str, params: Mapping[str, Any]) -> httpx.URL:
+    """The path with its own query and these parameters: given both, httpx keeps the parameters alone."""
+    return httpx.URL(path).copy_merge_params(dict(params))
 
 
 def search(corpus_id: str, query: str, top_k: int, client_id: str | None) -> Call[SearchAnswer]:

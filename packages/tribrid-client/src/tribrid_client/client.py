@@ -44,6 +44,13 @@ class How(TypedDict, total=False):
     return_documents: bool
 
 
+def _address(base_url: str) -> httpx.URL:
+    found = httpx.URL(base_url)
+    if found.query or found.fragment:
+        raise ValueError(f"base_url is a server's address, without a query: {base_url!r}.")
+    return found
+
+
 def _headers(api_key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
@@ -56,8 +63,11 @@ class TribridClient:
 
         Args:
             timeout_s: longest silence of the server; long work sends a byte a second.
+
+        Raises:
+            ValueError: base_url has a query, behind which httpx would put every path.
         """
-        self._http = httpx.Client(base_url=base_url, headers=_headers(api_key), timeout=timeout_s)
+        self._http = httpx.Client(base_url=_address(base_url), headers=_headers(api_key), timeout=timeout_s)
 
     def search(self, corpus_id: str, query: str, top_k: int = 10, *, client_id: str | None = None) -> SearchAnswer:
         """Rank a corpus's documents for a query. The answer's `query_id` takes feedback."""
@@ -123,12 +133,13 @@ class TribridClient:
         return found
 
     def call(self, method: str, path: str, **sent: Any) -> Any:
-        """Any other route: its JSON. `sent` goes to httpx, as json=, params=.
+        """Any other route: its JSON. `sent` goes to httpx, as json=; `params` come beside those of the path.
 
         Raises:
             TribridError, Unreachable.
         """
-        return calls.read(self._request({"method": method, "url": path, **sent}))
+        url = calls.addressed(path, sent.pop("params", None) or {})
+        return calls.read(self._request({"method": method, "url": url, **sent}))
 
     def _send(self, call: Call[A]) -> A:
         return calls.parsed(call, self._request(call.sent()))
@@ -162,8 +173,11 @@ class AsyncTribridClient:
 
         Args:
             timeout_s: longest silence of the server; long work sends a byte a second.
+
+        Raises:
+            ValueError: base_url has a query, behind which httpx would put every path.
         """
-        self._http = httpx.AsyncClient(base_url=base_url, headers=_headers(api_key), timeout=timeout_s)
+        self._http = httpx.AsyncClient(base_url=_address(base_url), headers=_headers(api_key), timeout=timeout_s)
 
     async def search(
         self, corpus_id: str, query: str, top_k: int = 10, *, client_id: str | None = None
@@ -233,12 +247,13 @@ class AsyncTribridClient:
         return found
 
     async def call(self, method: str, path: str, **sent: Any) -> Any:
-        """Any other route: its JSON. `sent` goes to httpx, as json=, params=.
+        """Any other route: its JSON. `sent` goes to httpx, as json=; `params` come beside those of the path.
 
         Raises:
             TribridError, Unreachable.
         """
-        return calls.read(await self._request({"method": method, "url": path, **sent}))
+        url = calls.addressed(path, sent.pop("params", None) or {})
+        return calls.read(await self._request({"method": method, "url": url, **sent}))
 
     async def _send(self, call: Call[A]) -> A:
         return calls.parsed(call, await self._request(call.sent()))

@@ -121,7 +121,15 @@ class TribridRanker:
 
 
 def _sent(documents: list[Document]) -> list[dict[str, Any]]:
-    return [{"id": document.id, "text": document.content or ""} for document in documents]
+    return [_document(document) for document in documents]
+
+
+def _document(document: Document) -> dict[str, Any]:
+    """Its text, and its id where somebody gave it one: Haystack's own is another with each embedding and each piece of
+    metadata, and Tribrid knows a document without an id by its text.
+    """
+    sent = {"text": document.content or ""}
+    return sent if document.id == replace(document, id="").id else {**sent, "id": document.id}
 
 
 def _ordered(documents: list[Document], answer: RerankAnswer) -> list[Document]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+import pyarrow
 import pytest
 
 from conftest import STRICT
@@ -260,6 +261,14 @@ def test_documents_of_a_frame_have_no_empty_cells(pandas: Any) -> None:
         Document("1", text="soup", title="Soup"),
         Document("2", text="tea"),
     ]
+
+
+def test_a_table_of_pyarrow_is_a_frame() -> None:
+    rows = rows_of_run(SYSTEMS["best"])
+    table = pyarrow.Table.from_pylist(rows)
+    assert given_run("x", table) == given_run("x", rows)
+    documents = pyarrow.table({"_id": ["a", "b"], "text": ["soup", "tea"], "title": ["Soup", None]})
+    assert [document.title for document in given_documents(documents, max_document_chars=99)] == ["Soup", ""]
 
 
 def test_documents_are_texts_by_id_or_records() -> None:

@@ -33,8 +33,9 @@ _RECORDS = (".jsonl", ".ndjson", ".json")
 
 def rows_of(given: Given) -> list[Row] | None:
     """The rows of a data frame or of a list of dictionaries; None for anything else."""
+    # pandas last: polars has its verb too, and gives columns.
     for verb, arguments in (("to_dicts", ()), ("to_pylist", ()), ("to_dict", ("records",))):
-        if hasattr(given, verb) and (hasattr(given, "columns") or hasattr(given, "column_names")):
+        if hasattr(given, verb) and hasattr(given, "columns"):
             return [dict(row) for row in getattr(given, verb)(*arguments)]
     if isinstance(given, Sequence) and given and all(isinstance(row, Mapping) for row in given):
         return list(given)

@@ -149,6 +149,15 @@ def test_recorded_calls(name: str, client: httpx.Client, corpus: str) -> None:
             assert all(row["document"]["text"] == TEXTS[row["index"]] for row in found["results"])
 
 
+@pytest.mark.parametrize("model", ["rerank-v3.5", "jina-reranker-v2-base-multilingual", "rerank-2.5"])
+def test_recorded_calls_that_name_a_vendor_s_model(model: str, client: httpx.Client) -> None:
+    default = ok(client.post("/v1/rerank", json=ASKED))["model"]
+    for name, body in RECORDED.items():
+        found = ok(client.post("/v1/rerank", json={**body, "model": model}))
+        assert sorted(row["index"] for row in found["results"]) == [0, 1, 2, 3], name
+        assert (found["model"], model in found["meta"]["warnings"][0]) == (default, True), name
+
+
 def test_difys_connection_test(client: httpx.Client, corpus: str) -> None:
     texts = ["Kasumi is a girl.", "Kasumi's eyes are red.", "Kasumi likes cats."]
     body = {"model": corpus, "query": "What is the eye colour of Kasumi?", "documents": texts, "top_n": 3}

@@ -268,7 +268,8 @@ def test_a_table_of_pyarrow_is_a_frame() -> None:
     table = pyarrow.Table.from_pylist(rows)
     assert given_run("x", table) == given_run("x", rows)
     documents = pyarrow.table({"_id": ["a", "b"], "text": ["soup", "tea"], "title": ["Soup", None]})
-    assert [document.title for document in given_documents(documents, max_document_chars=99)] == ["Soup", ""]
+    read = list(given_documents(documents, max_document_chars=99))
+    assert read == [Document("a", "soup", "Soup"), Document("b", "tea")]
 
 
 def test_documents_are_texts_by_id_or_records() -> None:

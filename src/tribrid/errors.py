@@ -203,7 +203,9 @@ class MissingExtra(Unavailable):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package {package!r}: pip install 'tribrid[{extra}]'",
+            # By the package's own name, or from Tribrid's source: nobody vouches for what an index has as "tribrid".
+            f"{purpose} needs the package {package!r}: pip install {package}, or in Tribrid's source folder "
+            f"pip install '.[{extra}]', which brings all of the extra {extra!r}.",
             package=package,
             extra=extra,
         )

@@ -216,7 +216,7 @@ def test_without_pypdf_a_pdf_is_skipped_with_the_command_to_install_it(
     assert isinstance(found["a.txt"], Document)
     missing = found["b.pdf"]
     assert isinstance(missing, Skipped)
-    assert "pip install 'tribrid[pdf]'" in missing.reason
+    assert "pip install pypdf" in missing.reason
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput
 from tribrid.loop.readiness import readiness
 from tribrid.loop.search import search
+from tribrid.report.notebook import fields
 from tribrid.types import JobKind
 
 MAX_TOP_K = 1000
@@ -88,6 +89,10 @@ class Corpus(Learning):
             judgments=JudgmentCounts(**store.judgments.counts(self.corpus_id)),
             champion=corpus.champion_id,
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return fields(self.describe())
 
     def delete(self) -> None:
         """Delete it with everything that belongs to it."""

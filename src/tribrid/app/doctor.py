@@ -150,7 +150,7 @@ def _worker(machine: _Machine) -> str:
 def _training(_machine: _Machine) -> str:
     missing = [name for name in TRAINING if importlib.util.find_spec(name) is None]
     if missing:
-        raise OSError(f"training needs {', '.join(missing)}: pip install 'tribrid[train]'")
+        raise OSError(f"training needs {', '.join(missing)}: pip install '.[train]' in Tribrid's source folder")
     importlib.import_module("lightgbm")  # it stands on the system's OpenMP runtime, which pip does not bring
     return "installed"
 

@@ -16,6 +16,7 @@ from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.choosing import ALL, Choice
 from tribrid.corpus.files import read_folder
 from tribrid.corpus.folders import address
+from tribrid.corpus.given import Given, given_documents
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import parse_records
 from tribrid.errors import CorpusNotFound
@@ -34,7 +35,7 @@ class Documents(CorpusPart):
 
     def add(
         self,
-        records: Iterable[Document | Skipped],
+        records: Iterable[Document | Skipped] | Given,
         *,
         emit: Emit = quiet,
         mirror: bool = False,
@@ -46,6 +47,8 @@ class Documents(CorpusPart):
         with one doc_id the later holds, and the answer's `duplicates` names it.
 
         Args:
+            records: documents; or {doc_id: text}, dictionaries with the fields of a record, a DataFrame with a row a
+                document (doc_id, text, title, uri, metadata).
             mirror: also delete all documents that did not come, wherever they came from.
             paths: files and folders that the records are read from. Documents that were files of one of these folders
                 and did not come are deleted, but for what cannot be read or listed now.
@@ -58,8 +61,9 @@ class Documents(CorpusPart):
         """
         corpus = self._open()
         came, deleted = Came(), 0
+        documents = given_documents(records, max_document_chars=corpus.config.indexing.max_document_chars)
         with upload_under_way(self._folder.data_dir, self.corpus_id):
-            self._take(records, came, Reading(emit, paths, choice))
+            self._take(documents, came, Reading(emit, paths, choice))
             if gone := self._gone(came, paths, mirror, delete_emptied):
                 deleted = self._folder.store.documents.delete(self.corpus_id, gone)
             report = index.index(corpus, emit)

@@ -17,9 +17,10 @@ from tribrid.answers.evalsets import (
     StoredEvalDataset,
 )
 from tribrid.answers.readiness import EvalDatasetCheck
-from tribrid.app.judgments import NAMED, check_queries, unknown_documents
+from tribrid.app.judgments import NAMED, judged_queries, unknown_documents
 from tribrid.app.parts import CorpusPart
 from tribrid.corpus.evalfiles import WRITERS, Files
+from tribrid.corpus.given import Given
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
 from tribrid.evaluation.arms import candidates_sha
 from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary, report_key
@@ -43,10 +44,13 @@ LEAST_PREFIX = 6
 class EvalDatasets(CorpusPart):
     """The eval datasets of a corpus: one in force, and every version before it."""
 
-    def put(self, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None) -> StoredEvalDataset:
+    def put(
+        self, judgments: Given, bundle: Mapping[str, Any] | None = None, *, queries: Given = None
+    ) -> StoredEvalDataset:
         """Fix the judged queries that before and after are measured on. Other content is a new version.
 
         Args:
+            judgments, queries: as of `judged_queries`.
             bundle: what else an export as JSON held: `sha256`, checked; `primary_measure`, taken where the settings
                 name none; `candidates`, kept with the dataset. The rest is passed over.
 
@@ -55,20 +59,20 @@ class EvalDatasets(CorpusPart):
             InvalidInput: no query has a relevant document; the settings or the bundle name a measure that there is not;
                 the bundle does not hold what its hash says.
         """
-        check_queries(queries)
+        judged = judged_queries(judgments, queries)
         folder, bundle = self._folder, bundle or {}
         chosen = self._open().config.evaluation.primary_measure or bundle.get("primary_measure")
-        recommended = recommend_primary(queries)
+        recommended = recommend_primary(judged)
         primary = primary_name(str(chosen) if chosen else recommended)
-        sha256 = content_sha(queries)
+        sha256 = content_sha(judged)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
-        doc_ids = _candidates(bundle.get("candidates"), queries)
-        folder.store.evalsets.put(self.corpus_id, queries, primary)
+        doc_ids = _candidates(bundle.get("candidates"), judged)
+        folder.store.evalsets.put(self.corpus_id, judged, primary)
         if doc_ids is not None:
             _keep(folder, self.corpus_id, sha256, doc_ids)
         dataset = folder.store.evalsets.current(self.corpus_id)
-        unknown = unknown_documents(folder, self.corpus_id, queries)
+        unknown = unknown_documents(folder, self.corpus_id, judged)
         return StoredEvalDataset(
             **_facts(folder, dataset),
             queries=len(dataset.queries),

@@ -57,9 +57,18 @@ def identify(store: Store, corpus_id: str | None, inline: Sequence[Inline], conf
         InvalidInput: an id came alone, and the corpus has no such document.
     """
     if corpus_id is None:
-        names = [item.doc_id or _nameless_id(_digests(item)[0]) for item in inline]
-        return Identified([_document(item, at, names[at], {}) for at, item in enumerate(inline)])
+        return Identified(identify_apart(inline))
     return _kept(store, corpus_id, inline, config, _ATTEMPTS)
+
+
+def identify_apart(inline: Sequence[Inline]) -> list[Document]:
+    """The documents of a call that no corpus stands behind: an id is what the caller says, else a hash of the text.
+
+    Raises:
+        InvalidInput: an id came alone.
+    """
+    names = [item.doc_id or _nameless_id(_digests(item)[0]) for item in inline]
+    return [_document(item, at, names[at], {}) for at, item in enumerate(inline)]
 
 
 def _kept(store: Store, corpus_id: str, inline: Sequence[Inline], config: Config, attempts: int) -> Identified:

@@ -122,10 +122,11 @@ class RerankingConfig(Section):
     rerank_max_documents: int = Field(
         1000, ge=1, le=10_000, description="Most documents in a call to /rerank; more are refused (413)."
     )
-    rerank_unknown_model: Literal["refuse", "default"] = Field(
-        "refuse",
+    rerank_unknown_model: Literal["refuse", "vendors", "default"] = Field(
+        "vendors",
         description="What becomes of a call to /rerank whose model is not there: refuse: a 404 that lists those that "
-        "are; default: what answers a call without a model does, and says so.",
+        "are; vendors: the name of a rerank service's model that data/models.json has is answered by what answers a "
+        "call without a model, which says so, any other is refused; default: every name is answered so.",
     )
     rerank_document_chars: int = Field(
         200_000, ge=1000, le=10_000_000, description="Characters of a document that /rerank reads; the answer says so."

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from tribrid.config import Config
 from tribrid.config.sections import RetrievalConfig
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
@@ -25,7 +26,7 @@ from tribrid.types import (
     ShownDoc,
 )
 from tribrid.workspace.corpus import OpenCorpus
-from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.encoders import Encoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ def rerank(
     return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
 
 
-def rerank_apart(folder: DataFolder, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
+def rerank_apart(
+    encoders: Encoders, config: Config, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None
+) -> Reranked:
     """Order documents by a scorer that no corpus stands behind. Nothing is logged, so nothing can be learned from it.
 
     There is no other order to answer with, so everything is read, however long it takes.
@@ -109,12 +112,12 @@ def rerank_apart(folder: DataFolder, asked: GivenQuery, scorer: Scorer, budget: 
         InvalidInput: as `rerank`.
     """
     started = time.perf_counter()
-    config, budget = folder.config(), budget or Budget()
+    budget = budget or Budget()
     budget.limit(None)
     if scorer.cross_encoder is not None:  # reads the texts alone
         placed, partly = score_apart(scorer, asked, config, budget)
     else:
-        given = read_apart(folder, asked, budget)
+        given = read_apart(encoders, config, asked, budget)
         placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
     asked.accept(partly)
     probabilities = scorer.calibration.probabilities(np.array([score for _, score in placed])).tolist()

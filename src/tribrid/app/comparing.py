@@ -19,6 +19,7 @@ from tribrid.errors import DocumentNotFound, NoModel, TribridError
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.arms import require_model
 from tribrid.loop.serving import Candidates, Ranking
+from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import LearnedScorer, Scorer
 from tribrid.types import Candidate, Document
 from tribrid.workspace.corpus import OpenCorpus
@@ -58,7 +59,11 @@ def explain(corpus: OpenCorpus, query: str, doc_id: str, model_id: str | None) -
     at = next((at for at, candidate in enumerate(best) if candidate.doc_id == doc_id), None)
     if at is None:
         raise DocumentNotFound(f"{doc_id!r} is not among the {len(best)} candidates that are reranked.", doc_id=doc_id)
-    reading = corpus.read(query, best)
+    return _explained(scorer, corpus.read(query, best), at)
+
+
+def _explained(scorer: LearnedScorer, reading: Reading, at: int) -> Explanation:
+    doc_id = reading.candidates[at].doc_id
     score, effects = scorer.reranker.effects(reading, at)
     past = [likeness for _, likeness in scorer.reranker.recalled(reading, doc_id)]
     largest = sorted((row for row in effects if row[2]), key=lambda row: -abs(row[2]))[:_TOLD]

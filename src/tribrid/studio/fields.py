@@ -40,7 +40,7 @@ class Field:
     @property
     def bounds(self) -> str:
         """In words; empty where there are none."""
-        low, high = (None if bound is None else f"{bound:,g}" for bound in (self.low, self.high))
+        low, high = (None if bound is None else f"{bound:,.10g}" for bound in (self.low, self.high))
         if low and high:
             return f"{low} to {high}"
         return f"{low} or more" if low else f"{high} or less" if high else ""

@@ -101,10 +101,7 @@ def _judging(
     found = corpus.compare(q, top_k=DEPTH)
     this = work(q, found, labels.judged, labels.measured)
     chosen = doc or this.after(after)
-    document = None
-    if chosen is not None:
-        document = corpus.documents.get(chosen)
-    rest = [text for text in _suggested(corpus, labels) if text != q]
+    document = None if chosen is None else corpus.documents.get(chosen)
     return visit.page(
         "judging.html" if visit.swapped else "judge-query.html",
         corpus=corpus.corpus_id,
@@ -117,7 +114,7 @@ def _judging(
         grades=GRADES,
         undo=undo if undo in this.grades else "",
         skip=_skipped(this, chosen),
-        following=rest[0] if rest else None,
+        following=next((text for text in _suggested(corpus, labels) if text != q), None),
     )
 
 

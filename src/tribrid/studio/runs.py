@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -21,7 +21,7 @@ router = APIRouter()
 LINES, EVENTS_READ = 300, 5000
 ADMINS = ("base_model",)
 """Hyperparameters that the scope `train` is not enough for."""
-_AXES = ("step", "epoch")
+_AXES = frozenset({"step", "epoch"})
 Id = Annotated[str, Query(max_length=64)]
 
 
@@ -116,15 +116,19 @@ def curves(events: Sequence[Event]) -> list[tuple[str, Curve]]:
     told: dict[str, dict[float, float]] = {}
     for at, event in enumerate(events):
         if event.type == "metrics":
-            step = event.data.get("step")
-            for name, value in event.data.items():
-                if name not in _AXES and isinstance(value, int | float) and not isinstance(value, bool):
-                    told.setdefault(name, {})[float(step) if isinstance(step, int | float) else float(at)] = value
-    return [
-        (name, curve([Series([Point(x, y, title=f"step {x:g}: {y:.4g}") for x, y in sorted(of.items())], "after")]))
-        for name, of in told.items()
-        if len(of) > 1
-    ]
+            numbers = {name: value for name, value in event.data.items() if _is_number(value)}
+            step = float(numbers.get("step", at))
+            for name in numbers.keys() - _AXES:
+                told.setdefault(name, {})[step] = numbers[name]
+    return [(name, _curve(of)) for name, of in sorted(told.items()) if len(of) > 1]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _curve(of: Mapping[float, float]) -> Curve:
+    return curve([Series([Point(x, y, title=f"step {x:g}: {y:.4g}") for x, y in sorted(of.items())], "after")])
 
 
 def _queued(corpus_id: str, job: Job) -> Response:

@@ -5,6 +5,7 @@ To look is not logged: who tries systems out is no user. What is said of a resul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
@@ -50,27 +51,36 @@ def search(
     """The systems side by side; with `doc`, why that document is here."""
     corpus = visit.tribrid.corpus(corpus_id)
     corpus.require()
-    models = corpus.models() if visit.may("train") else None
     systems = [name for name in system or [RETRIEVAL, CHAMPION] if name]
-    found = corpus.compare(q, systems, SHOWN) if q.strip() else None
-    chosen = found.documents.get(doc) if found else None
     return visit.page(
         "search.html",
         corpus=corpus_id,
         here="search",
         q=q,
         systems=systems,
-        choices=_choices(models),
-        found=found,
-        names={ranking.system: _named(ranking) for ranking in found.rankings} if found else {},
-        lines=[_lines(a, b) for a, b in pairwise(found.rankings)] if found else [],
-        height=ROW_PX * SHOWN,
-        quotes={key: quoted(row.text, q, _QUOTE_CHARS) for key, row in found.documents.items()} if found else {},
-        chosen=chosen,
-        served=_served(found.rankings, doc) if found else False,
-        explained=_explained(corpus, q, doc) if chosen else None,
+        choices=_choices(corpus.models() if visit.may("train") else None),
         signals=[Signal.CLICK, Signal.THUMBS_UP, Signal.THUMBS_DOWN],
+        **(_found(corpus, q, systems, doc) if q.strip() else _NOTHING),
     )
+
+
+_NOTHING: Mapping[str, object] = {"found": None, "chosen": None}
+
+
+def _found(corpus: Corpus, q: str, systems: list[str], doc: str) -> Mapping[str, object]:
+    """What the page shows of an answer."""
+    found = corpus.compare(q, systems, SHOWN)
+    chosen = found.documents.get(doc)
+    return {
+        "found": found,
+        "names": {ranking.system: _named(ranking) for ranking in found.rankings},
+        "lines": [_lines(a, b) for a, b in pairwise(found.rankings)],
+        "height": ROW_PX * SHOWN,
+        "quotes": {key: quoted(row.text, q, _QUOTE_CHARS) for key, row in found.documents.items()},
+        "chosen": chosen,
+        "served": _served(found.rankings, doc),
+        "explained": _explained(corpus, q, doc) if chosen else None,
+    }
 
 
 @router.post("/studio/c/{corpus_id}/search/feedback", dependencies=[Depends(admitted)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -10,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from tribrid import api
 from tribrid.api.forms import posted
-from tribrid.api.pages import SIGN_IN, Pages
+from tribrid.api.pages import HOME, SIGN_IN, Pages
 from tribrid.api.scopes import require_scopes
 from tribrid.app import Tribrid
 from tribrid.studio import (
@@ -121,19 +122,28 @@ def _router() -> APIRouter:
 
 
 def refusal(request: Request, problem: Mapping[str, object]) -> Response:
-    """An error as a page. Who has not signed in is asked to, and led back."""
-    status = int(str(problem["status"]))
-    if status == 401 and request.method == "GET" and request.scope["path"] != SIGN_IN:
-        query = request.scope["query_string"].decode("latin-1")
-        back = request.scope["path"] + (f"?{query}" if query else "")
-        asked = {"next": back} if back != "/" else {}
-        return RedirectResponse(
-            f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, 303, {"Cache-Control": "no-store"}
-        )
+    """An error as a page. Who has not signed in is asked to, and led back. A script gets what to show in the page."""
+    status, swapped = int(str(problem["status"])), request.headers.get("hx-request") == "true"
+    if status == HTTPStatus.UNAUTHORIZED and request.scope["path"] != SIGN_IN:
+        if swapped:
+            return Response(status_code=200, headers={"HX-Redirect": SIGN_IN, "Cache-Control": "no-store"})
+        if request.method == "GET":
+            return RedirectResponse(_sign_in(request), 303, {"Cache-Control": "no-store"})
     detail = str(problem.get("detail", ""))
-    if status == 404 and detail.startswith("There is no route"):
+    if status == HTTPStatus.NOT_FOUND and detail.startswith("There is no route"):
         detail = "There is no page at this address."
-    return draw(request, "problem.html", code=status, problem={**problem, "detail": detail})
+    template = "problem-part.html" if swapped else "problem.html"
+    made = draw(request, template, code=status, problem={**problem, "detail": detail})
+    if swapped:
+        made.headers.update({"HX-Retarget": "#main", "HX-Reswap": "innerHTML"})
+    return made
+
+
+def _sign_in(request: Request) -> str:
+    """The address of the form that leads back here."""
+    query = request.scope["query_string"].decode("latin-1")
+    back = request.scope["path"] + (f"?{query}" if query else "")
+    return SIGN_IN if back == HOME else f"{SIGN_IN}?{urlencode({'next': back})}"
 
 
 PAGES = Pages(_router(), refusal)

@@ -163,10 +163,16 @@ def _learning(standing: Standing) -> Action:
         return Action("Mine", "runs", why, JobKind.MINE)
     if not models or models[0].created_at < mined.created_at:
         return Action("Train", "runs", "There are triplets that no model has learned from.", JobKind.TRAIN)
-    newest = models[0].model_id
+    if models[0].model_id == standing.models.champion:
+        return Action("Search and judge", "search", "More clicks and judgments are what the next round learns from.")
+    return _deciding(standing, models[0].model_id)
+
+
+def _deciding(standing: Standing, newest: str) -> Action:
+    """What comes next once there is a model that does not serve."""
     found = next((row for row in standing.evaluations if row.model_id == newest), None)
-    if found is None and newest != standing.models.champion:
+    if found is None:
         return Action("Evaluate", "runs", "The newest model was never compared with what serves.", JobKind.EVALUATE)
-    if found is not None and found.decision == "promote" and newest != standing.models.champion:
+    if found.decision == "promote":
         return Action("Promote", f"models/{newest}", "The newest model won, and does not serve.")
-    return Action("Search and judge", "search", "More clicks and judgments are what the next round learns from.")
+    return Action("Search and judge", "search", "The newest model did not win. More clicks and judgments may help.")

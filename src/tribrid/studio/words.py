@@ -65,17 +65,22 @@ def lasted(seconds: float | None) -> str:
 
 def plainly(value: JsonValue) -> str:
     """A value of JSON as people read it."""
-    if value is None:
-        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}".replace("-", "−")
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, int | float):
+        return _number(value)
     if isinstance(value, list):
         return ", ".join(map(plainly, value)) or "none"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value or "empty"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "none" if value is None else value or "empty"
+
+
+def _number(value: int | float) -> str:
+    """Whole numbers from 10,000 on in groups of three: a seed or a year is none."""
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    return f"{value:,.4g}".replace("-", "−")
 
 
 def clipped(text: str, chars: int = 300) -> str:

@@ -26,3 +26,6 @@ document.addEventListener("keydown", (event) => {
     found.click();
   }
 });
+
+// A part of the page was exchanged: go on reading where the new one begins.
+document.addEventListener("htmx:after:swap", () => document.querySelector("[data-focus]")?.focus());

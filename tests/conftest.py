@@ -20,6 +20,8 @@ import tiny
 REPO_ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
 STRICT = "TRIBRID_TEST_STRICT"
+PATIENCE_MS = 60_000
+"""How long a browser may take for what it does in a moment on an idle machine."""
 ONE_OF_MANY = "PYTEST_XDIST_WORKER" in os.environ
 """Whether other processes run tests beside this one."""
 SLOW_FOLDERS = ("tests/contract/api/", "tests/contract/cli/", "tests/contract/studio/", "tests/journey/")
@@ -129,8 +131,9 @@ def program() -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def browser(program: Callable[[str], str]) -> Iterator[Any]:
     """The system's Chromium, driven by playwright; one for all tests, because a thread can have one driver only."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox"])
         yield chromium

@@ -11,7 +11,7 @@ from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts
 from tribrid.answers.evalsets import EvalDatasetVersion
 from tribrid.answers.evaluations import EvaluationRow
-from tribrid.answers.jobs import JobStatus
+from tribrid.answers.jobs import JobStatus, MiningCounts
 from tribrid.answers.logs import LogStats
 from tribrid.answers.models import ModelList
 from tribrid.answers.search import Comparison
@@ -64,6 +64,8 @@ MINED = TripletPage.model_validate(
     }
 )
 
+NOTHING_MINED = MINED.model_copy(update={"counts": MiningCounts()})
+
 
 def decided(decision: str) -> EvaluationRow:
     return EvaluationRow(evaluation_id="e", corpus_id="c", created_at=AT, model_id="m1", run_id="r", decision=decision)
@@ -86,6 +88,7 @@ LATER = {**MODEL, "created_at": AT + timedelta(hours=1)}
         ({"jobs": [job(JobKind.MINE, State.RUNNING)]}, "Watch the mining"),
         ({"dataset": DATASET}, "Mine"),
         ({"dataset": DATASET, "mined": MINED}, "Train"),
+        ({"dataset": DATASET, "mined": NOTHING_MINED}, "Judge more"),
         ({"dataset": DATASET, "mined": MINED, "models": [LATER]}, "Evaluate"),
         ({"dataset": DATASET, "mined": MINED, "models": [LATER], "evaluations": [decided("promote")]}, "Promote"),
         ({"dataset": DATASET, "mined": MINED, "models": [LATER], "evaluations": [decided("keep")]}, "Search and judge"),

@@ -16,7 +16,7 @@ from tribrid.studio.visit import Here, Visit, lead, link
 from tribrid.types import Mark, Source, TripletStatus
 
 router = APIRouter()
-ROWS = 25
+ROWS = 10
 _QUOTE_CHARS = 500
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 

@@ -161,6 +161,9 @@ def _learning(standing: Standing) -> Action:
     if mined is None:
         why = "Clicks, judgments and headings are turned into triplets to train on."
         return Action("Mine", "runs", why, JobKind.MINE)
+    if not mined.counts.triplets:
+        why = "The last mining found nothing to learn from. Clicks help, and judged queries that are not measured on."
+        return Action("Judge more", "judge", why)
     if not models or models[0].created_at < mined.created_at:
         return Action("Train", "runs", "There are triplets that no model has learned from.", JobKind.TRAIN)
     if models[0].model_id == standing.models.champion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from tribrid.config.sections import IndexingConfig
+from tribrid.config import Config
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.uploaded import uploaded
 from tribrid.types import Document
@@ -13,7 +13,7 @@ from tribrid.types import Document
 
 def read(folder: Path, **files: bytes) -> list[Document | Skipped]:
     sent = [(name, io.BytesIO(content)) for name, content in files.items()]
-    return list(uploaded(sent, folder, IndexingConfig()))
+    return list(uploaded(sent, folder, Config().indexing))
 
 
 def test_files_and_records_become_documents_in_their_order(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts
@@ -72,7 +73,14 @@ def decided(decision: str) -> EvaluationRow:
 
 
 def job(kind: JobKind, state: State, **fields: Any) -> JobStatus:
-    known = {"job_id": "j", "kind": kind, "corpus_id": "c", "state": state, "params": {}, "progress": None}
+    known: dict[str, Any] = {
+        "job_id": "j",
+        "kind": kind,
+        "corpus_id": "c",
+        "state": state,
+        "params": {},
+        "progress": None,
+    }
     known |= {"result": None, "problem": None, "cancel_requested": False, "created_at": AT}
     return JobStatus.model_validate({**known, "started_at": None, "finished_at": None, **fields})
 
@@ -221,7 +229,8 @@ def test_words() -> None:
         "1 minute ago",
         "3 days ago",
     ]
-    assert [words.plainly(value) for value in (None, True, 12345, 42, -0.5, [], ["a", 1], {"a": 1}, "")] == [
+    values: list[JsonValue] = [None, True, 12345, 42, -0.5, [], ["a", 1], {"a": 1}, ""]
+    assert [words.plainly(value) for value in values] == [
         "none", "yes", "12,345", "42", "−0.5", "none", "a, 1", '{"a": 1}', "empty"
     ]  # fmt: skip
     assert [words.lasted(s) for s in (None, 0.5, 12, 600, 7200)] == ["not known", "500 ms", "12 s", "10 min", "2.0 h"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
@@ -64,10 +64,10 @@ def search(
     )
 
 
-_NOTHING: Mapping[str, object] = {"found": None, "chosen": None}
+_NOTHING: Mapping[str, Any] = {"found": None, "chosen": None}
 
 
-def _found(corpus: Corpus, q: str, systems: list[str], doc: str) -> Mapping[str, object]:
+def _found(corpus: Corpus, q: str, systems: list[str], doc: str) -> Mapping[str, Any]:
     """What the page shows of an answer."""
     found = corpus.compare(q, systems, SHOWN)
     chosen = found.documents.get(doc)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -63,10 +62,6 @@ class Visit:
         """A page of a template, with what every page has."""
         return draw(self.request, template, code=code, visit=self, **names)
 
-    def part(self, template: str, **names: object) -> HTMLResponse:
-        """A piece of a page, to take the place of the one before."""
-        return self.page(template, **names)
-
     @property
     def swapped(self) -> bool:
         """Whether a script asked, which wants a piece of the page."""
@@ -125,4 +120,3 @@ def _visit(request: Request, tribrid: Facade) -> Visit:
 
 Here = Annotated[Visit, Depends(_visit)]
 """What a page is made with."""
-Names = Mapping[str, object]

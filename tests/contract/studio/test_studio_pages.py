@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Response
 
 from studios import CORPUS, MARKUP, Studio
 
@@ -104,12 +104,20 @@ def test_each_page_has_a_title_a_heading_and_a_way_past_the_navigation(browser: 
     assert len(set(titles)) > len(titles) - 8, "titles that tell pages apart"
 
 
+def transferred(browser: Browser, url: str) -> list[int]:
+    """The bytes of each answer that a new visitor's browser gets."""
+    page = opened(browser)
+    answers: list[Response] = []
+    page.on("response", lambda response: answers.append(response))
+    page.goto(url, wait_until="networkidle")
+    sizes = [len(answer.body()) for answer in answers]
+    page.context.close()
+    return sizes
+
+
 def test_the_first_page_is_small(browser: Browser, served: Studio) -> None:
     for path in ("/", f"/studio/c/{CORPUS}"):
-        page, sizes = opened(browser), []
-        page.on("response", lambda response, sizes=sizes: sizes.append(len(response.body())))
-        page.goto(served.server.url + path, wait_until="networkidle")
-        page.context.close()
+        sizes = transferred(browser, served.server.url + path)
         assert len(sizes) >= 3
         assert sum(sizes) <= MOST_BYTES
 

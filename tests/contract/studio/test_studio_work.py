@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, FilePayload, Page, Request, expect
 
 from http_examples import DOCUMENTS
 from studios import CORPUS, Studio
@@ -118,17 +118,10 @@ def test_systems_stand_side_by_side_with_lines_between(page: Page, served: Studi
 
 def test_files_are_taken_in_and_what_is_not_is_said(bare: Page, corpus: Corpus) -> None:
     bare.goto(f"/studio/c/{JUDGED}/documents")
-    bare.get_by_label("Files").set_input_files(
-        [
-            {"name": "new.md", "mimeType": "text/markdown", "buffer": b"# A new note\n\nAbout the proxy."},
-            {
-                "name": "more.jsonl",
-                "mimeType": "application/json",
-                "buffer": b'{"_id": "r1", "text": "x"}\n{"_id": "r2"}',
-            },
-            {"name": "odd.xyz", "mimeType": "text/plain", "buffer": b"?"},
-        ]
-    )
+    records = b'{"_id": "r1", "text": "x"}\n{"_id": "r2"}'
+    sent = {"new.md": b"# A new note\n\nAbout the proxy.", "more.jsonl": records, "odd.xyz": b"?"}
+    files = [FilePayload(name=name, mimeType="text/plain", buffer=content) for name, content in sent.items()]
+    bare.get_by_label("Files").set_input_files(files)
     bare.get_by_role("button", name="Upload").click()
     expect(bare.get_by_role("status")).to_contain_text("3 files read")
     expect(bare.get_by_text("files of type .xyz are not read")).to_be_visible()

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,11 @@ import tiny
 REPO_ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
 STRICT = "TRIBRID_TEST_STRICT"
+PATIENCE_MS = 60_000
+"""How long a browser may take for what it does in a moment on an idle machine."""
 ONE_OF_MANY = "PYTEST_XDIST_WORKER" in os.environ
 """Whether other processes run tests beside this one."""
-SLOW_FOLDERS = ("tests/contract/api/", "tests/contract/cli/", "tests/journey/")
+SLOW_FOLDERS = ("tests/contract/api/", "tests/contract/cli/", "tests/contract/studio/", "tests/journey/")
 """Their tests start servers, workers or commands."""
 
 # Before any library is imported: models come from packages and folders, never from a hub.
@@ -123,3 +126,15 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def browser(program: Callable[[str], str]) -> Iterator[Any]:
+    """The system's Chromium, driven by playwright; one for all tests, because a thread can have one driver only."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -192,6 +192,31 @@ def test_judgments_are_merged_by_query_or_replaced(store: Store) -> None:
         store.judgments.put("none", QUERIES, replace=False)
 
 
+def test_one_grade_is_put_beside_the_others_and_taken_back(store: Store) -> None:
+    assert store.judgments.grade("c", "q1", "leave", "a", 3) == {"a": 3}
+    assert store.judgments.grade("c", "q1", "leave", "b", 0) == {"a": 3, "b": 0}
+    assert store.judgments.grade("c", "q1", "leave", "a", 1) == {"a": 1, "b": 0}
+    assert store.judgments.counts("c") == {"queries": 1, "judgments": 2}
+    assert store.judgments.grade("c", "q1", "leave", "a", None) == {"b": 0}
+    assert store.judgments.grade("c", "q1", "leave", "b", None) == {}
+    assert store.judgments.list("c") == []
+    assert store.judgments.grade("c", "q1", "leave", "b", None) == {}
+    with pytest.raises(CorpusNotFound):
+        store.judgments.grade("none", "q1", "leave", "a", 3)
+
+
+def test_documents_come_in_pages_and_are_found_by_id_and_title(store: Store) -> None:
+    documents = [Document(f"d{number}", "text", f"Title {number}") for number in range(5)]
+    store.documents.upsert("c", [*documents, Document("100%", "abc", "", "file:x")])
+    rows, total = store.documents.page("c", 1, 2)
+    assert ([row.doc_id for row in rows], total) == (["d0", "d1"], 6)
+    rows, total = store.documents.page("c", 0, 10, "TITLE 3")
+    assert ([row.doc_id for row in rows], total) == (["d3"], 1)
+    rows, total = store.documents.page("c", 0, 10, "%")
+    assert (rows[0].doc_id, rows[0].uri, rows[0].chars, total) == ("100%", "file:x", 3, 1)
+    assert store.documents.page("c", 0, 10, "nothing") == ([], 0)
+
+
 def test_same_content_is_the_same_version(store: Store) -> None:
     with pytest.raises(NoEvalDataset):
         store.evalsets.current("c")

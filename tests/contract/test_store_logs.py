@@ -184,3 +184,23 @@ def test_two_imports_of_one_log_at_once_store_it_once(store: Store) -> None:
     assert sum(one.impressions for one in done) == 300
     assert sum(one.feedback.added for one in done) == 600
     assert store.logs.stats("c").feedback == {"click": 600}
+
+
+def test_days_are_counted_each_and_the_newest_told(store: Store) -> None:
+    day = 86_400_000_000
+    store.logs.add_impressions(
+        [
+            impression("q1", 5),
+            impression("q2", 3 * day, took_ms=10.0),
+            impression("q3", 3 * day + 7, took_ms=20.0, fallback_reason="timeout"),
+            impression("q4", 3 * day + 9, source="import", took_ms=0.0),
+        ]
+    )
+    store.logs.add_feedback(click("q2"))
+    store.logs.add_feedback(click("q2", "d2"))
+    first, last = store.logs.days("c", 10)
+    assert (first.day.isoformat(), first.impressions, first.with_feedback) == ("1970-01-01", 1, 0)
+    assert (last.day.isoformat(), last.impressions, last.with_feedback, last.fallbacks) == ("1970-01-04", 3, 1, 1)
+    assert (last.searches, last.took_ms) == (2, 15.0)
+    assert store.logs.days("c", 1) == [last]
+    assert store.logs.days("none", 1) == []

@@ -393,3 +393,14 @@ def test_per_query_rows_are_sorted_by_any_number_in_them(store: Store) -> None:
     for bad in ("", "-", "a..b", "delta_primary; drop", "a'", "no.such.number", "delta_primary.mean", "after"):
         with pytest.raises(InvalidInput):
             order(bad)
+
+
+def test_queries_of_an_evaluation_are_found_by_their_words(store: Store) -> None:
+    rows = [
+        QueryRow(query_id=f"q{n}", text=text, delta_primary=n / 10) for n, text in enumerate(["Soup", "pasta", "a_b"])
+    ]
+    store.evaluations.put("e1", "c", reports.report(), rows)
+    assert store.evaluations.queries("e1", contains="sOUP") == ([rows[0]], 1)
+    assert store.evaluations.queries("e1", contains="_") == ([rows[2]], 1)
+    assert store.evaluations.queries("e1", sort="-delta_primary", contains="a") == ([rows[2], rows[1]], 2)
+    assert store.evaluations.queries("e1", sort="delta_primary", contains="none of them") == ([], 0)

@@ -153,6 +153,8 @@ def test_what_a_report_has_is_shown(report: Report) -> None:
             "guards": [
                 {"name": "latency_p95", "passed": False, "detail": "too slow by -3 ms"},
                 {"name": "seeds", "passed": None, "detail": "one seed"},
+                {"name": "minimum_effect", "passed": True, "detail": "large"},
+                {"name": "worst_slice", "passed": True, "detail": "none falls"},
             ],
         },
         looks=Looks(count=7, models=3, false_promotion_risk=0.0731),
@@ -167,7 +169,8 @@ def test_what_a_report_has_is_shown(report: Report) -> None:
         "By kind of query", "short", GAIN, "not compared",
         "By corpus", "0.610 → 0.640", "across corpora? Unclear.", "(−0.1)",
         "against champion, a model trained on another corpus, 2 of its queries were trained on",
-        "latency p95", "too slow by −3 ms", "it promotes is 0.020", "7 times", "7 %",
+        "latency p95", "too slow by −3 ms", "it promotes is 0.020",
+        "2 passed: minimum effect, worst slice", "7 times", "7 %",
         "How the training went", "with the blend",
         "p (Holm)", "0.777", "corrected after Holm",
         "What a score means", "best F1, measured on queries that did not choose it", "Nobody judged a candidate",

@@ -17,6 +17,24 @@ class DocumentAnswer(Answer):
     metadata: dict[str, JsonValue] = Field(examples=[{"v": 2}])
 
 
+class DocumentRow(Answer):
+    """A document in a list, without its text."""
+
+    doc_id: str
+    title: str
+    uri: str
+    chars: int = Field(description="Of its text.")
+
+
+class DocumentPage(Answer):
+    """A page of a corpus's documents, by doc_id."""
+
+    corpus_id: str
+    total: int
+    offset: int
+    documents: tuple[DocumentRow, ...]
+
+
 class SkippedRecord(Answer):
     """A record that was not taken, or what of a file was not."""
 

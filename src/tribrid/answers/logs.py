@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field
@@ -69,6 +70,24 @@ class LogStats(Answer):
     feedback: dict[str, int] = Field(description="Pieces of feedback by signal.")
     first_at: Time | None = Field(description="Of the impressions; null: there is none.")
     last_at: Time | None
+
+
+class AskedQuery(Answer):
+    """A query of the log."""
+
+    query: str
+    clients: int = Field(description="Distinct `client_id`s that asked it; 0: nobody said who they were.")
+
+
+class Day(Answer):
+    """What was logged on a day (UTC)."""
+
+    day: date
+    impressions: int
+    with_feedback: int
+    fallbacks: int
+    took_ms: float | None = Field(description="Mean of the searches that were answered here; null: there was none.")
+    searches: int = Field(description="Searches that were answered here: what `took_ms` is the mean of.")
 
 
 class PrunedLogs(Answer):

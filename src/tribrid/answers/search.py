@@ -72,6 +72,68 @@ class SearchAnswer(Answer):
     took_ms: float = Field(examples=[41.5])
 
 
+class ComparedDocument(Answer):
+    """A document that one of the compared systems ranks, by its best passage."""
+
+    doc_id: str
+    title: str
+    uri: str
+    text: str = Field(description="The passage.")
+    first_stage: FirstStage
+
+
+class ComparedRank(Answer):
+    """A document's place in one ranking."""
+
+    doc_id: str
+    rank: int = Field(description="From 1.")
+    score: float
+
+
+class ComparedRanking(Answer):
+    """How one system orders what the first stage found."""
+
+    system: str = Field(description="`retrieval`, `champion`, or a model_id.")
+    model_id: str | None = Field(description="Null: no model made the order.")
+    problem: str | None = Field(description="Why there is no ranking.")
+    ranks: tuple[ComparedRank, ...]
+
+    def rank_of(self, doc_id: str) -> int | None:
+        """A document's rank; None if it is not among the first."""
+        return next((row.rank for row in self.ranks if row.doc_id == doc_id), None)
+
+
+class SideBySide(Answer):
+    """One query as several systems rank it. Nothing of it is logged."""
+
+    query: str
+    rankings: tuple[ComparedRanking, ...]
+    documents: dict[str, ComparedDocument] = Field(description="By doc_id.")
+
+
+class MovedBy(Answer):
+    """What one feature does to a document's score."""
+
+    feature: str
+    value: float
+    effect: float = Field(
+        description="The score less what it would be if the feature had the middle value of the list."
+    )
+
+
+class Explanation(Answer):
+    """Why a model ranks a document where it does."""
+
+    doc_id: str
+    model_id: str
+    score: float
+    moved_by: tuple[MovedBy, ...] = Field(description="The largest effect first.")
+    past_queries: int = Field(description="Queries of the training that the document was good for.")
+    likeness: float | None = Field(
+        description="How like this query the nearest of them is, 0 to 1; null: there is none."
+    )
+
+
 class FeedbackAnswer(Answer):
     """What was logged."""
 

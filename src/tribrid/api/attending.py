@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 import anyio.to_thread
@@ -64,6 +64,20 @@ async def attended(request: Request, work: Callable[[Budget], T]) -> T:
     finally:
         admission.leave()
         watcher.cancel()
+
+
+async def admitted(request: Request) -> AsyncIterator[None]:
+    """A dependency of what costs as much as a search: it counts as one for as long as it is at work.
+
+    Raises:
+        Overloaded: too many requests are at work.
+    """
+    admission: Admission = request.app.state.admission
+    admission.enter()
+    try:
+        yield
+    finally:
+        admission.leave()
 
 
 async def _watch(request: Request, budget: Budget) -> None:

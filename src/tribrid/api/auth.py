@@ -4,6 +4,8 @@ A server without a key listens on loopback, which every page in the user's brows
 localhost, or point a name of its own at 127.0.0.1. So without a key, requests that name another host, or that come from
 a page of another host, are refused.
 
+A page is also shown to whoever signed in with a key (see sessions.py); a route for programs is not.
+
 Keys are TRIBRID_API_KEY, which may do everything, and those of `tribrid keys`, each with its scopes. From the first key
 on, in either place, every request needs one, also after its revocation: no door opens because a key ended.
 """
@@ -21,11 +23,13 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from tribrid.api.pages import is_open_page, is_page
 from tribrid.api.rate import Rates
+from tribrid.api.sessions import COOKIE, Sessions
 from tribrid.app.keys import ANYBODY, AccessRules, split_key
 from tribrid.cloud.line import is_loopback
 from tribrid.errors import RateLimited, Unauthorized, Unavailable
-from tribrid.types import Scope
+from tribrid.types import ApiKey, Scope
 
 OPEN_PATHS = frozenset({"/health"})
 FRESH_S = 1.0
@@ -48,6 +52,9 @@ class Caller:
 
 
 EVERYTHING = frozenset({Scope.ADMIN})
+NOTHING: frozenset[Scope] = frozenset()
+ENVIRONMENT = "environment"
+"""What TRIBRID_API_KEY is called in logs and sessions."""
 
 
 def caller_of(request: Request) -> Caller:
@@ -73,6 +80,7 @@ class Guard:
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._rates = Rates()
+        self.sessions = Sessions()
 
     async def admit(self, request: Request) -> Caller:
         """Who sends the request. Takes the same time whatever key was sent.
@@ -88,7 +96,12 @@ class Guard:
         rules = await self._fresh()
         closed = self._digest is not None or rules.closed
         try:
-            caller = self._known(request, rules) if closed else _neighbour(request, address)
+            if not closed:
+                caller = _neighbour(request, address)
+            elif is_open_page(request.scope["path"]):
+                caller = Caller(address, NOTHING)
+            else:
+                caller = self._known(request, rules)
         except Unauthorized:
             self._take(address, rules, closed=closed)
             raise
@@ -115,22 +128,53 @@ class Guard:
                 raise
             return last
 
+    @property
+    def closed(self) -> bool:
+        """Whether a key is needed, as far as the last request knew."""
+        return self._digest is not None or (self._rules is not None and self._rules.closed)
+
+    def sign_in(self, key: str) -> str:
+        """Open a session for a key; the cookie's value.
+
+        Raises:
+            Unauthorized: nobody has this key.
+        """
+        caller = self._holder(key.strip().encode(), self._rules or ANYBODY)
+        if caller is None:
+            raise Unauthorized("Nobody has this key, or it was revoked.")
+        return self.sessions.open(caller.name)
+
     def _known(self, request: Request, rules: AccessRules) -> Caller:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         # Headers are decoded as latin-1: so the bytes are those that were sent.
-        sent = given.strip().encode("latin-1")
+        sent = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
+        caller = self._holder(sent, rules)
+        if caller is None and not given and is_page(request.scope["path"]):
+            caller = self._signed_in(request.cookies.get(COOKIE, ""), rules)
+        if caller is None:
+            raise Unauthorized("This server wants an API key: send the header Authorization: Bearer <key>.")
+        return caller
+
+    def _signed_in(self, token: str, rules: AccessRules) -> Caller | None:
+        """Whose session it is, if his key still holds."""
+        holder = self.sessions.holder(token)
+        if holder == ENVIRONMENT and self._digest is not None:
+            return Caller(ENVIRONMENT, EVERYTHING)
+        key = rules.keys.get(holder or "")
+        return None if key is None else _caller(key)
+
+    def _holder(self, sent: bytes, rules: AccessRules) -> Caller | None:
+        """Whose key it is; None: nobody's."""
         key_id, secret = split_key(sent)
         key = rules.keys.get(key_id)
         # Both comparisons always take place, of digests of one length.
         is_environments = hmac.compare_digest(_digest(sent), self._digest or _NOBODYS_DIGEST)
         is_keys = hmac.compare_digest(_digest(secret), key.digest if key else _NOBODYS_DIGEST)
-        if scheme.lower() == "bearer" and sent:
-            if self._digest is not None and is_environments:
-                return Caller("environment", EVERYTHING)
-            if key is not None and is_keys:
-                bound = None if key.corpora is None else frozenset(key.corpora)
-                return Caller(key.key_id, frozenset(key.scopes), bound)
-        raise Unauthorized("This server wants an API key: send the header Authorization: Bearer <key>.")
+        if not sent:
+            return None
+        if self._digest is not None and is_environments:
+            return Caller(ENVIRONMENT, EVERYTHING)
+        return _caller(key) if key is not None and is_keys else None
 
     def _take(self, name: str, rules: AccessRules, *, closed: bool) -> None:
         per_minute = rules.requests_per_minute or (DEFAULT_PER_MINUTE if closed else None)
@@ -142,6 +186,10 @@ class Guard:
                 requests_per_minute=per_minute,
                 retry_after_s=round(wait_s, 3),
             )
+
+
+def _caller(key: ApiKey) -> Caller:
+    return Caller(key.key_id, frozenset(key.scopes), None if key.corpora is None else frozenset(key.corpora))
 
 
 def _neighbour(request: Request, address: str) -> Caller:

@@ -17,9 +17,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from tribrid.api.answers import Json
 from tribrid.api.dialects import in_dialect, routes_meant
+from tribrid.api.pages import Pages, is_page
 from tribrid.errors import (
     Forbidden,
     InvalidInput,
@@ -54,7 +56,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_error)
 
 
-async def _on_error(request: Request, error: Exception) -> Problem:
+async def _on_error(request: Request, error: Exception) -> Response:
     return problem_response(request, error)
 
 
@@ -63,8 +65,10 @@ def request_id_of(request: Request) -> str:
     return str(getattr(request.state, "request_id", ""))
 
 
-def problem_response(request: Request, error: Exception) -> Problem:
-    """The response to any exception. One that is the server's fault is logged, with its traceback."""
+def problem_response(request: Request, error: Exception) -> Response:
+    """The response to any exception: a problem, or of a page a page. One that is the server's fault is logged, with its
+    traceback.
+    """
     request_id = request_id_of(request)
     if isinstance(error, HTTPException):
         body, headers = _http_problem(request, error)
@@ -74,6 +78,9 @@ def problem_response(request: Request, error: Exception) -> Problem:
         body, headers = problem_of(error, request_id), _headers(error)
     if request_id:
         body["request_id"] = request_id
+    pages: Pages | None = getattr(request.app.state, "pages", None)
+    if pages is not None and is_page(request.scope["path"]):
+        return pages.refusal(request, body)
     body = in_dialect(request, body)
     return Problem(body, status_code=body["status"], headers=headers)
 

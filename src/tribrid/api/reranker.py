@@ -38,7 +38,7 @@ _LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": JobAddress, "description": "With `wait` off: the job is queued."}
 }
 # The page holds text of documents and queries: escaped, and on top of that nothing in it may run or call out.
-_PAGE_HEADERS = {
+PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -224,7 +224,7 @@ def evaluation(
     with a test for each check of the gate and for each measure.
     """
     if form == "html":
-        return HTMLResponse(tribrid.evaluations.page(evaluation_id), headers=_PAGE_HEADERS)
+        return HTMLResponse(tribrid.evaluations.page(evaluation_id), headers=PAGE_HEADERS)
     if form == "junit":
         return Response(
             tribrid.evaluations.junit(evaluation_id).encode("utf-8", "replace"), media_type="application/xml"

@@ -11,7 +11,7 @@ The eval dataset decides what is promoted, so who may train may not change it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from fastapi import Request, Security
@@ -111,9 +111,18 @@ async def authorise(request: Request, _: Annotated[object, Security(_bearer)]) -
     Raises:
         Forbidden: it has none, and says which would do; or it is bound to corpora, and the route is about all.
     """
+    require_scopes(request, ROUTES, OF_ALL)
+
+
+def require_scopes(request: Request, routes: Mapping[str, frozenset[Scope]], of_all: Collection[str]) -> None:
+    """Pass if the caller's key has a scope for the request's route. Arguments: as `ROUTES` and `OF_ALL`.
+
+    Raises:
+        Forbidden: it has none, and says which would do; or it is bound to corpora, and the route is about all.
+    """
     method = "GET" if request.method == "HEAD" else request.method
     name = f"{method} {getattr(request.scope.get('route'), 'path', '')}"
-    wanted = ROUTES.get(name, _ADMIN)
+    wanted = routes.get(name, _ADMIN)
     caller = caller_of(request)
     if not caller.may(*wanted):
         names = ", ".join(sorted(wanted | {Scope.ADMIN}))
@@ -123,7 +132,7 @@ async def authorise(request: Request, _: Annotated[object, Security(_bearer)]) -
             scopes=sorted(caller.scopes),
             wanted=sorted(wanted | {Scope.ADMIN}),
         )
-    if name in OF_ALL:
+    if name in of_all:
         Bounds(caller.corpora).require_none("what holds for all corpora")
 
 

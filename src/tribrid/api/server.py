@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
 
 from tribrid.api import (
     config,
@@ -50,6 +51,7 @@ from tribrid.api.dialects import RerankPaths
 from tribrid.api.edge import Edge
 from tribrid.api.limits import MIB
 from tribrid.api.openapi import DESCRIPTION, PROBLEMS, TAGS, document
+from tribrid.api.pages import HOME, PREFIX, Pages
 from tribrid.api.parameters import known_parameters
 from tribrid.api.problems import handle_problems
 from tribrid.api.readiness import Readiness
@@ -70,11 +72,12 @@ TICKS_A_SECOND = 10
 """How often uvicorn calls on_tick."""
 
 
-def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
+def create_app(tribrid: Tribrid, traced: Tracing | None = None, pages: Pages | None = None) -> FastAPI:
     """The HTTP surface of this Tribrid, which stays the caller's to close.
 
     Args:
         traced: where spans go; None: as TRIBRID_TRACING says.
+        pages: the pages for people; None: there are none.
 
     Raises:
         MissingExtra: it is to be traced, and OpenTelemetry is not installed.
@@ -102,10 +105,17 @@ def create_app(tribrid: Tribrid, traced: Tracing | None = None) -> FastAPI:
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     handle_problems(app)
     guard = Guard(tribrid.environment.api_key, tribrid.access_rules)
+    app.state.guard, app.state.sessions = guard, guard.sessions
     app.add_middleware(RerankPaths)
     app.add_middleware(Edge, guard=guard, telemetry=telemetry)
     for router in routers():
         app.include_router(router)
+    if pages is not None:
+        app.state.pages = pages
+        # Not included as a router: the pages have scopes and parameters of their own.
+        app.router.routes += [
+            Route(path, pages.app, include_in_schema=False) for path in (HOME, f"{PREFIX}{{rest:path}}")
+        ]
     telemetry.routes(_routes(app))
     return app
 
@@ -146,11 +156,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     readiness.stop()
 
 
-def serve(tribrid: Tribrid, host: str, port: int) -> None:
+def serve(tribrid: Tribrid, host: str, port: int, pages: Pages | None = None) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         port: 0 for any that is free.
+        pages: as of `create_app`.
 
     Raises:
         InvalidInput: the host is not this machine's own and no API key is set.
@@ -165,7 +176,7 @@ def serve(tribrid: Tribrid, host: str, port: int) -> None:
     listener = listen(host, port)
     log_to_stderr(tribrid.environment.log_format, tribrid.environment.log_level)
     raise_open_files()
-    Server(create_app(tribrid)).run([listener])
+    Server(create_app(tribrid, pages=pages)).run([listener])
 
 
 def listen(host: str, port: int) -> socket.socket:

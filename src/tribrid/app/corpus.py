@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts, JudgmentCounts
 from tribrid.answers.erasures import ErasureDone, ErasureRecord
 from tribrid.answers.evaluations import EvaluationRow
-from tribrid.answers.jobs import RunStatus
+from tribrid.answers.jobs import JobStatus, RunStatus
 from tribrid.answers.models import ModelList, ModelNames
 from tribrid.answers.readiness import Readiness
-from tribrid.answers.search import SearchAnswer
+from tribrid.answers.search import Explanation, SearchAnswer, SideBySide
 from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import RerankerStatus
 from tribrid.answers.triplets import TripletPage
@@ -20,7 +21,7 @@ from tribrid.app.erasure import erase, erasure_record
 from tribrid.app.evalsets import EvalDatasets
 from tribrid.app.evaluations import list_evaluations
 from tribrid.app.experiments import Experiment
-from tribrid.app.jobs import list_runs
+from tribrid.app.jobs import list_jobs, list_runs
 from tribrid.app.judgments import Judgments, check_text
 from tribrid.app.learning import Learning
 from tribrid.app.logs import Logs
@@ -28,6 +29,7 @@ from tribrid.app.models import list_models, promote, rollback
 from tribrid.app.parts import quiet
 from tribrid.app.searched import search_answer
 from tribrid.app.settings import Overrides, patch_settings, settings
+from tribrid.app.side_by_side import compare, explain
 from tribrid.app.status import status
 from tribrid.app.triplets import page_of_triplets
 from tribrid.corpus.jsonlines import id_fault
@@ -117,17 +119,48 @@ class Corpus(Learning):
             Overloaded, Cancelled: the reranker did not begin.
             CorpusNotFound, InvalidInput: an empty or enormous query, top_k outside 1..1000, or a bad client_id.
         """
-        if not query.strip() or len(query) > MAX_QUERY_CHARS:
-            raise InvalidInput(f"query: 1 to {MAX_QUERY_CHARS} characters, not only spaces.", length=len(query))
-        check_text("query", query)
-        if not 1 <= top_k <= MAX_TOP_K:
-            raise InvalidInput(f"top_k: 1 to {MAX_TOP_K}.", top_k=top_k)
+        self._check_search(query, top_k)
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
         found = search(self._open(), query, top_k, client_id, budget)
         documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
         return search_answer(found, documents)
+
+    @staticmethod
+    def _check_search(query: str, top_k: int) -> None:
+        if not query.strip() or len(query) > MAX_QUERY_CHARS:
+            raise InvalidInput(f"query: 1 to {MAX_QUERY_CHARS} characters, not only spaces.", length=len(query))
+        check_text("query", query)
+        if not 1 <= top_k <= MAX_TOP_K:
+            raise InvalidInput(f"top_k: 1 to {MAX_TOP_K}.", top_k=top_k)
+
+    def compare(self, query: str, systems: Sequence[str] = ("retrieval", "champion"), top_k: int = 10) -> SideBySide:
+        """How several systems rank the same candidates, beside each other. Nothing is logged, and nothing is learned
+        from it.
+
+        Args:
+            systems: `retrieval` (the first stage), `champion` (what serves now), or model_ids.
+
+        Raises:
+            CorpusNotFound, ModelNotFound, InvalidInput.
+        """
+        self._check_search(query, top_k)
+        return compare(self._open(), query, systems, top_k)
+
+    def explain(self, query: str, doc_id: str, model_id: str | None = None) -> Explanation:
+        """Why a model ranks a document where it does for a query.
+
+        Args:
+            model_id: None for the champion.
+
+        Raises:
+            CorpusNotFound, ModelNotFound, ModelUnavailable, InvalidInput.
+            NoModel: no trained model serves.
+            DocumentNotFound: it is not among the candidates of the query.
+        """
+        self._check_search(query, 1)
+        return explain(self._open(), query, doc_id, model_id)
 
     def readiness(self) -> Readiness:
         """Whether there is enough data to train a reranker and to see what came of it, within about two seconds."""
@@ -155,6 +188,10 @@ class Corpus(Learning):
     def runs(self) -> list[RunStatus]:
         """Training runs, newest first."""
         return list_runs(self._open())
+
+    def jobs(self) -> list[JobStatus]:
+        """Its minings, trainings and evaluations, newest first, at most 100."""
+        return list_jobs(self._open())
 
     def triplets(
         self, *, source: str | None = None, status: str | None = None, offset: int = 0, limit: int = 50

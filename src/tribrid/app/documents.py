@@ -7,8 +7,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
 
-from tribrid.answers.documents import DeletedDocuments, DocumentAnswer, IndexedDocuments, IndexPreview, ReadDocument
+from tribrid.answers.documents import (
+    DeletedDocuments,
+    DocumentAnswer,
+    DocumentPage,
+    IndexedDocuments,
+    IndexPreview,
+    ReadDocument,
+)
 from tribrid.app.incoming import Came, Reading
 from tribrid.app.judgments import NAMED
 from tribrid.app.parts import CorpusPart, quiet
@@ -18,7 +27,8 @@ from tribrid.corpus.files import read_folder
 from tribrid.corpus.folders import address
 from tribrid.corpus.given import Given, given_documents
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.corpus.records import parse_records
+from tribrid.corpus.records import RECORD_FILES, parse_records
+from tribrid.corpus.uploaded import uploaded
 from tribrid.errors import CorpusNotFound
 from tribrid.loop import index
 from tribrid.retrieval.indexer import IndexReport
@@ -27,7 +37,6 @@ from tribrid.types import Document, Emit
 from tribrid.workspace.uploads import upload_under_way
 
 UPSERT_BATCH = 500
-_RECORD_FILES = (".jsonl", ".ndjson", ".json")
 
 
 class Documents(CorpusPart):
@@ -179,7 +188,7 @@ class Documents(CorpusPart):
         """
         source, choice = Path(path).expanduser(), Choice(tuple(include), tuple(exclude))
         config = self.indexing()
-        if source.is_file() and source.suffix in _RECORD_FILES:
+        if source.is_file() and source.suffix in RECORD_FILES:
             with source.open("rb") as stream, self.bringing_in():
                 records = parse_records(stream, max_document_chars=config.max_document_chars)
                 return self.add(records, emit=emit, mirror=mirror)
@@ -207,12 +216,35 @@ class Documents(CorpusPart):
             CorpusNotFound, InvalidInput.
         """
         source, config = Path(path).expanduser(), self.indexing()
-        if source.is_file() and source.suffix in _RECORD_FILES:
+        if source.is_file() and source.suffix in RECORD_FILES:
             with source.open("rb") as stream:
                 records = parse_records(stream, max_document_chars=config.max_document_chars)
                 return self.preview(records, mirror=mirror)
         found = read_folder(source, config, Choice(tuple(include), tuple(exclude)))
         return self.preview(found, mirror=mirror, paths=[source], delete_emptied=delete_emptied)
+
+    def add_uploaded(self, files: Iterable[tuple[str, IO[bytes]]], *, emit: Emit = quiet) -> IndexedDocuments:
+        """Index files that somebody sent, each with its name, which is its doc_id (of files of records: not theirs).
+        Files that came before and do not come now stay.
+
+        Raises:
+            CorpusNotFound, ModelUnavailable.
+        """
+        with TemporaryDirectory(dir=self._folder.data_dir, prefix="upload-") as folder:
+            return self.add(uploaded(files, Path(folder), self.indexing()), emit=emit)
+
+    def page(self, *, contains: str = "", offset: int = 0, limit: int = 50) -> DocumentPage:
+        """A page of the documents by doc_id, without their texts.
+
+        Args:
+            contains: only those whose doc_id or title holds this.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.require()
+        rows, total = self._folder.store.documents.page(self.corpus_id, offset, limit, contains)
+        return DocumentPage(corpus_id=self.corpus_id, total=total, offset=offset, documents=tuple(rows))
 
     def indexing(self) -> IndexingConfig:
         """How documents are read: the longest that is taken, and what a file may take.

@@ -42,15 +42,20 @@ class Evaluations(FolderPart):
             return report.model_copy(update={"promoted": promoted})
         return report
 
-    def queries(self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None) -> QueryRows:
+    def queries(
+        self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None, contains: str = ""
+    ) -> QueryRows:
         """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.ndcg@10.
+
+        Args:
+            contains: only queries whose text holds this.
 
         Raises:
             EvaluationNotFound, InvalidInput.
         """
         path = None if sort is None else _row_path(sort)
         self._report(evaluation_id)
-        rows, total = self._folder.store.evaluations.queries(evaluation_id, offset, limit, path)
+        rows, total = self._folder.store.evaluations.queries(evaluation_id, offset, limit, path, contains)
         return QueryRows(evaluation_id=evaluation_id, total=total, offset=offset, queries=tuple(rows))
 
     def page(self, evaluation_id: str) -> str:

@@ -64,6 +64,15 @@ class Jobs(FolderPart):
             raise no_job(job_id)
         return job
 
+    def events(self, job_id: str, after_seq: int = 0, limit: int = 1000) -> list[Event]:
+        """The stored events of a job after `after_seq`, in order.
+
+        Raises:
+            JobNotFound.
+        """
+        self._seen(job_id)
+        return self._folder.store.events.read(job_id, after_seq, limit)
+
     def wait(self, job_id: str, *, timeout_s: float | None = None, on_event: Watch | None = None) -> Job:
         """The job as it ended, or as it stands after `timeout_s`.
 
@@ -177,6 +186,11 @@ class Runs(FolderPart):
 def list_runs(corpus: OpenCorpus) -> list[RunStatus]:
     """The corpus's training runs, newest first."""
     return [RunStatus(**_run_standing(job)) for job in corpus.store.jobs.list(corpus.corpus_id, JobKind.TRAIN)]
+
+
+def list_jobs(corpus: OpenCorpus) -> list[JobStatus]:
+    """The corpus's jobs of every kind, newest first, at most 100."""
+    return [JobStatus(**_standing(job)) for job in corpus.store.jobs.list(corpus.corpus_id)]
 
 
 def result_of(job: Job) -> JobResult | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.app.parts import CorpusPart
 from tribrid.corpus.given import Given, given_judgments, given_queries
+from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import InvalidInput
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.mining.splits import QueryMatcher
@@ -42,6 +43,25 @@ class Judgments(CorpusPart):
             in_eval_dataset=tuple(overlap[:NAMED]),
             in_eval_dataset_total=len(overlap),
         )
+
+    def grade(self, query_id: str, text: str, doc_id: str, grade: int | None) -> JudgedQuery:
+        """Keep one judgment, beside those that the query has; the query as it is judged then.
+
+        Args:
+            grade: 0 to 3, 1 and more is relevant; None takes the judgment back.
+
+        Raises:
+            CorpusNotFound, DocumentNotFound.
+            InvalidInput: another grade, or a query or an id that nobody can take.
+        """
+        fault = id_fault(query_id, "query_id") or (None if text.strip() else "text is empty")
+        if fault or (grade is not None and not 0 <= grade <= MAX_GRADE):
+            raise InvalidInput(f"{fault or f'grade: 0 to {MAX_GRADE}'}.", grade=grade)
+        check_text("text", text)
+        store = self._folder.store
+        if grade is not None:
+            store.documents.get(self.corpus_id, doc_id)
+        return JudgedQuery(query_id, text, store.judgments.grade(self.corpus_id, query_id, text, doc_id, grade))
 
     def get(self) -> JudgedQueries:
         """The judgments to train from.
@@ -105,5 +125,7 @@ def check_text(name: str, text: str) -> None:
         raise InvalidInput(f"{name}: holds half of a surrogate pair, which is no character.")
 
 
+MAX_GRADE = 3
+"""The highest grade that a judge gives one document at a time."""
 NAMED = 20
 """Rows named one by one in an answer; the rest is counted."""

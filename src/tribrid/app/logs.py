@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tribrid.answers.logs import LogImport, LogStats, PrunedLogs
+from tribrid.answers.logs import AskedQuery, Day, LogImport, LogStats, PrunedLogs
 from tribrid.app.parts import CorpusPart, quiet
 from tribrid.app.retention import prune_logs
 from tribrid.logs.importing import import_logs
@@ -31,6 +31,25 @@ class Logs(CorpusPart):
         """
         self.require()
         return self._folder.store.logs.stats(self.corpus_id)
+
+    def frequent(self, limit: int = 50) -> list[AskedQuery]:
+        """The queries that most clients asked, of the newest 100,000 lists.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.require()
+        asked = self._folder.store.logs.crowd(self.corpus_id, limit).queries
+        return [AskedQuery(query=query, clients=clients) for query, clients in asked.items()]
+
+    def days(self, most: int = 30) -> list[Day]:
+        """What was logged on each of the newest days on which anything was, oldest first.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.require()
+        return self._folder.store.logs.days(self.corpus_id, most)
 
     def prune(self, *, days: int | None = None, emit: Emit = quiet) -> PrunedLogs:
         """Delete searches older than the setting logs.retention_days, or than `days`, with their feedback.

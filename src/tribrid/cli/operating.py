@@ -30,22 +30,23 @@ def serve(
     # The server ends with this process, which must be its parent.
     parent_pid: Annotated[int | None, typer.Option("--parent-pid", hidden=True)] = None,
 ) -> None:
-    """Serve the HTTP API and run its jobs."""
+    """Serve the studio and the HTTP API, and run their jobs."""
     # Slow to import (see tribrid.cli); the parent is followed before the rest is loaded.
     from tribrid.jobs.processes import follow_parent
 
     if parent_pid is not None:
         follow_parent(parent_pid, signal.SIGTERM)
-    from tribrid import api
+    from tribrid import studio
 
     with library(session) as tribrid:
         host, port = host or tribrid.environment.host, port or tribrid.environment.port
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         if tribrid.environment.log_format == "text":  # else stderr is for programs
             session.terminal.note(
-                f"Starting on {url} with {tribrid.environment.data_dir}; docs at {url}/docs. Ctrl-C stops it."
+                f"Starting with {tribrid.environment.data_dir}. Open {url} for the studio; docs of the API are at "
+                f"{url}/docs. Ctrl-C stops it."
             )
-        api.serve(tribrid, host, port)
+        studio.serve(tribrid, host, port)
         session.terminal.result({"served": url})
 
 

@@ -14,6 +14,8 @@ from tribrid.types import Document
 
 __all__ = ["Skipped", "make_document", "parse_record", "parse_records"]
 
+RECORD_FILES = (".jsonl", ".ndjson", ".json")
+"""Endings of files that hold records."""
 MAX_URI_CHARS = 4096
 # The longest JSON of one character is a surrogate pair of escapes: "\ud83d\ude00", 12 bytes.
 BYTES_PER_CHAR = 12

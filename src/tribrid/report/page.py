@@ -67,7 +67,7 @@ def render_html(report: EvaluationReport, rows: Sequence[QueryRow], documents: D
         changes=query_bars(changes) if changes else None,
         slices=slices(report),
         corpora=corpora(report),
-        systems=_systems(report),
+        systems=systems(report),
         examples=examples(report, rows, documents),
         score_curve=score_curve(report),
         learning=learning(report),
@@ -92,7 +92,7 @@ def _sides(report: EvaluationReport, key: str) -> Iterator[tuple[str, float, tup
             yield kind, system.means[key], system.ci95[key]
 
 
-class _Systems(NamedTuple):
+class Systems(NamedTuple):
     """Every system as a row: name, what it is, its measures. `extras`: the measures beside the primary one."""
 
     rows: list[tuple[str, str, System]]
@@ -100,7 +100,8 @@ class _Systems(NamedTuple):
     axis: Axis
 
 
-def _systems(report: EvaluationReport) -> _Systems:
+def systems(report: EvaluationReport) -> Systems:
+    """Every system of a report, in the order of the loop."""
     key, place = report.primary_measure, list(_WHAT).index("champion") - 0.5
     order = {name: float(at) for at, name in enumerate(_WHAT)}
     names = sorted(report.systems, key=lambda name: (order.get(name, place), name))
@@ -111,7 +112,7 @@ def _systems(report: EvaluationReport) -> _Systems:
     ]
     known = dict.fromkeys(("ndcg@10", "mrr@10", "recall@10", "map", *report.measures))
     extras = [other for other in known if other != key and other in report.measures][:3]
-    return _Systems(rows, extras, axis_around([bound for _, _, system in rows for bound in system.ci95[key]]))
+    return Systems(rows, extras, axis_around([bound for _, _, system in rows for bound in system.ci95[key]]))
 
 
 def _outside(facts: OutsideSystem | None) -> str:

@@ -166,6 +166,25 @@ class LearnedReranker:
             return reorder_head(scores, self._read_head(reading, scores), self.cross_encoder_weight)
         return scores
 
+    def effects(self, reading: Reading, at: int) -> tuple[float, list[tuple[str, float, float]]]:
+        """What the blend gives the candidate at this place of the reading, and each feature's part in it: its name, its
+        value, and the score less what it would be if the feature had the median of the list.
+
+        Raises:
+            ScorerFailed: the blend could not be computed.
+        """
+        passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
+        features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
+        blend = self._blends["blend"]
+        rows = {name: np.repeat(features[name][at : at + 1], len(blend.names) + 1) for name in blend.names}
+        for row, name in enumerate(blend.names, 1):
+            rows[name][row] = np.median(features[name])
+        scores = blend.score(rows)
+        found = [
+            (name, float(features[name][at]), float(scores[0] - scores[row])) for row, name in enumerate(blend.names, 1)
+        ]
+        return float(scores[0]), found
+
     def recalled(self, reading: Reading, doc_id: str) -> list[tuple[str, float]]:
         """What it remembers of a document for a search: as `Memory.recalled`."""
         return self._memory.recalled(reading.tokens.embedding, reading.tokens.ids, doc_id)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from tribrid.answers.documents import DocumentRow
 from tribrid.errors import DocumentNotFound
 from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
@@ -215,6 +216,23 @@ class Documents:
             if len(rows) < batch:
                 return
             after = rows[-1].doc_id
+
+    def page(self, corpus_id: str, offset: int, limit: int, contains: str = "") -> tuple[list[DocumentRow], int]:
+        """A page of the documents by doc_id, and how many there are in all.
+
+        Args:
+            contains: only those whose doc_id or title holds this, in capitals or not.
+        """
+        these = [_DOCUMENT.corpus_id == corpus_id]
+        if contains:
+            named = (column.icontains(contains, autoescape=True) for column in (_DOCUMENT.doc_id, _DOCUMENT.title))
+            these.append(sa.or_(*named))
+        length = sa.func.length(_DOCUMENT.text).label("chars")
+        rows = sa.select(_DOCUMENT.doc_id, _DOCUMENT.title, _DOCUMENT.uri, length).where(*these)
+        counted = sa.select(sa.func.count()).select_from(tables.documents).where(*these)
+        with self._database.read() as connection:
+            found = connection.execute(rows.order_by(_DOCUMENT.doc_id).offset(offset).limit(limit))
+            return [DocumentRow(**row._mapping) for row in found], connection.execute(counted).scalar_one()
 
     def hashes(self, corpus_id: str) -> dict[str, str]:
         """Every document's content_sha, by doc_id."""

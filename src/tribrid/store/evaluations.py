@@ -145,11 +145,12 @@ class Evaluations:
         return None
 
     def queries(
-        self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None
+        self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None, contains: str = ""
     ) -> tuple[builtins.list[QueryRow], int]:
         """A stretch of the per-query rows, and how many there are in all.
 
         Args:
+            contains: only those whose text holds this, in capitals or not.
             sort: a number in the rows, as a path: "delta_primary" or "after.ndcg@10"; "-delta_primary" for the highest
                 first. Rows where it is null come last, ties in the order stored. None: the order stored.
 
@@ -162,6 +163,8 @@ class Evaluations:
             these = _QUERY.evaluation_number == _find(connection, evaluation_id).evaluation_number
             if sort is not None:
                 _check_path(connection.execute(sa.select(_QUERY.data).where(these).limit(1)).scalar(), sort)
+            if contains:
+                these = sa.and_(these, _QUERY.data["text"].as_string().icontains(contains, autoescape=True))
             total = connection.execute(
                 sa.select(sa.func.count()).select_from(tables.evaluation_queries).where(these)
             ).scalar_one()

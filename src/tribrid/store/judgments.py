@@ -53,6 +53,27 @@ class Judgments:
                 ]
                 connection.execute(upsert, rows)
 
+    def grade(self, corpus_id: str, query_id: str, text: str, doc_id: str, grade: int | None) -> dict[str, int]:
+        """Put one document's grade, beside those that the query has; None takes it back. What it has then.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        this = sa.and_(_QUERY.corpus_id == corpus_id, _QUERY.query_id == query_id)
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            known = connection.execute(sa.select(_QUERY.judgments).where(this)).scalar() or {}
+            judgments: dict[str, int] = {**known, doc_id: grade or 0}
+            if grade is None:
+                del judgments[doc_id]
+            row = {"text": text, "judgments": judgments, "judgment_count": len(judgments)}
+            if not judgments:
+                connection.execute(sa.delete(tables.judged_queries).where(this))
+            elif not connection.execute(sa.update(tables.judged_queries).where(this).values(row)).rowcount:
+                key = {"corpus_id": corpus_id, "query_id": query_id}
+                connection.execute(sa.insert(tables.judged_queries).values(key | row))
+        return judgments
+
     def list(self, corpus_id: str) -> builtins.list[JudgedQuery]:
         """Every judged query, by query_id."""
         every = (

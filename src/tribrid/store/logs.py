@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tribrid.answers.answer import time_at
-from tribrid.answers.logs import LogStats
+from tribrid.answers.logs import Day, LogStats
 from tribrid.errors import NotShown, QueryNotFound
 from tribrid.observing import timed
 from tribrid.store import tables
@@ -24,6 +24,7 @@ from tribrid.store.logrows import feedback_row, impression_of
 from tribrid.types import Feedback, Impression, ImpressionSource, LoggedList, Signal
 
 BATCH = 500
+DAY_US = 86_400_000_000
 CROWD_LISTS = 100_000
 """The newest lists, of which it is read who asks what: so many are read in seconds."""
 _IMPRESSION = tables.impressions.c
@@ -175,6 +176,30 @@ class Logs(LogImports):
                     act = Feedback(row.query_id, Signal(row.signal), row.doc_id, row.value, row.created_us)
                     here.feedback.append(act)
         return list(found.values())
+
+    def days(self, corpus_id: str, most: int) -> list[Day]:
+        """What was logged on each of the newest days on which anything was, oldest first."""
+        day = (_IMPRESSION.created_us // DAY_US).label("day")
+        acted = sa.exists().where(_FEEDBACK.impression_number == _IMPRESSION.impression_number)
+        own = _IMPRESSION.source == "search"
+        searches = sa.func.count(sa.case((own, 1)))
+        counted = (
+            sa.select(
+                day,
+                sa.func.count().label("impressions"),
+                sa.func.count(sa.case((acted, 1))).label("with_feedback"),
+                sa.func.count(_IMPRESSION.fallback_reason).label("fallbacks"),
+                sa.func.avg(sa.case((own, _IMPRESSION.took_ms))).label("took_ms"),
+                searches.label("searches"),
+            )
+            .where(_IMPRESSION.corpus_id == corpus_id)
+            .group_by(day)
+            .order_by(day.desc())
+            .limit(most)
+        )
+        with self._database.read() as connection:
+            rows = [dict(row._mapping) for row in connection.execute(counted)]
+        return [Day(**{**row, "day": time_at(int(row["day"]) * DAY_US).date()}) for row in reversed(rows)]
 
     def stats(self, corpus_id: str) -> LogStats:
         """How much was logged."""

@@ -1,0 +1,154 @@
+"""Evaluations: what each decided and why, by how much, and on which queries; and any two of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Query
+from starlette.responses import HTMLResponse, Response
+
+from tribrid.answers.changes import Delta
+from tribrid.answers.report import EvaluationReport
+from tribrid.api.reranker import PAGE_HEADERS
+from tribrid.app.corpus import Corpus
+from tribrid.errors import EvaluationNotFound
+from tribrid.report.page import Systems, systems
+from tribrid.report.parts import corpora, learning, loss, slices
+from tribrid.report.plots import Axis, axis_around
+from tribrid.studio.visit import Here, Visit, link
+
+router = APIRouter()
+ROWS, LISTED, AT_ONCE = 25, 30, 1000
+SORTS = (
+    ("delta_primary", "what lost most first"),
+    ("-delta_primary", "what gained most first"),
+    ("", "in the order of the dataset"),
+)
+Id = Annotated[str, Query(max_length=64)]
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
+
+
+class Forest(NamedTuple):
+    """The change in each measure with its interval, on one axis; the measure that decides first."""
+
+    rows: list[tuple[str, Delta]]
+    axis: Axis
+
+
+@router.get("/studio/c/{corpus_id}/evaluations")
+def evaluations(visit: Here, corpus_id: str) -> Response:
+    """Every evaluation, the newest with its change."""
+    rows = visit.tribrid.corpus(corpus_id).evaluations()
+    shown = [(row, visit.tribrid.evaluations.get(row.evaluation_id)) for row in rows[:LISTED]]
+    deltas = [report.primary_delta for _, report in shown if report.primary_delta]
+    axis = axis_around([bound for delta in deltas for bound in delta.ci95], include_zero=True) if deltas else None
+    return visit.page("evaluations.html", corpus=corpus_id, here="evaluations", rows=shown, total=len(rows), axis=axis)
+
+
+@router.get("/studio/c/{corpus_id}/evaluations/compare")
+def compare(visit: Here, corpus_id: str, a: Id, b: Id, offset: Offset = 0) -> Response:
+    """The change from one evaluation to another, over the queries that both asked."""
+    found = visit.tribrid.evaluations.diff(a, b, offset=offset, limit=ROWS)
+    deltas = [(name, row.delta) for name, row in found.measures.items()]
+    return visit.page(
+        "evaluations-compared.html",
+        corpus=corpus_id,
+        here="evaluations",
+        found=found,
+        forest=_forest(deltas),
+        rows=ROWS,
+        to=lambda at: link("c", corpus_id, "evaluations", "compare", a=a, b=b, offset=at),
+    )
+
+
+@router.get("/studio/c/{corpus_id}/evaluations/{evaluation_id}")
+def evaluation(
+    visit: Here,
+    corpus_id: str,
+    evaluation_id: str,
+    q: Annotated[str, Query(max_length=1000)] = "",
+    sort: Annotated[str, Query(max_length=200)] = "delta_primary",
+    offset: Offset = 0,
+) -> Response:
+    """One evaluation: the verdict, what the gate refused, by how much, and a page of its queries."""
+    corpus = visit.tribrid.corpus(corpus_id)
+    report = _report(visit, corpus, evaluation_id)
+    by = sort if sort and report.delta else None
+    rows = visit.tribrid.evaluations.queries(evaluation_id, offset=offset, limit=ROWS, sort=by, contains=q.strip())
+    deltas = [(key, report.delta[key]) for key in report.primary_first] if report.delta else []
+    return visit.page(
+        "evaluation.html",
+        corpus=corpus_id,
+        here="evaluations",
+        report=report,
+        forest=_forest(deltas),
+        systems=_systems(report),
+        parts_of=[("By kind of query", slices(report)), ("By corpus", corpora(report))],
+        learning=learning(report),
+        loss=loss(report),
+        queries=rows,
+        q=q,
+        sort=sort,
+        sorts=SORTS,
+        rows=ROWS,
+        serves=corpus.models().champion,
+        others=[row for row in corpus.evaluations() if row.evaluation_id != evaluation_id][:LISTED],
+        to=lambda at: link("c", corpus_id, "evaluations", evaluation_id, q=q, sort=sort, offset=at) + "#queries",
+    )
+
+
+@router.get("/studio/c/{corpus_id}/evaluations/{evaluation_id}/report")
+def report(visit: Here, corpus_id: str, evaluation_id: str) -> Response:
+    """The report as one page that loads nothing, to keep or to send on."""
+    _report(visit, visit.tribrid.corpus(corpus_id), evaluation_id)
+    return HTMLResponse(visit.tribrid.evaluations.page(evaluation_id), headers=PAGE_HEADERS)
+
+
+@router.get("/studio/c/{corpus_id}/evaluations/{evaluation_id}/queries.csv")
+def as_csv(visit: Here, corpus_id: str, evaluation_id: str) -> Response:
+    """Every query with its values before and after, for a spreadsheet."""
+    found = _report(visit, visit.tribrid.corpus(corpus_id), evaluation_id)
+    out = io.StringIO()
+    write = csv.writer(out)
+    measures = found.primary_first
+    write.writerow(["query_id", "query", *(f"{side} {key}" for key in measures for side in ("before", "after"))])
+    for row in _every(visit, evaluation_id):
+        write.writerow([_cell(text) for text in row[:2]] + row[2:])
+    name = f'attachment; filename="{corpus_id}-{evaluation_id[:12]}.csv"'
+    content = out.getvalue().encode("utf-8", "replace")
+    return Response(content, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
+
+
+def _every(visit: Visit, evaluation_id: str) -> Iterator[list[str]]:
+    measures = visit.tribrid.evaluations.get(evaluation_id).primary_first
+    offset, total = 0, 1
+    while offset < total:
+        page = visit.tribrid.evaluations.queries(evaluation_id, offset=offset, limit=AT_ONCE)
+        total, offset = page.total, offset + AT_ONCE
+        for row in page.queries:
+            values = [side.get(key) if side else None for key in measures for side in (row.before, row.after)]
+            yield [row.query_id, row.text, *("" if value is None else str(value) for value in values)]
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _report(visit: Visit, corpus: Corpus, evaluation_id: str) -> EvaluationReport:
+    found = visit.tribrid.evaluations.get(evaluation_id)
+    if found.corpus_id != corpus.corpus_id:
+        raise EvaluationNotFound(f"There is no evaluation {evaluation_id!r} in {corpus.corpus_id!r}.")
+    return found
+
+
+def _forest(rows: list[tuple[str, Delta]]) -> Forest | None:
+    bounds = [bound for _, delta in rows for bound in delta.ci95]
+    return Forest(rows, axis_around(bounds, include_zero=True)) if rows else None
+
+
+def _systems(found: EvaluationReport) -> Systems | None:
+    return systems(found) if found.before else None

@@ -1,0 +1,146 @@
+"""Judge: a queue of queries, and of each the pooled documents of what serves and of the first stage, one at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from tribrid.api.attending import admitted
+from tribrid.api.forms import Form, Posted
+from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
+from tribrid.errors import InvalidInput, NoEvalDataset
+from tribrid.evaluation.readiness import SPREAD, detectable
+from tribrid.report.quoting import quoted
+from tribrid.studio.pool import Work, dataset, waiting, work
+from tribrid.studio.steps import LEAST_JUDGED
+from tribrid.studio.visit import Here, Visit, lead, link
+from tribrid.types import JudgedQuery
+
+router = APIRouter()
+DEPTH, SUGGESTED, ROWS = 10, 12, 30
+GRADES = (
+    (0, "Not relevant", "Does not help at all"),
+    (1, "Related", "On the subject, answers little of it"),
+    (2, "Relevant", "Answers it, with something else around"),
+    (3, "Perfect", "Just what was asked for"),
+)
+_QUOTE_CHARS = 400
+_FREQUENT = 200
+Asked = Annotated[str, Query(max_length=MAX_QUERY_CHARS)]
+Doc = Annotated[str, Query(max_length=2000)]
+
+
+class _Labels(NamedTuple):
+    """What judges said, and what of it is fixed to measure on."""
+
+    judged: list[JudgedQuery]
+    measured: list[JudgedQuery]
+
+
+@router.get("/studio/c/{corpus_id}/judge", dependencies=[Depends(admitted)])
+def judge(
+    visit: Here, corpus_id: str, q: Asked = "", doc: Doc = "", after: Doc = "", undo: Doc = "", offset: int = 0
+) -> Response:
+    """The queue; with `q`, what there is to judge of that query: `doc`, or what comes `after` another."""
+    corpus = visit.tribrid.corpus(corpus_id)
+    labels = _labels(corpus)
+    if q.strip():
+        return _judging(visit, corpus, labels, q, doc=doc, after=after, undo=undo)
+    suggested = _suggested(corpus, labels)
+    counted = [query for query in labels.judged if query.has_positive]
+    return visit.page(
+        "judge.html",
+        corpus=corpus_id,
+        here="judge",
+        suggested=suggested[:SUGGESTED],
+        judged=labels.judged[max(offset, 0) : max(offset, 0) + ROWS],
+        total=len(labels.judged),
+        offset=max(offset, 0),
+        rows=ROWS,
+        to=lambda at: link("c", corpus_id, "judge", offset=at),
+        relevant=len(counted),
+        least=LEAST_JUDGED,
+        sees=detectable(len(counted), SPREAD) if counted else None,
+        measured=len(labels.measured),
+        new=len(dataset(labels.measured, labels.judged, "all")) - len(labels.measured),
+    )
+
+
+@router.post("/studio/c/{corpus_id}/judge", dependencies=[Depends(admitted)])
+def grade(visit: Here, corpus_id: str, form: Posted) -> Response:
+    """Keep a grade, or take one back; on to the next document, or back to this one."""
+    corpus = visit.tribrid.corpus(corpus_id)
+    query, doc_id, given = form.whole("q"), form.whole("doc"), _grade(form)
+    corpus.judgments.grade(form.text("query_id"), query, doc_id, given)
+    where = {"doc": doc_id} if given is None else {"after": doc_id, "undo": doc_id}
+    if not visit.swapped:
+        return lead("c", corpus_id, "judge", q=query, **where)
+    made = _judging(visit, corpus, _labels(corpus), query, **where)
+    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", q=query, **where)
+    return made
+
+
+@router.post("/studio/c/{corpus_id}/judge/fix")
+def fix(visit: Here, corpus_id: str, form: Posted) -> Response:
+    """Make the judged queries the eval dataset, together with those that it has."""
+    corpus = visit.tribrid.corpus(corpus_id)
+    labels = _labels(corpus)
+    queries = dataset(labels.measured, labels.judged, "half" if form.text("share") == "half" else "all")
+    if not queries:
+        raise InvalidInput("No judged query has a relevant document yet: there is nothing to measure on.")
+    corpus.eval_dataset.put(queries)
+    return lead("c", corpus_id, done="fixed")
+
+
+def _judging(
+    visit: Visit, corpus: Corpus, labels: _Labels, q: str, *, doc: str = "", after: str = "", undo: str = ""
+) -> Response:
+    """The page of one query; for a script, the part of it that changes."""
+    found = corpus.compare(q, top_k=DEPTH)
+    this = work(q, found, labels.judged, labels.measured)
+    chosen = doc or this.after(after)
+    document = None if chosen is None else corpus.documents.get(chosen)
+    return visit.page(
+        "judging.html" if visit.swapped else "judge-query.html",
+        corpus=corpus.corpus_id,
+        here="judge",
+        q=q,
+        work=this,
+        titles={doc_id: row.title or doc_id for doc_id, row in found.documents.items()},
+        document=document,
+        snippet=quoted(document.text, q, _QUOTE_CHARS) if document else None,
+        grades=GRADES,
+        undo=undo if undo in this.grades else "",
+        skip=_skipped(this, chosen),
+        following=next((text for text in _suggested(corpus, labels) if text != q), None),
+    )
+
+
+def _skipped(this: Work, chosen: str | None) -> str | None:
+    """What comes if the document is left for now; None where nothing else is left."""
+    return None if chosen is None else this.after(chosen)
+
+
+def _labels(corpus: Corpus) -> _Labels:
+    judged = list(corpus.judgments.get().queries)
+    try:
+        return _Labels(judged, list(corpus.eval_dataset.get().queries))
+    except NoEvalDataset:
+        return _Labels(judged, [])
+
+
+def _suggested(corpus: Corpus, labels: _Labels) -> list[str]:
+    """What to judge next: queries of the eval dataset that nobody graded here, then what most users ask."""
+    asked = [row.query for row in corpus.logs.frequent(_FREQUENT)]
+    return waiting([*(query.text for query in labels.measured if not query.judgments), *asked], labels.judged)
+
+
+def _grade(form: Form) -> int | None:
+    text = form.text("grade")
+    if text == "none":
+        return None
+    if not text.isdecimal() or len(text) > 1:
+        raise InvalidInput("grade: 0, 1, 2 or 3.")
+    return int(text)

@@ -1,0 +1,67 @@
+"""Settings: a form for each section, made from the schema, with bounds and where each value is from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+from pydantic import JsonValue
+from starlette.responses import Response
+
+from tribrid.answers.settings import AllSettings
+from tribrid.api.forms import Form, Posted
+from tribrid.errors import UnknownSetting
+from tribrid.studio.fields import changed, fields
+from tribrid.studio.visit import Here, Visit, lead
+
+router = APIRouter()
+UNSET = "unset"
+
+
+@router.get("/studio/settings")
+def everywhere(visit: Here) -> Response:
+    """What holds where no corpus says otherwise."""
+    return _page(visit, visit.tribrid.settings(), None)
+
+
+@router.post("/studio/settings")
+def save_everywhere(visit: Here, form: Posted) -> Response:
+    """Keep what was changed in one section, for all corpora."""
+    overrides = _overrides(visit.tribrid.settings(), form)
+    visit.tribrid.patch_settings(overrides)
+    return lead("settings", done="saved", fragment=form.text("section"))
+
+
+@router.get("/studio/c/{corpus_id}/settings")
+def of_corpus(visit: Here, corpus_id: str) -> Response:
+    """What holds for a corpus."""
+    return _page(visit, visit.tribrid.corpus(corpus_id).settings(), corpus_id)
+
+
+@router.post("/studio/c/{corpus_id}/settings")
+def save_of_corpus(visit: Here, corpus_id: str, form: Posted) -> Response:
+    """Keep what was changed in one section, for this corpus alone."""
+    corpus = visit.tribrid.corpus(corpus_id)
+    corpus.patch_settings(_overrides(corpus.settings(), form))
+    return lead("c", corpus_id, "settings", done="saved", fragment=form.text("section"))
+
+
+def _page(visit: Visit, found: AllSettings, corpus_id: str | None) -> Response:
+    return visit.page(
+        "settings.html",
+        corpus=corpus_id,
+        here="settings" if corpus_id else "all-settings",
+        sections={name: fields(name, section) for name, section in found.settings.items()},
+        own="corpus" if corpus_id else "global",
+        address=f"/studio/c/{corpus_id}/settings" if corpus_id else "/studio/settings",
+    )
+
+
+def _overrides(found: AllSettings, form: Form) -> Mapping[str, Mapping[str, JsonValue]]:
+    """What of the section's form differs from what holds, and what is to go back to what holds without it."""
+    section = form.text("section")
+    if section not in found.settings:
+        raise UnknownSetting(f"There is no section {section!r} of settings.", setting=section)
+    given = {name: form.text(name) for name in form.fields}
+    taken_back: dict[str, JsonValue] = {name: None for name in form.texts(UNSET) if name in found.settings[section]}
+    return {section: {**changed(fields(section, found.settings[section]), given), **taken_back}}

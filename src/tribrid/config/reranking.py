@@ -13,7 +13,7 @@ class RerankingConfig(Section):
     reranker_mode: Literal["none", "local", "learning", "cloud"] = Field(
         "learning",
         description="none: the fused order; local: a Hugging Face cross-encoder as it is; learning: the corpus's "
-        "champion, trained here; cloud: a rerank service.",
+        "champion, trained here, and until there is one the order before any label; cloud: a rerank service.",
     )
     reranker_cloud_provider: Literal["cohere", "voyage", "jina", "tei"] | None = Field(
         None,
@@ -72,7 +72,7 @@ class RerankingConfig(Section):
     )
     experiment: Literal["off", "interleave"] = Field(
         "off",
-        description="interleave: searches show a mix of what the champion (if none, the fused order) and a challenger "
+        description="interleave: searches show a mix of what the champion (if none, what serves then) and a challenger "
         "rank first, until users' feedback tells which is better. Mode learning only.",
     )
     experiment_challenger: str | None = Field(

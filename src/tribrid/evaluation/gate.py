@@ -38,7 +38,7 @@ NO_LOOKS = Looks(count=0)
 FEW_CLIENTS = "few_clients"
 NAMED_RISERS = 5
 """Documents that the guard names in words; the report has all."""
-OF_GAIN = frozenset(("interval", "minimum_effect", "retrieval", "given", "seeds"))
+OF_GAIN = frozenset(("interval", "minimum_effect", "retrieval", "untrained", "given", "seeds"))
 """Guards that ask for a gain in the measure. Users who preferred a model in an experiment have answered that."""
 
 
@@ -54,6 +54,7 @@ class Evidence:
     `delta` is None where nothing was trained, `before` and `retrieval` None where there was nothing to compare with.
     `deltas`: report key → after - before. `judged`: judged@10 before and after. `slices` and `corpora`: the
     report's. `seeds`: after's value for models that differ in nothing but their seed.
+    `untrained`: the order before any label, where that serves.
     `given`: after - the order in which users' own engine gave the documents, over the queries of which that is known.
     `timeout_ms`: when a search stops reranking, None for never.
     `risers`: what the model lifts into the top 10 of frequent queries, None where nothing was trained.
@@ -74,6 +75,7 @@ class Evidence:
     latency_p95_ms: float | None = None
     timeout_ms: float | None = None
     given: Delta | None = None
+    untrained: float | None = None
     seeds: Sequence[float] = ()
     looks: Looks = NO_LOOKS
     risers: Risers | None = None
@@ -161,10 +163,17 @@ def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
     else:
         yield _guard("minimum_effect", True, f"{evidence.measure} rises by {delta.mean:.3f}, at least {least}.")
     if evidence.retrieval is not None:
-        beaten = after > evidence.retrieval
-        above = "above" if beaten else "not above"
-        told = f"{evidence.measure} is {after:.3f}, {above} retrieval alone ({evidence.retrieval:.3f})."
-        yield _guard("retrieval", beaten, told)
+        yield _beats(evidence.measure, after, "retrieval", "retrieval alone", evidence.retrieval)
+    if evidence.untrained is None:
+        yield _guard("untrained", None, "The order before any label does not serve now.")
+    else:
+        yield _beats(evidence.measure, after, "untrained", "the order before any label", evidence.untrained)
+
+
+def _beats(measure: str, after: float, name: str, what: str, least: float) -> Guard:
+    beaten = after > least
+    above = "above" if beaten else "not above"
+    return _guard(name, beaten, f"{measure} is {after:.3f}, {above} {what} ({least:.3f}).")
 
 
 def _given(evidence: Evidence, config: GateConfig) -> Guard:

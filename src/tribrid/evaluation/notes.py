@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tribrid.answers.changes import Delta
+from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import LEGS
 
 RETRIEVAL, ORACLE, GIVEN = "retrieval", "oracle", "given"
@@ -64,6 +65,7 @@ def notes(findings: Findings) -> list[str]:
     """The notes that apply, the weightiest first, each one or two sentences."""
     return [
         *_fusion(findings),
+        *_unlearned(findings),
         *_ablation(findings),
         *_headroom(findings),
         *_judged(findings),
@@ -89,6 +91,18 @@ def _fusion(findings: Findings) -> Iterator[str]:
         yield f"{note} {findings.after} beats that leg as well ({_change(delta)})."
     else:
         yield f"{note} Against that leg the change is {_change(delta)}: a gain over retrieval only repairs the fusion."
+
+
+def _unlearned(findings: Findings) -> Iterator[str]:
+    """How much of a gain over the fused order no training is to be praised for."""
+    delta, fused = findings.after_minus.get(UNTRAINED_MODEL), findings.primary.get(RETRIEVAL)
+    if delta is None or fused is None or findings.before != RETRIEVAL:
+        return
+    without = findings.primary[UNTRAINED_MODEL]
+    yield (
+        f"The order before any label has {without:.3f} ({without - fused:+.3f} over the fused order); what was learned "
+        f"changes it by {_change(delta)}."
+    )
 
 
 def _ablation(findings: Findings) -> Iterator[str]:

@@ -50,6 +50,7 @@ from tribrid.evaluation.measures import (
 from tribrid.evaluation.moves import MOST, relevant_moves, top
 from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
 from tribrid.evaluation.slices import slice_rows, slices
+from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import LEGS, EvalDataset, JudgedQuery
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)
@@ -258,6 +259,7 @@ def _evidence(
         before=mean(inputs.before),
         after=after,
         retrieval=mean(RETRIEVAL),
+        untrained=mean(UNTRAINED_MODEL) if inputs.serves_untrained else None,
         failed=inputs.failed,
         fallbacks=sum(inputs.fallbacks.values()),
         leaked=inputs.leaked,

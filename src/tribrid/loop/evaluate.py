@@ -39,8 +39,9 @@ from tribrid.loop.index import catch_up
 from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
 from tribrid.loop.risers import find_risers
+from tribrid.loop.untrained import keep_evaluated
 from tribrid.mining.splits import QueryMatcher
-from tribrid.scoring.scorer import LearnedScorer, Scorer
+from tribrid.scoring.scorer import UNTRAINED_MODEL, LearnedScorer, Scorer
 from tribrid.store.database import now_us
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.types import (
@@ -109,6 +110,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
     won = report.summary.verdict.decision == "promote" and challenger_id not in (None, report.summary.champion_id)
     summary = report.summary.model_copy(update={"notes": (*first, *report.summary.notes), "promoted": won})
     corpus.store.evaluations.put(evaluation_id, corpus.corpus_id, summary, report.queries, dataset.sha256, erasures)
+    keep_evaluated(corpus, summary)
     return summary
 
 
@@ -120,12 +122,11 @@ def _run_systems(
     challenger = corpus.learned(challenger_id) if challenger_id else None
     champion: Scorer | None = corpus.learned(champion_id) if champion_id and champion_id != challenger_id else None
     mode = config.reranking.reranker_mode
-    local = corpus.scorer if mode == "local" else None
-    cloud = corpus.rival() if mode == "cloud" else None
+    local, cloud = corpus.scorer if mode == "local" else None, corpus.rival() if mode == "cloud" else None
     after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
     added = added_arms(corpus, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
-    named += [("cloud", cloud), *added.scorers]
+    named += [("cloud", cloud), (UNTRAINED_MODEL, corpus.untrained), *added.scorers]
     runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
     found = run_arms(readings, runs, after or "", time.perf_counter, lambda name, done, total: emit(
@@ -161,6 +162,7 @@ def _run_systems(
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
         risers=risers,
+        serves_untrained=corpus.serves_untrained,
     )
 
 
@@ -168,7 +170,8 @@ def _risers(
     corpus: OpenCorpus, challenger: LearnedScorer | None, champion: Scorer | None, taught: Sequence[Triplet], emit: Emit
 ) -> tuple[Risers | None, dict[str, str]]:
     """As find_risers, where there is a model that may serve instead of another."""
-    return (None, {}) if challenger is None else find_risers(corpus, challenger, champion, taught, emit)
+    serves = corpus.before_champion if corpus.serves_untrained else champion
+    return (None, {}) if challenger is None else find_risers(corpus, challenger, serves, taught, emit)
 
 
 def _elsewhere(

@@ -10,13 +10,12 @@ from uuid import uuid4
 import numpy as np
 
 from tribrid.config import Config
-from tribrid.config.sections import RetrievalConfig
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.given_documents import GivenList, GivenQuery, Placed, read_apart, read_given, score_apart
 from tribrid.loop.impressions import logged
 from tribrid.loop.serving import Ranking, served
-from tribrid.scoring.calibration import AnyCalibration, Proportion
+from tribrid.scoring.calibration import AnyCalibration, first_stage_calibration
 from tribrid.scoring.scorer import Scorer
 from tribrid.store.database import now_us
 from tribrid.types import (
@@ -137,8 +136,3 @@ def shown_of(asked: GivenQuery, given: GivenList, placed: Sequence[Placed]) -> t
         passage, legs = behind[at].passage, {**behind[at].legs, "given": LegScore(at + FIRST_RANK, 0.0)}
         shown.setdefault(passage.doc_id, ShownDoc(passage.doc_id, rank, score, passage.start, passage.end, legs))
     return tuple(shown.values())
-
-
-def first_stage_calibration(config: RetrievalConfig) -> Proportion:
-    """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
-    return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))

@@ -55,11 +55,13 @@ _STANDARD = (
 )
 AGREEING = ("exact_cosine_z", "word_bm25_z", "maxsim_idf_z", "white_z", "topics_z")
 """Five readings of a candidate that err apart: of what they agree in, little is chance."""
-UNTRAINED = ("agreement", "pulled_z")
-"""Features of which the plain sum ranks before anything was learned."""
+UNTRAINED: Mapping[str, float] = {"agreement": 1.0, "pulled_z": 1.0, "rare_grams_z": 0.3, "neighbours_z": 0.3}
+"""Features of which the sum, so weighted, ranks before anything was learned. The last two weigh about as much as each
+of the five that agree."""
 
 Features = dict[str, FloatArray]
 Array = np.ndarray[Any, np.dtype[Any]]
+Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,12 @@ def describe(
     features["query_tokens"] = np.full(len(candidates), len(query.ids))
     features |= _relative(features)
     return {name: values.astype(np.float32) for name, values in features.items()}
+
+
+def untrained(features: Mapping[str, FloatArray]) -> Vector:
+    """float64 (n,): the order before any label."""
+    total: Vector = np.sum([w * features[name] for name, w in UNTRAINED.items()], axis=0, dtype=np.float64)
+    return total
 
 
 def _read_of(candidate: Candidate, tokens: PassageTokens) -> str:

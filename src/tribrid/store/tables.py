@@ -91,6 +91,20 @@ sa.Index(
     postgresql_where=sa.text("is_current"),
 )
 
+# How the order before any label did on the corpus's judgments: decides whether it serves.
+untrained_comparisons = sa.Table(
+    "untrained_comparisons",
+    metadata,
+    corpus_id(primary_key=True),
+    # Of the eval dataset; NULL: judgments that were trained on.
+    sa.Column("measured_on", sa.String(64)),
+    sa.Column("queries", sa.Integer, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("fused", sa.Float, nullable=False),
+    sa.Column("untrained", sa.Float, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
+)
+
 # What an eval dataset was measured on: which candidates, of which state of the corpus. One row a state.
 eval_bundles = sa.Table(
     "eval_bundles",

@@ -20,12 +20,13 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import UNTRAINED, Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
+from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
 from tribrid.training.onnx_blend import Linear, Vector, blend_of
 
 STARTS: Mapping[str, Mapping[str, float]] = {
     "retrieval": {"fused": 30.0},
-    "untrained": dict.fromkeys(UNTRAINED, 1.0),
+    "untrained": UNTRAINED,
 }
 """Where the linear model starts: weights of raw features, by the form that is nothing but this start. The first is the
 ranking as it is."""
@@ -73,7 +74,7 @@ _TREE_PARAMS = {
 }
 
 Form = str
-RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", "untrained", "linear", "trees"
+RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", UNTRAINED_MODEL, "linear", "trees"
 LEARNED: tuple[Form, ...] = (LINEAR, TREES_FORM)
 
 

@@ -12,7 +12,7 @@ PRODUCT := .venv/.product
 TOOLS := .venv/.tools
 # Where torch is from: PyPI's build for Linux brings gigabytes of CUDA. Empty: PyPI.
 TORCH_INDEX ?= $(if $(filter Linux,$(shell uname -s)))
-TORCH_FROM = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
 # More arguments for pytest: make test ARGS="-k search"
 ARGS ?=
 # A process of tests for each core. More than four would lack memory, not cores.
@@ -102,7 +102,8 @@ $(PRODUCT): pyproject.toml constraints.txt
 		echo "Could not make .venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing Tribrid into .venv (once; a few minutes)"
 	@$(PIP_INSTALL) --quiet pip
-# torch by itself and first, by pip: it is the largest by far, and the exact build matters. For a GPU: TORCH_INDEX=
+# torch by itself and first, by pip: it is the largest by far, and the exact build matters. Its index has other versions of
+# what it needs than constraints.txt names: that comes with the rest. For a GPU: TORCH_INDEX=
 	@$(PIP_INSTALL) $(TORCH_FROM) torch
 	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres,fast]'
 	@$(BIN)/python -c 'import lightgbm' || { \

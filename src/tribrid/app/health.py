@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tribrid.answers.health import Trouble
+from tribrid.app.bounds import Bounds
 from tribrid.app.parts import quiet
 from tribrid.errors import StaleIndex, TribridError
 from tribrid.loop import index
@@ -34,6 +35,12 @@ class Condition(NamedTuple):
         if any(trouble.what == "store" for trouble in self.troubles):
             return False
         return not self.searchable or any(self.searchable.values())
+
+    def within(self, bounds: Bounds) -> Condition:
+        """The same as who may name only these corpora sees it."""
+        troubles = [trouble for trouble in self.troubles if bounds.hold(*filter(None, [trouble.corpus_id]))]
+        searchable = {corpus_id: found for corpus_id, found in self.searchable.items() if bounds.hold(corpus_id)}
+        return Condition(troubles, searchable)
 
 
 def condition(folder: DataFolder) -> Condition:

@@ -12,7 +12,14 @@ from xdist.scheduler import LoadScopeScheduling
 PAGES = "tests/docs/test_code_blocks.py::test_the_page_runs_as_it_stands["
 PORT_8000 = ("tests/journey/test_clients.py", "tests/journey/test_demo.py")
 # Whatever starts last should be short: no process then waits long for the other.
-LONG_FIRST = (*PORT_8000, PAGES, "tests/journey/", "tests/contract/cli/", "tests/contract/api/")
+LONG_FIRST = (
+    *PORT_8000,
+    PAGES,
+    "tests/journey/",
+    "tests/contract/cli/",
+    "tests/contract/api/",
+    "tests/contract/studio/",
+)
 
 
 def piece(test: str) -> str:

@@ -235,9 +235,9 @@ class Corpus(Learning):
         """
         return rollback(self._open(), reason)
 
-    def evaluations(self) -> list[EvaluationRow]:
+    def evaluations(self, limit: int = 100) -> list[EvaluationRow]:
         """Evaluations, newest first."""
-        return list_evaluations(self._open())
+        return list_evaluations(self._open(), limit)
 
     def erase(
         self,

@@ -146,8 +146,8 @@ def _row_path(sort: str) -> str:
     return sort
 
 
-def list_evaluations(corpus: OpenCorpus) -> list[EvaluationRow]:
-    """The corpus's evaluations, newest first."""
+def list_evaluations(corpus: OpenCorpus, limit: int) -> list[EvaluationRow]:
+    """The corpus's evaluations, newest first, at most `limit`: each takes milliseconds, its whole report is read."""
     return [
         EvaluationRow(
             evaluation_id=row.evaluation_id,
@@ -157,5 +157,5 @@ def list_evaluations(corpus: OpenCorpus) -> list[EvaluationRow]:
             run_id=row.report.run_id,
             decision=row.report.verdict.decision,
         )
-        for row in corpus.store.evaluations.list(corpus.corpus_id)
+        for row in corpus.store.evaluations.list(corpus.corpus_id, limit)
     ]

@@ -41,11 +41,13 @@ class Forest(NamedTuple):
 @router.get("/studio/c/{corpus_id}/evaluations")
 def evaluations(visit: Here, corpus_id: str) -> Response:
     """Every evaluation, the newest with its change."""
-    rows = visit.tribrid.corpus(corpus_id).evaluations()
+    rows = visit.tribrid.corpus(corpus_id).evaluations(LISTED + 1)
     shown = [(row, visit.tribrid.evaluations.get(row.evaluation_id)) for row in rows[:LISTED]]
     deltas = [report.primary_delta for _, report in shown if report.primary_delta]
     axis = axis_around([bound for delta in deltas for bound in delta.ci95], include_zero=True) if deltas else None
-    return visit.page("evaluations.html", corpus=corpus_id, here="evaluations", rows=shown, total=len(rows), axis=axis)
+    return visit.page(
+        "evaluations.html", corpus=corpus_id, here="evaluations", rows=shown, more=len(rows) > LISTED, axis=axis
+    )
 
 
 @router.get("/studio/c/{corpus_id}/evaluations/compare")
@@ -95,7 +97,7 @@ def evaluation(
         sorts=SORTS,
         rows=ROWS,
         serves=corpus.models().champion,
-        others=[row for row in corpus.evaluations() if row.evaluation_id != evaluation_id][:LISTED],
+        others=[row for row in corpus.evaluations(LISTED) if row.evaluation_id != evaluation_id],
         to=lambda at: link("c", corpus_id, "evaluations", evaluation_id, q=q, sort=sort, offset=at) + "#queries",
     )
 

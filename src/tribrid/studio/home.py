@@ -10,7 +10,7 @@ from starlette.responses import Response
 from tribrid.api.forms import Posted
 from tribrid.app.corpus import Corpus
 from tribrid.errors import InvalidInput, NoTriplets
-from tribrid.studio.steps import Standing, action, steps
+from tribrid.studio.steps import COUNTED, Standing, action, steps
 from tribrid.studio.visit import Here, lead
 
 router = APIRouter()
@@ -75,6 +75,6 @@ def _standing(corpus: Corpus) -> Standing:
         mined=mined,
         dataset=next((version for version in corpus.eval_dataset.versions() if version.current), None),
         models=corpus.models(),
-        evaluations=corpus.evaluations(),
+        evaluations=corpus.evaluations(COUNTED + 1),
         jobs=corpus.jobs(),
     )

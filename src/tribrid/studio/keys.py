@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from tribrid.api.forms import Posted
+from tribrid.errors import InvalidInput
 from tribrid.studio.visit import Here, lead
 from tribrid.types import Scope
 
@@ -35,7 +36,10 @@ def keys(visit: Here) -> Response:
 @router.post("/studio/keys")
 def create(visit: Here, form: Posted) -> Response:
     """A new key, on a page that is not kept: nobody can be told it again."""
-    made = visit.tribrid.keys.create(form.text("name"), form.texts("scope"), form.texts("corpus") or None)
+    keys, scopes = visit.tribrid.keys, form.texts("scope")
+    if keys.first and Scope.ADMIN not in scopes:
+        raise InvalidInput("The first key needs the scope admin: with any other nobody could come in here any more.")
+    made = keys.create(form.text("name"), scopes, form.texts("corpus") or None)
     return visit.page("key.html", here="keys", made=made)
 
 

@@ -18,6 +18,8 @@ from tribrid.studio.words import counted
 from tribrid.types import JobKind, State
 
 Condition = Literal["done", "next", "running", "failed", "blocked", "none"]
+COUNTED = 10
+"""Evaluations that are counted; to count one takes milliseconds."""
 LEAST_JUDGED = 12
 """Queries with which a first eval dataset is worth fixing; more see smaller changes."""
 
@@ -109,7 +111,9 @@ def _evaluated(standing: Standing) -> Step:
     if standing.evaluations:
         newest = standing.evaluations[0]
         said = "last said: promote" if newest.decision == "promote" else "last said: keep"
-        count = f"{counted(len(standing.evaluations), 'evaluation')}, {said}"
+        found = len(standing.evaluations)
+        many = counted(found, "evaluation") if found <= COUNTED else f"more than {COUNTED} evaluations"
+        count = f"{many}, {said}"
         return Step("Evaluated", "done", count, "evaluations", newest.created_at)
     if standing.dataset is None:
         return Step(

@@ -229,6 +229,9 @@ def test_a_new_key_is_shown_once_and_in_no_address_or_log(
     caplog.set_level(logging.DEBUG)
     client = server.client()
     form = {"form_token": token_of(client.get("/studio/keys")), "name": "first", "scope": "admin"}
+    assert client.post("/studio/keys", data={**form, "scope": "search"}).status_code == 422, (
+        "nobody could come in again"
+    )
     made = client.post("/studio/keys", data=form)
     key = re.search(r"tribrid_[0-9a-f]+_[\w-]+", made.text)
     assert key

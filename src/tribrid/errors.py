@@ -14,7 +14,7 @@
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
-    │   └── Leakage, StaleIndex, NotComparable, NotProven, NoChallenger, Erased
+    │   └── Leakage, StaleIndex, NotComparable, NotProven, NoChallenger, Erased, NotEnoughEvidence
     ├── Overloaded                    429  exit 5   more at once than this machine takes; says when to come again
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
@@ -182,6 +182,10 @@ class NotProven(Conflict):
 
 class Erased(Conflict):
     code, title = "erased", "What it learned from was erased"
+
+
+class NotEnoughEvidence(Conflict):
+    code, title = "not_enough_evidence", "The log says too little"
 
 
 class NoChallenger(Conflict):

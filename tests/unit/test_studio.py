@@ -51,7 +51,15 @@ def standing(**known: Any) -> Standing:
 
 
 DATASET = EvalDatasetVersion(
-    version=1, sha256="s", current=True, queries=12, judgments=12, primary_measure="ndcg@10", created_at=AT, bundle=None
+    version=1,
+    sha256="s",
+    current=True,
+    queries=12,
+    judgments=12,
+    primary_measure="ndcg@10",
+    created_at=AT,
+    bundle=None,
+    source="judgments",
 )
 MINED = TripletPage.model_validate(
     {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.app.parts import CorpusPart
@@ -18,16 +19,26 @@ from tribrid.workspace.data_folder import DataFolder
 class Judgments(CorpusPart):
     """The judgments of a corpus; never the eval dataset's queries."""
 
-    def put(self, judgments: Given, replace: bool = False, *, queries: Given = None) -> StoredJudgments:
+    def put(
+        self,
+        judgments: Given,
+        replace: bool = False,
+        bundle: Mapping[str, Any] | None = None,
+        *,
+        queries: Given = None,
+    ) -> StoredJudgments:
         """Keep relevance judgments to train from. Queries that the eval dataset asks are kept out of training by
         mining, and named here.
 
         Args:
             judgments, queries: as of `judged_queries`.
+            bundle: what else their file held.
 
         Raises:
-            CorpusNotFound, InvalidInput.
+            CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs.
         """
+        if (bundle or {}).get("source") not in (None, "judgments"):
+            raise InvalidInput("source: these labels are from logs, and no judgments.", field="source")
         judged = judged_queries(judgments, queries)
         store = self._folder.store
         unknown = unknown_documents(self._folder, self.corpus_id, judged)

@@ -296,7 +296,8 @@ def judgments(
             }
             session.terminal.result(stored, facts(counts))
             return
-        answer = tribrid.corpus(corpus).judgments.put(read(given, "train")[0], replace=replace)
+        judged, bundle = read(given, "train")
+        answer = tribrid.corpus(corpus).judgments.put(judged, replace=replace, bundle=bundle)
     session.terminal.result(answer, *stored_view(answer))
 
 
@@ -309,6 +310,7 @@ def stored_view(answer: StoredJudgments | StoredEvalDataset | EvalDatasetContent
     counts: dict[str, object] = {"Queries": f"{queries:,}", "Judgments": f"{answer.judgments:,}"}
     if not isinstance(answer, StoredJudgments):
         counts |= {"Version": answer.version, "Decides on": answer.primary_measure, "sha256": answer.sha256}
+        counts |= {"Labels": f"from logs: {answer.log.told}"} if answer.log else {}
     yield facts(counts)
     if isinstance(answer, UnknownDocuments) and answer.unknown_documents_total:
         unknown = answer.unknown_documents_total

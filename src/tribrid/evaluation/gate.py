@@ -56,6 +56,7 @@ class Evidence:
     report's. `seeds`: after's value for models that differ in nothing but their seed.
     `untrained`: the order before any label, where that serves.
     `given`: after - the order in which users' own engine gave the documents, over the queries of which that is known.
+    `read_searches`: it learned from the very searches that the dataset was made of.
     `timeout_ms`: when a search stops reranking, None for never.
     `risers`: what the model lifts into the top 10 of frequent queries, None where nothing was trained.
     """
@@ -68,6 +69,7 @@ class Evidence:
     failed: Mapping[str, str] = field(default_factory=dict)
     fallbacks: int = 0
     leaked: int = 0
+    read_searches: bool = False
     deltas: Mapping[str, Delta] = field(default_factory=dict)
     judged: tuple[float, float] | None = None
     slices: Sequence[SlicePart] = ()
@@ -136,14 +138,20 @@ def _complete(evidence: Evidence) -> Iterator[Guard]:
         if evidence.fallbacks
         else "The reranker ranked every query.",
     )
-    leaked = _count(evidence.leaked, "query", "queries")
-    yield _guard(
-        "leakage",
-        not evidence.leaked,
-        f"{leaked} of the eval dataset also stood in the training data, so part of the gain may be memory."
-        if evidence.leaked
-        else "No query of the eval dataset stood in the training data.",
-    )
+    yield _leakage(evidence)
+
+
+def _leakage(evidence: Evidence) -> Guard:
+    """Whether the model has seen what it is asked."""
+    if evidence.leaked:
+        leaked = _count(evidence.leaked, "query", "queries")
+        told = f"{leaked} of the eval dataset also stood in the training data, so part of the gain may be memory."
+    elif evidence.read_searches:
+        told = "The model learned from searches that the eval dataset was made of. Mine and train again: mining leaves "
+        told += "them out now."
+    else:
+        return _guard("leakage", True, "No query of the eval dataset stood in the training data.")
+    return _guard("leakage", False, told)
 
 
 def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:

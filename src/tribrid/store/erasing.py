@@ -14,10 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from tribrid.answers.erasures import ErasedEvalDataset
+from tribrid.answers.evalsets import LabelSource
 from tribrid.store import tables
 from tribrid.store.database import batches, now_us
 from tribrid.store.evalsets import content_sha
 from tribrid.types import JudgedQuery, Source
+from tribrid.types.evidence import LogEvidence
 
 BATCH = 500
 ERASED = "(erased)"
@@ -141,19 +143,21 @@ class Erasing:
 
     # ---------------------------------------------------------------------------------------- evaluation
 
-    def eval_datasets(self, without: Callable[[JudgedQuery], JudgedQuery | None]) -> list[str]:
+    def eval_datasets(
+        self, without: Callable[[JudgedQuery], JudgedQuery | None], source: LabelSource | None = None
+    ) -> list[str]:
         """Delete every version of the eval dataset that holds what goes; what is left of the one in force is a new
         version in its place. The query_ids that went as a whole.
 
         Args:
             without: the query as it may stay, itself if nothing of it goes, None if all of it does.
+            source: look only at the datasets whose labels are of this source.
         """
         own = _EVAL.corpus_id == self.corpus_id
         rows = self.connection.execute(sa.select(tables.eval_datasets).where(own).order_by(_EVAL.version)).all()
         gone: list[str] = []
         for row in rows:
-            queries = [JudgedQuery(**query) for query in row.queries]
-            kept = [(query, without(query)) for query in queries]
+            kept = [(query, without(query)) for query in _queries(row, source)]
             changed = sum(query is not left for query, left in kept)
             if changed:
                 gone += [query.query_id for query, left in kept if left is None]
@@ -170,7 +174,10 @@ class Erasing:
         """What is left as the dataset in force; none where nothing can be measured on it. Its hash."""
         if not any(query.has_positive for query in queries):
             return None
-        sha256 = content_sha(queries)
+        evidence = None
+        if row.evidence is not None:
+            evidence = LogEvidence.of_json(row.evidence).left({q.query_id: q.judgments for q in queries})
+        sha256 = content_sha(queries, evidence)
         changed = {
             "sha256": sha256,
             "version": version,
@@ -182,6 +189,7 @@ class Erasing:
             "query_count": len(queries),
             "judgment_count": sum(len(query.judgments) for query in queries),
             "created_us": now_us(),
+            "evidence": None if evidence is None else evidence.to_json(),
         }
         same = sa.and_(_EVAL.corpus_id == self.corpus_id, _EVAL.sha256 == sha256)
         there = self.connection.execute(sa.update(tables.eval_datasets).where(same).values(is_current=True)).rowcount
@@ -279,3 +287,8 @@ def _blotted(value: Any, texts: Collection[str]) -> Any:
         for text in texts:
             value = value.replace(text, ERASED)
     return value
+
+
+def _queries(row: sa.Row[Any], source: LabelSource | None) -> list[JudgedQuery]:
+    """The queries of an eval dataset; none, if its labels are of another source than is asked for."""
+    return [JudgedQuery(**query) for query in row.queries] if source in (None, row.source) else []

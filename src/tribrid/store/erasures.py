@@ -98,7 +98,8 @@ class Erasures:
         self, corpus_id: str, normalise: Callable[[str], str], *, query_id: str = "", client_id: str = ""
     ) -> Erasure:
         """Erase the lists that were shown under a query_id, or to a client, what was done with them, and the triplets
-        that they have a part in: those of the same queries that were mined from logs since.
+        that they have a part in: those of the same queries that were mined from logs since. An eval dataset from logs
+        loses the queries that nobody else asked.
 
         Raises:
             CorpusNotFound, NotFound: there is no such list.
@@ -116,6 +117,8 @@ class Erasures:
             erasing.triplets(used, Source.LOGS)
             alone = erasing.unheard([text for _, text in lists], normalise)
             erasing.reviews(lambda text: normalise(text) in alone)
+            asked = erasing.eval_datasets(lambda query: None if normalise(query.text) in alone else query, "logs")
+            erasing.candidates(asked)
             unheard = {text for _, text in lists if normalise(text) in alone}
             erasing.risers(unheard)
             erasing.stories(unheard)

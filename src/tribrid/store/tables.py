@@ -81,6 +81,9 @@ eval_datasets = sa.Table(
     sa.Column("judgment_count", sa.Integer, nullable=False),
     sa.Column("primary_measure", sa.Text, nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
+    # Whose word the labels are: judgments, or logs with what these rest on.
+    sa.Column("source", sa.String(16), nullable=False, server_default=sa.text("'judgments'")),
+    sa.Column("evidence", JSON),
     sa.UniqueConstraint("corpus_id", "version"),
 )
 sa.Index(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import JsonValue
 from starlette.responses import Response
 
@@ -16,12 +17,13 @@ from tribrid.studio.visit import Here, Visit, lead
 
 router = APIRouter()
 UNSET = "unset"
+Section = Annotated[str, Query(max_length=100, description="The one that is open.")]
 
 
 @router.get("/studio/settings")
-def everywhere(visit: Here) -> Response:
+def everywhere(visit: Here, section: Section = "") -> Response:
     """What holds where no corpus says otherwise."""
-    return _page(visit, visit.tribrid.settings(), None)
+    return _page(visit, visit.tribrid.settings(), None, section)
 
 
 @router.post("/studio/settings")
@@ -29,13 +31,13 @@ def save_everywhere(visit: Here, form: Posted) -> Response:
     """Keep what was changed in one section, for all corpora."""
     overrides = _overrides(visit.tribrid.settings(), form)
     visit.tribrid.patch_settings(overrides)
-    return lead("settings", done="saved", fragment=form.text("section"))
+    return lead("settings", section=form.text("section"), done="saved", fragment=form.text("section"))
 
 
 @router.get("/studio/c/{corpus_id}/settings")
-def of_corpus(visit: Here, corpus_id: str) -> Response:
+def of_corpus(visit: Here, corpus_id: str, section: Section = "") -> Response:
     """What holds for a corpus."""
-    return _page(visit, visit.tribrid.corpus(corpus_id).settings(), corpus_id)
+    return _page(visit, visit.tribrid.corpus(corpus_id).settings(), corpus_id, section)
 
 
 @router.post("/studio/c/{corpus_id}/settings")
@@ -43,15 +45,17 @@ def save_of_corpus(visit: Here, corpus_id: str, form: Posted) -> Response:
     """Keep what was changed in one section, for this corpus alone."""
     corpus = visit.tribrid.corpus(corpus_id)
     corpus.patch_settings(_overrides(corpus.settings(), form))
-    return lead("c", corpus_id, "settings", done="saved", fragment=form.text("section"))
+    section = form.text("section")
+    return lead("c", corpus_id, "settings", section=section, done="saved", fragment=section)
 
 
-def _page(visit: Visit, found: AllSettings, corpus_id: str | None) -> Response:
+def _page(visit: Visit, found: AllSettings, corpus_id: str | None, section: str) -> Response:
     return visit.page(
         "settings.html",
         corpus=corpus_id,
         here="settings" if corpus_id else "all-settings",
-        sections={name: fields(name, section) for name, section in found.settings.items()},
+        sections={name: fields(name, of) for name, of in found.settings.items()},
+        opened=section,
         own="corpus" if corpus_id else "global",
         address=f"/studio/c/{corpus_id}/settings" if corpus_id else "/studio/settings",
     )

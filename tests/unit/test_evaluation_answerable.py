@@ -39,11 +39,13 @@ def test_nobody_has_looked_is_not_that_there_is_no_answer() -> None:
 def test_scores_that_tell_them_apart_and_scores_that_do_not() -> None:
     asked = queries(200, 60)
     apart, blind = (answerable("s", run(asked, by), asked) for by in (3.0, 0.0))
-    assert apart is not None and blind is not None
+    assert apart is not None
+    assert blind is not None
     assert apart.auroc > 0.95
     assert blind.auroc_ci95[0] < 0.5 < blind.auroc_ci95[1]
     assert (apart.with_answer, apart.without_answer, apart.held_out) == (200, 60, True)
-    assert apart.precision is not None and apart.precision > 0.95
+    assert apart.precision is not None
+    assert apart.precision > 0.95
     assert apart.recall > 0.85
     assert blind.precision == pytest.approx(200 / 260, abs=0.1)
     assert "60 queries have no answer here" in apart.told

@@ -91,7 +91,7 @@ def test_queries_with_evidence_enough_are_taken_once() -> None:
 
 def test_too_little_evidence_says_how_much_more_is_needed() -> None:
     lists = [*searches(10), *[listed("rare", "ann", "d1", at_us=minutes(9000))]]
-    with pytest.raises(NotEnoughEvidence, match=r"10 queries .* so 20 are missing\. 1 more .* some 42 days") as raised:
+    with pytest.raises(NotEnoughEvidence, match=r"10 queries .* so 20 are missing. 1 more .* some 42 days") as raised:
         choose(log_odds(lists, examined_below_click=1, min_clients=3), DOCS, 14)
     assert raised.value.facts["missing"] == FEWEST_QUERIES - 10
     assert raised.value.facts["days_needed"] == 42

@@ -16,6 +16,7 @@ from tribrid.store.documents import content_sha
 from tribrid.store.evalsets import Bundle
 from tribrid.store.experiments import Terms
 from tribrid.store.reviews import triplet_id
+from tribrid.store.untrained import UntrainedComparison
 from tribrid.types import (
     Document,
     Feedback,
@@ -85,6 +86,7 @@ def _fill(store: Store, corpus_id: str) -> None:
     store.models.promote(corpus_id, f"m-{corpus_id}", "better")
     store.evaluations.put(f"e-{corpus_id}", corpus_id, reports.report(), [QueryRow(query_id="q1", text="a")])
     store.candidates.put(f"k-{corpus_id}", corpus_id, {})
+    store.untrained.put(corpus_id, UntrainedComparison(None, 30, "ndcg@10", 0.4, 0.5))
     store.logs.add_impression(Impression(f"r-{corpus_id}", corpus_id, "r", shown, "m", True, None, 1.0, 5))
     store.erasures.lists(corpus_id, str.casefold, query_id=f"r-{corpus_id}")
     experiment = store.experiments.start(corpus_id, None, f"m-{corpus_id}", Terms(0.05, 100, 60, "report"))

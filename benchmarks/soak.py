@@ -2,9 +2,10 @@
 
     python benchmarks/soak.py ../shared/data/scifact --cache /tmp/cache --seconds 60 --minutes 30
 
-The server has a trained champion (the start to /ready is measured with it) and then reranks with a cross-encoder
-(`--cross-encoder`, as benchmarks/serving.py makes it in the cache), so that every search is work; no score is kept.
-Every query is asked once before, by the blend, so that what the soak adds to memory is not the index.
+The server has a trained champion (the start to /ready is measured with it) and then reranks with a cross-encoder, where
+there is one (`--cross-encoder`, or as benchmarks/serving.py makes it in the cache), so that every search is work and no
+score is kept; without one, with the champion. Every query is asked once before, by the blend, so that what the soak adds
+to memory is not the index.
 Throughput with many clients is compared with one client that asks one search after the other, both beside a training.
 """
 
@@ -151,7 +152,7 @@ def soak(load: Load, pid: int, clients: int, minutes: float, warm_up: float) -> 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--train", default="qrels_train.tsv")
-    arguments.add_argument("--cross-encoder", type=Path, default=None, help="default: the one in the cache")
+    arguments.add_argument("--cross-encoder", type=Path, default=None, help="default: the one in the cache, if any")
     arguments.add_argument("--max-pairs", type=int, default=500, help="to train the champion from")
     arguments.add_argument("--clients", type=int, default=16)
     arguments.add_argument("--seconds", type=float, default=60, help="of each phase beside a training")
@@ -162,8 +163,8 @@ def main() -> None:
     args = arguments.parse_args()
     corpus = args.folder.name
     model = args.cross_encoder or (args.cache or Path()) / f"cross-encoder-{corpus}"
-    if not model.is_dir():
-        raise SystemExit(f"There is no cross-encoder at {model}: run benchmarks/serving.py first.")
+    if args.cross_encoder and not model.is_dir():
+        raise SystemExit(f"There is no cross-encoder at {model}.")
     texts = [query.text for query in (*judged(args.folder, args.train), *judged(args.folder, "qrels.tsv"))]
     with indexed(args.folder, args.cache) as tribrid:
         prepare(tribrid, args)
@@ -175,7 +176,10 @@ def main() -> None:
                 ready_s.append(seconds)
         told = ", ".join(f"{seconds:.1f}" for seconds in ready_s)
         print(f"start to /ready with a trained model: {told} s ({'met' if max(ready_s) <= 5 else 'MISSED'}: <= 5 s)\n")
-        reranking = {"reranker_mode": "local", "reranker_local_model": str(model), "tribrid_reranker_topn": args.topn}
+        reranking: dict[str, Any] = {"tribrid_reranker_topn": args.topn}
+        if model.is_dir():
+            reranking |= {"reranker_mode": "local", "reranker_local_model": str(model)}
+        print("served by", "the cross-encoder" if model.is_dir() else "the champion")
         with server(data_dir, log) as (url, pid, _):
             for text in texts:  # by the blend; afterwards what searches read of the index is in memory
                 httpx.post(f"{url}/search", json={"corpus_id": corpus, "query": text}, timeout=60).raise_for_status()

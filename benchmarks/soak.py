@@ -4,8 +4,8 @@
 
 The server has a trained champion (the start to /ready is measured with it) and then reranks with a cross-encoder, where
 there is one (`--cross-encoder`, or as benchmarks/serving.py makes it in the cache), so that every search is work and no
-score is kept; without one, with the champion. Every query is asked once before, by the blend, so that what the soak adds
-to memory is not the index.
+score is kept; without one, with the champion. Every query is asked once before, by the blend, so that what the soak
+adds to memory is not the index.
 Throughput with many clients is compared with one client that asks one search after the other, both beside a training.
 """
 

@@ -26,7 +26,7 @@ from tribrid.types.stored import MinedCounts
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 THINGS = [f"{a}{b}" for a in ("bread", "soup", "pasta", "night", "proxy", "score") for b in "abcdef"]
 DOCUMENTS = [Document(f"d{n}", f"how to read and write a {thing} by night") for n, thing in enumerate(THINGS)]
 FOUND = {f"read the {thing}": f"d{n}" for n, thing in enumerate(THINGS)}

@@ -124,7 +124,11 @@ def test_what_unpacks_to_more_than_is_allowed_is_refused_by_its_size() -> None:
         read_docx(out.getvalue(), MAX)
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"words")[:-9], gzip.compress(b"x")[:-4] + b"\0" * 4])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no gzip", gzip.compress(b"words")[:-9], gzip.compress(b"x")[:-4] + b"\0" * 4],
+    ids=["empty", "text", "cut", "of another length"],
+)
 def test_what_is_no_gzip_file_is_refused(data: bytes) -> None:
     if not data:  # no member at all is a file without content
         assert gunzipped(data, MAX) == b""

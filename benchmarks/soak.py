@@ -176,15 +176,21 @@ def main() -> None:
                 ready_s.append(seconds)
         told = ", ".join(f"{seconds:.1f}" for seconds in ready_s)
         print(f"start to /ready with a trained model: {told} s ({'met' if max(ready_s) <= 5 else 'MISSED'}: <= 5 s)\n")
-        reranking: dict[str, Any] = {"tribrid_reranker_topn": args.topn}
-        if model.is_dir():
-            reranking |= {"reranker_mode": "local", "reranker_local_model": str(model)}
-        print("served by", "the cross-encoder" if model.is_dir() else "the champion")
+        reranking = chosen(model) | {"tribrid_reranker_topn": args.topn}
         with server(data_dir, log) as (url, pid, _):
             for text in texts:  # by the blend; afterwards what searches read of the index is in memory
                 httpx.post(f"{url}/search", json={"corpus_id": corpus, "query": text}, timeout=60).raise_for_status()
             tribrid.corpus(corpus).patch_settings({"reranking": reranking})
             under_load(url, pid, corpus, texts, args)
+
+
+def chosen(model: Path) -> dict[str, Any]:
+    """The settings of who serves: the cross-encoder, or the champion where there is none."""
+    if not model.is_dir():
+        print("served by the champion")
+        return {}
+    print("served by the cross-encoder")
+    return {"reranker_mode": "local", "reranker_local_model": str(model)}
 
 
 def prepare(tribrid: Tribrid, args: Any) -> None:

@@ -10,6 +10,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constr
 # One stamp for what the product needs, one for what its tests need as well: a demo does not wait for linters.
 PRODUCT := .venv/.product
 TOOLS := .venv/.tools
+# Where torch is from: PyPI's build for Linux brings gigabytes of CUDA. Empty: PyPI.
+TORCH_INDEX ?= $(if $(filter Linux,$(shell uname -s)))
+TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
 # More arguments for pytest: make test ARGS="-k search"
 ARGS ?=
 # A process of tests for each core. More than four would lack memory, not cores.
@@ -21,6 +24,10 @@ PARALLEL ?= --numprocesses=logical --maxprocesses=4
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(PRODUCT) ## Install Tribrid with training and measuring into .venv, torch for the processor (once)
+	@echo "Installed: . .venv/bin/activate && tribrid --help"
 
 .PHONY: demo
 demo: $(PRODUCT) ## Run the whole loop on the Python standard library and show before against after
@@ -77,6 +84,13 @@ smoke: ## Install the built package alone, without extras and tools, and start i
 	@cd / && $(CURDIR)/.venv-smoke/bin/tribrid --help
 	@rm -rf .venv-smoke
 
+.PHONY: packages
+packages: $(TOOLS) ## Build every wheel and sdist into dist/, the same bytes from the same commit
+	@rm -rf dist
+	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
+	for source in . packages/*/; do test ! -f $$source/pyproject.toml || \
+		(cd $$source && $(CURDIR)/$(BIN)/python -m hatchling build --directory $(CURDIR)/dist) || exit 1; done
+
 .PHONY: clean
 clean: ## Remove the environment and every cache; your data stays
 	rm -rf .venv .venv-smoke .venv-clients .npm-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
@@ -88,9 +102,10 @@ $(PRODUCT): pyproject.toml constraints.txt
 		echo "Could not make .venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing Tribrid into .venv (once; a few minutes)"
 	@$(PIP_INSTALL) --quiet pip
-# torch by itself and first, by pip: it is the largest by far, and the exact build matters.
-	@$(PIP_INSTALL) torch
-	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres]'
+# torch by itself and first, by pip: it is the largest by far, and the exact build matters. Its index has other versions of
+# what it needs than constraints.txt names: that comes with the rest. For a GPU: TORCH_INDEX=
+	@$(PIP_INSTALL) $(TORCH_FROM) torch
+	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres,fast]'
 	@$(BIN)/python -c 'import lightgbm' || { \
 		echo "LightGBM needs the OpenMP runtime: apt-get install libgomp1 (macOS: brew install libomp)" >&2; exit 1; }
 	@touch $@

@@ -19,6 +19,7 @@ from tribrid.encoders.onnx import EncodedText, Encoder, FloatArray
 from tribrid.encoders.tokens import PassageTokens, TokenCodec, passage_text
 from tribrid.evaluation.arms import base_scores
 from tribrid.evaluation.measures import evaluable, means, per_query
+from tribrid.loop import index
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.splits import query_clusters
 from tribrid.scoring.features import CorpusStatistics, describe, remember
@@ -121,7 +122,7 @@ def compare(corpus: OpenCorpus, queries: Sequence[JudgedQuery], pairs: str) -> N
         Kept(f"float32, {width} dimensions", encoder.projection, 4 * width, rounded=False),
         Kept(f"int8, {width} dimensions, with a scale (kept)", encoder.projection, width + 2, rounded=True),
     ]
-    statistics = corpus.statistics()
+    statistics = index.statistics(corpus, lambda kind, data: None)
     print("| token vectors | bytes a passage | served blend | without memory | MaxSim alone |\n|---|---|---|---|---|")
     for way in ways:
         own = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in measured.items()}

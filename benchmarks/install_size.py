@@ -1,4 +1,4 @@
-"""How large `pip install tribrid` is, by package, and that it serves: no torch, no extra, in an environment of its own.
+"""How large an installation of Tribrid is, by package, and that it serves without torch and extras.
 
     python benchmarks/install_size.py [--extra train] [--keep FOLDER]
 

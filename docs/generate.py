@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+import found
+import library
 import sentences
 from pages import bounds, code_of, example, fields, head, paragraphs, ref, refs, shape, table, type_of
 from typer.main import get_command
@@ -330,7 +332,10 @@ PAGES = {
     "measures.md": measures,
     "environment.md": variables,
     "events.md": events,
+    "library.md": library.page,
 }
+BESIDE = {"findings.md": found.page}
+"""Pages that stand beside the reference."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -340,8 +345,9 @@ def main(argv: Sequence[str]) -> int:
     check = parser.parse_args(argv).check
     FOLDER.mkdir(exist_ok=True)
     stale = []
-    for name, page in PAGES.items():
-        path, text = FOLDER / name, "\n\n".join(page()) + "\n"
+    for name, page in (PAGES | BESIDE).items():
+        folder = FOLDER.parent if name in BESIDE else FOLDER
+        path, text = folder / name, "\n\n".join(page()) + "\n"
         if not path.exists() or path.read_text("utf-8") != text:
             stale.append(name)
             if not check:

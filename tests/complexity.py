@@ -76,7 +76,9 @@ def differences(now: Mapping[str, int], allowed: Mapping[str, int]) -> list[str]
 
 
 def python_files() -> list[Path]:
-    return sorted(path for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+    return sorted(
+        path for folder in ("src", "tests", "benchmarks", "packages") for path in (ROOT / folder).rglob("*.py")
+    )
 
 
 def main() -> None:

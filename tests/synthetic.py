@@ -64,18 +64,18 @@ def reading_of(seed: int, n: int = 8, query: int = 4, lengths: Sequence[int] | N
 
 
 def training_list(
-    seed: int, *, learnable: bool, n: int = 12, cluster: str | None = None, weight: float = 1.0
+    seed: int, *, learnable: bool, n: int = 12, cluster: str | None = None, weight: float = 1.0, good: int | None = None
 ) -> TrainingList:
     """A query with one good candidate and the rest bad. If `learnable`, it is the one with the highest sparse score,
-    which the fused score does not show; else it is any.
+    which the fused score does not show; else it is any, or that at the rank `good`.
     """
     rng = np.random.default_rng(seed)
     sparse = rng.permutation(n) * 1.0 + 1
-    good = int(sparse.argmax()) if learnable else int(rng.integers(n))
+    best = int(sparse.argmax()) if learnable else int(rng.integers(n)) if good is None else good - 1
     legs = {SPARSE: sparse.tolist(), DENSE: rng.random(n).tolist()}
     names = [f"q{seed}-d{i}" for i in range(n)]
     found = candidates_of(np.sort(rng.random(n))[::-1].tolist(), names, legs)
-    grades = {name: GOOD if i == good else BAD for i, name in enumerate(names)}
+    grades = {name: GOOD if i == best else BAD for i, name in enumerate(names)}
     labels = Labels(f"q{seed}", f"query {seed}", grades, dict.fromkeys(names, weight))
     passages = [passage_tokens(rng, int(length)) for length in rng.integers(3, 20, n)]
     reading = Reading(labels.query, query_tokens(rng, 4), found, passages)

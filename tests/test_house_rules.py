@@ -149,7 +149,7 @@ def every_import_is_a_declared_dependency(source: Source) -> Iterator[str]:
         for line, name in source.imports():
             module = name.split(".")[0]
             known = {*sys.stdlib_module_names, "tribrid"}
-            if module not in known and not declared() & distributions().get(module, set()):
+            if module not in known and not declared() & distributions().get(module, {canonical(module)}):
                 yield f"line {line}: {module}"
 
 
@@ -194,7 +194,7 @@ def test_the_rules_see_what_breaks_them() -> None:
     assert not missed
     defined = {function for function in globals().values() if _is_rule(function)}
     assert defined == set(RULES), "a rule without an example is not applied"
-    assert {source.name.split("/")[0] for source in sources()} == {"src", "tests", "benchmarks"}
+    assert {source.name.split("/")[0] for source in sources()} == {"src", "tests", "benchmarks", "packages"}
 
 
 def _is_rule(function: object) -> bool:

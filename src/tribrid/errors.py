@@ -14,7 +14,7 @@
     │   └── EvaluationNotFound, JobNotFound, DocumentNotFound, TripletNotFound
     ├── Conflict                      409  exit 4   the request is right, the state is not ready for it
     │   ├── CorpusExists, NoDocuments, NoTriplets, NoEvalDataset, NoModel, NotRunning,
-    │   └── Leakage, StaleIndex, NotComparable, NotProven, NoChallenger, Erased
+    │   └── Leakage, StaleIndex, NotComparable, NotProven, NoChallenger, Erased, NotEnoughEvidence
     ├── Overloaded                    429  exit 5   more at once than this machine takes; says when to come again
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
@@ -184,6 +184,10 @@ class Erased(Conflict):
     code, title = "erased", "What it learned from was erased"
 
 
+class NotEnoughEvidence(Conflict):
+    code, title = "not_enough_evidence", "The log says too little"
+
+
 class NoChallenger(Conflict):
     code, title = "no_challenger", "Nothing to compare with the champion"
 
@@ -203,7 +207,9 @@ class MissingExtra(Unavailable):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package {package!r}: pip install 'tribrid[{extra}]'",
+            # By the package's own name, or from Tribrid's source: nobody vouches for what an index has as "tribrid".
+            f"{purpose} needs the package {package!r}: pip install {package}, or in Tribrid's source folder "
+            f"pip install '.[{extra}]', which brings all of the extra {extra!r}.",
             package=package,
             extra=extra,
         )

@@ -159,6 +159,13 @@ CALLS: tuple[Callable[[str, str], Found], ...] = (
 )  # fmt: skip
 
 
+def _vendors(name: str) -> str:
+    """The model that users of such a client name when they call the vendor."""
+    if "jina" in name:
+        return "jina-reranker-v2-base-multilingual"
+    return "rerank-2.5" if "voyage" in name else "rerank-v3.5"
+
+
 def outcome(call: Callable[[str, str], Found], url: str, model: str) -> Found:
     try:
         return call(url, model)
@@ -174,8 +181,9 @@ def outcome(call: Callable[[str, str], Found], url: str, model: str) -> Found:
 def main() -> None:
     url, model, wrong = sys.argv[1:4]
     answers = {call.__name__: outcome(call, url, model) for call in CALLS}
+    unchanged = {call.__name__: outcome(call, url, _vendors(call.__name__)) for call in CALLS}
     refusals = {call.__name__: outcome(call, url, wrong) for call in CALLS}
-    sys.stdout.write(json.dumps({"answers": answers, "refusals": refusals}))
+    sys.stdout.write(json.dumps({"answers": answers, "unchanged": unchanged, "refusals": refusals}))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 import reports
+from stored_rows import everything
 from tribrid.answers.erasures import ErasedEvalDataset, ErasedTripletSet, StoppedJob, TaughtModel
 from tribrid.answers.report import QueryRow, TopDoc
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
-from tribrid.store import Store, tables
+from tribrid.store import Store
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.store.reviews import triplet_id
 from tribrid.types import (
@@ -53,14 +53,6 @@ def trained_on(triplet_set_id: str) -> Manifest:
 
 def loaded(store: Store, triplet_set_id: str) -> list[tuple[str, str, Source]]:
     return [(t.query, t.positive[0], t.source) for t in store.triplets.load(triplet_set_id)]
-
-
-def everything(store: Store) -> str:
-    """All that the database holds, as one text."""
-    with store.database.read() as connection:
-        return "\n".join(
-            str(row) for table in tables.metadata.sorted_tables for row in connection.execute(sa.select(table))
-        )
 
 
 def same_as(text: str) -> Callable[[str], bool]:

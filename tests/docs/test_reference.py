@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -129,6 +130,21 @@ def test_every_variable_is_there() -> None:
     variables = [ENV_PREFIX + field.upper() for field in fields]
     variables += ["COHERE_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY"]
     assert not lacking([f"| `{name}` |" for name in variables], page("environment.md"))
+
+
+def test_every_class_and_method_of_the_library_is_there() -> None:
+    listed = {f"## {name}" for name in ("compare", "Tribrid", "Reranker", "Corpus", "Corpus.documents")}
+    listed |= {"### Corpus.search", "### Corpus.train", "### Tribrid.rerank", "### Reranker.fit", "### Comparison.plot"}
+    assert not lacking(sorted(f"\n{line}\n" for line in listed), page("library.md"))
+
+
+def test_every_finding_is_there_and_says_what_tribrid_does(generate: Any) -> None:
+    scripts = sorted(path.name for path in (ROOT / "findings").iterdir())
+    assert len(scripts) > 5
+    told = (DOCS / "findings.md").read_text("utf-8")
+    assert not lacking([f"(../findings/{name})" for name in scripts], told)
+    assert told.count("**What Tribrid does.**") == told.count("**Seen.**") == len(scripts)
+    assert all(os.access(ROOT / "findings" / name, os.X_OK) for name in scripts)
 
 
 def test_every_event_and_signal_is_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,9 @@ from serving import running
 from tribrid.api import create_app
 from tribrid.app import Tribrid
 from tribrid.corpus.jsonlines import Skipped
-from tribrid.errors import Unavailable
+from tribrid.errors import DocumentNotFound, Unavailable
 from tribrid.types import Document
-from tribrid.workspace.uploads import upload_under_way
+from tribrid.workspace.uploads import erasure_under_way, upload_under_way
 from waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -105,6 +106,76 @@ def test_an_upload_that_broke_off_is_told_and_indexed_by_itself(tribrid: Tribrid
     with running(create_app(tribrid)):
         until(lambda: not tribrid.condition().troubles)
     assert corpus.search("potatoes").results[0].doc_id.startswith("new")
+
+
+def test_an_index_that_was_deleted_under_the_server_is_named_and_made_anew(
+    tribrid: Tribrid, client: httpx.Client
+) -> None:
+    asked = {"corpus_id": "broken", "query": "soup"}
+    assert client.post("/search", json=asked).status_code == 200
+    shutil.rmtree(tribrid.folder.index_dir("broken"))
+    (trouble,) = until(lambda: troubles(client))
+    assert (trouble["what"], trouble["corpus_id"], "lost" in trouble["detail"]) == ("index", "broken", True)
+    assert client.post("/search", json=asked).status_code == 409
+    assert not doctors_word(tribrid)[0]
+    made = client.post("/corpora/broken/index", timeout=60)
+    assert (made.status_code, made.json()["embedded"]) == (200, 2)
+    until(lambda: client.get("/ready").json() == {"status": "ready", "troubles": []})
+    assert client.post("/search", json=asked).json()["results"][0]["doc_id"] == "soup"
+
+
+def test_documents_that_wait_for_their_first_mining_are_no_trouble(tribrid: Tribrid) -> None:
+    """A rerank collects them. What was mined has an index, and may lose it."""
+    tribrid.create_corpus("given")
+    tribrid.rerank("soup", list(TEXTS.values()), corpus_id="given")
+    assert not tribrid.condition().troubles
+    assert doctors_word(tribrid)[0]
+    tribrid.corpus("given").mine()
+    assert not tribrid.condition().troubles
+    shutil.rmtree(tribrid.folder.index_dir("given"))
+    (trouble,) = tribrid.condition().troubles
+    assert (trouble.what, trouble.corpus_id) == ("index", "given")
+    assert not doctors_word(tribrid)[0]
+
+
+@pytest.mark.parametrize("way", ["server", "again"])
+def test_an_erasure_that_broke_off_is_brought_to_its_end(tribrid: Tribrid, way: str) -> None:
+    """Between the rows and the index: the document is nowhere but in files of the index."""
+    corpus = tribrid.corpus("broken")
+
+    def indexed() -> set[str]:
+        snapshot = tribrid.folder.index("broken").snapshot()
+        return set(snapshot.doc_hashes()) if snapshot else set()
+
+    def breaks_off() -> None:
+        with erasure_under_way(tribrid.folder.data_dir, "broken"):
+            tribrid.store.erasures.document("broken", "soup")
+            raise OSError("the power went out")
+
+    with pytest.raises(OSError, match="power"):
+        breaks_off()
+    assert indexed() == {"soup", "leave"}
+    assert [(trouble.what, trouble.corpus_id) for trouble in tribrid.condition().troubles] == [("documents", "broken")]
+    assert not doctors_word(tribrid)[0]
+    corpus.documents.add(documents()[1:])  # brings the index in line, and leaves older versions of it
+    assert tribrid.condition().troubles
+    if way == "server":
+        with running(create_app(tribrid)):
+            until(lambda: not tribrid.condition().troubles)
+    else:
+        with pytest.raises(DocumentNotFound):
+            corpus.erase(doc_id="soup")
+    assert not tribrid.condition().troubles
+    assert indexed() == {"leave"}
+    assert len(list(tribrid.folder.index_dir("broken").glob("*.lance/_versions/*.manifest"))) == 1
+
+
+def test_the_next_upload_ends_one_that_broke_off(tribrid: Tribrid) -> None:
+    with pytest.raises(OSError, match="power"), upload_under_way(tribrid.folder.data_dir, "broken"):
+        raise OSError("the power went out")
+    assert tribrid.condition().troubles
+    tribrid.corpus("broken").documents.add([Document("new", "Potatoes.", "")])
+    assert not tribrid.condition().troubles
 
 
 def test_an_upload_under_way_is_no_trouble(tribrid: Tribrid) -> None:

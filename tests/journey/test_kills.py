@@ -21,6 +21,7 @@ import pytest
 
 import learnable
 from tribrid.app import Tribrid
+from tribrid.app.health import finish_uploads
 from tribrid.store.database import Database, newest_revision
 from tribrid.types import Document
 
@@ -189,6 +190,55 @@ again = work
     for one in kills(work, data):
         assert one["seen"] in (one["old"], one["new"])
         assert one["new"] == one["old"].replace("0009_remembered", newest_revision())
+
+
+def test_a_document_s_erasure_is_whole_or_not_there(folder: Path) -> None:
+    work = f"""
+from tribrid.errors import NotFound
+def work(folder):
+    store = Store.open(folder)
+    try:
+        store.erasures.document("c", {learnable.documents()[0].doc_id!r})
+    except NotFound:
+        pass
+    store.close()
+again = work
+"""
+    for one in kills(work, folder):
+        assert one["seen"] in (one["old"], one["new"])
+
+
+ERASER = """
+import sys
+from pathlib import Path
+from tribrid.app import Tribrid
+with Tribrid(Path(sys.argv[1])) as opened:
+    for doc_id in sorted(opened.store.documents.hashes("c")):
+        opened.corpus("c").erase(doc_id=doc_id)
+        print(doc_id, flush=True)
+"""
+
+
+def test_what_an_erasure_acknowledged_is_nowhere_and_the_index_follows_one_that_was_killed(tmp_path: Path) -> None:
+    with Tribrid(tmp_path) as opened:
+        opened.create_corpus("c").documents.add([Document(f"d{number}", f"About {number}.") for number in range(200)])
+    rng = random.Random(11)
+    for _ in range(4):
+        command = [sys.executable, "-c", ERASER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as eraser:
+            assert eraser.stdout is not None
+            gone = {eraser.stdout.readline().strip()}
+            time.sleep(rng.random() / 2)
+            eraser.kill()
+            gone |= set(eraser.stdout.read().split())
+        with Tribrid(tmp_path) as opened:
+            kept = opened.store.documents.hashes("c")
+            assert gone.isdisjoint(kept)
+            finish_uploads(opened.folder)
+            snapshot = opened.folder.index("c").snapshot()
+            assert snapshot is not None
+            assert snapshot.doc_hashes() == kept
+            assert not opened.condition().troubles
 
 
 UPLOADER = """

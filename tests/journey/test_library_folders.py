@@ -13,7 +13,7 @@ import pytest
 import handmade
 from tribrid.app import Tribrid
 from tribrid.app.documents import Documents
-from tribrid.errors import StaleIndex
+from tribrid.errors import InvalidInput, StaleIndex
 from tribrid.types import Document
 from tribrid.workspace.data_folder import DataFolder
 
@@ -167,3 +167,45 @@ def test_the_one_cause_of_a_missing_index_is_named(tribrid: Tribrid, documents: 
     tribrid.rerank("soup", ["soup of the day"], corpus_id="r")
     with pytest.raises(StaleIndex, match="came with a rerank"):
         tribrid.corpus("r").search("soup")
+
+
+def test_what_is_not_wanted_any_more_is_gone(tribrid: Tribrid, documents: Documents, tmp_path: Path) -> None:
+    root = fill(tmp_path / "root", "a.md", "b.txt", "drafts/c.md", "made/d.md")
+    assert documents.add_path(root).left_out == 0
+    (root / ".gitignore").write_text("made/\n")
+    told: list[Mapping[str, Any]] = []
+    report = documents.add_path(root, exclude=["drafts/"], emit=lambda _, data: told.append(data))
+    assert (held(tribrid), report.deleted, report.left_out) == ({"a.md", "b.txt"}, 2, 2)
+    assert [data["total"] for data in told if data["stage"] == "reading"][-1] == 2
+    assert documents.add_path(root, include=["*.txt"], exclude=["drafts/"]).deleted == 1
+    with pytest.raises(InvalidInput, match="include"):
+        documents.add_path(root, include=["!"])
+    assert held(tribrid) == {"b.txt"}
+
+
+def test_a_preview_says_what_would_come_and_stores_nothing(
+    tribrid: Tribrid, documents: Documents, tmp_path: Path
+) -> None:
+    root = fill(tmp_path / "root", "a.md", "b.md", "drafts/c.md")
+    documents.add_path(root)
+    before = tribrid.store.documents.hashes("c")
+    (root / "b.md").unlink()
+    fill(root, "d.md", "e.bin")
+    (root / "f.txt").write_bytes(b"caf\xe9 " + b"soup " * 50)
+    found = documents.preview_path(root, exclude=["drafts"])
+    assert [(row.doc_id, row.characters) for row in found.read] == [("a.md", 17), ("d.md", 17), ("f.txt", 255)]
+    assert [(row.doc_id, row.reason) for row in found.skipped] == [("e.bin", "files of type .bin are not read")]
+    assert [row.doc_id for row in found.losses] == ["f.txt"]
+    assert [(row.doc_id, row.reason) for row in found.left_out] == [("drafts", "excluded")]
+    assert found.deleted == ("b.md", "drafts/c.md")
+    assert tribrid.store.documents.hashes("c") == before
+    report = documents.add_path(root, exclude=["drafts"])
+    assert (report.deleted, held(tribrid)) == (2, {row.doc_id for row in found.read})
+    records = tmp_path / "records.jsonl"
+    records.write_text('{"doc_id": "r", "text": "soup"}\n{}\n')
+    found = documents.preview_path(records, mirror=True)
+    assert ([row.doc_id for row in found.read], found.skipped[0].line, found.deleted) == (
+        ["r"],
+        2,
+        ("a.md", "d.md", "f.txt"),
+    )

@@ -13,6 +13,7 @@ from sentence_transformers.cross_encoder import CrossEncoder
 
 import learnable
 import tiny
+from tribrid import Reranker
 from tribrid.answers.models import ModelExport
 from tribrid.app import Tribrid
 from tribrid.app.parts import quiet
@@ -70,6 +71,16 @@ def test_one_made_of_a_sentence_encoder(tribrid: Tribrid, tmp_path: Path) -> Non
         assert onnxruntime.InferenceSession(tmp_path / "out" / name, providers=["CPUExecutionProvider"]).get_inputs()
     assert predicted(tmp_path / "out", trust_remote_code=True) == pytest.approx(served(tmp_path / "out"), abs=1e-5)
     assert "trust_remote_code=True" in (tmp_path / "out" / "README.md").read_text("utf-8")
+
+
+def test_an_export_ranks_by_itself_as_it_does_in_its_corpus(tribrid: Tribrid, tmp_path: Path) -> None:
+    done = exported(tribrid, "alone", tmp_path / "out", cross_encoder=False)
+    query, documents = learnable.queries("e", 1, 9)[0].text, learnable.documents()[:12]
+    alone = Reranker.load(tmp_path / "out").rank(query, documents)
+    given = [{"id": document.doc_id, "title": document.title, "text": document.text} for document in documents]
+    there = tribrid.rerank(query, given, model=done.model_id).results
+    assert {row.doc_id for row in alone} == {row.doc_id for row in there}
+    assert [row.doc_id for row in alone][:3] == [row.doc_id for row in there][:3]
 
 
 def test_one_of_the_hub_s_kind(tribrid: Tribrid, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 import handmade
 from tribrid.app import Tribrid
-from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, Unavailable
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.types import Document
+from tribrid.types.texts import MAX_ID_CHARS
 from tribrid.workspace.data_folder import DataFolder
 
 TEXTS = ["soup and pasta", "proxy backup", "kitchen soup soup", "night"]

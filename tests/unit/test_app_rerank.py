@@ -156,6 +156,20 @@ def test_an_unknown_model_is_refused_with_those_that_there_are(tribrid: Tribrid)
     assert len(refused.value.facts["models"]) == NAMED
 
 
+def test_a_vendor_s_model_is_answered_unless_every_unknown_name_is_refused(tribrid: Tribrid) -> None:
+    for name in ("rerank-v3.5", "rerank-2.5___VLLM", "jina-reranker-m0"):
+        assert who(tribrid.ranker(name)) == (ENCODER, None, name)
+        assert who(tribrid.ranker(name, "notes")) == ("notes", "notes", name)
+    for name in ("rerank", "cross-encoder/ms-marco-MiniLM-L6-v2", "text-embedding-3-small"):
+        with pytest.raises(ModelNotFound, match="rerank_unknown_model=default"):
+            tribrid.ranker(name)
+    tribrid.store.corpora.create("rerank-v3.5", "a corpus of that name is meant by it")
+    assert who(tribrid.ranker("rerank-v3.5")) == ("rerank-v3.5", "rerank-v3.5", None)
+    configure(tribrid, rerank_unknown_model="refuse")
+    with pytest.raises(ModelNotFound):
+        tribrid.ranker("rerank-2.5")
+
+
 def test_an_unknown_model_may_mean_the_default_and_the_answer_says_so(tribrid: Tribrid) -> None:
     configure(tribrid, "notes", rerank_unknown_model="default")
     assert who(tribrid.ranker("rerank-v9", "notes")) == ("notes", "notes", "rerank-v9")

@@ -79,7 +79,11 @@ def test_a_path_that_is_not_there_is_refused_at_once(tmp_path: Path, name: str) 
     ("name", "content", "expected"),
     [
         ("a.bin", b"x", "files of type .bin are not read"),
-        ("a.jsonl", b"{}", "files of type .jsonl are not read; to index its records, name the file itself"),
+        (
+            "a.jsonl",
+            "{" * (4 * MAX + 1),
+            "larger than 40,000 bytes (40,001); to index its records, name the file itself",
+        ),
         ("a.txt", b"\x00\x01", "binary, not text"),
         ("a.txt", b"caf\xe9", "not valid UTF-8 (byte 4)"),
         ("a.txt", b"\xff\xfea", "not valid UTF-16 (byte 3)"),
@@ -212,7 +216,7 @@ def test_without_pypdf_a_pdf_is_skipped_with_the_command_to_install_it(
     assert isinstance(found["a.txt"], Document)
     missing = found["b.pdf"]
     assert isinstance(missing, Skipped)
-    assert "pip install 'tribrid[pdf]'" in missing.reason
+    assert "pip install pypdf" in missing.reason
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ NAMESPACES = (
 STYLES = '<w:style w:styleId="berschrift2"><w:name w:val="heading 2"/></w:style>'
 
 
+MAX = 100_000
+
+
 def docx(body: str, styles: str | None = STYLES) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as parts:
@@ -40,17 +43,18 @@ def test_a_word_document_is_its_paragraphs() -> None:
             f"<w:tbl><w:tr><w:tc><w:p>{run('cell')}</w:p></w:tc></w:tr></w:tbl>"
             f"<mc:AlternateContent><mc:Choice><w:p>{run('box')}</w:p></mc:Choice>"
             f"<mc:Fallback><w:p>{run('box')}</w:p></mc:Fallback></mc:AlternateContent>"
-        )
+        ),
+        MAX,
     )
     assert found.text == "## Leave\n\nOne\ntwo\n\nkept\n\ncell\n\nbox"
     assert found.title == "Leave"
-    assert read_docx(docx(f"<w:p>{run('x')}</w:p>", None)).text == "x"
+    assert read_docx(docx(f"<w:p>{run('x')}</w:p>", None), MAX).text == "x"
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip", docx("<w:p>"), docx("")[:-30]])
 def test_what_is_no_word_document_is_refused(data: bytes) -> None:
     with pytest.raises(Unreadable, match="not a readable Word document"):
-        read_docx(data)
+        read_docx(data, MAX)
 
 
 def notebook(*cells: dict[str, object]) -> bytes:

@@ -122,6 +122,9 @@ def test_halves_of_surrogate_pairs_go_and_the_document_stays() -> None:
         "paper.dvi",
         "_",
         "20240115",
+        "(anonymous)",
+        "Layout 1",
+        "tmp1a2b.tmp",
     ],
 )
 def test_what_a_program_left_is_no_title(title: str) -> None:

@@ -34,6 +34,17 @@ def test_the_shipped_list_covers_every_kind_and_each_entry_says_where_it_comes_f
     assert len(keys) == len(set(keys))
 
 
+def test_whose_a_rerank_model_is_is_known_with_and_without_a_price() -> None:
+    prices = load_prices()
+    assert prices.vendor("rerank-2.5") == "voyage"
+    assert prices.vendor("jina-reranker-v3") == "jina"
+    assert LISTED.vendor("r") == "a"
+    for name in ("all-MiniLM-L6-v2", "gpt-5.4-mini", "", "unheard-of"):
+        assert prices.vendor(name) is None
+    named = [model for models in prices.vendors.values() for model in models]
+    assert len(named) == len(set(named)) > len(prices.vendors)
+
+
 def test_the_list_is_found_from_any_folder(tmp_path: Path) -> None:
     source = str(Path(tribrid.__file__).parents[1])
     code = f"import sys; sys.path.insert(0, {source!r}); from tribrid.cloud.prices import load_prices; load_prices()"

@@ -15,16 +15,19 @@ import numpy as np
 import pytest
 
 from tribrid.config.sections import IndexingConfig
+from tribrid.encoders.tokens import PassageTokens
 from tribrid.errors import Failed
 from tribrid.retrieval import indexer
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.indexer import (
     EMBED_PASSAGES,
     FETCH_DOCUMENTS,
+    Stored,
     index_fingerprint,
     sync_index,
     terms_are_old,
 )
+from tribrid.scoring.features import CorpusStatistics
 from tribrid.types import Document
 
 CONFIG = IndexingConfig.model_validate({"passage_chars": 200, "passage_overlap_chars": 0})
@@ -55,6 +58,13 @@ class BagOfWords:
     @property
     def doc_ids(self):
         return sorted({doc_id for batch in self.batches for doc_id, _ in batch})
+
+
+def count(packed):
+    """Of passages of one token each."""
+    nothing = np.zeros((1, 4), np.float32)
+    tokens = [PassageTokens(np.array([7]), nothing, 0, np.array([1]), vector) for _, vector in packed]
+    return CorpusStatistics.count(tokens, 10, BagOfWords.dim)
 
 
 class Slow(BagOfWords):
@@ -91,12 +101,12 @@ def index(tmp_path):
 
 def sync(index, corpus, embedder=None, config=CONFIG, events=None):
     report = sync_index(
-        fetch=corpus.fetch,
-        hashes=lambda: corpus.hashes,
+        Stored(corpus.fetch, lambda: corpus.hashes),
         index=index,
         embedder=embedder or BagOfWords(),
         config=config,
         emit=lambda kind, data: None if events is None else events.append((kind, dict(data))),
+        count=count,
     )
     assert index.doc_hashes() == {doc_id: corpus.hashes[doc_id] for doc_id in index.doc_hashes()}
     return report
@@ -233,12 +243,12 @@ class TestBatches:
         hashes = corpus.hashes
         del corpus.documents["b"]
         report = sync_index(
-            fetch=corpus.fetch,
-            hashes=lambda: hashes,
+            Stored(corpus.fetch, lambda: hashes),
             index=index,
             embedder=BagOfWords(),
             config=CONFIG,
             emit=lambda kind, data: None,
+            count=count,
         )
         assert (report.embedded, set(index.doc_hashes())) == (1, {"a"})
 

@@ -174,7 +174,7 @@ with Tribrid({str(tmp_path / "data")!r}) as tribrid:
         try:
             call()
         except MissingExtra as error:
-            assert "pip install 'tribrid[train]'" in error.detail
+            assert "pip install '.[train]'" in error.detail
         else:
             raise AssertionError("nothing was said")
 """

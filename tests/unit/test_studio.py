@@ -15,7 +15,7 @@ from tribrid.answers.evaluations import EvaluationRow
 from tribrid.answers.jobs import JobStatus, MiningCounts
 from tribrid.answers.logs import LogStats
 from tribrid.answers.models import ModelList
-from tribrid.answers.search import Comparison
+from tribrid.answers.search import SideBySide
 from tribrid.answers.settings import Setting
 from tribrid.answers.triplets import TripletPage
 from tribrid.config import Config
@@ -51,7 +51,15 @@ def standing(**known: Any) -> Standing:
 
 
 DATASET = EvalDatasetVersion(
-    version=1, sha256="s", current=True, queries=12, judgments=12, primary_measure="ndcg@10", created_at=AT, bundle=None
+    version=1,
+    sha256="s",
+    current=True,
+    queries=12,
+    judgments=12,
+    primary_measure="ndcg@10",
+    created_at=AT,
+    bundle=None,
+    source="judgments",
 )
 MINED = TripletPage.model_validate(
     {
@@ -133,7 +141,7 @@ def test_a_step_says_whether_it_is_done_blocked_or_failed() -> None:
     )
 
 
-def comparison(*lists: list[str]) -> Comparison:
+def comparison(*lists: list[str]) -> SideBySide:
     rankings = [
         {
             "system": f"s{number}",
@@ -143,7 +151,7 @@ def comparison(*lists: list[str]) -> Comparison:
         }
         for number, of in enumerate(lists)
     ]
-    return Comparison.model_validate({"query": "q", "rankings": rankings, "documents": {}})
+    return SideBySide.model_validate({"query": "q", "rankings": rankings, "documents": {}})
 
 
 def test_a_pool_is_shuffled_the_same_way_each_time() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.training.blend import (
     ALLOWANCE,
+    EVIDENCE,
+    FIRST_STAGE,
     LEARNED,
     LINEAR,
+    RANK,
     RETRIEVAL,
     TREES_FORM,
     UNTRAINED_FORM,
     Choice,
+    Fitted,
     choose,
     feature_names,
     fit,
@@ -146,6 +151,30 @@ def test_memory_is_in_the_columns_only_if_it_is_used(form: str) -> None:
         assert set(MEMORY_FEATURES) <= set(names) if use_memory else not set(MEMORY_FEATURES) & set(names)
         blend = fit(stack(lists, features, names), names, form, UNTRAINED_FORM, 1).blend()
         assert np.isfinite(blend.score(features[0])).all()
+
+
+@pytest.mark.parametrize("form", [LINEAR, TREES_FORM])
+def test_a_worse_place_is_never_learned_as_a_better_one(form: str) -> None:
+    """Whoever acts on what stands at one rank would else teach that it is a good rank."""
+    lists = [training_list(seed, learnable=False, good=9) for seed in range(60)]
+    features = [item.features(memory_of(lists)) for item in lists]
+    names = feature_names(features[0], use_memory=False)
+    fitted = fit(stack(lists, features, names), names, form, UNTRAINED_FORM, 1)
+    linear = Fitted(fitted.linear)
+
+    def places(blend: Fitted, name: str, values: Sequence[float]) -> Any:
+        """Scores of the documents of a list that differs in one feature: a row a value."""
+        found = features[0]
+        return np.stack([blend.scores(found | {name: np.full_like(found[name], value)}) for value in values])
+
+    ranks = np.log1p(np.arange(12.0)).tolist()
+    assert (np.diff(places(fitted, RANK, ranks), axis=0) <= 1e-9).all()
+    steps = np.linspace(-3, 3, 25).tolist()
+    for name in FIRST_STAGE:
+        assert (np.diff(places(fitted, name, steps), axis=0) >= -1e-9).all(), name
+    for name in sorted(EVIDENCE.intersection(names)):
+        of_trees = places(fitted, name, steps) - places(linear, name, steps)
+        assert (np.diff(of_trees, axis=0) >= -1e-9).all(), name
 
 
 def test_having_been_good_never_counts_against_a_document() -> None:

@@ -11,6 +11,7 @@ corpora.py      a corpus and its size
 documents.py    a document, and what became of an upload
 judgments.py    judged queries to train from
 evalsets.py     eval datasets and their versions
+nextlabels.py   which labels are worth most
 logs.py         what became of an import of logs, and how much was logged
 erasures.py     what was erased, and who had used it
 settings.py     every setting with where its value came from

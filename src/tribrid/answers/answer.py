@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, overload
+from typing import Annotated, Any, overload
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+drawn: dict[type, Callable[[Any], str]] = {}
+"""Class of an answer → what makes HTML of it for a notebook. Filled by the library, which knows what draws."""
 
 
 class Answer(BaseModel):
@@ -22,6 +26,11 @@ class Answer(BaseModel):
         serialize_by_alias=True,
         json_schema_serialization_defaults_required=True,
     )
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows."""
+        draw = next((drawn[kind] for kind in type(self).__mro__ if kind in drawn), None)
+        return None if draw is None else draw(self)
 
 
 Time = Annotated[

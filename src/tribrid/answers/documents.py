@@ -68,12 +68,35 @@ class IndexedDocuments(Answer):
         "have. The first 20."
     )
     replaced_total: int
+    left_out: int = Field(
+        description="Files and folders that .gitignore, `exclude` or `include` leave out, and web pages that say the "
+        "same as one before them. Documents that were made of them are gone."
+    )
     took_s: float
     rate_per_s: float = Field(description="Passages embedded a second.")
 
 
+class ReadDocument(Answer):
+    """A document that would be taken."""
+
+    doc_id: str
+    title: str
+    characters: int = Field(description="Of its text.")
+
+
+class IndexPreview(Answer):
+    """What an indexing would take and leave. Nothing was stored."""
+
+    corpus_id: str
+    read: tuple[ReadDocument, ...]
+    skipped: tuple[SkippedRecord, ...] = Field(description="What would not be taken, and why.")
+    losses: tuple[SkippedRecord, ...] = Field(description="What would be missing from documents that are taken.")
+    left_out: tuple[SkippedRecord, ...] = Field(description="What is not wanted, and what says so.")
+    deleted: tuple[str, ...] = Field(description="Documents that would be gone.")
+
+
 class DeletedDocuments(Answer):
-    """How many of the named documents there were."""
+    """How many documents went: those named, and the texts that came under their ids with a rerank."""
 
     corpus_id: str
     deleted: int

@@ -32,6 +32,10 @@ class Assessment(Answer):
         description="The smallest change that the eval dataset tells from chance four times out of five; null: there "
         "is no eval dataset."
     )
+    standing: str = Field(
+        description="The eval dataset in words.",
+        examples=["34 of 50 queries; a change of 0.090 would show now, 0.060 at 80."],
+    )
 
 
 class Searches(Answer):

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from tribrid.answers.answer import Answer, Time
-from tribrid.answers.calibration import Calibration
+from tribrid.answers.calibration import Answerability, Calibration
 from tribrid.answers.changes import Consistency, CorpusPart, Delta, Gate, Interval, Means, SlicePart, Verdict
 from tribrid.answers.costs import EvaluationCost
+from tribrid.answers.evalsets import LabelSource, LogSpan
 
 Side = Literal["before", "after"]
 
@@ -23,6 +24,8 @@ class EvalDatasetFacts(Answer):
     queries: int
     judgments: int
     excluded: int = Field(description="Queries without a relevant document: no measure has a value for them.")
+    source: LabelSource = Field(default="judgments", description="Whose word its labels are.")
+    log: LogSpan | None = Field(default=None, description="What it was made from; null: people judged it.")
 
     @property
     def counted(self) -> int:
@@ -106,6 +109,9 @@ class Leakage(Answer):
     overlapping: tuple[str, ...] = Field(description="Their query_ids.")
     exact: int = Field(default=0, description="How many of them word for word.")
     checked: int = Field(default=0, description="Training queries that were looked at.")
+    read_searches: bool = Field(
+        default=False, description="Whether the model learned from searches that an eval dataset from logs was made of."
+    )
     eval_queries: int = 0
 
 
@@ -207,6 +213,9 @@ class EvaluationReport(About):
     notes: tuple[str, ...] = ()
     latency_ms: Latency
     calibration: Calibration | None = Field(default=None, description="Null: there is nothing to read from the scores.")
+    answerable: Answerability | None = Field(
+        default=None, description="Null: the eval dataset has no query without an answer."
+    )
     cost: EvaluationCost = EvaluationCost()
     fallbacks: Fallbacks = Fallbacks()
     leakage: Leakage | None = Field(default=None, description="Null: there were no training queries to check.")

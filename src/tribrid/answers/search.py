@@ -103,7 +103,7 @@ class ComparedRanking(Answer):
         return next((row.rank for row in self.ranks if row.doc_id == doc_id), None)
 
 
-class Comparison(Answer):
+class SideBySide(Answer):
     """One query as several systems rank it. Nothing of it is logged."""
 
     query: str

@@ -90,7 +90,7 @@ def one(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
     response_description="It is gone.",
 )
 def delete(corpus_id: str, doc_id: str, tribrid: Facade) -> Json:
-    """404 if the corpus has none of this id. Ids may hold slashes."""
+    """404 if the corpus has none of this id. Ids may hold slashes. Texts that a rerank brought under it go too."""
     gone = tribrid.corpus(corpus_id).documents.delete([doc_id])
     if not gone.deleted:
         raise DocumentNotFound(f"There is no document {doc_id!r} in corpus {corpus_id!r}.", doc_id=doc_id)

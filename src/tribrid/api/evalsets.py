@@ -7,16 +7,20 @@ import zipfile
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from tribrid.answers.evalsets import EvalDatasetContent, EvalDatasetFile, EvalDatasetVersions, StoredEvalDataset
+from tribrid.answers.nextlabels import NextLabels
 from tribrid.answers.readiness import EvalDatasetCheck
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.judgments import FORM, RawBody, json_body
 from tribrid.api.openapi import takes
+from tribrid.api.schemas import Body
 from tribrid.corpus.evalfiles import Files, parse_jsonl, parse_labels, parse_quepid
 from tribrid.errors import InvalidInput
+from tribrid.logs.times import span
 
 router = APIRouter(tags=["labels"])
 
@@ -126,6 +130,47 @@ def check_eval_dataset(
 ) -> Json:
     """Near-duplicates among its queries, documents that the corpus lacks, overlap with training, too few queries."""
     return Json(tribrid.corpus(corpus_id).eval_dataset.check(effect, version))
+
+
+class FromLogs(Body):
+    """Which part of the log."""
+
+    last: str = Field(
+        max_length=20, description="Counted back from the newest search: 36h, 14d or 2w.", examples=["14d"]
+    )
+    replace: bool = Field(default=False, description="Though people judged the dataset in force.")
+
+
+@router.post(
+    "/corpora/{corpus_id}/eval_dataset/from_logs",
+    summary="Make an eval dataset from the log",
+    response_model=StoredEvalDataset,
+    response_description="Its hash and version.",
+)
+def eval_dataset_from_logs(corpus_id: str, body: FromLogs, tribrid: Facade) -> Json:
+    """The last part of the log becomes what before and after are measured on: queries for which clients enough found
+    something, and how likely each document is good. Nothing of it is mined from then on. 409 `not_enough_evidence` says
+    how much more is needed.
+    """
+    return Json(tribrid.corpus(corpus_id).eval_dataset.from_logs(span(body.last), replace=body.replace))
+
+
+@router.get(
+    "/corpora/{corpus_id}/eval_dataset/next",
+    summary="Which labels are worth most",
+    response_model=NextLabels,
+    response_description="Queries to judge, each with its documents.",
+)
+def next_to_judge(
+    corpus_id: str,
+    tribrid: Facade,
+    queries: Annotated[int, Query(ge=1, le=50, description="At most so many.")] = 5,
+    seed: Annotated[int, Query(ge=0, le=2**31 - 1, description="Of the order of the documents.")] = 13,
+) -> Json:
+    """The queries that many clients ask and on which rankings differ, each with the first documents of every ranking
+    that nobody has judged, blind and shuffled; and what judging them would bring.
+    """
+    return Json(tribrid.corpus(corpus_id).eval_dataset.next(queries, seed))
 
 
 def _text(raw: bytes) -> str:

@@ -11,8 +11,10 @@ from starlette.responses import Response
 
 from tribrid.answers.health import Health, Ready
 from tribrid.api.answers import Json
+from tribrid.api.auth import caller_of
 from tribrid.api.facade import Facade
 from tribrid.api.readiness import Readiness
+from tribrid.app.bounds import Bounds
 from tribrid.errors import TribridError
 from tribrid.version import __version__
 
@@ -33,10 +35,12 @@ async def health() -> Json:
 async def ready(request: Request) -> Json:
     """503 with Retry-After while the models are being loaded or if they cannot be, and where no search is answered: the
     database is away, or no corpus can be searched. If only some of it does not work, `status` is `degraded` and
-    `troubles` say what: a corpus whose index is damaged, documents that are not indexed, a disk that takes no log.
+    `troubles` say what: a corpus whose index is damaged or gone, documents that are not indexed, a disk that takes no
+    log. A key that is bound to corpora hears of those alone.
     """
     readiness: Readiness = request.app.state.readiness
-    return Json(await anyio.to_thread.run_sync(readiness.check, limiter=_own_threads))
+    bounds = Bounds(caller_of(request).corpora)
+    return Json(await anyio.to_thread.run_sync(readiness.check, bounds, limiter=_own_threads))
 
 
 @router.get(

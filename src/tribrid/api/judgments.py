@@ -9,7 +9,7 @@ JSON judged queries, or the texts of queries (or TREC topics) beside TREC or BEI
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -62,8 +62,9 @@ async def put_judgments(
     status is 200 whatever happens, as in an upload of documents: look at the body.
     """
     await run_in_threadpool(tribrid.corpus(corpus_id).require)
-    queries = await run_in_threadpool(judged, raw)
-    return await work_response(request, lambda: tribrid.corpus(corpus_id).judgments.put(queries, replace=replace))
+    queries, bundle = await run_in_threadpool(judged, raw)
+    judgments = tribrid.corpus(corpus_id).judgments
+    return await work_response(request, lambda: judgments.put(queries, replace=replace, bundle=bundle))
 
 
 @router.get(
@@ -77,13 +78,14 @@ def judgments(corpus_id: str, tribrid: Facade) -> Json:
     return Json(tribrid.corpus(corpus_id).judgments.get())
 
 
-def judged(raw: bytes) -> list[JudgedQuery]:
-    """The judged queries of a body, in either form.
+def judged(raw: bytes) -> tuple[list[JudgedQuery], dict[str, Any]]:
+    """The judged queries of a body, in either form, and what else it holds.
 
     Raises:
         InvalidInput: names the query, line and field that is wrong.
     """
-    return parse_labels(json_body(raw))
+    body = json_body(raw)
+    return parse_labels(body), body if isinstance(body, dict) else {}
 
 
 def json_body(raw: bytes) -> object:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tribrid.answers.health import Ready
+from tribrid.app.bounds import EVERYWHERE, Bounds
 from tribrid.app.health import Condition
 from tribrid.errors import TribridError, Unavailable
 
@@ -64,15 +65,18 @@ class Readiness:
                 self._looked_at = time.monotonic()
             return self._condition
 
-    def check(self) -> Ready:
+    def check(self, bounds: Bounds = EVERYWHERE) -> Ready:
         """What is ready, and what does not work as it should.
+
+        Args:
+            bounds: of who asks: of other corpora nothing is said.
 
         Raises:
             Unavailable: the models are not loaded yet, or cannot be; or no search is answered; and why.
         """
         if not self._ready:
             raise self._cold()
-        condition = self.condition()
+        condition = self.condition().within(bounds)
         if not condition.serves:
             told = [trouble.model_dump() for trouble in condition.troubles]
             why = " ".join(f"{t.corpus_id}: {t.detail}" if t.corpus_id else t.detail for t in condition.troubles)

@@ -13,10 +13,10 @@ from tribrid.app.learning import MAX_CORPORA
 from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault
 from tribrid.config.sections import MiningConfig, TrainingConfig
-from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput
 from tribrid.loop.arms import MAX_ARMS
 from tribrid.types import Mark, Signal, Source
+from tribrid.types.texts import MAX_ID_CHARS
 
 MAX_DELETED = 10_000
 MAX_ROWS = 2**31 - 1

@@ -58,6 +58,8 @@ ROUTES: Mapping[str, frozenset[Scope]] = {
     "GET /corpora/{corpus_id}/eval_dataset": _TRAIN,
     "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,
     "GET /corpora/{corpus_id}/eval_datasets": _TRAIN,
+    "GET /corpora/{corpus_id}/eval_dataset/next": _TRAIN,
+    "POST /corpora/{corpus_id}/eval_dataset/from_logs": _ADMIN,
     "GET /corpora/{corpus_id}/eval_dataset/check": _TRAIN,
     "POST /corpora/{corpus_id}/logs": _TRAIN,
     "GET /corpora/{corpus_id}/logs/stats": _TRAIN,

@@ -1,110 +1,79 @@
-"""One query as several systems rank it, and why a model ranks a document where it does. Nothing here is logged."""
+"""compare: any number of systems on judged queries, without a corpus or a data folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from tribrid.answers.search import (
-    ComparedDocument,
-    ComparedRank,
-    ComparedRanking,
-    Comparison,
-    Explanation,
-    FirstStage,
-    LegScores,
-    MovedBy,
-)
-from tribrid.encoders.budget import Budget
-from tribrid.errors import DocumentNotFound, NoModel, TribridError
-from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.loop.arms import require_model
-from tribrid.loop.serving import Candidates, Ranking
-from tribrid.scoring.learned import Reading
-from tribrid.scoring.scorer import LearnedScorer, Scorer
-from tribrid.types import Candidate, Document
-from tribrid.workspace.corpus import OpenCorpus
+from tribrid.answers.comparison import SystemComparison
+from tribrid.config import Config
+from tribrid.corpus.given import given_judgments, given_list, given_queries, given_run
+from tribrid.errors import InvalidInput
+from tribrid.evaluation.measures import Run, evaluable
+from tribrid.evaluation.systems import compare_systems
+from tribrid.report.comparison import Drawing, comparison_plot
+from tribrid.types import JudgedQuery
 
-CHAMPION = "champion"
-_TOLD = 8
-"""Features that an explanation names."""
+MEASURES = ("ndcg@10", "mrr@10", "recall@10", "judged@10")
 
 
-def compare(corpus: OpenCorpus, query: str, systems: Sequence[str], top_k: int) -> Comparison:
-    """See `Corpus.compare`. A system that cannot rank now says why in its ranking's `problem`.
+class Comparison(SystemComparison):
+    """What `compare` found. A notebook shows it as a page; `print` as text."""
+
+    def plot(self, measure: str | None = None) -> Drawing:
+        """Each system's mean with its 95 % interval, as a drawing that notebooks show.
+
+        Raises:
+            KeyError: the measure (a report key) was not asked for.
+        """
+        return comparison_plot(self, measure or self.primary_measure)
+
+
+def compare(
+    systems: Mapping[str, Any],
+    qrels: Any,
+    *,
+    queries: Any = None,
+    measures: Sequence[str] = MEASURES,
+    slices: Mapping[Any, str] | None = None,
+) -> Comparison:
+    """Compare rankings on judged queries: each system's means with intervals, every pair tested, every query's values.
+
+    Args:
+        systems: name → what it found: {query_id: {doc_id: score}}, {query_id: [doc_id, ...]} best first, a DataFrame
+            with a row a document (query_id, doc_id, score), the path of a TREC run; or a function from a query's text
+            to its documents.
+        qrels: {query_id: {doc_id: grade}}, a DataFrame (query_id, doc_id, grade), the path of TREC or BEIR qrels, or
+            judged queries with their texts (the path of a .jsonl, or dictionaries). A grade of 1 or more is relevant.
+        queries: {query_id: text}, a DataFrame (query_id, text), or the path of topics; functions need the texts.
+        measures: by name, as `ndcg@10` or `P@5`; the first that says how good a ranking is decides.
+        slices: query_id → the slice that it is in, to see the change on each.
 
     Raises:
-        ModelNotFound: the corpus has no such model.
+        InvalidInput: something cannot be read, or there is nothing to measure. EvaluationFailed: a list holds a
+            document twice, or a score that is not finite. MissingExtra: ir-measures is not installed.
     """
-    named = list(dict.fromkeys(systems))
-    for system in named:
-        if system not in (RETRIEVAL, CHAMPION):
-            require_model(corpus, system)
-    found = _candidates(corpus, query, top_k)
-    rankings = tuple(_ranking(corpus, found, system, top_k) for system in named)
-    shown = dict.fromkeys(row.doc_id for ranking in rankings for row in ranking.ranks)
-    stored = corpus.store.documents.get_many(corpus.corpus_id, shown)
-    by_id = {candidate.doc_id: candidate for candidate in found.found}
-    documents = {doc_id: _document(by_id[doc_id], stored) for doc_id in shown}
-    return Comparison(query=query, rankings=rankings, documents=documents)
+    texts = given_queries(queries) if queries is not None else {}
+    judged = given_judgments(qrels, texts)
+    runs = {name: _run(name, system, judged) for name, system in systems.items()}
+    cut = {str(query_id): str(name) for query_id, name in (slices or {}).items()}
+    found = compare_systems(runs, judged, measures, cut, Config().evaluation)
+    return Comparison.model_validate(dict(found))
 
 
-def explain(corpus: OpenCorpus, query: str, doc_id: str, model_id: str | None) -> Explanation:
-    """See `Corpus.explain`."""
-    if model_id is not None:
-        require_model(corpus, model_id)
-    scorer = corpus.learned(model_id) if model_id else corpus.scorer
-    if not isinstance(scorer, LearnedScorer):
-        raise NoModel("No trained model serves, so there is nothing to explain but the first stage's scores.")
-    best = _candidates(corpus, query, 1).found[: corpus.config.reranking.tribrid_reranker_topn]
-    at = next((at for at, candidate in enumerate(best) if candidate.doc_id == doc_id), None)
-    if at is None:
-        raise DocumentNotFound(f"{doc_id!r} is not among the {len(best)} candidates that are reranked.", doc_id=doc_id)
-    return _explained(scorer, corpus.read(query, best), at)
+def _run(name: str, system: Any, judged: Sequence[JudgedQuery]) -> Run:
+    if not callable(system):
+        return given_run(name, system)
+    return _asked(name, system, judged)
 
 
-def _explained(scorer: LearnedScorer, reading: Reading, at: int) -> Explanation:
-    doc_id = reading.candidates[at].doc_id
-    score, effects = scorer.reranker.effects(reading, at)
-    past = [likeness for _, likeness in scorer.reranker.recalled(reading, doc_id)]
-    largest = sorted((row for row in effects if row[2]), key=lambda row: -abs(row[2]))[:_TOLD]
-    return Explanation(
-        doc_id=doc_id,
-        model_id=scorer.model_id,
-        score=score,
-        moved_by=tuple(MovedBy(feature=name, value=value, effect=effect) for name, value, effect in largest),
-        past_queries=len(past),
-        likeness=max(past, default=None),
-    )
-
-
-def _candidates(corpus: OpenCorpus, query: str, top_k: int) -> Candidates:
-    depth = max(corpus.config.reranking.tribrid_reranker_topn, top_k)
-    return Candidates(corpus, query, corpus.retriever.search(query, depth).candidates, Budget())
-
-
-def _ranking(corpus: OpenCorpus, found: Candidates, system: str, top_k: int) -> ComparedRanking:
-    try:
-        ranking = _ranked(corpus, found, system)
-    except TribridError as error:
-        return ComparedRanking(system=system, model_id=None, problem=error.detail, ranks=())
-    rows = enumerate(ranking.order[:top_k], 1)
-    ranks = tuple(ComparedRank(doc_id=row.doc_id, rank=rank, score=row.score) for rank, row in rows)
-    return ComparedRanking(system=system, model_id=ranking.model_id, problem=None, ranks=ranks)
-
-
-def _ranked(corpus: OpenCorpus, found: Candidates, system: str) -> Ranking:
-    if system == RETRIEVAL:
-        return Ranking(found.fused)
-    scorer: Scorer | None = corpus.scorer if system == CHAMPION else corpus.learned(system)
-    return Ranking(found.fused) if scorer is None or not found.found else found.ranked(scorer)
-
-
-def _document(candidate: Candidate, stored: Mapping[str, Document]) -> ComparedDocument:
-    passage, document = candidate.passage, stored.get(candidate.doc_id)
-    return ComparedDocument(
-        doc_id=candidate.doc_id,
-        title=passage.title,
-        uri=document.uri if document else "",
-        text=passage.text,
-        first_stage=FirstStage(rank=candidate.rank, score=candidate.score, legs=LegScores(**candidate.legs)),
-    )
+def _asked(name: str, system: Callable[[str], Any], judged: Sequence[JudgedQuery]) -> Run:
+    counted = evaluable(judged)
+    wordless = [query.query_id for query in counted if not query.text]
+    if wordless:
+        raise InvalidInput(
+            f"{name!r} is a function, and {len(wordless)} queries have no text to call it with: "
+            "compare(..., queries={query_id: text}).",
+            queries=wordless[:5],
+        )
+    return {query.query_id: given_list(name, system(query.text)) for query in counted}

@@ -12,11 +12,10 @@ from tribrid.answers.evaluations import EvaluationRow
 from tribrid.answers.jobs import JobStatus, RunStatus
 from tribrid.answers.models import ModelList, ModelNames
 from tribrid.answers.readiness import Readiness
-from tribrid.answers.search import Comparison, Explanation, SearchAnswer
+from tribrid.answers.search import Explanation, SearchAnswer, SideBySide
 from tribrid.answers.settings import AllSettings
 from tribrid.answers.status import RerankerStatus
 from tribrid.answers.triplets import TripletPage
-from tribrid.app.comparing import compare, explain
 from tribrid.app.documents import Documents
 from tribrid.app.erasure import erase, erasure_record
 from tribrid.app.evalsets import EvalDatasets
@@ -30,6 +29,7 @@ from tribrid.app.models import list_models, promote, rollback
 from tribrid.app.parts import quiet
 from tribrid.app.searched import search_answer
 from tribrid.app.settings import Overrides, patch_settings, settings
+from tribrid.app.side_by_side import compare, explain
 from tribrid.app.status import status
 from tribrid.app.triplets import page_of_triplets
 from tribrid.corpus.jsonlines import id_fault
@@ -37,6 +37,7 @@ from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput
 from tribrid.loop.readiness import readiness
 from tribrid.loop.search import search
+from tribrid.report.notebook import fields
 from tribrid.types import JobKind
 
 MAX_TOP_K = 1000
@@ -91,6 +92,10 @@ class Corpus(Learning):
             champion=corpus.champion_id,
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return fields(self.describe())
+
     def delete(self) -> None:
         """Delete it with everything that belongs to it."""
         store = self._folder.store
@@ -130,7 +135,7 @@ class Corpus(Learning):
         if not 1 <= top_k <= MAX_TOP_K:
             raise InvalidInput(f"top_k: 1 to {MAX_TOP_K}.", top_k=top_k)
 
-    def compare(self, query: str, systems: Sequence[str] = ("retrieval", "champion"), top_k: int = 10) -> Comparison:
+    def compare(self, query: str, systems: Sequence[str] = ("retrieval", "champion"), top_k: int = 10) -> SideBySide:
         """How several systems rank the same candidates, beside each other. Nothing is logged, and nothing is learned
         from it.
 

@@ -18,7 +18,7 @@ from tribrid.jobs import Supervisor
 from tribrid.loop import index, search
 from tribrid.retrieval.publication import REBUILD
 from tribrid.types import Document
-from tribrid.workspace.corpus import open_corpus
+from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
 from tribrid.workspace.uploads import unfinished
 
@@ -115,10 +115,10 @@ def _corpora(machine: _Machine) -> str:
     for row in corpora:
         corpus = open_corpus(folder, row.corpus_id)
         if unfinished(folder.data_dir, row.corpus_id):
-            trouble.append(f"{row.corpus_id}: an upload broke off; index any document of it, or start the server.")
+            trouble.append(f"{row.corpus_id}: an upload or erasure broke off. Start the server, or do it again.")
         try:
             corpus.index.check(whole=True)
-            if not corpus.retriever.retrieve("does this work", 1) and corpus.index.count():
+            if _finds_nothing(corpus):
                 trouble.append(f"{row.corpus_id}: a search finds nothing. {REBUILD}")
             if corpus.config.reranking.reranker_mode != "cloud":  # a service has its own check
                 _ = corpus.scorer
@@ -127,6 +127,13 @@ def _corpora(machine: _Machine) -> str:
     if trouble:
         raise OSError(f"{len(trouble)} of {len(corpora)} cannot be served as they are meant to. {' '.join(trouble)}")
     return f"{len(corpora)} can be searched, and what reranks them loads"
+
+
+def _finds_nothing(corpus: OpenCorpus) -> bool:
+    """Whether a search of what is indexed finds nothing; one that waits for its first indexing has nothing to find."""
+    if corpus.index.fingerprint is None and corpus.waits_for_index is not None:
+        return False
+    return not corpus.retriever.retrieve("does this work", 1) and corpus.index.count() > 0
 
 
 def _worker(machine: _Machine) -> str:
@@ -143,7 +150,7 @@ def _worker(machine: _Machine) -> str:
 def _training(_machine: _Machine) -> str:
     missing = [name for name in TRAINING if importlib.util.find_spec(name) is None]
     if missing:
-        raise OSError(f"training needs {', '.join(missing)}: pip install 'tribrid[train]'")
+        raise OSError(f"training needs {', '.join(missing)}: pip install '.[train]' in Tribrid's source folder")
     importlib.import_module("lightgbm")  # it stands on the system's OpenMP runtime, which pip does not bring
     return "installed"
 

@@ -10,6 +10,7 @@ from tribrid.loop import index
 from tribrid.store.erasures import Erasure
 from tribrid.types import Emit
 from tribrid.workspace.corpus import OpenCorpus
+from tribrid.workspace.uploads import erasure_under_way, unfinished
 
 WAYS = ("query_id", "query", "client_id", "doc_id")
 
@@ -26,12 +27,9 @@ def erase(corpus: OpenCorpus, wanted: dict[str, str | None], emit: Emit) -> Eras
         raise InvalidInput(f"Name what to erase by exactly one of {', '.join(WAYS)}.", given=sorted(given))
     ((way, value),) = given.items()
     try:
-        done = _erase(corpus, way, value)
+        done = _erase_document(corpus, value, emit) if way == "doc_id" else _erase(corpus, way, value)
     except NotFound as error:
         raise _nothing(way, error) from None
-    if way == "doc_id" and (done.report.erased.get("documents") or corpus.index.fingerprint is not None):
-        # Also where the document itself was deleted before: an older version of the index may hold its text.
-        index.index(corpus, emit, purge=True)
     return ErasureDone(**dict(erasure_record(done)), corpus_id=corpus.corpus_id, advice=_advice(done, corpus.corpus_id))
 
 
@@ -40,13 +38,39 @@ def erasure_record(done: Erasure) -> ErasureRecord:
     return ErasureRecord(kind=done.kind, at=time_at(done.created_us), **dict(done.report))
 
 
+def _erase_document(corpus: OpenCorpus, doc_id: str, emit: Emit) -> Erasure:
+    """Erase it from the rows, then from the files of the index; also where an erasure broke off between the two.
+
+    Raises:
+        NotFound.
+    """
+    data_dir = corpus.folder.data_dir
+    with erasure_under_way(data_dir, corpus.corpus_id):
+        done = _erase_rows(corpus, doc_id)
+        if unfinished(data_dir, corpus.corpus_id) or (isinstance(done, Erasure) and _may_hold(corpus, done)):
+            index.index(corpus, emit, purge=True)
+    if isinstance(done, NotFound):
+        raise done
+    return done
+
+
+def _erase_rows(corpus: OpenCorpus, doc_id: str) -> Erasure | NotFound:
+    try:
+        return corpus.store.erasures.document(corpus.corpus_id, doc_id)
+    except NotFound as error:
+        return error
+
+
+def _may_hold(corpus: OpenCorpus, done: Erasure) -> bool:
+    """Whether the index may hold what was erased: an older version of it also where the document was deleted before."""
+    return bool(done.report.erased.get("documents")) or corpus.index.fingerprint is not None
+
+
 def _erase(corpus: OpenCorpus, way: str, value: str) -> Erasure:
     erasures, corpus_id = corpus.store.erasures, corpus.corpus_id
     if way == "query":
         wanted = normalise(value)
         return erasures.query(corpus_id, lambda text: normalise(text) == wanted)
-    if way == "doc_id":
-        return erasures.document(corpus_id, value)
     return erasures.lists(corpus_id, normalise, **{way: value})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from tribrid.answers.answer import time_at
@@ -15,16 +16,22 @@ from tribrid.answers.evalsets import (
     FrozenBundle,
     FrozenCandidates,
     StoredEvalDataset,
+    log_span,
+    source_of,
 )
+from tribrid.answers.nextlabels import NextLabels
 from tribrid.answers.readiness import EvalDatasetCheck
-from tribrid.app.judgments import NAMED, check_queries, unknown_documents
+from tribrid.app.fromlogs import given_evidence, put_from_logs
+from tribrid.app.judgments import NAMED, judged_queries, unknown_documents
 from tribrid.app.parts import CorpusPart
 from tribrid.corpus.evalfiles import WRITERS, Files
+from tribrid.corpus.given import Given
 from tribrid.errors import InvalidInput, NoEvalDataset, NoTriplets
 from tribrid.evaluation.arms import candidates_sha
 from tribrid.evaluation.measures import explain_primary, primary_name, recall_ceiling, recommend_primary, report_key
 from tribrid.evaluation.readiness import SPREAD
 from tribrid.evaluation.soundness import HOPED_EFFECT, Facts, check
+from tribrid.loop.nextlabels import next_labels
 from tribrid.mining.contamination import contaminated_rows
 from tribrid.mining.splits import QueryMatcher, query_clusters
 from tribrid.store.evalsets import Bundle, content_sha
@@ -35,42 +42,81 @@ FORMATS = ("json", *WRITERS)
 """What a dataset can be exported as."""
 
 
+UNLABELLED = ("topics", "run")
+"""Those that hold no label, and so need not say whose word it is."""
+MOST_NEXT = 50
+"""Queries that are named to be judged in one answer."""
 LEAST_PREFIX = 6
 """Characters of a hash that name it; fewer digits are a version's number."""
-"""Evaluations, and rows of one, in which the spread of per-query differences is looked for."""
 
 
 class EvalDatasets(CorpusPart):
     """The eval datasets of a corpus: one in force, and every version before it."""
 
-    def put(self, queries: Sequence[JudgedQuery], bundle: Mapping[str, Any] | None = None) -> StoredEvalDataset:
+    def put(
+        self, judgments: Given, bundle: Mapping[str, Any] | None = None, *, queries: Given = None
+    ) -> StoredEvalDataset:
         """Fix the judged queries that before and after are measured on. Other content is a new version.
 
         Args:
+            judgments, queries: as of `judged_queries`.
             bundle: what else an export as JSON held: `sha256`, checked; `primary_measure`, taken where the settings
-                name none; `candidates`, kept with the dataset. The rest is passed over.
+                name none; `candidates`, kept with the dataset; `evidence`, of labels from logs. Others are passed over.
 
         Raises:
             CorpusNotFound.
             InvalidInput: no query has a relevant document; the settings or the bundle name a measure that there is not;
                 the bundle does not hold what its hash says.
         """
-        check_queries(queries)
+        judged = judged_queries(judgments, queries)
         folder, bundle = self._folder, bundle or {}
         chosen = self._open().config.evaluation.primary_measure or bundle.get("primary_measure")
-        recommended = recommend_primary(queries)
+        recommended = recommend_primary(judged)
         primary = primary_name(str(chosen) if chosen else recommended)
-        sha256 = content_sha(queries)
+        evidence = given_evidence(bundle)
+        sha256 = content_sha(judged, evidence)
         if bundle.get("sha256") not in (None, sha256):
             raise InvalidInput(f"The bundle says it holds {bundle['sha256']}, but it holds {sha256}.", sha256=sha256)
-        doc_ids = _candidates(bundle.get("candidates"), queries)
-        folder.store.evalsets.put(self.corpus_id, queries, primary)
+        doc_ids = _candidates(bundle.get("candidates"), judged)
+        folder.store.evalsets.put(self.corpus_id, judged, primary, evidence)
         if doc_ids is not None:
             _keep(folder, self.corpus_id, sha256, doc_ids)
-        dataset = folder.store.evalsets.current(self.corpus_id)
-        unknown = unknown_documents(folder, self.corpus_id, queries)
+        return self._stored()
+
+    def from_logs(self, last: timedelta, *, replace: bool = False) -> StoredEvalDataset:
+        """Fix an eval dataset made from the last part of the log, which no training reads from then on.
+
+        Args:
+            last: counted back from the newest search.
+            replace: though people judged the dataset in force.
+
+        Raises:
+            CorpusNotFound, InvalidInput: less than a second.
+            NotEnoughEvidence: the span holds too little; says how much more is needed.
+            Conflict: people judged the dataset in force, and `replace` was not said.
+        """
+        put_from_logs(self._open(), last, replace=replace)
+        return self._stored()
+
+    def next(self, queries: int = 5, seed: int = 13) -> NextLabels:
+        """Which labels would tell most: queries, each with documents of every ranking, blind and shuffled.
+
+        Args:
+            queries: at most so many, 1 to 50.
+            seed: of the order of the documents.
+
+        Raises:
+            CorpusNotFound, StaleIndex, ModelUnavailable. InvalidInput: no such number of queries.
+        """
+        if not 1 <= queries <= MOST_NEXT:
+            raise InvalidInput(f"queries: {queries} is not 1 to {MOST_NEXT}.", field="queries")
+        return next_labels(self._open(), queries, seed)
+
+    def _stored(self) -> StoredEvalDataset:
+        dataset = self._folder.store.evalsets.current(self.corpus_id)
+        unknown = unknown_documents(self._folder, self.corpus_id, dataset.queries)
         return StoredEvalDataset(
-            **_facts(folder, dataset),
+            **_facts(self._folder, dataset),
             queries=len(dataset.queries),
             unknown_documents=tuple(unknown[:NAMED]),
             unknown_documents_total=len(unknown),
@@ -104,6 +150,7 @@ class EvalDatasets(CorpusPart):
                 version=row.version,
                 sha256=row.sha256,
                 current=row.current,
+                source=row.source,
                 queries=row.queries,
                 judgments=row.judgments,
                 primary_measure=report_key(row.primary_measure),
@@ -136,11 +183,19 @@ class EvalDatasets(CorpusPart):
                 version=dataset.version,
                 primary_measure=report_key(dataset.primary_measure),
                 created_at=time_at(dataset.created_us),
+                source=source_of(dataset.evidence),
+                evidence=dataset.evidence,
                 queries=dataset.queries,
                 candidates=frozen,
             )
             text = json.dumps(whole.model_dump(mode="json"), ensure_ascii=False, indent=1)
             return {"evalset.json": f"{text}\n"}
+        if dataset.evidence is not None and form not in UNLABELLED:
+            raise InvalidInput(
+                f"format: {form} cannot say that the labels are from logs: such a dataset is exported as "
+                f"{', '.join(('json', *UNLABELLED))} only.",
+                format=form,
+            )
         if form == "run" and frozen is None:
             raise InvalidInput(f"No evaluation has frozen candidates of {self.corpus_id!r} yet: evaluate first.")
         return WRITERS[form](dataset.queries, frozen.doc_ids if frozen else {})
@@ -210,6 +265,8 @@ def _facts(folder: DataFolder, dataset: EvalDataset) -> dict[str, Any]:
         "primary_measure": report_key(dataset.primary_measure),
         "recommended_measure": recommend_primary(dataset.queries),
         "recommended_because": explain_primary(dataset.queries),
+        "source": source_of(dataset.evidence),
+        "log": log_span(dataset.evidence),
         "created_at": time_at(dataset.created_us),
         "bundle": _bundle(folder.store.evalsets.bundle(dataset.corpus_id, dataset.sha256)),
     }

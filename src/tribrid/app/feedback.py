@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tribrid.answers.search import FeedbackAnswer
 from tribrid.app.bounds import EVERYWHERE, Bounds
-from tribrid.app.identity import came_as
 from tribrid.app.rerank import UNLOGGED
 from tribrid.errors import InvalidInput, NotShown, QueryNotFound, Unavailable
 from tribrid.loop.search import log
 from tribrid.store import Store
 from tribrid.store.logs import no_search
 from tribrid.types import Signal
+from tribrid.types.texts import came_as
 from tribrid.workspace.data_folder import DataFolder
 
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tribrid.answers.health import Trouble
+from tribrid.app.bounds import Bounds
 from tribrid.app.parts import quiet
 from tribrid.errors import StaleIndex, TribridError
 from tribrid.loop import index
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
-from tribrid.workspace.uploads import unfinished
+from tribrid.workspace.uploads import forget, is_erasure, unfinished
 
 PROBE_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
@@ -35,6 +36,12 @@ class Condition(NamedTuple):
             return False
         return not self.searchable or any(self.searchable.values())
 
+    def within(self, bounds: Bounds) -> Condition:
+        """The same as who may name only these corpora sees it."""
+        troubles = [trouble for trouble in self.troubles if bounds.hold(*filter(None, [trouble.corpus_id]))]
+        searchable = {corpus_id: found for corpus_id, found in self.searchable.items() if bounds.hold(corpus_id)}
+        return Condition(troubles, searchable)
+
 
 def condition(folder: DataFolder) -> Condition:
     """How it stands now."""
@@ -48,27 +55,29 @@ def condition(folder: DataFolder) -> Condition:
         searchable[corpus_id] = fault is None
         troubles += [fault] if fault else []
         if unfinished(folder.data_dir, corpus_id):
-            detail = "An upload broke off: what it stored is not all indexed. The server does it by itself."
+            detail = "An upload or erasure broke off before the index followed. The server does it by itself."
             troubles.append(Trouble(what="documents", corpus_id=corpus_id, detail=detail))
     return Condition(troubles, searchable)
 
 
 def finish_uploads(folder: DataFolder) -> None:
-    """Index what is stored and in no index, because its upload broke off. What fails is tried again the next time."""
+    """Index what is stored and in no index, because its upload broke off, and purge the index of what was erased, if
+    that broke off. What fails is tried again the next time.
+    """
     for row in folder.store.corpora.list():
         broken_off = unfinished(folder.data_dir, row.corpus_id)
         if not broken_off:
             continue
         try:
-            report = index.index(open_corpus(folder, row.corpus_id), quiet)
+            purge = any(map(is_erasure, broken_off))
+            report = index.index(open_corpus(folder, row.corpus_id), quiet, purge=purge)
         except StaleIndex:  # it waits for its rebuilding, which GET /ready asks for
             continue
         except TribridError as error:
-            _log.warning("%s: documents of an upload that broke off cannot be indexed: %s", row.corpus_id, error.code)
+            _log.warning("%s: an upload or erasure broke off, and cannot be ended: %s", row.corpus_id, error.code)
             continue
-        _log.info("%s: an upload had broken off; %d documents of it are indexed.", row.corpus_id, report.embedded)
-        for path in broken_off:
-            path.unlink(missing_ok=True)
+        _log.info("%s: an upload or erasure had broken off; %d documents are indexed.", row.corpus_id, report.embedded)
+        forget(broken_off)
 
 
 def _disk(folder: DataFolder) -> list[Trouble]:
@@ -98,7 +107,7 @@ def _index(folder: DataFolder, corpus_id: str) -> Trouble | None:
     try:
         corpus = open_corpus(folder, corpus_id)
         corpus.index.check()
-        if corpus.index.fingerprint is not None:  # without one it is empty, or waits for its first mining
+        if corpus.index.fingerprint is not None or corpus.waits_for_index is None:
             _ = corpus.retriever
     except TribridError as error:
         return Trouble(what="index", corpus_id=corpus_id, detail=error.detail)

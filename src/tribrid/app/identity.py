@@ -14,14 +14,12 @@ from dataclasses import dataclass, replace
 
 from tribrid.config import Config
 from tribrid.corpus.inline import Inline
-from tribrid.corpus.jsonlines import MAX_ID_CHARS
 from tribrid.errors import InvalidInput, Unavailable
 from tribrid.store import Store
 from tribrid.store.documents import content_sha
 from tribrid.types import Document
+from tribrid.types.texts import DIGITS, stem
 
-MARK, DIGITS = "#text-", 16
-"""What follows the given id in that of another text: a part of the document, as mining reads ids, and a hash."""
 LEAST_PART, LEAST_EDITED = 32, 800
 """Characters. A shorter text is no part of another: "Yes." stands in many. A shorter one with another word in it is
 another text; a longer one may have been edited."""
@@ -59,9 +57,18 @@ def identify(store: Store, corpus_id: str | None, inline: Sequence[Inline], conf
         InvalidInput: an id came alone, and the corpus has no such document.
     """
     if corpus_id is None:
-        names = [item.doc_id or _nameless_id(_digests(item)[0]) for item in inline]
-        return Identified([_document(item, at, names[at], {}) for at, item in enumerate(inline)])
+        return Identified(identify_apart(inline))
     return _kept(store, corpus_id, inline, config, _ATTEMPTS)
+
+
+def identify_apart(inline: Sequence[Inline]) -> list[Document]:
+    """The documents of a call that no corpus stands behind: an id is what the caller says, else a hash of the text.
+
+    Raises:
+        InvalidInput: an id came alone.
+    """
+    names = [item.doc_id or _nameless_id(_digests(item)[0]) for item in inline]
+    return [_document(item, at, names[at], {}) for at, item in enumerate(inline)]
 
 
 def _kept(store: Store, corpus_id: str, inline: Sequence[Inline], config: Config, attempts: int) -> Identified:
@@ -83,11 +90,6 @@ def _added(store: Store, corpus_id: str, new: Sequence[Document]) -> int | None:
         return store.documents.add_new(corpus_id, new) if new else 0
     except Unavailable:
         return None
-
-
-def came_as(doc_id: str, given: str) -> bool:
-    """Whether a document may have come under this id: it is its id, or that of another text under it."""
-    return doc_id == given or bool(re.fullmatch(f"{re.escape(_stem(given))}[0-9a-f]{{{DIGITS}}}", doc_id))
 
 
 def is_part(text: str, whole: str, *, edited: bool = False) -> bool:
@@ -193,11 +195,7 @@ class _Names:
 def other_id(item: Inline) -> str:
     """The id of a text whose given id stands for another."""
     given, said = item.doc_id or "", _squashed(f"{item.title}{item.text}")
-    return _stem(given) + hashlib.sha256(f"{given}\0{said}".encode()).hexdigest()[:DIGITS]
-
-
-def _stem(given: str) -> str:
-    return given[: MAX_ID_CHARS - len(MARK) - DIGITS] + MARK
+    return stem(given) + hashlib.sha256(f"{given}\0{said}".encode()).hexdigest()[:DIGITS]
 
 
 def _nameless_id(digest: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.app.parts import CorpusPart
+from tribrid.corpus.given import Given, given_judgments, given_queries
 from tribrid.corpus.jsonlines import id_fault
 from tribrid.errors import InvalidInput
 from tribrid.loop.eval_queries import eval_queries_of
@@ -17,20 +19,33 @@ from tribrid.workspace.data_folder import DataFolder
 class Judgments(CorpusPart):
     """The judgments of a corpus; never the eval dataset's queries."""
 
-    def put(self, queries: Sequence[JudgedQuery], replace: bool = False) -> StoredJudgments:
+    def put(
+        self,
+        judgments: Given,
+        replace: bool = False,
+        bundle: Mapping[str, Any] | None = None,
+        *,
+        queries: Given = None,
+    ) -> StoredJudgments:
         """Keep relevance judgments to train from. Queries that the eval dataset asks are kept out of training by
         mining, and named here.
 
+        Args:
+            judgments, queries: as of `judged_queries`.
+            bundle: what else their file held.
+
         Raises:
-            CorpusNotFound, InvalidInput.
+            CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs.
         """
-        check_queries(queries)
+        if (bundle or {}).get("source") not in (None, "judgments"):
+            raise InvalidInput("source: these labels are from logs, and no judgments.", field="source")
+        judged = judged_queries(judgments, queries)
         store = self._folder.store
-        unknown = unknown_documents(self._folder, self.corpus_id, queries)
-        store.judgments.put(self.corpus_id, queries, replace)
+        unknown = unknown_documents(self._folder, self.corpus_id, judged)
+        store.judgments.put(self.corpus_id, judged, replace)
         asked = [q.text for q in eval_queries_of(self._open())]
         matcher = QueryMatcher(asked)
-        overlap = [q.query_id for q in queries if matcher.matches(q.text)] if asked else []
+        overlap = [q.query_id for q in judged if matcher.matches(q.text)] if asked else []
         return StoredJudgments(
             corpus_id=self.corpus_id,
             **store.judgments.counts(self.corpus_id),
@@ -73,6 +88,28 @@ def unknown_documents(folder: DataFolder, corpus_id: str, queries: Sequence[Judg
     """The judged documents that the corpus lacks, by doc_id."""
     wanted = {doc_id for query in queries for doc_id in query.judgments}
     return sorted(wanted - folder.store.documents.exists(corpus_id, wanted))
+
+
+def judged_queries(judgments: Given, queries: Given = None) -> list[JudgedQuery]:
+    """Judged queries in any form that a program holds them in, each with a text.
+
+    Args:
+        judgments: JudgedQuery, or dictionaries with query_id, text and judgments; {query_id: {doc_id: grade}}; a
+            DataFrame (query_id, doc_id, grade); the path of qrels, or of a .jsonl.
+        queries: {query_id: text}, a DataFrame (query_id, text), or the path of topics, where `judgments` has no texts.
+
+    Raises:
+        InvalidInput: there is no query, one cannot be read or has no text.
+    """
+    found = given_judgments(judgments, given_queries(queries) if queries is not None else None)
+    wordless = [query.query_id for query in found if not query.text.strip()]
+    if wordless:
+        raise InvalidInput(
+            f"{len(wordless)} queries have no text, as {wordless[0]!r}: put(judgments, queries={{query_id: text}}).",
+            queries=wordless[:NAMED],
+        )
+    check_queries(found)
+    return found
 
 
 def check_queries(queries: Sequence[JudgedQuery]) -> None:

@@ -50,13 +50,20 @@ NAMED, NAMED_APART = 50, 5
 @dataclass(frozen=True, slots=True)
 class Ranker:
     """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it.
-    `wanted`: the model that was asked for, where it is not there and another answers.
+    `wanted`: the model that was asked for, where it is not there and another answers; `vendor`: whose that is.
     """
 
     name: str
     corpus_id: str | None
     choose: Callable[[OpenCorpus | None], Scorer | None]
     wanted: str | None = None
+    vendor: str | None = None
+
+    def instead(self) -> str:
+        """That it answered in another's place."""
+        wanted = repr((self.wanted or "")[:200])
+        which = f"{wanted} is a model of {self.vendor}" if self.vendor else f"There is no model {wanted}"
+        return f"{which}: {self.name!r} answered."
 
 
 class How(TypedDict, total=False):
@@ -136,7 +143,7 @@ class Reranking(FolderPart):
         scorer = found.choose(None)
         if scorer is None:
             raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
-        return rerank.rerank_apart(self._folder, asked, scorer, budget)
+        return rerank.rerank_apart(self._folder.encoders, self._folder.config(), asked, scorer, budget)
 
     def _config(self, corpus_id: str | None) -> Config:
         return open_corpus(self._folder, corpus_id).config if corpus_id else self._folder.config()
@@ -146,7 +153,7 @@ class Reranking(FolderPart):
 
         Raises:
             CorpusNotFound.
-            ModelNotFound: it is none of what `rerank_models` lists.
+            ModelNotFound: it is none of what `rerank_models` lists, and reranking.rerank_unknown_model refuses it.
         """
         name = (model or "").strip()
         try:
@@ -156,9 +163,11 @@ class Reranking(FolderPart):
             if stem not in ("", name):
                 with suppress(ModelNotFound):
                     return self._ranker(stem, corpus_id)
-            if self._config(corpus_id).reranking.rerank_unknown_model == "refuse":
+            vendor = self._folder.prices.vendor(stem)
+            answered = self._config(corpus_id).reranking.rerank_unknown_model
+            if answered == "refuse" or (answered == "vendors" and vendor is None):
                 raise
-        return replace(self._ranker("", corpus_id), wanted=name)
+        return replace(self._ranker("", corpus_id), wanted=name, vendor=vendor)
 
     def _ranker(self, name: str, corpus_id: str | None) -> Ranker:
         folder = self._folder
@@ -223,7 +232,8 @@ class Reranking(FolderPart):
         known = [row.id for row in self.rerank_models()]
         raise ModelNotFound(
             f"There is no model {name!r} to rerank with. There are: {', '.join(known[:NAMED])}. `model` may be a "
-            "corpus (its champion answers), a model version, or a cross-encoder in the models folder.",
+            "corpus (its champion answers), a model version, or a cross-encoder in the models folder. For a client "
+            "whose model's name cannot be changed: `tribrid config reranking.rerank_unknown_model=default`.",
             model=name,
             models=known[:NAMED],
         )
@@ -317,7 +327,7 @@ def _returned(item: Inline, document: Document) -> dict[str, JsonValue]:
 
 
 def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
-    told = [f"There is no model {found.wanted[:200]!r}: {found.name!r} answered."] if found.wanted else []
+    told = [found.instead()] if found.wanted else []
     if answer.fallback_reason is not None:
         told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
     elif answer.model_id == RETRIEVAL:

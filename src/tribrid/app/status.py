@@ -21,7 +21,7 @@ from tribrid.config import Config
 from tribrid.encoders.variants import machine
 from tribrid.errors import TribridError
 from tribrid.scoring.scorer import Scorer
-from tribrid.workspace.corpus import OpenCorpus, untrained_scorer
+from tribrid.workspace.corpus import OpenCorpus, ready_made_scorer
 from tribrid.workspace.data_folder import DataFolder
 
 
@@ -51,15 +51,27 @@ def _serving(folder: DataFolder, corpus: OpenCorpus | None, config: Config) -> d
         }
         return {"champions": champions, "reason": "models are per corpus: ask with ?corpus_id="}
     try:
-        scorer = corpus.scorer if corpus else untrained_scorer(folder, "", config)
+        scorer = corpus.scorer if corpus else ready_made_scorer(folder, "", config)
     except TribridError as error:
         return {"reason": error.detail, "problem": error.code}
     if mode == "cloud":
         cloud = _cloud_status(folder, corpus.corpus_id if corpus else "", config)
         return {**cloud, "model_id": scorer.model_id if scorer else None}
     if scorer is None:
-        return {"reason": "no model has been promoted for this corpus yet; the fused order is served"}
+        return {"reason": _why_fused(corpus)}
     return {"model_id": scorer.model_id, "loaded": True, "form": form(scorer)}
+
+
+def _why_fused(corpus: OpenCorpus | None) -> str:
+    """Why mode learning serves the fused order."""
+    none = "no model has been promoted for this corpus yet; the fused order is served"
+    found = corpus.comparison if corpus else None
+    if found is None or not found.fused_stays:
+        return none
+    return (
+        f"{none}: on {found.queries} judged queries its {found.measure} is {found.fused:.3f}, that of the order before "
+        f"any label {found.untrained:.3f}"
+    )
 
 
 def _cloud_status(folder: DataFolder, corpus_id: str, config: Config) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from tribrid.cli.command import Corpus, Session
 from tribrid.cli.judgedfiles import Given, open_file, read
 from tribrid.cli.library import Library, library
 from tribrid.cli.progress import gauge
+from tribrid.cli.sources import STDIN, Exclude, Include, Wanted, preview
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
-from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
-from tribrid.types import Document, EventType
+from tribrid.types import EventType
 
 if TYPE_CHECKING:
     from tribrid.answers.corpora import CorpusFacts
@@ -28,17 +28,14 @@ if TYPE_CHECKING:
     from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
     from tribrid.answers.judgments import StoredJudgments
     from tribrid.answers.logs import LogImport
-    from tribrid.config.sections import IndexingConfig
 
-STDIN = "-"
-RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _SHOWN_SKIPPED, _SHOWN_REPEATED = 20, 5
 _BLOCK_BYTES = 1 << 16
 
 ToStdin = "`-` reads standard input."
 
 
-def index(
+def index(  # noqa: PLR0913 - a command's options are its parameters
     session: Session,
     corpus: Corpus,
     paths: Annotated[
@@ -61,6 +58,11 @@ def index(
             "not be mounted.",
         ),
     ] = False,
+    include: Include = None,
+    exclude: Exclude = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be read, skipped and left out, and why; store nothing.")
+    ] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the index anew from the stored documents; without PATH.")
     ] = False,
@@ -68,18 +70,21 @@ def index(
     """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
     if rebuild == bool(paths):
         raise InvalidInput("Name what to index, or --rebuild and nothing.", field="PATH")
-    if paths:
-        _index(session, corpus, paths, mirror=mirror, delete_emptied=delete_emptied)
-    else:
+    if not paths:
         _rebuild(session, corpus)
+        return
+    wanted = Wanted(paths, tuple(include or ()), tuple(exclude or ()), mirror, delete_emptied)
+    if dry_run:
+        preview(session, corpus, wanted)
+    else:
+        _index(session, corpus, wanted)
 
 
-def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool, delete_emptied: bool) -> None:
+def _index(session: Session, corpus: str, wanted: Wanted) -> None:
     with library(session) as tribrid, ExitStack() as opened:
-        config = _indexing(tribrid, corpus)
-        sources = [_records(path, config, opened) for path in paths]  # a path that cannot be read: nothing is indexed
+        sources = wanted.records(tribrid, corpus, opened)  # a path that cannot be read: nothing is indexed
         _ensure(tribrid, corpus)
-        read = [Path(path) for path in paths if not _is_records(path)]
+        read, mirror = wanted.folders, wanted.mirror
         if read or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
         with gauge(session.terminal.err, "Indexing") as shown:
@@ -93,7 +98,8 @@ def _index(session: Session, corpus: str, paths: Sequence[str], *, mirror: bool,
                 emit=emit,
                 mirror=mirror,
                 paths=read,
-                delete_emptied=delete_emptied,
+                choice=wanted.choice,
+                delete_emptied=wanted.delete_emptied,
             )
     session.terminal.result(report, _indexed(report))
     if not session.terminal.as_json:
@@ -112,42 +118,12 @@ def _rebuild(session: Session, corpus_id: str) -> None:
     session.terminal.result(report, _indexed(report))
 
 
-def _indexing(tribrid: Library, corpus_id: str) -> IndexingConfig:
-    """How the corpus's documents are read; the default while there is no such corpus."""
-    try:
-        return tribrid.corpus(corpus_id).documents.indexing()
-    except CorpusNotFound:
-        return tribrid.folder.config().indexing
-
-
 def _ensure(tribrid: Library, corpus_id: str) -> None:
     try:
         tribrid.corpus(corpus_id).require()
     except CorpusNotFound:
         with suppress(CorpusExists):  # another command made it meanwhile
             tribrid.create_corpus(corpus_id)
-
-
-def _records(path: str, config: IndexingConfig, opened: ExitStack) -> Iterator[Document | Skipped]:
-    """The documents behind one argument, read as they are asked for.
-
-    Raises:
-        InvalidInput: at once, if there is no such file or folder.
-    """
-    # Slow to import (see tribrid.cli).
-    from tribrid.corpus.files import read_folder
-    from tribrid.corpus.records import parse_records
-
-    max_chars = config.max_document_chars
-    if path == STDIN:
-        return parse_records(sys.stdin.buffer, max_document_chars=max_chars)
-    if _is_records(path):
-        return parse_records(opened.enter_context(open_file(path)), max_document_chars=max_chars)
-    return read_folder(Path(path), config)
-
-
-def _is_records(path: str) -> bool:
-    return path == STDIN or (Path(path).suffix.lower() in RECORD_SUFFIXES and not Path(path).is_dir())
 
 
 def _indexed(report: IndexedDocuments) -> RenderableType:
@@ -160,6 +136,7 @@ def _indexed(report: IndexedDocuments) -> RenderableType:
             "Unchanged": f"{report.unchanged:,}",
             "Deleted": f"{report.deleted:,}" if report.deleted else None,
             "Skipped": Text(f"{report.skipped_total:,}", style="yellow") if report.skipped_total else None,
+            "Left out": f"{report.left_out:,}; --dry-run lists them" if report.left_out else None,
             "Read in part": Text(f"{report.losses_total:,}", style="yellow") if report.losses_total else None,
         }
     )
@@ -319,7 +296,8 @@ def judgments(
             }
             session.terminal.result(stored, facts(counts))
             return
-        answer = tribrid.corpus(corpus).judgments.put(read(given, "train")[0], replace=replace)
+        judged, bundle = read(given, "train")
+        answer = tribrid.corpus(corpus).judgments.put(judged, replace=replace, bundle=bundle)
     session.terminal.result(answer, *stored_view(answer))
 
 
@@ -332,6 +310,7 @@ def stored_view(answer: StoredJudgments | StoredEvalDataset | EvalDatasetContent
     counts: dict[str, object] = {"Queries": f"{queries:,}", "Judgments": f"{answer.judgments:,}"}
     if not isinstance(answer, StoredJudgments):
         counts |= {"Version": answer.version, "Decides on": answer.primary_measure, "sha256": answer.sha256}
+        counts |= {"Labels": f"from logs: {answer.log.told}"} if answer.log else {}
     yield facts(counts)
     if isinstance(answer, UnknownDocuments) and answer.unknown_documents_total:
         unknown = answer.unknown_documents_total

@@ -1,4 +1,4 @@
-"""`tribrid evalset`: put, show, list, check or export the eval dataset."""
+"""`tribrid evalset`: put, show, list, check or export the eval dataset, or make one from the log."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from tribrid.cli.command import Session
 from tribrid.cli.content import stored_view
 from tribrid.cli.judgedfiles import Given, read
 from tribrid.cli.library import Library, library
-from tribrid.cli.terminal import facts, indented, moment, plain, table
+from tribrid.cli.terminal import facts, indented, moment, one_line, plain, table
 from tribrid.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tribrid.answers.evalsets import FrozenBundle
+    from tribrid.answers.nextlabels import NextLabels
     from tribrid.answers.readiness import EvalDatasetCheck
 
 _FOLDERS = ("trec", "beir")
 _STYLES = {"error": "red", "warning": "yellow"}
+Last = Annotated[
+    str | None,
+    typer.Option(metavar="SPAN", help="from-logs: 36h, 14d or 2w, counted back from the newest search."),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="from-logs: though people judged the dataset in force.")]
 
 
 class Asked(NamedTuple):
@@ -33,15 +39,17 @@ class Asked(NamedTuple):
     form: str | None
     out: Path | None
     effect: float | None
+    last: str | None = None
+    replace: bool = False
     version: str | None = None
 
 
-def evalset(
+def evalset(  # noqa: PLR0913 - a command's options are its parameters
     session: Session,
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[put|show|list|check|export] CORPUS[@VERSION]",
+            metavar="[put|show|list|check|next|export|from-logs] CORPUS[@VERSION]",
             help="What to do (left out: put if something is given, else show), with which corpus's dataset. VERSION is "
             "a number or the start of a hash.",
         ),
@@ -67,12 +75,16 @@ def evalset(
     effect: Annotated[
         float | None, typer.Option(help="check: the change in the primary measure that you hope to see. Default: 0.03.")
     ] = None,
+    last: Last = None,
+    replace: Replace = False,
 ) -> None:
     """Fix the eval dataset that before and after are measured on; show, list, check or export it.
 
+    from-logs makes one from what users did, which nothing is learned from any more; next lists what to judge next.
+
     check ends with exit code 1 if a verdict on the dataset would mislead.
     """
-    given, asked = Given(file, queries, qrels), Asked(form, out, effect)
+    given, asked = Given(file, queries, qrels), Asked(form, out, effect, last, replace)
     action, corpus = _understood(words, given)
     corpus_id, at, version = corpus.partition("@")
     if any(given) and action != "put":
@@ -110,6 +122,36 @@ def _show(session: Session, tribrid: Library, corpus_id: str, _given: Given, ask
     return 0
 
 
+def _next(session: Session, tribrid: Library, corpus_id: str, _given: Given, _asked: Asked) -> int:
+    found = tribrid.corpus(corpus_id).eval_dataset.next()
+    session.terminal.result(found, *_to_judge(found))
+    return 0
+
+
+def _to_judge(found: NextLabels) -> Iterator[RenderableType]:
+    yield Text(found.summary)
+    if not found.queries:
+        yield "Nothing to judge: no search was logged that the eval dataset does not ask, or all rankings agree."
+        return
+    yield Text(found.guideline, "dim")
+    for query in found.queries:
+        yield Text.assemble("\n", (plain(query.text), "bold"), (f"  {query.why}", "dim"))
+        for document in query.documents:
+            yield indented(f"{plain(document.doc_id)}  {one_line(document.title or document.snippet, 70)}")
+    if found.detectable_then is not None:
+        yield Text(f"\nWith these judged, a change of {found.detectable_then:.3f} would show.")
+
+
+def _from_logs(session: Session, tribrid: Library, corpus_id: str, _given: Given, asked: Asked) -> int:
+    from tribrid.logs.times import span
+
+    if asked.last is None:
+        raise InvalidInput(f"Say how much of the log: tribrid evalset from-logs {corpus_id} --last 14d.")
+    answer = tribrid.corpus(corpus_id).eval_dataset.from_logs(span(asked.last), replace=asked.replace)
+    session.terminal.result(answer, *stored_view(answer))
+    return 0
+
+
 def _measured_on(bundle: FrozenBundle) -> str:
     if bundle.corpus_version is None:
         return "candidates that were put with it"
@@ -120,7 +162,8 @@ def _list(session: Session, tribrid: Library, corpus_id: str, _given: Given, _as
     from tribrid.answers.evalsets import EvalDatasetVersions
 
     found = tribrid.corpus(corpus_id).eval_dataset.versions()
-    columns = ["", ("Version", "right"), "sha256", ("Queries", "right"), ("Judgments", "right"), "Decides on", "Put"]
+    columns = ["", ("Version", "right"), "sha256", ("Queries", "right"), ("Judgments", "right"), "Labels"]
+    columns += ["Decides on", "Put"]
     rows = [
         [
             "in force" if row.current else "",
@@ -128,6 +171,7 @@ def _list(session: Session, tribrid: Library, corpus_id: str, _given: Given, _as
             row.sha256[:12],
             f"{row.queries:,}",
             f"{row.judgments:,}",
+            "from logs" if row.source == "logs" else "judged",
             row.primary_measure,
             moment(row.created_at),
         ]
@@ -201,4 +245,12 @@ def _write_corpus(tribrid: Library, corpus_id: str, path: Path) -> str:
     return str(path)
 
 
-_DO = {"put": _put, "show": _show, "list": _list, "check": _check, "export": _export}
+_DO = {
+    "put": _put,
+    "show": _show,
+    "list": _list,
+    "check": _check,
+    "next": _next,
+    "export": _export,
+    "from-logs": _from_logs,
+}

@@ -46,6 +46,9 @@ def _everywhere(
     as_json: Json = False,
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
+    from tribrid.config import keep_small_products_on_one_thread
+
+    keep_small_products_on_one_thread()
     ctx.obj = Everywhere(data_dir, as_json)
     if ctx.invoked_subcommand is None:
         sys.stdout.write(ctx.get_help() + "\n")

@@ -33,6 +33,7 @@ def report_view(report: EvaluationReport) -> RenderableType:
 def verdict_view(report: EvaluationReport) -> RenderableType:
     """The decision and its reasons."""
     words, style = _BADGES[report.verdict.decision]
+    words += ", by labels from logs" if report.eval_dataset.log else ""
     reasons = [indented(reason) for reason in report.verdict.reasons]
     if report.promoted:
         serves = "It serves from the next search on."
@@ -113,17 +114,23 @@ def conditions(report: EvaluationReport) -> Table:
     timed = f"{p50:.0f} ms median, {p95:.0f} ms p95" if p50 is not None and p95 is not None else None
     return facts(
         {
-            "Eval dataset": f"{dataset.queries:,} queries, {dataset.judgments:,} judgments, "
+            "Eval dataset": f"{dataset.queries:,} queries, {dataset.judgments:,} {_labels(report)}, "
             f"{dataset.excluded:,} excluded, {dataset.sha256[:12]}",
             "Candidates": f"top {candidates.depth}, recall ceiling {candidates.recall_ceiling:.3f}",
             "Reranking": timed,
             "Threshold": _threshold(report),
+            "No answer": report.answerable.told if report.answerable else None,
+            "Scores": report.calibration.order.told if report.calibration else None,
             "Fallbacks": report.fallbacks.count or None,
             "Cost": cost_line(report.cost),
             "Failed": ", ".join(f"{name}: {why}" for name, why in report.failed.items()) or None,
             "Evaluation": report.evaluation_id,
         }
     )
+
+
+def _labels(report: EvaluationReport) -> str:
+    return "labels from logs" if report.eval_dataset.log else "judgments"
 
 
 def cost_line(cost: Cost) -> str:

@@ -31,7 +31,7 @@ def readiness(session: Session, corpus: Corpus) -> None:
 
 def _readiness(found: Readiness) -> Iterator[RenderableType]:
     yield Text(found.summary, style=_COLOURS[found.answer])
-    gain, coverage, labels, seen = found.expected_gain, found.coverage, found.labels, found.detectable_change
+    gain, coverage, labels = found.expected_gain, found.coverage, found.labels
     retrieved = f"not measured: {coverage.reason}"
     if coverage.share is not None:
         deep = f"sampled positives in the first {coverage.depth}"
@@ -43,8 +43,7 @@ def _readiness(found: Readiness) -> Iterator[RenderableType]:
             "Judgments": _labels(labels.judgments),
             "Heuristics": f"about {labels.heuristics.queries:,} queries that documents ask of themselves",
             "Retrieved": retrieved,
-            "Eval queries": "no eval dataset" if found.eval_queries is None else f"{found.eval_queries:,}",
-            "Change that shows": f"{seen:.3f} in the primary measure, four times out of five" if seen else None,
+            "Eval dataset": "none" if found.eval_queries is None else found.standing,
             "Gain to expect": f"{gain.low:.3f} to {gain.high:.3f} in {gain.measure}: {gain.basis}",
         }
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -58,13 +58,24 @@ class _PriceList(BaseModel):
 
     about: str = ""
     models: tuple[Price, ...]
+    vendors: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The price list in force."""
+    """The price list in force. `vendors`: names of their rerank models that clients send, priced or not."""
 
     models: tuple[Price, ...]
+    vendors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def vendor(self, model: str) -> str | None:
+        """Whose rerank model this is; None for a local one, and for one that the list has not."""
+        named = next((vendor for vendor, models in self.vendors.items() if model in models), None)
+        if named is not None:
+            return named
+        return next(
+            (p.provider for p in self.models if (p.kind, p.model) == ("RERANK", model) and p.provider != LOCAL), None
+        )
 
     def find(self, kind: Kind, model: str, provider: str | None = None) -> Price | None:
         """The price of a model, of any provider if none is named; None if the list has none."""
@@ -202,7 +213,7 @@ def load_prices(path: Path | None = None) -> Prices:
         listed = _PriceList.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"The price list {str(file)!r} cannot be read: {_reason(error)}.", path=str(file)) from None
-    return Prices(listed.models)
+    return Prices(listed.models, listed.vendors)
 
 
 def _shipped() -> Traversable:

@@ -13,7 +13,7 @@ class RerankingConfig(Section):
     reranker_mode: Literal["none", "local", "learning", "cloud"] = Field(
         "learning",
         description="none: the fused order; local: a Hugging Face cross-encoder as it is; learning: the corpus's "
-        "champion, trained here; cloud: a rerank service.",
+        "champion, trained here, and until there is one the order before any label; cloud: a rerank service.",
     )
     reranker_cloud_provider: Literal["cohere", "voyage", "jina", "tei"] | None = Field(
         None,
@@ -72,7 +72,7 @@ class RerankingConfig(Section):
     )
     experiment: Literal["off", "interleave"] = Field(
         "off",
-        description="interleave: searches show a mix of what the champion (if none, the fused order) and a challenger "
+        description="interleave: searches show a mix of what the champion (if none, what serves then) and a challenger "
         "rank first, until users' feedback tells which is better. Mode learning only.",
     )
     experiment_challenger: str | None = Field(
@@ -122,10 +122,11 @@ class RerankingConfig(Section):
     rerank_max_documents: int = Field(
         1000, ge=1, le=10_000, description="Most documents in a call to /rerank; more are refused (413)."
     )
-    rerank_unknown_model: Literal["refuse", "default"] = Field(
-        "refuse",
+    rerank_unknown_model: Literal["refuse", "vendors", "default"] = Field(
+        "vendors",
         description="What becomes of a call to /rerank whose model is not there: refuse: a 404 that lists those that "
-        "are; default: what answers a call without a model does, and says so.",
+        "are; vendors: the name of a rerank service's model that data/models.json has is answered by what answers a "
+        "call without a model, which says so, any other is refused; default: every name is answered so.",
     )
     rerank_document_chars: int = Field(
         200_000, ge=1000, le=10_000_000, description="Characters of a document that /rerank reads; the answer says so."

@@ -195,6 +195,11 @@ class EvaluationConfig(Section):
         le=1e9,
         description="Served score whose precision and recall the report shows; none: that with the best F1.",
     )
+    guideline: str = Field(
+        "1: who asked this would be glad to find it. 0: not. Higher grades, such as 2 and 3, for what answers better.",
+        max_length=2000,
+        description="What the grades of a judgment mean here, shown to whoever judges.",
+    )
 
 
 class LogsConfig(Section):

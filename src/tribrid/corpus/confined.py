@@ -73,8 +73,8 @@ class ConfinedReader:
                 self._process.wait(_LEAVING_S)
         self._end()
 
-    def read(self, path: Path, suffix: str) -> Contents:
-        """A file's contents, by the reader for the suffix.
+    def read(self, path: Path, form: str) -> Contents:
+        """A file's contents, by the reader for its ending.
 
         Raises:
             Unreadable: with the reason, which may be that it took too long or too much.
@@ -83,7 +83,7 @@ class ConfinedReader:
         process = self._running()
         deadline = time.monotonic() + self._limits.waiting_s
         try:
-            _send(process, {"path": str(path), "suffix": suffix})
+            _send(process, {"path": str(path), "form": form})
             answer = _answer(process, deadline)
         except TimeoutError:
             self._end()
@@ -163,10 +163,10 @@ def _contents(answer: dict[str, Any]) -> Contents:
     return Contents(answer["title"], answer["text"], tuple(answer["losses"]))
 
 
-def _read(path: str, suffix: str, limits: Limits) -> dict[str, object]:
+def _read(path: str, form: str, limits: Limits) -> dict[str, object]:
     try:
         budget_s = limits.timeout_s * _BUDGET_SHARE
-        found = read_file(Path(path), suffix, max_chars=limits.max_chars, budget_s=budget_s)
+        found = read_file(Path(path), form, max_chars=limits.max_chars, budget_s=budget_s)
         return {"title": found.title, "text": found.text, "losses": found.losses}
     except (Unreadable, MissingExtra) as error:
         return {"refused": str(error)}

@@ -1,41 +1,45 @@
-"""Files to documents: text, Markdown, HTML, reStructuredText, Word, notebooks, Python source and, with pypdf, PDF.
+"""Files to documents: text, Markdown, HTML, reStructuredText, Word, EPUB, notebooks, tables, JSON, Python source and,
+with pypdf, PDF; each also packed by gzip.
 
 One document a file: `doc_id` is its path relative to the folder, with `/` on every system, and its title the
 first heading, `<title>`, module docstring line or the file's name. Hidden files and `__pycache__` are passed
 over in silence; everything else that is not read is reported as `Skipped`, and so is what is lost of a file that is.
-Links out of the folder are not followed. No file can stop the others: see `confined.py`.
+What is not wanted is `LeftOut` (see `choosing.py`), and so is a web page that says the same as one before it, as a
+printed view does. Links out of the folder are not followed. No file can stop the others: see `confined.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from tribrid.config.sections import IndexingConfig
+from tribrid.corpus.choosing import ALL, Choice
 from tribrid.corpus.confined import ConfinedReader, Limits
 from tribrid.corpus.contents import Contents, Unreadable
-from tribrid.corpus.folders import walk
+from tribrid.corpus.folders import LeftOut, walk
 from tribrid.corpus.jsonlines import Loss, Skipped
-from tribrid.corpus.readers import is_bounded, is_read, read_file
+from tribrid.corpus.readers import RECORDS, WEB_PAGES, ending, is_bounded, is_read, read_file, stem
 from tribrid.corpus.records import make_document
 from tribrid.errors import InvalidInput
 from tribrid.types import Document
 
 # How much longer than its processor time a file may take by the clock: on a busy machine, on a slow disk.
 WAITING_FACTOR = 10
-_RECORDS = (".jsonl", ".ndjson")
 
 
-def read_folder(path: Path, config: IndexingConfig) -> Iterator[Document | Skipped]:
+def read_folder(path: Path, config: IndexingConfig, choice: Choice = ALL) -> Iterator[Document | Skipped]:
     """The documents of a folder (or of one file) in the order of their paths, each followed by what was lost of it.
 
     Args:
         path: a folder, read with its subfolders, or a single file, whose doc_id is its name.
+        choice: which files of a folder are wanted.
 
     Raises:
-        InvalidInput: at once, if there is no such file or folder, or it cannot be listed.
+        InvalidInput: at once, if there is no such file or folder, or it cannot be listed, or a pattern is none.
     """
     root = Path(path)
     waiting_s = config.file_timeout_s * WAITING_FACTOR
@@ -48,22 +52,36 @@ def read_folder(path: Path, config: IndexingConfig) -> Iterator[Document | Skipp
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidInput(f"The file or folder {str(root)!r} cannot be read: {reason}.", path=str(root)) from None
-    return _read_all(_files(root), limits)
+    return _read_all(_files(root, walk(root, choice)), limits)
 
 
 def _read_all(files: Iterator[tuple[Path, str] | Skipped], limits: Limits) -> Iterator[Document | Skipped]:
+    pages: dict[str, str] = {}
     with ConfinedReader(limits) as confined:
         for found in files:
             if isinstance(found, Skipped):
                 yield found
-            else:
-                yield from _read(*found, limits, confined)
+                continue
+            for item in _read(*found, limits, confined):
+                same = _same_page(item, pages) if isinstance(item, Document) else None
+                if same is not None:
+                    yield _skipped(found[1], f"says the same as {same}", LeftOut)
+                    break
+                yield item
 
 
-def _files(root: Path) -> Iterator[tuple[Path, str] | Skipped]:
+def _same_page(document: Document, pages: dict[str, str]) -> str | None:
+    """The web page that said the same before, by its name; the page is kept in mind if there is none."""
+    if ending(Path(document.doc_id)) not in WEB_PAGES:
+        return None
+    first = pages.setdefault(hashlib.sha256(document.text.encode()).hexdigest(), document.doc_id)
+    return None if first == document.doc_id else first
+
+
+def _files(root: Path, entries: Iterator[Path | Skipped]) -> Iterator[tuple[Path, str] | Skipped]:
     """The files below a folder, each with its name from there."""
     real_root = os.path.realpath(root)
-    for entry in walk(root):
+    for entry in entries:
         if isinstance(entry, Skipped):
             yield entry
             continue
@@ -85,7 +103,7 @@ def _read(path: Path, name: str, limits: Limits, confined: ConfinedReader) -> It
     except OSError as error:
         yield _skipped(name, f"cannot be read: {error.strerror or error}")
         return
-    title = contents.title or path.stem
+    title = contents.title or stem(path)
     document = make_document(name, title=title, text=contents.text, uri=uri, max_document_chars=limits.max_chars)
     if isinstance(document, Skipped):
         yield _skipped(name, document.reason)
@@ -95,17 +113,25 @@ def _read(path: Path, name: str, limits: Limits, confined: ConfinedReader) -> It
 
 
 def _contents(path: Path, limits: Limits, confined: ConfinedReader) -> Contents:
-    suffix = path.suffix.lower()
-    if not is_read(suffix):
-        named = "; to index its records, name the file itself" if suffix in _RECORDS else ""
-        raise Unreadable(f"files of type {path.suffix} are not read{named}")
-    if is_bounded(suffix):
-        contents = read_file(path, suffix, max_chars=limits.max_chars, budget_s=limits.timeout_s)
+    form = ending(path)
+    if not is_read(form):
+        raise Unreadable(f"files of type {form} are not read")
+    if is_bounded(form):
+        contents = read_file(path, form, max_chars=limits.max_chars, budget_s=limits.timeout_s)
     else:
-        contents = confined.read(path, suffix)
+        contents = _confined(path, form, confined)
     if not contents.text.strip():
         raise Unreadable("; ".join(["holds no text", *contents.losses]))
     return contents
+
+
+def _confined(path: Path, form: str, confined: ConfinedReader) -> Contents:
+    try:
+        return confined.read(path, form)
+    except Unreadable as error:
+        if form in RECORDS:
+            raise Unreadable(f"{error}; to index its records, name the file itself") from None
+        raise
 
 
 def _skipped(name: str, reason: str, made: type[Skipped] = Skipped) -> Skipped:

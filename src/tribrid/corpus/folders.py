@@ -1,4 +1,6 @@
-"""What a folder lists. What cannot be listed, or lists nothing, is told: neither says that the files there are gone."""
+"""What a folder lists of what is wanted. What cannot be listed, or lists nothing, is told: neither says that the files
+there are gone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tribrid.corpus.choosing import ALL, Choice, Chooser
 from tribrid.corpus.jsonlines import Skipped
 
 WHOLE = "."
@@ -19,6 +22,11 @@ class Unlisted(Skipped):
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut(Skipped):
+    """A file or folder that is not wanted: if a document was made of it before, that one is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Emptied(Unlisted):
     """A folder that lists nothing: all of it was deleted, or its disk is not mounted."""
 
@@ -28,8 +36,16 @@ def address(folder: Path) -> str:
     return f"{folder.resolve().as_uri().rstrip('/')}/"
 
 
-def walk(root: Path) -> Iterator[Path | Skipped]:
-    """Files and links below a folder by path, without hidden ones; linked folders are listed, not entered."""
+def walk(root: Path, choice: Choice = ALL) -> Iterator[Path | Skipped]:
+    """Files and links below a folder by path, without hidden ones; linked folders are listed, not entered.
+
+    Raises:
+        InvalidInput: a pattern of the choice is none.
+    """
+    return _walk(root, Chooser(root, choice))
+
+
+def _walk(root: Path, chooser: Chooser) -> Iterator[Path | Skipped]:
     waiting = [root]
     while waiting:
         folder = waiting.pop()
@@ -40,9 +56,17 @@ def walk(root: Path) -> Iterator[Path | Skipped]:
             continue
         if not found:
             yield _told(Emptied, root, folder, f"the folder {str(folder)!r} lists no files")
-        below = list(filter(_is_folder, found))
-        yield from (Path(entry.path) for entry in found if entry not in below)
-        waiting += [Path(entry.path) for entry in reversed(below)]
+        below: list[Path] = []
+        for entry in found:
+            path, is_folder = Path(entry.path), _is_folder(entry)
+            why = chooser.left_out(path, is_folder)
+            if why is not None:
+                yield _told(LeftOut, root, path, why)
+            elif is_folder:
+                below.append(path)
+            else:
+                yield path
+        waiting += reversed(below)
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
@@ -51,9 +75,9 @@ def _listed(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(found, key=lambda entry: entry.name)
 
 
-def count(path: Path) -> int:
-    """How much `walk` finds in a folder; a file is one."""
-    return sum(1 for _ in walk(path)) if path.is_dir() else 1
+def count(path: Path, choice: Choice = ALL) -> int:
+    """How much `walk` finds in a folder, without what is left out; a file is one."""
+    return sum(not isinstance(found, LeftOut) for found in walk(path, choice)) if path.is_dir() else 1
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -63,7 +87,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # it is read as a file, and that says why it cannot be
 
 
-def _told(kind: type[Unlisted], root: Path, folder: Path, reason: str) -> Skipped:
+def _told(kind: type[Unlisted | LeftOut], root: Path, folder: Path, reason: str) -> Skipped:
     name, why = (
         text.encode("utf-8", "backslashreplace").decode() for text in (folder.relative_to(root).as_posix(), reason)
     )

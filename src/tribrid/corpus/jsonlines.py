@@ -17,10 +17,11 @@ from itertools import chain
 from pathlib import PurePath
 from typing import BinaryIO, Literal
 
+from tribrid.types.texts import MAX_ID_CHARS
+
 Stream = BinaryIO | Iterable[bytes]
 
 BLOCK_BYTES = 1 << 16
-MAX_ID_CHARS = 512
 MAX_NESTING = 50
 
 _SPACE = re.compile(r"[ \t\r\n]*")

@@ -6,11 +6,8 @@ outputs, which repeat with every run.
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
@@ -18,6 +15,7 @@ from xml.etree import ElementTree
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable
 from tribrid.corpus.markdown import fence, markdown_title
+from tribrid.corpus.packed import unzipped
 
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -33,18 +31,19 @@ _WRITTEN = {
 _MANY_LINES = re.compile(r"[ \t]*\n[ \t]*\n\s*")
 
 
-def read_docx(data: bytes) -> Contents:
+def read_docx(data: bytes, max_bytes: int) -> Contents:
     """A Word document's paragraphs; its title is the first heading.
 
+    Args:
+        max_bytes: unpacked at most.
+
     Raises:
-        Unreadable: it is none, or damaged, or protected by a password.
+        Unreadable: it is none, or damaged, or protected by a password, or unpacks to more.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as parts:
-            styles = _heading_marks(parts.read("word/styles.xml")) if "word/styles.xml" in parts.namelist() else {}
+        with unzipped(data, max_bytes, "Word document") as parts:
+            styles = _heading_marks(parts.read("word/styles.xml")) if "word/styles.xml" in parts else {}
             document = ElementTree.fromstring(parts.read("word/document.xml"))
-    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, EOFError) as error:
-        raise Unreadable(f"not a readable Word document: {error}") from None
     except ElementTree.ParseError as error:
         raise Unreadable(f"not a readable Word document: {error}") from None
     text = _MANY_LINES.sub("\n\n", "".join(_written(document, styles))).strip()

@@ -13,23 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tribrid.corpus.contents import SOFT_HYPHEN, Contents, Unreadable, plain_lines
+from tribrid.corpus.titles import own_title
 from tribrid.errors import MissingExtra
 
 _NAMED_PAGES = 10
 _FAULT_CHARS = 200
-
-_OFFICE = "word|excel|powerpoint|publisher|visio|writer|calc|impress|outlook"
-_PROGRAM = rf"(?:microsoft|libreoffice|openoffice)(?: office)? (?:{_OFFICE})(?:\s*-.*)?|powerpoint presentation"
-_TEXTS, _PICTURES = (
-    "docx?|dotx?|rtf|odt|odp|ods|xlsx?|pptx?|pdf|e?ps|tex|dvi|txt|html?|md",
-    "indd|qxd|cdr|tiff?|jpe?g|png",
-)
-_FILE_NAME = rf".*\.(?:{_TEXTS}|{_PICTURES})"
-_NOTHING = (
-    "untitled|unbenannt|no title|title|blank|document|dokument|doc|slide|folie|book|mappe|scan(?:ned)?|image|print"
-)
-_PLACEHOLDER = rf"(?:{_NOTHING})(?:[ _-]*(?:document|dokument|presentation))?"
-_NO_TITLE = re.compile(rf"{_PROGRAM}|{_FILE_NAME}|{_PLACEHOLDER}[\s_-]*\d*|[\W\d_]*", re.IGNORECASE | re.DOTALL)
 
 # The length bounds the search, and no word is longer.
 _WORD_CHARS = 40
@@ -65,7 +53,7 @@ def read_pdf(data: bytes, budget_s: float) -> Contents:
         title = str((reader.metadata.title if reader.metadata else None) or "").strip()
     texts, faults = _pages(lambda number: reader.pages[number].extract_text(), count, until)
     text = _rejoined("\n\n".join(texts))
-    return Contents("" if _NO_TITLE.fullmatch(title) else title, text, tuple(_losses(texts, faults, count)))
+    return Contents(own_title(title), text, tuple(_losses(texts, faults, count)))
 
 
 def _pages(text_of: Callable[[int], str], count: int, until: float) -> tuple[list[str], dict[int, str]]:

@@ -13,40 +13,52 @@ import stat
 import tokenize
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable, plain_lines
+from tribrid.corpus.epub import read_epub
 from tribrid.corpus.markdown import markdown_title
 from tribrid.corpus.office import read_docx, read_notebook
+from tribrid.corpus.packed import gunzipped
 from tribrid.corpus.pdf import read_pdf
 from tribrid.corpus.restructured import rst_text
+from tribrid.corpus.tabular import read_csv, read_json
 from tribrid.corpus.webpages import read_html
-
-# What a reader makes of a file's bytes within some processor time, seconds.
-_Reader = Callable[[bytes, float], Contents]
 
 BYTES_PER_CHAR = 4
 # Markup and fonts around the text of a page; a larger file is refused before it is read.
 RICH_BYTES_PER_CHAR = 40
 
 
-def _plain(data: bytes, _: float) -> Contents:
+class Budget(NamedTuple):
+    """What a reader may use: processor time in seconds, bytes of what it unpacks, and characters of a document."""
+
+    time_s: float
+    max_bytes: int
+    max_chars: int
+
+
+_Reader = Callable[[bytes, Budget], Contents]
+
+
+def _plain(data: bytes, _: Budget) -> Contents:
     text, losses = decode(data)
     return Contents("", text, losses)
 
 
-def _markdown(data: bytes, _: float) -> Contents:
+def _markdown(data: bytes, _: Budget) -> Contents:
     text, losses = decode(data)
     return Contents(markdown_title(text), text, losses)
 
 
-def _rst(data: bytes, _: float) -> Contents:
+def _rst(data: bytes, _: Budget) -> Contents:
     text, losses = decode(data)
     return Contents(*rst_text(text), losses)
 
 
-def _python(data: bytes, _: float) -> Contents:
+def _python(data: bytes, _: Budget) -> Contents:
     """Source in the encoding it declares. A file that does not parse is still text."""
     losses: tuple[str, ...] = ()
     try:
@@ -69,34 +81,54 @@ def _module_title(source: str) -> str:
     return (docstring or "").strip().partition("\n")[0].strip()
 
 
+RECORDS = (".json", ".jsonl", ".ndjson")
+WEB_PAGES = (".html", ".htm", ".xhtml")
 _OURS: dict[str, _Reader] = {
     **dict.fromkeys(["", ".txt", ".text"], _plain),
     **dict.fromkeys([".md", ".markdown"], _markdown),
     **dict.fromkeys([".rst", ".rest"], _rst),
 }
 _LIBRARIES: dict[str, _Reader] = {
-    **dict.fromkeys([".html", ".htm", ".xhtml"], lambda data, _: read_html(data)),
-    ".docx": lambda data, _: read_docx(data),
+    **dict.fromkeys(WEB_PAGES, lambda data, _: read_html(data)),
+    ".docx": lambda data, budget: read_docx(data, budget.max_bytes),
+    ".epub": lambda data, budget: read_epub(data, budget.time_s, budget.max_bytes),
     ".ipynb": lambda data, _: read_notebook(data),
+    ".csv": lambda data, budget: read_csv(data, None, budget.max_chars),
+    **dict.fromkeys([".tsv", ".tab"], lambda data, budget: read_csv(data, "\t", budget.max_chars)),
+    **dict.fromkeys(RECORDS, lambda data, _: read_json(data)),
     **dict.fromkeys([".py", ".pyi"], _python),
-    ".pdf": read_pdf,
+    ".pdf": lambda data, budget: read_pdf(data, budget.time_s),
 }
 _READERS = _OURS | _LIBRARIES
-_RICH = frozenset([".html", ".htm", ".xhtml", ".docx", ".ipynb", ".pdf"])
+_RICH = frozenset([*WEB_PAGES, ".docx", ".epub", ".ipynb", ".pdf"])
+_GZIP = ".gz"
 
 
-def is_read(suffix: str) -> bool:
+def ending(path: Path) -> str:
+    """What a file's name says of its form: `.md`, or `.md.gz`. What a copy of a website puts behind a `?` is no part
+    of it.
+    """
+    name = PurePath(path.name.partition("?")[0].lower())
+    return PurePath(name.stem).suffix + _GZIP if name.suffix == _GZIP else name.suffix
+
+
+def stem(path: Path) -> str:
+    """A file's name without its ending."""
+    return PurePath(path.stem).stem if path.suffix.lower() == _GZIP else path.stem
+
+
+def is_read(form: str) -> bool:
     """Whether files with this ending are read."""
-    return suffix in _READERS
+    return form.removesuffix(_GZIP) in _READERS
 
 
-def is_bounded(suffix: str) -> bool:
+def is_bounded(form: str) -> bool:
     """Whether the time and memory that such a file takes grow with its length alone."""
-    return suffix in _OURS
+    return form in _OURS
 
 
-def read_file(path: Path, suffix: str, *, max_chars: int, budget_s: float) -> Contents:
-    """A file's contents, by the reader for the suffix.
+def read_file(path: Path, form: str, *, max_chars: int, budget_s: float) -> Contents:
+    """A file's contents, by the reader for its ending.
 
     Args:
         max_chars: most characters of a document; a file that must hold more is refused by its size.
@@ -105,8 +137,12 @@ def read_file(path: Path, suffix: str, *, max_chars: int, budget_s: float) -> Co
     Raises:
         Unreadable, MissingExtra, OSError.
     """
-    data = _bytes_of(path, max_chars * (RICH_BYTES_PER_CHAR if suffix in _RICH else BYTES_PER_CHAR))
-    return _READERS[suffix](data, budget_s).tidied()
+    inner = form.removesuffix(_GZIP)
+    max_bytes = max_chars * (RICH_BYTES_PER_CHAR if inner in _RICH else BYTES_PER_CHAR)
+    data = _bytes_of(path, max_bytes)
+    if form.endswith(_GZIP):
+        data = gunzipped(data, max_bytes)
+    return _READERS[inner](data, Budget(budget_s, max_bytes, max_chars)).tidied()
 
 
 def _bytes_of(path: Path, max_bytes: int) -> bytes:

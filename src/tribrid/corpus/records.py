@@ -12,7 +12,7 @@ from typing import Any
 from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_items, text_fault, value_fault
 from tribrid.types import Document
 
-__all__ = ["Skipped", "make_document", "parse_records"]
+__all__ = ["Skipped", "make_document", "parse_record", "parse_records"]
 
 RECORD_FILES = (".jsonl", ".ndjson", ".json")
 """Endings of files that hold records."""
@@ -40,6 +40,11 @@ def parse_records(stream: Stream, *, max_document_chars: int) -> Iterator[Docume
             yield Skipped(item.line, "not a JSON object")
         else:
             yield _record(item.line, item.value, max_document_chars)
+
+
+def parse_record(record: Mapping[str, Any], line: int, *, max_document_chars: int) -> Document | Skipped:
+    """The document of one record, or the rule that it breaks."""
+    return _record(line, record, max_document_chars)
 
 
 def make_document(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable, plain_lines
 from tribrid.corpus.markdown import HEADING_LINE, fence
+from tribrid.corpus.titles import own_title
 
 # As in browsers. The parser's time grows with the square of the depth: 400,000 open divs take it minutes.
 MAX_HTML_DEPTH = 512
@@ -57,7 +59,8 @@ def read_html(data: bytes) -> Contents:
 
 
 def html_text(source: str) -> tuple[str, str]:
-    """The title (`<title>`, else the first h1; may be empty) and the visible text of an HTML page.
+    """The title (`<title>` unless a program left it there, else the first h1; may be empty) and the visible text of an
+    HTML page.
 
     Headings become lines that start with `#`, list items lines that start with `-`, preformatted text stays
     as it is, in a fence if a line of it would read as a heading; scripts, styles and navigation go.
@@ -68,8 +71,9 @@ def html_text(source: str) -> tuple[str, str]:
         tree = LexborHTMLParser(source)
     except SelectolaxError as error:
         raise Unreadable(f"not readable as HTML: {error}") from None
-    named = (_SPACES.sub(" ", node.text()).strip() for kind in ("title", "h1") for node in tree.css(kind))
-    title = next(filter(None, named), "")
+    named = (own_title(node.text()) for node in tree.css("title"))
+    headings = (_SPACES.sub(" ", node.text()).strip() for node in tree.css("h1"))
+    title = next(filter(None, chain(named, headings)), "")
     flowing, kept = _flow(tree.body) if tree.body else ("", [])
     flowing = _MANY_LINES.sub("\n\n", _LINE_EDGES.sub("\n", re.sub(" {2,}", " ", flowing))).strip()
     first, *rest = flowing.split(_VERBATIM)

@@ -1,4 +1,5 @@
 """The only file of a serving process that runs onnxruntime: text in, token vectors or logits out, no torch anywhere.
+Encoders are read in bfloat16 instead where bfloat16.py can.
 
 Texts are sorted by length and read in small batches on a few threads, so that padding stays small and memory is bounded
 by the batch, however many texts come in.
@@ -16,8 +17,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tribrid.encoders import bfloat16
 from tribrid.encoders.turns import Turns
-from tribrid.errors import ModelUnavailable, ScorerFailed
+from tribrid.errors import ModelUnavailable, ScorerFailed, TribridError
 
 BATCH_TOKENS = 512
 """Of a batch: a longer one falls out of the processor's caches, and is half as fast for it."""
@@ -29,6 +31,8 @@ CHARS_PER_TOKEN_BOUND = 40
 T = TypeVar("T")
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+Forward = Callable[[IntArray, IntArray], FloatArray]
+"""Ids and mask, int64 (texts, width), to hidden states, float32 (texts, width or more, dim)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,8 @@ class Encoder:
         self.max_tokens: int = described["max_tokens"]
         self.projection: FloatArray = np.load(folder / "projection.npy", allow_pickle=False)
         self._tokenizer = load_tokenizer(folder, self.max_tokens)
-        self._run = load_small_session(folder / "model.onnx")
         self._turns = Turns(threads)
+        self._alone, self._beside = _forwards(folder / "model.onnx", self._turns.threads)
 
     def encode(self, texts: Sequence[str], max_tokens: int | None = None) -> list[EncodedText]:
         """Every text, in the order given, each cut at `max_tokens` tokens (default: the model's limit).
@@ -209,28 +213,50 @@ class Encoder:
         for encoding in encodings:
             _shorten(encoding, limit)
 
+        batches = list(token_batches([len(e.ids) for e in encodings]))
+        forward = self._beside if len(batches) > 1 else self._alone
+
         def read(batch: list[int]) -> list[tuple[int, T]]:
             rows = [encodings[i] for i in batch]
-            hidden = self._hidden(pad([row.ids for row in rows]), pad([row.attention_mask for row in rows]))
+            hidden = _hidden(forward, pad([row.ids for row in rows]), pad([row.attention_mask for row in rows]))
             return [
                 (i, take(i, _finish(states[: len(row.ids)], row)))
                 for i, row, states in zip(batch, rows, hidden, strict=True)
             ]
 
-        batches = token_batches([len(e.ids) for e in encodings])
         found = dict(pair for pairs in self._turns.map(read, batches, check) for pair in pairs)
         return [found[i] for i in range(len(texts))]
-
-    def _hidden(self, ids: IntArray, mask: IntArray) -> FloatArray:
-        try:
-            result: FloatArray = self._run.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        except Exception as error:
-            raise ScorerFailed(f"The encoder failed: {error}") from error
-        return result
 
     def embed_query(self, text: str) -> FloatArray:
         """float32 (dim,), L2-normalised."""
         return self.encode([text])[0].pooled
+
+
+def _forwards(model: Path, threads: int) -> tuple[Forward, Forward]:
+    """What reads a single batch, and what reads many of them: the first must not wait for the second.
+
+    Raises:
+        ModelUnavailable: no such file, or one that is no model.
+    """
+    if model.is_file() and bfloat16.available():
+        alone = bfloat16.Bfloat16(model, threads)
+        return alone, bfloat16.Bfloat16(model, threads)
+    session = load_small_session(model)
+
+    def forward(ids: IntArray, mask: IntArray) -> FloatArray:
+        states: FloatArray = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return states
+
+    return forward, forward
+
+
+def _hidden(forward: Forward, ids: IntArray, mask: IntArray) -> FloatArray:
+    try:
+        return forward(ids, mask)
+    except TribridError:
+        raise
+    except Exception as error:
+        raise ScorerFailed(f"The encoder failed: {error}") from error
 
 
 def _shorten(encoding: Any, limit: int) -> None:

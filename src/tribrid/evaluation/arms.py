@@ -81,12 +81,15 @@ def retrieval_arm(readings: Readings) -> dict[str, list[ScoredDoc]]:
 
 
 def ranks(scorers: Iterable[tuple[str, Scorer | None]], challenger: LearnedReranker | None) -> list[tuple[str, Rank]]:
-    """Every arm to run, by name: the scorers there are, then the challenger's parts, each alone."""
+    """Every arm to run, by name: the scorers there are, then the challenger's parts, each alone. What it knows of the
+    order before any label is a copy of what the corpus had: the corpus's own goes before it.
+    """
     arms: list[tuple[str, Rank]] = [(name, scorer.score) for name, scorer in scorers if scorer is not None]
+    given = {name for name, _ in arms}
     if challenger is not None:
         for part in challenger.parts:
-            if part != "served":
-                name = "blend_without_cross_encoder" if part == "blend" else part
+            name = "blend_without_cross_encoder" if part == "blend" else part
+            if part != "served" and name not in given:
                 arms.append((name, lambda reading, part=part: challenger.score(reading, part)))  # type: ignore[misc]
     return arms
 

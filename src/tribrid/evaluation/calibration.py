@@ -38,7 +38,6 @@ _LEAST_PAIRS = 20
 _KEPT_SHARES = (0.95, 0.9, 0.8, 0.7, 0.5, 0.25)
 """Shares of the candidates' relevant documents that the table's thresholds keep."""
 _FEW_RELEVANT = 50
-_APART = 0.05
 _LEVEL = 0.95
 
 
@@ -82,7 +81,7 @@ def calibrate(
     pairs = _collect(run, evaluable(queries))
     if not pairs.relevant.any() or float(np.ptp(pairs.scores)) == 0:
         return None
-    within, across = _order_within(pairs), _auc(pairs.scores, pairs.relevant)
+    order = ScoreOrder(within_queries=_order_within(pairs), across_queries=auc(pairs.scores, pairs.relevant))
     return Calibration(
         system=system,
         queries=len(pairs.positives),
@@ -90,14 +89,14 @@ def calibrate(
         judged=int(pairs.judged.sum()),
         relevant=int(pairs.relevant.sum()),
         relevant_not_candidates=int(pairs.positives.sum() - pairs.relevant.sum()),
-        order=ScoreOrder(within_queries=within, across_queries=across),
+        order=order,
         bins=tuple(_bins(pairs)),
         thresholds=tuple(
             Threshold(threshold=value, **dict(_kept(pairs, pairs.scores >= value)))
             for value in _candidate_thresholds(pairs)
         ),
         chosen=_chosen(pairs, threshold),
-        notes=tuple(_notes(pairs, within, across)),
+        notes=(*([order.told] if order.comparable is False else []), *_notes(pairs)),
     )
 
 
@@ -119,14 +118,16 @@ def _collect(run: Run, queries: Sequence[JudgedQuery]) -> _Pairs:
         judged=np.array(judged, dtype=np.bool_),
         owner=np.repeat(np.arange(len(queries)), sizes),
         positives=np.array([sum(g >= 1 for g in query.judgments.values()) for query in queries], dtype=np.float64),
-        half=np.array(
-            [hashlib.sha256(query.query_id.encode("utf-8", "surrogatepass")).digest()[0] % 2 for query in queries],
-            dtype=np.intp,
-        ),
+        half=np.array([half_of(query) for query in queries], dtype=np.intp),
     )
 
 
-def _auc(scores: Vector, relevant: Flags) -> float | None:
+def half_of(query: JudgedQuery) -> int:
+    """0 or 1: where a query stands when one half chooses a threshold and the other measures it."""
+    return hashlib.sha256(query.query_id.encode("utf-8", "surrogatepass")).digest()[0] % 2
+
+
+def auc(scores: Vector, relevant: Flags) -> float | None:
     """How often a relevant one has the higher score of two, ties half; None where one of the kinds is missing."""
     from scipy.stats import rankdata  # comes with the extra train
 
@@ -138,10 +139,10 @@ def _auc(scores: Vector, relevant: Flags) -> float | None:
 
 
 def _order_within(pairs: _Pairs) -> float | None:
-    """The mean of each query's own `_auc`, over the queries that have one."""
+    """The mean of each query's own `auc`, over the queries that have one."""
     ends = np.cumsum(np.bincount(pairs.owner, minlength=len(pairs.positives)))[:-1]
     parts = zip(np.split(pairs.scores, ends), np.split(pairs.relevant, ends), strict=True)
-    found = [value for scores, relevant in parts if (value := _auc(scores, relevant)) is not None]
+    found = [value for scores, relevant in parts if (value := auc(scores, relevant)) is not None]
     return float(np.mean(found)) if found else None
 
 
@@ -247,10 +248,11 @@ def _share(hits: Vector, trials: Vector) -> tuple[float | None, tuple[float, flo
         spread = float(((hits - share * trials) ** 2).sum()) / total**2 * queries / max(1, queries - 1)
         effect = max(1.0, spread / (share * (1 - share) / total))
         worth = total / effect
-    return share, _wilson(share, worth)
+    return share, wilson(share, worth)
 
 
-def _wilson(share: float, trials: float) -> tuple[float, float]:
+def wilson(share: float, trials: float) -> tuple[float, float]:
+    """The 95 % interval of a share of so many independent trials."""
     z2 = NormalDist().inv_cdf((1 + _LEVEL) / 2) ** 2
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     reach = float(np.sqrt(z2 * (share * (1 - share) / trials + z2 / (4 * trials**2)))) / (1 + z2 / trials)
@@ -266,7 +268,7 @@ def _of_judged(pairs: _Pairs, relevant: Flags, judged: Flags) -> float | None:
     return float(relevant.sum() / judged.sum())
 
 
-def _notes(pairs: _Pairs, within: float | None, across: float | None) -> list[str]:
+def _notes(pairs: _Pairs) -> list[str]:
     found = []
     total, judged, relevant = len(pairs.scores), int(pairs.judged.sum()), int(pairs.relevant.sum())
     if judged == relevant:
@@ -278,12 +280,6 @@ def _notes(pairs: _Pairs, within: float | None, across: float | None) -> list[st
         found.append(
             f"{judged:,} of {total:,} candidates are judged. The others count as not relevant, so shares and precision "
             "are lower bounds; among the judged alone they are higher, and those were rarely picked at random."
-        )
-    if within is not None and across is not None and across < within - _APART:
-        found.append(
-            f"Of a relevant and another candidate the relevant one has the higher score in {within:.0%} of the pairs "
-            f"of one query, but in {across:.0%} of those of any two queries: one threshold for all queries cuts some "
-            "too early and some too late."
         )
     if relevant < _FEW_RELEVANT:
         found.append(f"Only {relevant} relevant candidates: the intervals are wide.")

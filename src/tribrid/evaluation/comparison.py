@@ -6,6 +6,9 @@ of differences. Both are scipy.stats' methods (and tested against them), compute
 many measures and systems share one set of resamples: 10,000 resamples of 10,000 queries take seconds and a fixed
 amount of memory.
 
+Where labels are only probable, a query has a value for each of some drawn sets of labels (believed.py), and the last
+axis of what is compared is theirs: each resample is measured on one of them.
+
 The seed decides everything: the order of the queries, or which measures are compared together, changes nothing.
 
 References:
@@ -24,6 +27,8 @@ from tribrid.answers.changes import Delta
 from tribrid.errors import EvaluationFailed, InvalidInput
 
 Matrix = NDArray[np.float64]
+Value = float | Matrix
+"""Of a query: one number, or a vector with one for each drawn set of labels."""
 
 TIE = 1e-9
 """Differences up to this are ties: a sum taken in another order, not another ranking."""
@@ -34,10 +39,12 @@ _KEPT = 8_000_000
 """Resampled means held at once; 8 bytes each."""
 _FEW_COLUMNS = 8
 _BOOTSTRAP, _FLIPS = 0, 1
+_PLAIN = 2
+"""Axes of values whose labels are certain."""
 
 
 def compare(
-    before: Mapping[str, float], after: Mapping[str, float], *, resamples: int, confidence: float, seed: int
+    before: Mapping[str, Value], after: Mapping[str, Value], *, resamples: int, confidence: float, seed: int
 ) -> Delta:
     """Compare one measure's values, query_id → value, of two systems.
 
@@ -51,13 +58,15 @@ def compare(
             f"A paired comparison needs the same queries on both sides; {unmatched} are on one side only.",
             unmatched=unmatched,
         )
-    query_ids = sorted(before)
-    differences = np.array([[after[query_id] - before[query_id]] for query_id in query_ids], dtype=np.float64)
-    return deltas(differences.reshape(len(query_ids), 1), resamples=resamples, confidence=confidence, seed=seed)[0]
+    differences = np.array([after[query_id] - before[query_id] for query_id in sorted(before)], dtype=np.float64)
+    return deltas(differences[:, None], resamples=resamples, confidence=confidence, seed=seed)[0]
 
 
 def deltas(differences: Matrix, *, resamples: int, confidence: float, seed: int) -> list[Delta]:
-    """A Delta for each column of after - before, shape (queries, columns), all from the same resamples.
+    """A Delta for each column of after - before, all from the same resamples.
+
+    Args:
+        differences: shape (queries, columns), or (queries, columns, sets of labels).
 
     Raises:
         EvaluationFailed: no queries, or a value is not finite.
@@ -67,9 +76,8 @@ def deltas(differences: Matrix, *, resamples: int, confidence: float, seed: int)
     bounds = intervals(differences, levels=(0.95, confidence), resamples=resamples, seed=seed)
     p_values = sign_flip_p(differences, resamples=resamples, seed=seed)
     found = []
-    for column in range(differences.shape[1]):
-        values = differences[:, column]
-        wins, losses = int((values > 0).sum()), int((values < 0).sum())
+    for column, values in enumerate(_by_query(differences).T):
+        wins, losses = int((values > TIE).sum()), int((values < -TIE).sum())
         found.append(
             Delta(
                 mean=float(values.mean()),
@@ -116,13 +124,13 @@ def by_family(changes: Mapping[str, Delta], is_quality: Callable[[str], bool]) -
 
 
 def resampled_means(values: Matrix, *, resamples: int, seed: int) -> Matrix:
-    """Column means over queries drawn with replacement: shape (resamples, columns).
+    """Column means over queries drawn with replacement: shape (resamples, columns). The values are as in `deltas`.
 
     Raises:
         EvaluationFailed, InvalidInput: as `deltas`.
     """
     _check(values, resamples)
-    return _bootstrap_means(values, resamples, seed)
+    return _resampled(values, resamples, seed)
 
 
 def intervals(values: Matrix, *, levels: Sequence[float], resamples: int, seed: int) -> Matrix:
@@ -132,7 +140,7 @@ def intervals(values: Matrix, *, levels: Sequence[float], resamples: int, seed: 
     none at all): read it with the p-value, which is exact for any number.
 
     Args:
-        values: shape (queries, columns).
+        values: as in `deltas`.
         levels: coverages, each between 0 and 1.
 
     Raises:
@@ -146,15 +154,15 @@ def intervals(values: Matrix, *, levels: Sequence[float], resamples: int, seed: 
     block = max(1, _KEPT // resamples)
     for start in range(0, values.shape[1], block):
         columns = values[:, start : start + block]
-        resampled = _bootstrap_means(columns, resamples, seed)
-        for offset in range(columns.shape[1]):
+        resampled = _resampled(columns, resamples, seed)
+        for offset, column in enumerate(_by_query(columns).T):
             for at, level in enumerate(levels):
-                found[at, start + offset] = _bca(columns[:, offset], resampled[:, offset], level)
+                found[at, start + offset] = _bca(column, resampled[:, offset], level)
     return found
 
 
 def sign_flip_p(differences: Matrix, *, resamples: int, seed: int) -> Matrix:
-    """Two-sided p-values of the paired randomisation test, shape (columns,).
+    """Two-sided p-values of the paired randomisation test, shape (columns,). The values are as in `deltas`.
 
     If A and B were alike, each query's difference could as well have had the other sign. p is the share of sign
     patterns whose mean is at least as far from 0 as the one seen: over all patterns where those are no more than
@@ -164,9 +172,12 @@ def sign_flip_p(differences: Matrix, *, resamples: int, seed: int) -> Matrix:
         EvaluationFailed, InvalidInput: as `deltas`.
     """
     _check(differences, resamples)
-    sums = np.abs(differences.sum(axis=0))
+    values = _by_query(differences)
     # Sums taken in another order differ in their last digits: what is equal must count as equal.
-    seen = sums - 1e-12 * np.abs(differences).sum(axis=0)
+    seen = np.abs(values.sum(axis=0)) - 1e-12 * np.abs(values).sum(axis=0)
+    if differences.ndim > _PLAIN:
+        counts = _drawn_flip_counts(differences, seen, resamples, seed)
+        return np.asarray((1.0 + counts) / (1.0 + resamples))
     found = (1.0 + _flip_counts(differences, seen, resamples, seed)) / (1.0 + resamples)
     for column in range(differences.shape[1]):
         nonzero = differences[differences[:, column] != 0, column]
@@ -189,6 +200,48 @@ def _chunks(resamples: int, queries: int) -> Iterator[int]:
     rows = max(1, _CHUNK // queries)
     for start in range(0, resamples, rows):
         yield min(rows, resamples - start)
+
+
+def _by_query(values: Matrix) -> Matrix:
+    """Shape (queries, columns): the mean over the sets of labels, where there are several."""
+    found: Matrix = values.mean(axis=2) if values.ndim > _PLAIN else values
+    return found
+
+
+def _resampled(values: Matrix, resamples: int, seed: int) -> Matrix:
+    """Column means of resamples: shape (resamples, columns)."""
+    if values.ndim == _PLAIN:
+        return _bootstrap_means(values, resamples, seed)
+    queries, columns, sets = values.shape
+    generator = np.random.default_rng([seed, _BOOTSTRAP])
+    found, done = np.empty((resamples, columns)), 0
+    for rows in _chunks(resamples, queries):
+        drawn = generator.integers(0, queries, size=(rows, queries)) + np.arange(rows)[:, None] * queries
+        counts = np.bincount(drawn.ravel(), minlength=rows * queries).reshape(rows, queries).astype(np.float64)
+        found[done : done + rows] = _by_set(counts, values, generator.integers(0, sets, size=rows)) / queries
+        done += rows
+    return found
+
+
+def _by_set(weights: Matrix, values: Matrix, chosen: NDArray[np.int64]) -> Matrix:
+    """Sums over queries, shape (rows, columns): each row of weights by the values of its own set of labels."""
+    found = np.empty((len(weights), values.shape[1]))
+    for number in np.unique(chosen).tolist():
+        rows = chosen == number
+        found[rows] = _product(weights[rows], values[:, :, number])
+    return found
+
+
+def _drawn_flip_counts(differences: Matrix, seen: Matrix, resamples: int, seed: int) -> Matrix:
+    """As `_flip_counts`, each sign pattern on a set of labels of its own."""
+    queries, columns, sets = differences.shape
+    generator = np.random.default_rng([seed, _FLIPS])
+    counts = np.zeros(columns)
+    for rows in _chunks(resamples, queries):
+        signs = (1 - 2 * generator.integers(0, 2, size=(rows, queries))).astype(np.float64)
+        sums = _by_set(signs, differences, generator.integers(0, sets, size=rows))
+        counts += (np.abs(sums) >= seen).sum(axis=0)
+    return counts
 
 
 def _bootstrap_means(values: Matrix, resamples: int, seed: int) -> Matrix:
@@ -227,13 +280,13 @@ def _bca(values: Matrix, resampled: Matrix, level: float) -> Matrix:
 
     centred = values - values.mean()
     spread = float((centred**2).sum())
-    if np.ptp(values) == 0 or spread == 0:
-        return np.full(2, values.mean())
     tolerance = 1e-12 * float(np.abs(values).max())
+    if (np.ptp(values) == 0 or spread == 0) and np.ptp(resampled) <= tolerance:
+        return np.full(2, values.mean())
     below = (resampled < values.mean() - tolerance).mean()
     at_most = (resampled <= values.mean() + tolerance).mean()
     bias = ndtri(np.clip((below + at_most) / 2, 0.5 / len(resampled), 1 - 0.5 / len(resampled)))
-    acceleration = float((centred**3).sum()) / (6 * spread**1.5)
+    acceleration = float((centred**3).sum()) / (6 * spread**1.5) if spread else 0.0
     tails = ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
     divisor = 1 - acceleration * (bias + tails)
     adjusted = ndtr(bias + (bias + tails) / divisor) if (divisor > 0).all() else ndtr(tails)

@@ -19,7 +19,7 @@ import numpy as np
 
 from tribrid.answers.changes import Consistency, CorpusPart, Delta, Heterogeneity, Pooled
 from tribrid.config.sections import EvaluationConfig
-from tribrid.evaluation.comparison import Matrix, deltas, resampled_means
+from tribrid.evaluation.comparison import Matrix, Value, deltas, resampled_means
 
 Answer = Literal["yes", "no", "unclear"]
 
@@ -36,8 +36,8 @@ class CorpusChange:
     """
 
     corpus_id: str
-    before: Mapping[str, float]
-    after: Mapping[str, float]
+    before: Mapping[str, Value]
+    after: Mapping[str, Value]
     before_system: str
     model_id: str | None
     transferred: bool = False

@@ -38,7 +38,7 @@ NO_LOOKS = Looks(count=0)
 FEW_CLIENTS = "few_clients"
 NAMED_RISERS = 5
 """Documents that the guard names in words; the report has all."""
-OF_GAIN = frozenset(("interval", "minimum_effect", "retrieval", "given", "seeds"))
+OF_GAIN = frozenset(("interval", "minimum_effect", "retrieval", "untrained", "given", "seeds"))
 """Guards that ask for a gain in the measure. Users who preferred a model in an experiment have answered that."""
 
 
@@ -54,7 +54,9 @@ class Evidence:
     `delta` is None where nothing was trained, `before` and `retrieval` None where there was nothing to compare with.
     `deltas`: report key → after - before. `judged`: judged@10 before and after. `slices` and `corpora`: the
     report's. `seeds`: after's value for models that differ in nothing but their seed.
+    `untrained`: the order before any label, where that serves.
     `given`: after - the order in which users' own engine gave the documents, over the queries of which that is known.
+    `read_searches`: it learned from the very searches that the dataset was made of.
     `timeout_ms`: when a search stops reranking, None for never.
     `risers`: what the model lifts into the top 10 of frequent queries, None where nothing was trained.
     """
@@ -67,6 +69,7 @@ class Evidence:
     failed: Mapping[str, str] = field(default_factory=dict)
     fallbacks: int = 0
     leaked: int = 0
+    read_searches: bool = False
     deltas: Mapping[str, Delta] = field(default_factory=dict)
     judged: tuple[float, float] | None = None
     slices: Sequence[SlicePart] = ()
@@ -74,6 +77,7 @@ class Evidence:
     latency_p95_ms: float | None = None
     timeout_ms: float | None = None
     given: Delta | None = None
+    untrained: float | None = None
     seeds: Sequence[float] = ()
     looks: Looks = NO_LOOKS
     risers: Risers | None = None
@@ -134,14 +138,20 @@ def _complete(evidence: Evidence) -> Iterator[Guard]:
         if evidence.fallbacks
         else "The reranker ranked every query.",
     )
-    leaked = _count(evidence.leaked, "query", "queries")
-    yield _guard(
-        "leakage",
-        not evidence.leaked,
-        f"{leaked} of the eval dataset also stood in the training data, so part of the gain may be memory."
-        if evidence.leaked
-        else "No query of the eval dataset stood in the training data.",
-    )
+    yield _leakage(evidence)
+
+
+def _leakage(evidence: Evidence) -> Guard:
+    """Whether the model has seen what it is asked."""
+    if evidence.leaked:
+        leaked = _count(evidence.leaked, "query", "queries")
+        told = f"{leaked} of the eval dataset also stood in the training data, so part of the gain may be memory."
+    elif evidence.read_searches:
+        told = "The model learned from searches that the eval dataset was made of. Mine and train again: mining leaves "
+        told += "them out now."
+    else:
+        return _guard("leakage", True, "No query of the eval dataset stood in the training data.")
+    return _guard("leakage", False, told)
 
 
 def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
@@ -161,10 +171,17 @@ def _effect(evidence: Evidence, config: GateConfig) -> Iterator[Guard]:
     else:
         yield _guard("minimum_effect", True, f"{evidence.measure} rises by {delta.mean:.3f}, at least {least}.")
     if evidence.retrieval is not None:
-        beaten = after > evidence.retrieval
-        above = "above" if beaten else "not above"
-        told = f"{evidence.measure} is {after:.3f}, {above} retrieval alone ({evidence.retrieval:.3f})."
-        yield _guard("retrieval", beaten, told)
+        yield _beats(evidence.measure, after, "retrieval", "retrieval alone", evidence.retrieval)
+    if evidence.untrained is None:
+        yield _guard("untrained", None, "The order before any label does not serve now.")
+    else:
+        yield _beats(evidence.measure, after, "untrained", "the order before any label", evidence.untrained)
+
+
+def _beats(measure: str, after: float, name: str, what: str, least: float) -> Guard:
+    beaten = after > least
+    above = "above" if beaten else "not above"
+    return _guard(name, beaten, f"{measure} is {after:.3f}, {above} {what} ({least:.3f}).")
 
 
 def _given(evidence: Evidence, config: GateConfig) -> Guard:

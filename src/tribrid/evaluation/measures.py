@@ -227,26 +227,44 @@ def per_query(run: Run, queries: Iterable[JudgedQuery], measures: Sequence[str] 
         InvalidInput: no such measure.
         EvaluationFailed: a score is not finite, or a list holds a document twice. Neither may pass as a low rank.
     """
+    return per_query_of_sets(run, [list(queries)], measures)[0]
+
+
+def per_query_of_sets(run: Run, sets: Sequence[Sequence[JudgedQuery]], measures: Sequence[str]) -> list[PerQuery]:
+    """`per_query` on several sets of judgments of the same queries."""
     wanted = {report_key(measure): _parsed(measure) for measure in measures}
-    counted = evaluable(queries)
-    values: PerQuery = {key: dict.fromkeys((query.query_id for query in counted), 0.0) for key in wanted}
+    asked = {query.query_id for queries in sets for query in queries if query.has_positive}
     # An empty list is a missed query; the judged provider would divide by its length.
-    found = (query.query_id for query in counted if run.get(query.query_id))
-    ranked = {query_id: _countdown(query_id, run[query_id]) for query_id in found}
+    ranked = {query_id: _countdown(query_id, run[query_id]) for query_id in sorted(asked) if run.get(query_id)}
+    return [_measured(ranked, evaluable(queries), wanted) for queries in sets]
+
+
+def _measured(
+    found: Mapping[str, Mapping[str, float]], counted: Sequence[JudgedQuery], wanted: Mapping[str, Measure]
+) -> PerQuery:
+    values: PerQuery = {key: dict.fromkeys((query.query_id for query in counted), 0.0) for key in wanted}
     qrels = {query.query_id: dict(query.judgments) for query in counted}
     if not qrels:
         return values
-    max_grade = max(max(grades.values()) for grades in qrels.values())
-    shallow = {key: of for key, of in wanted.items() if of.NAME in _SHALLOW and "cutoff" in of.params}
-    deep = {key: _calculable(of, max_grade) for key, of in wanted.items() if key not in shallow}
-    # Apart: handed both, ir_measures (0.4.3) lets pytrec_eval count a measure without gains by another's gains,
-    # whenever its set of them happens to begin with that other.
-    own_gains = {key: of for key, of in deep.items() if "gains" in of.params}
+    ranked = {query_id: found[query_id] for query_id in qrels if query_id in found}
+    shallow, plain, own_gains = _apart(wanted, max(max(grades.values()) for grades in qrels.values()))
     _fill(values, own_gains, qrels, ranked)
-    _fill(values, {key: of for key, of in deep.items() if key not in own_gains}, qrels, ranked)
+    _fill(values, plain, qrels, ranked)
     cutoff = max((of["cutoff"] for of in shallow.values()), default=0)
     _fill(values, shallow, qrels, {query_id: dict(islice(of.items(), cutoff)) for query_id, of in ranked.items()})
     return values
+
+
+def _apart(wanted: Mapping[str, Measure], max_grade: int) -> tuple[dict[str, Measure], ...]:
+    """The measures that read to a cutoff and no further, then the others, then of these those with gains of their own.
+
+    Handed both of the latter, ir_measures (0.4.3) lets pytrec_eval count a measure without gains by another's gains,
+    whenever its set of them happens to begin with that other.
+    """
+    shallow = {key: of for key, of in wanted.items() if of.NAME in _SHALLOW and "cutoff" in of.params}
+    deep = {key: _calculable(of, max_grade) for key, of in wanted.items() if key not in shallow}
+    own_gains = {key: of for key, of in deep.items() if "gains" in of.params}
+    return shallow, {key: of for key, of in deep.items() if key not in own_gains}, own_gains
 
 
 def _fill(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tribrid.answers.changes import Delta
+from tribrid.answers.evalsets import LogSpan
+from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import LEGS
 
 RETRIEVAL, ORACLE, GIVEN = "retrieval", "oracle", "given"
@@ -33,7 +35,8 @@ class Findings:
 
     `primary` holds each system's mean of the primary measure, `after_minus` the comparison of after with each system
     (empty without a trained model), `judged` judged@10 before and after. `drifted` says what changed since the dataset
-    was measured on other candidates, None where it was not.
+    was measured on other candidates, None where it was not. `log`: what labels from logs rest on; `imputed`: whether
+    documents that were never shown have some too.
     """
 
     measure: str
@@ -46,6 +49,8 @@ class Findings:
     recall_ceiling: float
     depth: int
     drifted: Sequence[str] | None = None
+    log: LogSpan | None = None
+    imputed: bool = False
 
 
 LEARNED_NOTHING = (
@@ -63,13 +68,41 @@ def ranks_as_retrieval(training: Mapping[str, Any]) -> bool:
 def notes(findings: Findings) -> list[str]:
     """The notes that apply, the weightiest first, each one or two sentences."""
     return [
+        *_log(findings),
         *_fusion(findings),
+        *_unlearned(findings),
         *_ablation(findings),
         *_headroom(findings),
         *_judged(findings),
         *_drift(findings),
         *_dataset(findings),
     ]
+
+
+def _log(findings: Findings) -> Iterator[str]:
+    """What labels from logs are, and what they cannot show."""
+    if findings.log is None:
+        return
+    yield (
+        "Nobody judged: how likely a document is good is read from what users did, and each resample of an interval "
+        "draws its labels by that."
+    )
+    looked = findings.log.examination
+    if looked:
+        yield (
+            f"Position bias: a use counts against how likely its rank is looked at, which was learned from the same "
+            f"log (rank 1 {looked[0]:.2f}, rank {len(looked)} {looked[-1]:.2f}). If people look otherwise, labels err."
+        )
+    shown = "" if findings.judged is None else f" Of {findings.after}'s first ten, {findings.judged[1]:.0%} were shown."
+    rest = (
+        "what nobody was shown is believed good as far as documents at such ranks of the two rankings are"
+        if findings.imputed
+        else "what nobody was shown counts as not relevant, so a ranking that finds it is better than measured"
+    )
+    yield (
+        f"Selection bias: users can only use what was shown.{shown} The others are unknown: {rest}. Queries for which "
+        "nobody found anything are not measured at all."
+    )
 
 
 def _fusion(findings: Findings) -> Iterator[str]:
@@ -89,6 +122,18 @@ def _fusion(findings: Findings) -> Iterator[str]:
         yield f"{note} {findings.after} beats that leg as well ({_change(delta)})."
     else:
         yield f"{note} Against that leg the change is {_change(delta)}: a gain over retrieval only repairs the fusion."
+
+
+def _unlearned(findings: Findings) -> Iterator[str]:
+    """How much of a gain over the fused order no training is to be praised for."""
+    delta, fused = findings.after_minus.get(UNTRAINED_MODEL), findings.primary.get(RETRIEVAL)
+    if delta is None or fused is None or findings.before != RETRIEVAL:
+        return
+    without = findings.primary[UNTRAINED_MODEL]
+    yield (
+        f"The order before any label has {without:.3f} ({without - fused:+.3f} over the fused order); what was learned "
+        f"changes it by {_change(delta)}."
+    )
 
 
 def _ablation(findings: Findings) -> Iterator[str]:
@@ -126,7 +171,7 @@ def _headroom(findings: Findings) -> Iterator[str]:
 
 
 def _judged(findings: Findings) -> Iterator[str]:
-    if findings.judged is None:
+    if findings.judged is None or findings.log is not None:
         return
     before, after = findings.judged
     if after < before - _JUDGED_DROP:

@@ -30,6 +30,8 @@ POWER = 1.96 + 0.84
 """Standard errors of a change that a two-sided test at 5 % finds four times out of five."""
 FEWEST_QUERIES = 50
 LEAST_COVERAGE = 0.5
+SMALLER = 2 / 3
+"""The next smaller change that it is said what it would take to see, as a share of the smallest that shows now."""
 
 Answer = Literal["yes", "perhaps", "no"]
 
@@ -83,6 +85,17 @@ def detectable(queries: int, spread: float) -> float:
     return POWER * spread / math.sqrt(queries)
 
 
+def standing(queries: int, spread: float) -> str:
+    """In words: how many eval queries there are, what change they show, and what a smaller one would take."""
+    known = f"{queries:,} of {FEWEST_QUERIES} queries" if queries < FEWEST_QUERIES else f"{queries:,} queries"
+    if not queries:
+        change = detectable(FEWEST_QUERIES, spread)
+        return f"{known}; no change would show now, one of {change:.3f} at {FEWEST_QUERIES}."
+    more = math.ceil(queries / SMALLER**2 / 10) * 10
+    now, then = detectable(queries, spread), detectable(more, spread)
+    return f"{known}; a change of {now:.3f} would show now, {then:.3f} at {more:,}."
+
+
 def expected_gain(queries: int) -> tuple[float, float]:
     """The measured gains, scaled to so many training queries: lowest and highest change in nDCG@10."""
     share = min(1.0, math.log1p(queries / HALF_WAY) / math.log1p(REFERENCE_QUERIES / HALF_WAY))
@@ -95,7 +108,8 @@ def assess(known: Known) -> Assessment:
     missing = _missing(known)
     usable = known.labelled or known.heuristics
     low, high = expected_gain(usable)
-    seen = detectable(known.eval_queries, known.spread or SPREAD) if known.eval_queries else None
+    spread = known.spread or SPREAD
+    seen = detectable(known.eval_queries, spread) if known.eval_queries else None
     advice = [] if missing else _advice(known, high, seen)
     answer: Answer = "no" if missing else "perhaps" if advice else "yes"
     return Assessment(
@@ -112,6 +126,7 @@ def assess(known: Known) -> Assessment:
             measured=dict(MEASURED_GAINS),
         ),
         detectable_change=None if seen is None else round(seen, 4),
+        standing=standing(known.eval_queries or 0, spread),
     )
 
 
@@ -125,7 +140,10 @@ def _missing(known: Known) -> list[str]:
     if not known.labelled and not known.heuristics:
         found.append("labels: judgments, or searches with feedback; the documents have no headings or titles to use")
     if known.eval_queries is None:
-        found.append("an eval dataset: without one, before and after cannot be compared and nothing is promoted")
+        found.append(
+            "an eval dataset: without one, before and after cannot be compared and nothing is promoted; where nobody "
+            "judges, make one from the log with `tribrid evalset from-logs`"
+        )
     elif known.eval_queries == 0:
         found.append("eval queries with a relevant document: the eval dataset has none")
     return found

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from tribrid.answers.changes import Consistency, CorpusPart, Delta, Gate, SlicePart, Verdict
+from tribrid.answers.evalsets import log_span, source_of
 from tribrid.answers.report import (
     Candidates,
     Compared,
@@ -29,28 +30,26 @@ from tribrid.answers.report import (
     System,
 )
 from tribrid.errors import EvaluationFailed
+from tribrid.evaluation.answerable import answerable_served
+from tribrid.evaluation.believed import Beliefs
 from tribrid.evaluation.calibration import calibrate_served
-from tribrid.evaluation.comparison import Matrix, by_family, compare, deltas, intervals
+from tribrid.evaluation.comparison import compare
 from tribrid.evaluation.consistency import CorpusChange, compare_corpora
-from tribrid.evaluation.gate import Evidence, decide, guard_measures, luck
+from tribrid.evaluation.gate import Evidence, decide, luck
 from tribrid.evaluation.inputs import EvaluationInputs
+from tribrid.evaluation.measured import Measured, beliefs, by_belief, measure
 from tribrid.evaluation.measures import (
-    PerQuery,
     Run,
-    evaluable,
     explain_primary,
-    is_quality,
-    means,
     oracle,
-    per_query,
     recall_ceiling,
     report_key,
-    reported,
 )
 from tribrid.evaluation.moves import MOST, relevant_moves, top
 from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
 from tribrid.evaluation.slices import slice_rows, slices
-from tribrid.types import LEGS, EvalDataset, JudgedQuery
+from tribrid.scoring.scorer import UNTRAINED_MODEL
+from tribrid.types import LEGS, EvalDataset
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)
 """Systems every report has a place for; null where there is no such system."""
@@ -61,19 +60,6 @@ class Report(NamedTuple):
 
     summary: EvaluationReport
     queries: list[QueryRow]
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """Per-query values of each system, and what was read off them. `keys`: report keys of the measures."""
-
-    keys: tuple[str, ...]
-    queries: list[JudgedQuery]
-    values: dict[str, PerQuery]
-    means: dict[str, dict[str, float]]
-    bounds: dict[str, dict[str, list[float]]]
-    delta: dict[str, Delta]
-    after_minus: dict[str, Delta]
 
 
 def build_report(inputs: EvaluationInputs) -> Report:
@@ -94,8 +80,9 @@ def build_report(inputs: EvaluationInputs) -> Report:
 
 def _built(inputs: EvaluationInputs) -> Report:
     explanation = explain_primary(inputs.dataset.queries)
-    systems = _systems(inputs)
-    measured = _measure(inputs, systems)
+    compared = [inputs.systems[name] for name in (inputs.before, inputs.after or "") if name in inputs.systems]
+    believed = beliefs(inputs.dataset, inputs.candidates.doc_ids, compared, inputs.config.seed)
+    measured = measure(inputs, _systems(inputs, believed), believed)
     primary = report_key(inputs.dataset.primary_measure)
     ceiling = recall_ceiling(inputs.candidates.doc_ids, measured.queries)
     across = _across(inputs, measured, primary)
@@ -120,11 +107,14 @@ def _built(inputs: EvaluationInputs) -> Report:
         slices=across.slices,
         corpora=across.corpora,
         consistency=across.consistency,
-        verdict=Verdict(decision=decision.decision, reasons=decision.reasons),
+        verdict=Verdict(decision=decision.decision, reasons=(*decision.reasons, *_labels(inputs.dataset))),
         gate=Gate(minimum_effect=inputs.gate.minimum_effect, guards=decision.guards),
-        notes=tuple(notes(_findings(inputs, measured, primary, ceiling))),
+        notes=tuple(notes(_findings(inputs, measured, primary, ceiling, believed))),
         latency_ms=latency,
         calibration=calibrate_served(
+            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
+        ),
+        answerable=answerable_served(
             inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
         ),
         cost=inputs.cost,
@@ -138,7 +128,7 @@ def _built(inputs: EvaluationInputs) -> Report:
     return Report(summary, _rows(inputs, measured, primary))
 
 
-def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
+def _systems(inputs: EvaluationInputs, believed: Beliefs | None) -> dict[str, Run]:
     """The runs to measure, checked, with the oracle."""
     for name in (RETRIEVAL, inputs.before, inputs.after):
         if name is not None and name not in inputs.systems and name not in inputs.failed:
@@ -146,7 +136,8 @@ def _systems(inputs: EvaluationInputs) -> dict[str, Run]:
     for name, run in inputs.systems.items():
         if name not in LEGS and not (name in inputs.outside and inputs.outside[name].own_candidates):
             _check_frozen(name, run, inputs.candidates.doc_ids)
-    return {**inputs.systems, ORACLE: oracle(inputs.candidates.doc_ids, inputs.dataset.queries)}
+    best = oracle(inputs.candidates.doc_ids, by_belief(inputs.dataset.queries, believed))
+    return {**inputs.systems, ORACLE: best}
 
 
 def _check_frozen(name: str, run: Run, candidates: Mapping[str, Sequence[str]]) -> None:
@@ -165,53 +156,6 @@ def _check_frozen(name: str, run: Run, candidates: Mapping[str, Sequence[str]]) 
         )
 
 
-def _measure(inputs: EvaluationInputs, systems: Mapping[str, Run]) -> _Measured:
-    queries = evaluable(inputs.dataset.queries)
-    names = reported(*inputs.config.measures, *guard_measures(inputs.gate), inputs.dataset.primary_measure)
-    values = {name: per_query(run, queries, tuple(names.values())) for name, run in systems.items()}
-    delta, after_minus = _comparisons(inputs, values, list(names))
-    return _Measured(
-        keys=tuple(names),
-        queries=queries,
-        values=values,
-        means={name: means(of) for name, of in values.items()},
-        bounds=_bounds(inputs, values),
-        delta=delta,
-        after_minus=after_minus,
-    )
-
-
-def _bounds(inputs: EvaluationInputs, values: Mapping[str, PerQuery]) -> dict[str, dict[str, list[float]]]:
-    """System → measure → 95 % interval of its mean."""
-    columns = np.column_stack([_column(of[key]) for of in values.values() for key in of])
-    found = intervals(columns, levels=(0.95,), resamples=inputs.config.resamples, seed=inputs.config.seed)[0].tolist()
-    pairs = iter(found)
-    return {name: {key: next(pairs) for key in of} for name, of in values.items()}
-
-
-def _comparisons(
-    inputs: EvaluationInputs, values: Mapping[str, PerQuery], keys: Sequence[str]
-) -> tuple[dict[str, Delta], dict[str, Delta]]:
-    """Each measure's after - before, and the primary's after - each other system; empty where a side is missing."""
-    after = values.get(inputs.after or "")
-    if after is None:
-        return {}, {}
-    primary = report_key(inputs.dataset.primary_measure)
-    others = [name for name in values if name != inputs.after]
-    before = values.get(inputs.before)
-    measures = list(keys) if before is not None else []
-    columns = [_column(after[key]) - _column(before[key]) for key in measures] if before is not None else []
-    columns += [_column(after[primary]) - _column(values[name][primary]) for name in others]
-    found = deltas(
-        np.column_stack(columns),
-        resamples=inputs.config.resamples,
-        confidence=inputs.config.confidence,
-        seed=inputs.config.seed,
-    )
-    delta = by_family(dict(zip(measures, found, strict=False)), is_quality)
-    return delta, dict(zip(others, found[len(measures) :], strict=True))
-
-
 @dataclass(frozen=True, slots=True)
 class _Across:
     """The change on slices of the queries, and on other corpora where some were asked for."""
@@ -221,8 +165,8 @@ class _Across:
     consistency: Consistency | None = None
 
 
-def _across(inputs: EvaluationInputs, measured: _Measured, primary: str) -> _Across:
-    before, after = measured.values.get(inputs.before), measured.values.get(inputs.after or "")
+def _across(inputs: EvaluationInputs, measured: Measured, primary: str) -> _Across:
+    before, after = measured.compared.get(inputs.before), measured.compared.get(inputs.after or "")
     if before is None or after is None:
         return _Across()
     found = slices(measured.queries, inputs.slice_facts, inputs.config)
@@ -240,13 +184,8 @@ def _across(inputs: EvaluationInputs, measured: _Measured, primary: str) -> _Acr
     return _Across(across.slices, *compare_corpora(primary, [here, *inputs.others], inputs.config))
 
 
-def _column(values: Mapping[str, float]) -> Matrix:
-    """Values by query_id: the same order for every system and measure."""
-    return np.array([values[query_id] for query_id in sorted(values)], dtype=np.float64)
-
-
 def _evidence(
-    inputs: EvaluationInputs, measured: _Measured, primary: str, across: _Across, latency_p95_ms: float | None
+    inputs: EvaluationInputs, measured: Measured, primary: str, across: _Across, latency_p95_ms: float | None
 ) -> Evidence:
     def mean(name: str | None, key: str = primary) -> float | None:
         return measured.means[name][key] if name in measured.means else None
@@ -258,9 +197,11 @@ def _evidence(
         before=mean(inputs.before),
         after=after,
         retrieval=mean(RETRIEVAL),
+        untrained=mean(UNTRAINED_MODEL) if inputs.serves_untrained else None,
         failed=inputs.failed,
         fallbacks=sum(inputs.fallbacks.values()),
         leaked=inputs.leaked,
+        read_searches=inputs.leakage is not None and inputs.leakage.read_searches,
         deltas=measured.delta,
         judged=None if judged[0] is None or judged[1] is None else (judged[0], judged[1]),
         slices=across.slices,
@@ -274,9 +215,9 @@ def _evidence(
     )
 
 
-def _against_given(inputs: EvaluationInputs, measured: _Measured, primary: str) -> Delta | None:
+def _against_given(inputs: EvaluationInputs, measured: Measured, primary: str) -> Delta | None:
     """After - the order of whoever gave the documents, on the queries that came with one."""
-    given, after = measured.values.get(GIVEN), measured.values.get(inputs.after or "")
+    given, after = measured.compared.get(GIVEN), measured.compared.get(inputs.after or "")
     asked = [query.query_id for query in measured.queries if query.query_id in inputs.given]
     if given is None or after is None or not asked:
         return None
@@ -285,7 +226,9 @@ def _against_given(inputs: EvaluationInputs, measured: _Measured, primary: str) 
     return compare(*sides, resamples=config.resamples, confidence=config.confidence, seed=config.seed)
 
 
-def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceiling: float) -> Findings:
+def _findings(
+    inputs: EvaluationInputs, measured: Measured, primary: str, ceiling: float, believed: Beliefs | None
+) -> Findings:
     before, after = measured.means.get(inputs.before), measured.means.get(inputs.after or "")
     return Findings(
         measure=primary,
@@ -298,7 +241,15 @@ def _findings(inputs: EvaluationInputs, measured: _Measured, primary: str, ceili
         recall_ceiling=ceiling,
         depth=inputs.candidates.depth,
         drifted=inputs.candidates.drift,
+        log=log_span(inputs.dataset.evidence),
+        imputed=believed is not None and believed.imputed,
     )
+
+
+def _labels(dataset: EvalDataset) -> list[str]:
+    """Whose word a verdict is, where it is not that of judges."""
+    span = log_span(dataset.evidence)
+    return [] if span is None else [f"Measured on labels from logs ({span.told}), not on judgments."]
 
 
 def _dataset_facts(dataset: EvalDataset, counted: int) -> EvalDatasetFacts:
@@ -308,10 +259,12 @@ def _dataset_facts(dataset: EvalDataset, counted: int) -> EvalDatasetFacts:
         queries=len(dataset.queries),
         judgments=sum(len(query.judgments) for query in dataset.queries),
         excluded=len(dataset.queries) - counted,
+        source=source_of(dataset.evidence),
+        log=log_span(dataset.evidence),
     )
 
 
-def _system_rows(measured: _Measured) -> dict[str, System | None]:
+def _system_rows(measured: Measured) -> dict[str, System | None]:
     """Each system's measures, their 95 % intervals, and after minus it in the primary measure."""
     rows: dict[str, System | None] = dict.fromkeys(NAMED)
     for name, values in measured.means.items():
@@ -327,7 +280,7 @@ def _latency(latency_ms: Sequence[float]) -> Latency:
     return Latency(p50=float(p50), p95=float(p95), queries=len(latency_ms))
 
 
-def _rows(inputs: EvaluationInputs, measured: _Measured, primary: str) -> list[QueryRow]:
+def _rows(inputs: EvaluationInputs, measured: Measured, primary: str) -> list[QueryRow]:
     after_name = inputs.after if inputs.after in measured.values else None
     before_values = measured.values.get(inputs.before, {})
     after_values = measured.values[after_name] if after_name else {}

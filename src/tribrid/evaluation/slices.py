@@ -17,7 +17,7 @@ import numpy as np
 from tribrid.answers.changes import SlicePart
 from tribrid.config.sections import EvaluationConfig
 from tribrid.corpus.lexical import expand_identifiers
-from tribrid.evaluation.comparison import Matrix, adjusted, deltas
+from tribrid.evaluation.comparison import Matrix, Value, adjusted, deltas
 from tribrid.types import JudgedQuery
 
 RARE_SHARE = 0.001
@@ -92,7 +92,7 @@ def slices(queries: Sequence[JudgedQuery], facts: SliceFacts, config: Evaluation
 
 
 def slice_rows(
-    found: Iterable[Slice], before: Mapping[str, float], after: Mapping[str, float], config: EvaluationConfig
+    found: Iterable[Slice], before: Mapping[str, Value], after: Mapping[str, Value], config: EvaluationConfig
 ) -> tuple[SlicePart, ...]:
     """One measure's before, after and change on each slice. p-values are also given as Holm corrects them
     over all slices: looking at twenty, one in twenty differs by chance.
@@ -103,7 +103,7 @@ def slice_rows(
     rows, changes = [], []
     for piece in found:
         sides = [np.array([side[query_id] for query_id in piece.query_ids]) for side in (before, after)]
-        difference: Matrix = (sides[1] - sides[0]).reshape(-1, 1)
+        difference: Matrix = (sides[1] - sides[0])[:, None]
         changes += deltas(difference, resamples=config.resamples, confidence=config.confidence, seed=config.seed)
         before_mean, after_mean = (float(side.mean()) for side in sides)
         rows.append(

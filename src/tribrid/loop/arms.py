@@ -20,7 +20,7 @@ from tribrid.evaluation.notes import GIVEN
 from tribrid.evaluation.report import NAMED
 from tribrid.loop.frozen import Task
 from tribrid.loop.params import Arm, ModelArm, RunArm
-from tribrid.scoring.scorer import Scorer
+from tribrid.scoring.scorer import UNTRAINED_MODEL, Scorer
 from tribrid.store.models import no_model
 from tribrid.types import LEGS, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
@@ -28,7 +28,7 @@ from tribrid.workspace.corpus import OpenCorpus
 MAX_ARMS = 10
 
 
-TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder", "untrained"))
+TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder", UNTRAINED_MODEL))
 """Names of systems that Tribrid itself gives."""
 
 

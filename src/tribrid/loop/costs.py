@@ -11,6 +11,7 @@ from tribrid.answers.costs import Cost, CostEstimate
 from tribrid.cloud.clouds import ServiceArm
 from tribrid.cloud.prices import LOCAL, Kind, together
 from tribrid.errors import NoTriplets
+from tribrid.evaluation.answerable import is_answerless
 from tribrid.loop import generation
 from tribrid.loop.params import Arm, EvaluateParams, MineParams
 from tribrid.types import JobKind, Source
@@ -54,7 +55,7 @@ def _of_evaluation(corpus: OpenCorpus, arms: Sequence[Arm]) -> CostEstimate:
     services = corpus.folder.clouds.estimate(
         config.reranking,
         [arm for arm in arms if isinstance(arm, ServiceArm)],
-        [len(query.text) for query in queries if query.has_positive],
+        [len(query.text) for query in queries if query.has_positive or is_answerless(query)],
         min(config.indexing.passage_chars, config.reranking.rerank_input_snippet_chars),
     )
     return together(CostEstimate, local, cloud=services)

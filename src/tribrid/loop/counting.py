@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from tribrid.evaluation.interleaving import credit, outcome_of_day
 from tribrid.evaluation.sequential import decided, in_words, verdict
+from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.store.database import now_us
 from tribrid.store.experiments import NAMELESS, Experiment, Experiments, Outcome, Tally, Terms
 from tribrid.types import Verdict
@@ -41,9 +42,16 @@ def taking_part(running: Experiment) -> int:
 
 def said(experiment: Experiment, found: Verdict | None) -> str:
     """What was counted, in words."""
-    tally, than = experiment.tally, experiment.champion_id or "the retrieval order"
+    tally, than = experiment.tally, named_in_words(experiment.champion_id)
     alpha = experiment.terms.alpha
     return in_words(found, than, tally.wins, tally.losses, tally.counted, alpha, tally.clients)
+
+
+def named_in_words(champion_id: str | None) -> str:
+    """What an experiment's champion is."""
+    if champion_id is None:
+        return "the retrieval order"
+    return "the order before any label" if champion_id == UNTRAINED_MODEL else champion_id
 
 
 def _verdict(experiments: Experiments, running: Experiment) -> Verdict | None:

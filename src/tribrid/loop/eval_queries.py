@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tribrid.errors import Leakage
 from tribrid.mining.contamination import contaminated_rows
-from tribrid.types import JudgedQuery, Triplet
+from tribrid.types import EvalDataset, JudgedQuery, Triplet
 from tribrid.workspace.corpus import OpenCorpus
 
 NAMED_ROWS = 20
@@ -15,9 +15,15 @@ NAMED_ROWS = 20
 
 def eval_queries_of(corpus: OpenCorpus) -> tuple[JudgedQuery, ...]:
     """The queries of the eval dataset in force; none where there is no eval dataset."""
+    dataset = dataset_in_force(corpus)
+    return () if dataset is None else dataset.queries
+
+
+def dataset_in_force(corpus: OpenCorpus) -> EvalDataset | None:
+    """The eval dataset that decides; None where there is none."""
     if not corpus.store.evalsets.versions(corpus.corpus_id):
-        return ()
-    return corpus.store.evalsets.current(corpus.corpus_id).queries
+        return None
+    return corpus.store.evalsets.current(corpus.corpus_id)
 
 
 def kept_out(corpus: OpenCorpus) -> str | None:

@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, EvaluationReport, Risers
+from tribrid.answers.report import About, EvaluationReport, Leakage, Risers
 from tribrid.cloud.prices import together
 from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
@@ -26,7 +26,8 @@ from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.inputs import EvaluationInputs
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
-from tribrid.evaluation.measures import evaluable, per_query, report_key
+from tribrid.evaluation.measured import beliefs, compared_values
+from tribrid.evaluation.measures import evaluable, report_key
 from tribrid.evaluation.notes import LEARNED_NOTHING, ranks_as_retrieval
 from tribrid.evaluation.proof import looked, seed_values
 from tribrid.evaluation.report import build_report
@@ -35,12 +36,14 @@ from tribrid.loop.arms import added_arms
 from tribrid.loop.costs import estimate, local_cost
 from tribrid.loop.experiment import promote_winner
 from tribrid.loop.frozen import Task, read_task
+from tribrid.loop.held_out import read_searches
 from tribrid.loop.index import catch_up
 from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
 from tribrid.loop.risers import find_risers
+from tribrid.loop.untrained import keep_evaluated
 from tribrid.mining.splits import QueryMatcher
-from tribrid.scoring.scorer import LearnedScorer, Scorer
+from tribrid.scoring.scorer import UNTRAINED_MODEL, LearnedScorer, Scorer
 from tribrid.store.database import now_us
 from tribrid.store.erasing import OF_CONTENT
 from tribrid.types import (
@@ -105,10 +108,11 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
             ),
         )
     )
-    first = (*_made_nothing(corpus, params), *_learned_nothing(report.summary))
+    first = (*_made_nothing(corpus, params), *_learned_nothing(report.summary), *_champion_read(corpus, dataset))
     won = report.summary.verdict.decision == "promote" and challenger_id not in (None, report.summary.champion_id)
     summary = report.summary.model_copy(update={"notes": (*first, *report.summary.notes), "promoted": won})
     corpus.store.evaluations.put(evaluation_id, corpus.corpus_id, summary, report.queries, dataset.sha256, erasures)
+    keep_evaluated(corpus, summary)
     return summary
 
 
@@ -120,12 +124,11 @@ def _run_systems(
     challenger = corpus.learned(challenger_id) if challenger_id else None
     champion: Scorer | None = corpus.learned(champion_id) if champion_id and champion_id != challenger_id else None
     mode = config.reranking.reranker_mode
-    local = corpus.scorer if mode == "local" else None
-    cloud = corpus.rival() if mode == "cloud" else None
+    local, cloud = corpus.scorer if mode == "local" else None, corpus.rival() if mode == "cloud" else None
     after = "challenger" if challenger else "local" if local else "cloud" if cloud else None
     added = added_arms(corpus, task, arms)
     named: list[tuple[str, Scorer | None]] = [("challenger", challenger), ("champion", champion), ("local", local)]
-    named += [("cloud", cloud), *added.scorers]
+    named += [("cloud", cloud), (UNTRAINED_MODEL, corpus.untrained), *added.scorers]
     runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
     found = run_arms(readings, runs, after or "", time.perf_counter, lambda name, done, total: emit(
@@ -136,7 +139,6 @@ def _run_systems(
     cost = together(EvaluationCost, local_work, cloud=bills(named))
     training: Manifest = corpus.store.models.get(challenger_id).manifest if challenger_id else {}
     taught = _taught(corpus, training)
-    texts = _queries_of(taught)
     risers, unranked = _risers(corpus, challenger, champion, taught, emit)
     systems = {**task.legs, "retrieval": retrieval_arm(readings), **found.systems, **added.runs}
     if champion_id is not None and champion_id == challenger_id and "challenger" in systems:
@@ -151,7 +153,7 @@ def _run_systems(
         config=config.evaluation,
         latency_ms=found.latency_ms,
         cost=cost.model_copy(update={"estimated": estimate(corpus, JobKind.EVALUATE, {"arms": arms})}),
-        leakage=leakage(task.dataset.queries, texts, QueryMatcher(texts)) if texts else None,
+        leakage=_leakage(corpus, task.dataset, training, taught),
         failed={**found.failed, **added.failed, **unranked},
         about=_about(corpus, champion_id, challenger_id, training).model_copy(update={"mode": mode}),
         outside=added.facts,
@@ -161,14 +163,36 @@ def _run_systems(
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
         risers=risers,
+        serves_untrained=corpus.serves_untrained,
     )
+
+
+def _leakage(corpus: OpenCorpus, dataset: EvalDataset, training: Manifest, taught: Sequence[Triplet]) -> Leakage | None:
+    """What the model has seen of what it is asked; None where it was trained on nothing."""
+    texts = _queries_of(taught)
+    if not texts:
+        return None
+    found = leakage(dataset.queries, texts, QueryMatcher(texts))
+    return found.model_copy(update={"read_searches": read_searches(corpus, dataset, training, taught)})
+
+
+def _champion_read(corpus: OpenCorpus, dataset: EvalDataset) -> list[str]:
+    """A note where what serves learned from the searches that it is measured on."""
+    champion_id = corpus.champion_id
+    if dataset.evidence is None or champion_id is None:
+        return []
+    manifest = corpus.store.models.get(champion_id).manifest
+    if not read_searches(corpus, dataset, manifest, _taught(corpus, manifest)):
+        return []
+    return ["The champion learned from searches that this eval dataset was made of: it is measured too high."]
 
 
 def _risers(
     corpus: OpenCorpus, challenger: LearnedScorer | None, champion: Scorer | None, taught: Sequence[Triplet], emit: Emit
 ) -> tuple[Risers | None, dict[str, str]]:
     """As find_risers, where there is a model that may serve instead of another."""
-    return (None, {}) if challenger is None else find_risers(corpus, challenger, champion, taught, emit)
+    serves = corpus.before_champion if corpus.serves_untrained else champion
+    return (None, {}) if challenger is None else find_risers(corpus, challenger, serves, taught, emit)
 
 
 def _elsewhere(
@@ -195,11 +219,14 @@ def _elsewhere(
     before = "champion" if "champion" in found.systems else "retrieval"
     systems = {"retrieval": retrieval_arm(task.readings), **found.systems}
     key, queries = report_key(measure), task.dataset.queries
+    compared = [systems[before], systems["challenger"]]
+    believed = beliefs(task.dataset, task.candidates.doc_ids, compared, corpus.config.evaluation.seed)
+    values = [compared_values(run, queries, [key], believed)[1][key] for run in compared]
     texts = _queries_of(_taught(corpus, corpus.store.models.get(model_id).manifest))
     change = CorpusChange(
         corpus_id=corpus.corpus_id,
-        before=per_query(systems[before], queries, [measure])[key],
-        after=per_query(systems["challenger"], queries, [measure])[key],
+        before=values[0],
+        after=values[1],
         before_system=before,
         model_id=model_id,
         transferred=own is None,

@@ -13,10 +13,10 @@ from tribrid.config import Config
 from tribrid.errors import Cancelled, Conflict, Failed, ModelNotFound, NoChallenger, Overloaded, Unavailable
 from tribrid.evaluation.interleaving import team_draft
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.loop.counting import count_due, taking_part
+from tribrid.loop.counting import count_due, named_in_words, taking_part
 from tribrid.loop.promote import objection
 from tribrid.loop.serving import Ranking
-from tribrid.scoring.scorer import Scorer
+from tribrid.scoring.scorer import UNTRAINED_MODEL, Scorer
 from tribrid.store.experiments import Experiment, Terms
 from tribrid.types import ScoredDoc, Trial
 from tribrid.workspace.corpus import OpenCorpus
@@ -95,14 +95,26 @@ def advance(corpus: OpenCorpus) -> Experiment:
     latest = settled(corpus)
     if latest is not None and latest.state == "running":
         return latest
-    champion = corpus.store.models.alias(corpus.corpus_id, "champion")
+    champion = serving_id(corpus)
     challenger = challenger_of(corpus, champion)
     if corpus.store.experiments.decided(corpus.corpus_id, {champion, challenger}):
         raise NoChallenger(
-            f"{challenger} and {champion or 'the retrieval order'} were compared already. Train another model, or "
+            f"{challenger} and {named_in_words(champion)} were compared already. Train another model, or "
             "start again with `tribrid experiment start --again`."
         )
     return corpus.store.experiments.start(corpus.corpus_id, champion, challenger, terms(corpus.config))
+
+
+def serving_id(corpus: OpenCorpus) -> str | None:
+    """The model_id of what an experiment's champion is now, also where it is no model; None for the fused order.
+
+    Raises:
+        StaleIndex: there is no champion, and the index cannot be read.
+    """
+    champion = corpus.store.models.alias(corpus.corpus_id, "champion")
+    if champion is None and (scorer := corpus.before_champion) is not None:
+        return scorer.model_id
+    return champion
 
 
 def begin(corpus: OpenCorpus, again: bool) -> Experiment:
@@ -114,7 +126,7 @@ def begin(corpus: OpenCorpus, again: bool) -> Experiment:
     Raises:
         NoChallenger, ModelNotFound, ModelUnavailable: it cannot be started; nothing is changed.
     """
-    champion = corpus.store.models.alias(corpus.corpus_id, "champion")
+    champion = serving_id(corpus)
     challenger = challenger_of(corpus, champion)
     corpus.learned(challenger)  # loads, or is not shown to anybody
     latest = settled(corpus)
@@ -135,7 +147,7 @@ def settled(corpus: OpenCorpus) -> Experiment | None:
     if count_due(experiments, latest):
         latest = experiments.latest(corpus.corpus_id)
     if latest is not None and latest.state == "running":
-        over = _why_over(latest, corpus.store.models.alias(corpus.corpus_id, "champion"), corpus.config)
+        over = _why_over(latest, serving_id(corpus), corpus.config)
         if over is not None:
             experiments.finish(latest.experiment_id, "ended", None, over)
             latest = experiments.latest(corpus.corpus_id)
@@ -184,7 +196,7 @@ def terms(config: Config) -> Terms:
 def _why_over(running: Experiment, champion: str | None, config: Config) -> str | None:
     """Why a running experiment cannot go on; None while it can."""
     if champion != running.champion_id:
-        was, now = (model_id or "the retrieval order" for model_id in (running.champion_id, champion))
+        was, now = map(named_in_words, (running.champion_id, champion))
         return f"The champion changed from {was} to {now} before there was a verdict."
     named = config.reranking.experiment_challenger
     if named not in (None, running.challenger_id):
@@ -204,7 +216,7 @@ def promote_winner(corpus: OpenCorpus) -> str | None:
     models, won = corpus.store.models, f"won experiment {latest.experiment_id} on live searches"
     # A process may have been killed after the promotion: what was rolled back since is not brought back.
     done = any(row.kind == "experiment" and row.reason.startswith(won) for row in models.promotions(latest.corpus_id))
-    if not done and models.alias(latest.corpus_id, "champion") == latest.champion_id:
+    if not done and serving_id(corpus) == latest.champion_id:
         against = _promoted(corpus, latest, f"{won}: {latest.reason}")
         if against is not None:
             return against
@@ -220,13 +232,14 @@ def _to_promote(latest: Experiment) -> bool:
 
 def _promoted(corpus: OpenCorpus, won: Experiment, reason: str) -> str | None:
     """Promote it; or why not."""
-    shown = objection(corpus, won.challenger_id, won.champion_id)
+    over = None if won.champion_id == UNTRAINED_MODEL else won.champion_id
+    shown = objection(corpus, won.challenger_id, over)
     if shown.against is not None:
         return shown.against
     try:
         corpus.learned(won.challenger_id)
         corpus.store.models.promote(
-            corpus.corpus_id, won.challenger_id, reason, shown.evaluation_id, "experiment", won.champion_id
+            corpus.corpus_id, won.challenger_id, reason, shown.evaluation_id, "experiment", over
         )
     except (*_FAILURES, Conflict) as error:
         return error.detail

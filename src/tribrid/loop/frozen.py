@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tribrid.evaluation.answerable import is_answerless
 from tribrid.evaluation.arms import Readings, freeze
 from tribrid.evaluation.inputs import FrozenCandidates
-from tribrid.evaluation.measures import evaluable
 from tribrid.scoring.learned import Reading
 from tribrid.store.evalsets import Bundle
 from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc
@@ -51,9 +51,12 @@ class Task:
 
 
 def read_task(corpus: OpenCorpus, dataset: EvalDataset, emit: Emit) -> Task:
-    """Retrieve every query's candidates, freeze them, and note with the dataset what it is measured on."""
+    """Retrieve every query's candidates, freeze them, and note with the dataset what it is measured on. Queries without
+    an answer are retrieved too: no measure reads them, but it is looked at whether scores tell them apart.
+    """
     config = corpus.config
-    queries = {query.query_id: query.text for query in evaluable(dataset.queries)}
+    asked = [query for query in dataset.queries if query.has_positive or is_answerless(query)]
+    queries = {query.query_id: query.text for query in sorted(asked, key=lambda query: query.query_id)}
     readings: dict[str, Reading] = {}
     legs: dict[str, dict[str, list[ScoredDoc]]] = {leg: {} for leg in LEGS}
     for found in read_queries(corpus, queries, emit):

@@ -29,7 +29,7 @@ from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
 from tribrid.types import Candidate, Document, Passage, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
-from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.encoders import Encoders
 
 Placed = tuple[int, float]
 """A document's position in the request, and its raw score."""
@@ -135,26 +135,26 @@ def read_given(corpus: OpenCorpus, asked: GivenQuery, budget: Budget | None = No
         Cancelled: whoever asked is gone.
     """
     if corpus.index.fingerprint is None:
-        return _read(corpus.folder, corpus.config, None, asked, budget)
+        return _read(corpus.folder.encoders, corpus.config, None, asked, budget)
     _ = corpus.retriever  # refuses vectors of another encoder
     nothing = GivenList(Reading(asked.text, _no_tokens(), [], []), [], 0)
-    return corpus.index.read(partial(_read, corpus.folder, corpus.config, asked=asked, budget=budget), nothing)
+    return corpus.index.read(partial(_read, corpus.folder.encoders, corpus.config, asked=asked, budget=budget), nothing)
 
 
-def read_apart(folder: DataFolder, asked: GivenQuery, budget: Budget | None = None) -> GivenList:
+def read_apart(encoders: Encoders, config: Config, asked: GivenQuery, budget: Budget | None = None) -> GivenList:
     """The same where no corpus is named: the documents themselves say what words are worth.
 
     Raises:
         ScorerFailed, ModelUnavailable, MissingExtra, Cancelled: as `read_given`.
     """
-    return _read(folder, folder.config(), None, asked, budget)
+    return _read(encoders, config, None, asked, budget)
 
 
 def _read(
-    folder: DataFolder, config: Config, snapshot: Snapshot | None, asked: GivenQuery, budget: Budget | None
+    encoders: Encoders, config: Config, snapshot: Snapshot | None, asked: GivenQuery, budget: Budget | None
 ) -> GivenList:
     distinct, positions = _distinct(asked.documents)
-    query, embedder = asked.text, folder.embedder(config)
+    query, embedder = asked.text, encoders.embedder(config)
     known = _in_index(snapshot, distinct)
     cut = {i: _passages(document, config) for i, document in enumerate(distinct) if i not in known}
     weights = snapshot.weights if snapshot else _weights(cut)
@@ -162,7 +162,7 @@ def _read(
     chosen = {i: _most_like(words, passages, weights, asked.chunks) for i, passages in cut.items()}
     flat = [(i, passage) for i, passages in chosen.items() for passage in passages]
     most_bytes = config.reranking.rerank_cache_mb * 2**20
-    embedded = folder.embedded(config).embed([passage for _, passage in flat], most_bytes, budget)
+    embedded = encoders.embedded(config).embed([passage for _, passage in flat], most_bytes, budget)
     given = [GivenPassage(i, passage, vector) for (i, passage), (vector, _) in zip(flat, embedded, strict=True)]
     packed = [found for _, found in embedded]
     if snapshot is not None and known:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tribrid.retrieval.indexer import IndexReport, sync_index, terms_are_old
+from tribrid.errors import StaleIndex
+from tribrid.retrieval.indexer import IndexReport, Stored, sync_index, terms_are_old
+from tribrid.scoring.features import CorpusStatistics
 from tribrid.types import Emit, EventType
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -22,21 +24,40 @@ def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False, anew: bool = F
         emit(kind, {"stage": "embedding", "unit": "passages", **data})
 
     return sync_index(
-        fetch=lambda ids: corpus.store.documents.get_many(corpus.corpus_id, ids),
-        hashes=lambda: corpus.store.documents.hashes(corpus.corpus_id),
+        Stored(
+            fetch=lambda ids: corpus.store.documents.get_many(corpus.corpus_id, ids),
+            hashes=lambda: corpus.store.documents.hashes(corpus.corpus_id),
+        ),
         index=corpus.index,
         embedder=corpus.embedder,
         config=corpus.config.indexing,
         emit=told,
+        count=corpus.counted,
         purge=purge,
         anew=anew,
     )
 
 
 def catch_up(corpus: OpenCorpus, emit: Emit) -> None:
-    """Index what was stored without being indexed (documents that came with a rerank), and bring the terms of an older
-    release's index up to date.
+    """Index what was stored without being indexed (documents that came with a rerank), and bring an older release's
+    index up to date: its terms, and what is counted over its passages.
     """
     old = terms_are_old(corpus.index, corpus.config.indexing, corpus.embedder)
-    if old or corpus.index.doc_hashes() != corpus.store.documents.hashes(corpus.corpus_id):
+    uncounted = corpus.index.fingerprint is not None and not corpus.index.has_statistics
+    if old or uncounted or corpus.index.doc_hashes() != corpus.store.documents.hashes(corpus.corpus_id):
         index(corpus, emit)
+
+
+def statistics(corpus: OpenCorpus, emit: Emit) -> CorpusStatistics:
+    """What is counted over the corpus's passages. An older release's index is brought up to date for it.
+
+    Raises:
+        StaleIndex: the index cannot be read, or went with its corpus.
+    """
+    found = corpus.index.statistics()
+    if found is None:
+        index(corpus, emit)
+        found = corpus.index.statistics()
+    if found is None:
+        raise StaleIndex(f"The index of {corpus.corpus_id!r} is gone.", corpus_id=corpus.corpus_id)
+    return found

@@ -6,6 +6,7 @@ from functools import partial
 
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.loop.generation import asker
+from tribrid.loop.held_out import held_out_of
 from tribrid.loop.index import catch_up
 from tribrid.loop.params import MineParams
 from tribrid.mining.mine import Mined, MiningInputs
@@ -40,6 +41,7 @@ def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined
         documents=documents,
         generated=asker(folder.environment, config.generation, folder.prices, documents, passages_of, emit),
         eval_queries=[query.text for query in eval_queries_of(corpus)],
+        held_out=held_out_of(corpus),
         sources=params.sources or tuple(Source),
     )
     depth = max(config.mining.negative_depth, config.reranking.tribrid_reranker_topn)

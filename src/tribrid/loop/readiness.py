@@ -12,11 +12,11 @@ from tribrid.answers.readiness import Coverage, EstimatedQueries, LabelSources, 
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import TribridError
 from tribrid.evaluation.readiness import Known, Labels, assess, labels_view
-from tribrid.loop.eval_queries import eval_queries_of
+from tribrid.loop.eval_queries import dataset_in_force
 from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.splits import QueryMatcher
-from tribrid.types import Feedback, LoggedList
+from tribrid.types import Feedback, JudgedQuery, LoggedList
 from tribrid.workspace.corpus import OpenCorpus
 
 MOST_SEARCHES = 10_000
@@ -38,9 +38,9 @@ def readiness(corpus: OpenCorpus) -> Readiness:
     Raises:
         CorpusNotFound.
     """
-    eval_queries = eval_queries_of(corpus)
-    matcher = QueryMatcher(query.text for query in eval_queries[:MOST_EVAL_QUERIES])
-    log = corpus.store.labelled.log(corpus.corpus_id, MOST_SEARCHES)
+    eval_queries, held_out = _eval_queries(corpus)
+    matcher = QueryMatcher(query.text for query in (eval_queries or ())[:MOST_EVAL_QUERIES])
+    log = corpus.store.labelled.log(corpus.corpus_id, MOST_SEARCHES, held_out)
     judged = corpus.store.labelled.judged(corpus.corpus_id, MOST_JUDGED)
     in_logs, logs = _admitted(matcher, _used(log.used), whole=log.whole)
     graded = ((q.text, {doc_id for doc_id, grade in q.judgments.items() if grade >= 1}) for q in judged)
@@ -48,7 +48,6 @@ def readiness(corpus: OpenCorpus) -> Readiness:
     passages = corpus.index.count()
     found, coverage = _coverage(corpus, [in_logs, in_judgments] if passages else [])
     compared = corpus.store.evaluations.differences(corpus.corpus_id)
-    has_dataset = bool(corpus.store.evalsets.versions(corpus.corpus_id))
     known = Known(
         documents=corpus.store.documents.count(corpus.corpus_id),
         passages=passages,
@@ -56,7 +55,7 @@ def readiness(corpus: OpenCorpus) -> Readiness:
         judgments=judgments,
         heuristics=_heuristics(corpus),
         coverage=found,
-        eval_queries=sum(query.has_positive for query in eval_queries) if has_dataset else None,
+        eval_queries=None if eval_queries is None else sum(query.has_positive for query in eval_queries),
         spread=statistics.stdev(compared[1]) if compared else None,
     )
     return Readiness(
@@ -74,6 +73,15 @@ def readiness(corpus: OpenCorpus) -> Readiness:
         coverage=coverage,
         eval_queries=known.eval_queries,
     )
+
+
+def _eval_queries(corpus: OpenCorpus) -> tuple[Sequence[JudgedQuery] | None, tuple[int, int] | None]:
+    """The eval dataset's queries, None where there is none; and the span of the log that mining does not read."""
+    dataset = dataset_in_force(corpus)
+    if dataset is None:
+        return None, None
+    evidence = dataset.evidence
+    return dataset.queries, None if evidence is None else (evidence.since_us, evidence.until_us)
 
 
 def _used(acts: Iterable[tuple[str, Feedback]]) -> Iterable[tuple[str, set[str]]]:

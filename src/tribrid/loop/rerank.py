@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from tribrid.config.sections import RetrievalConfig
+from tribrid.config import Config
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.given_documents import GivenList, GivenQuery, Placed, read_apart, read_given, score_apart
 from tribrid.loop.impressions import logged
 from tribrid.loop.serving import Ranking, served
-from tribrid.scoring.calibration import AnyCalibration, Proportion
+from tribrid.scoring.calibration import AnyCalibration, first_stage_calibration
 from tribrid.scoring.scorer import Scorer
 from tribrid.store.database import now_us
 from tribrid.types import (
@@ -25,7 +25,7 @@ from tribrid.types import (
     ShownDoc,
 )
 from tribrid.workspace.corpus import OpenCorpus
-from tribrid.workspace.data_folder import DataFolder
+from tribrid.workspace.encoders import Encoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ def rerank(
     return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
 
 
-def rerank_apart(folder: DataFolder, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None) -> Reranked:
+def rerank_apart(
+    encoders: Encoders, config: Config, asked: GivenQuery, scorer: Scorer, budget: Budget | None = None
+) -> Reranked:
     """Order documents by a scorer that no corpus stands behind. Nothing is logged, so nothing can be learned from it.
 
     There is no other order to answer with, so everything is read, however long it takes.
@@ -109,12 +111,12 @@ def rerank_apart(folder: DataFolder, asked: GivenQuery, scorer: Scorer, budget: 
         InvalidInput: as `rerank`.
     """
     started = time.perf_counter()
-    config, budget = folder.config(), budget or Budget()
+    budget = budget or Budget()
     budget.limit(None)
     if scorer.cross_encoder is not None:  # reads the texts alone
         placed, partly = score_apart(scorer, asked, config, budget)
     else:
-        given = read_apart(folder, asked, budget)
+        given = read_apart(encoders, config, asked, budget)
         placed, partly = given.placed(given.reranked(scorer, len(asked.documents), budget)), given.partly
     asked.accept(partly)
     probabilities = scorer.calibration.probabilities(np.array([score for _, score in placed])).tolist()
@@ -134,8 +136,3 @@ def shown_of(asked: GivenQuery, given: GivenList, placed: Sequence[Placed]) -> t
         passage, legs = behind[at].passage, {**behind[at].legs, "given": LegScore(at + FIRST_RANK, 0.0)}
         shown.setdefault(passage.doc_id, ShownDoc(passage.doc_id, rank, score, passage.start, passage.end, legs))
     return tuple(shown.values())
-
-
-def first_stage_calibration(config: RetrievalConfig) -> Proportion:
-    """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
-    return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))

@@ -37,7 +37,7 @@ def find_risers(
     """Rank the frequent queries with what serves and with the challenger.
 
     Args:
-        champion: None: the retrieval order serves.
+        champion: what serves; None for the retrieval order.
         taught: what the challenger was trained on.
 
     Returns:

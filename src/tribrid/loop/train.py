@@ -14,8 +14,10 @@ from pathlib import Path
 from tribrid.encoders.models import fingerprint, locate
 from tribrid.errors import Erased
 from tribrid.jobs.story import kills
+from tribrid.loop import index
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
 from tribrid.loop.frozen import read_queries
+from tribrid.loop.untrained import keep_trained_on
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
@@ -60,6 +62,7 @@ def train(
     triplets = corpus.store.triplets.load(triplet_set.triplet_set_id)
     refuse_leakage(corpus, triplets)
     taught = read_triplets(corpus, triplets, pace, emit)
+    keep_trained_on(corpus, triplets, taught.lists)
     base = locate(config.training.base_model)
     data: TrainingData = {
         "triplet_set_id": triplet_set.triplet_set_id,
@@ -141,7 +144,7 @@ def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, e
         [own.observed_us for own in taught],
         1 / corpus.config.training.folds,
     )
-    statistics, snippet_chars = corpus.statistics(), corpus.config.reranking.rerank_input_snippet_chars
+    statistics, snippet_chars = index.statistics(corpus, emit), corpus.config.reranking.rerank_input_snippet_chars
     known = {own.query_id: own for own in taught}
 
     def in_time() -> bool:

@@ -1,8 +1,8 @@
 """Mining: from labels of every source to weighted triplets, up to a budget of pairs.
 
-The sources fill the budget in their order of trust. Within one, every query gives its best positive before any
-query gives its second: breadth teaches more than depth. What may not enter is refused with a reason and counted;
-what the eval dataset asks is refused first of all.
+The sources fill the budget in their order of trust. Within one, every query gives its best positive before any gives
+its second: breadth teaches more than depth. What may not enter is refused with a reason and counted, first of all what
+the eval dataset asks; searches that it was made from are not read.
 
 A pair is a query and a positive; a triplet adds one negative. What `rejected` counts:
 
@@ -33,6 +33,7 @@ from tribrid.mining.conflicts import Shield
 from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
+from tribrid.mining.holdout import HeldOut, facts_of, without
 from tribrid.mining.judgments import judged_groups
 from tribrid.mining.labels import Group, Positive, by_turns
 from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
@@ -74,6 +75,7 @@ class MiningInputs:
         documents: opens a walk over the corpus; called only for heuristics.
         generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
         eval_queries: texts of which no near-duplicate may be mined.
+        held_out: lists that may not be learned from; `impressions` and `named` are read without them.
         sources: which to mine.
     """
 
@@ -88,6 +90,7 @@ class MiningInputs:
     documents: Callable[[], Iterable[Document]] = _no_documents
     generated: Callable[[int], Generated] = nothing_generated
     eval_queries: Sequence[str] = ()
+    held_out: HeldOut | None = None
     sources: Sequence[Source] = tuple(Source)
 
 
@@ -107,10 +110,10 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         emit: gets `progress` with `done` and `total` queries retrieved, at most about 100 times a source.
     """
     logs = log_groups(
-        inputs.impressions,
+        without(inputs.impressions, inputs.held_out),
         examined_below_click=config.examined_below_click,
         min_clients=config.min_clients,
-        named=inputs.named,
+        named=without(inputs.named, inputs.held_out),
     )
     run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews), logs.checked)
     refused = {"conflicting_feedback": logs.conflicting, "too_few_clients": logs.outnumbered}
@@ -391,6 +394,7 @@ class _Mining:
             "click_model": logs.model.view(),
             "clients": logs.clients(self.triplets, len(self.pairs) + remembered),
         }
+        counts |= facts_of(self.inputs.held_out)
         if self.generated:
             counts["generated"] = self.generated
         return Mined(self.triplets, counts)

@@ -135,6 +135,7 @@ def _properties(suite: ElementTree.Element, report: EvaluationReport) -> None:
         "model_id": report.model_id,
         "champion_id": report.champion_id,
         "eval_dataset.sha256": report.eval_dataset.sha256,
+        "eval_dataset.source": report.eval_dataset.source,
         "candidates.sha256": report.candidates.sha256,
         "primary_measure": report.primary_measure,
     }

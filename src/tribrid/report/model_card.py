@@ -126,8 +126,9 @@ def _measures(report: EvaluationReport | None) -> Iterator[str]:
     if not report.before or not report.after:
         yield from [f"Its newest evaluation compared nothing. {' '.join(verdict.reasons)}", ""]
         return
+    what = f"labels from logs ({dataset.log.told})" if dataset.log else "judgments"
     yield (
-        f"On {dataset.counted:,} queries with {dataset.judgments:,} judgments (eval "
+        f"On {dataset.counted:,} queries with {dataset.judgments:,} {what} (eval "
         f"dataset `{dataset.sha256}`), against {_opponent(report)}, on the same candidates:"
     )
     yield from ["", "| Measure | Before | After | Change | 95 % interval |", "| --- | --- | --- | --- | --- |"]
@@ -140,6 +141,14 @@ def _measures(report: EvaluationReport | None) -> Iterator[str]:
                 f"| [{low:+.4f}, {high:+.4f}] |"
             )
     yield from ["", f"Decision: {verdict.decision}. {' '.join(verdict.reasons)}", ""]
+
+
+def _scores(report: EvaluationReport | None) -> str:
+    """Whether its scores compare between queries, as the report has it, and tell queries without an answer apart."""
+    if report is None or report.calibration is None:
+        return "Scores order one list. Whether they compare between queries was not measured."
+    apart = f" {report.answerable.told}" if report.answerable else ""
+    return f"{report.calibration.order.told}{apart}"
 
 
 def _opponent(report: EvaluationReport) -> str:
@@ -156,7 +165,7 @@ def _limits(record: ModelRecord, served: Json, report: EvaluationReport | None) 
     if sources:
         yield f"- It knows what its labels knew ({', '.join(sources)}), and nothing of what nobody looked at."
     yield f"- Of a passage it reads the first {served['snippet_chars']:,} characters."
-    yield "- Scores order one list; they cannot be compared between queries."
+    yield f"- {_scores(report)}"
     if served["memory"]["clusters"]:
         yield (
             "- It remembers its training queries: `tribrid/knowledge.safetensors` holds their embeddings and their "

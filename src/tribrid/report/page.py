@@ -139,7 +139,7 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
                 ("version", dataset.version),
                 ("queries", f"{dataset.queries:,}"),
                 ("without a positive, excluded", f"{dataset.excluded:,}"),
-                ("judgments", f"{dataset.judgments:,}"),
+                ("labels from logs" if dataset.log else "judgments", f"{dataset.judgments:,}"),
                 ("sha256", shortened(dataset.sha256)),
                 *_looks(report),
             ],

@@ -33,11 +33,15 @@ class Checksums:
     files: dict[str, Noted]
 
 
-def note_checksums(folder: Path, table: str, version: int) -> None:
-    """Note the files as they are now. What was noted before stays: a file that has changed since is damaged."""
+def note_checksums(folder: Path, table: str, version: int, space: str | None) -> None:
+    """Note the files as they are now. What was noted before stays: a file that has changed since is damaged.
+
+    Args:
+        space: name of the file beside the table, if there is one.
+    """
     before = read_checksums(folder)
     known = before.files if before else {}
-    files = {name: known.get(name) or _noted(folder / name) for name in _files(folder, table)}
+    files = {name: known.get(name) or _noted(folder / name) for name in _files(folder, table, space)}
     staged = folder / f"{_FILE}.{os.getpid()}"
     with open(staged, "w", opener=opener) as file:
         json.dump(asdict(Checksums(table, version, files)), file)
@@ -86,10 +90,12 @@ class Inspector:
         return None
 
 
-def _files(folder: Path, table: str) -> Iterator[str]:
+def _files(folder: Path, table: str, space: str | None) -> Iterator[str]:
     for path in sorted((folder / f"{table}.lance").rglob("*")):
         if path.is_file() and not path.name.endswith(_CHANGING):
             yield str(path.relative_to(folder))
+    if space is not None:
+        yield space
 
 
 def _noted(path: Path) -> Noted:

@@ -24,8 +24,10 @@ from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
 from tribrid.retrieval.publication import REBUILD, Publication, being_written, read_publication, writer_lock
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
+from tribrid.retrieval.spaces import read_space
 from tribrid.retrieval.weights import TermWeights
 from tribrid.retrieval.writer import IndexWriter
+from tribrid.scoring.features import CorpusStatistics
 from tribrid.types import DENSE, SPARSE, Passage
 
 VECTORS_IN_MEMORY_BYTES = 256 * 2**20
@@ -38,13 +40,17 @@ class Snapshot:
     Every method raises StaleIndex when the files cannot be read; `Index.read` knows what to do then.
     """
 
-    def __init__(self, table: PassageTable, publication: Publication, vectors_in_memory_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, table: PassageTable, publication: Publication, vectors_in_memory_bytes: int
+    ) -> None:
         self.publication = publication
+        self._folder = folder
         self._table = table
         self._in_memory_bytes = vectors_in_memory_bytes
         self._loading = threading.Lock()
         self._loaded: Rows | None = None
         self._weights: TermWeights | None = None
+        self._statistics: CorpusStatistics | None = None
 
     @property
     def rows(self) -> Rows:
@@ -62,6 +68,14 @@ class Snapshot:
             if self._weights is None:
                 self._weights = TermWeights.of_index(self._table, rows.row_ids)
             return self._weights
+
+    @property
+    def statistics(self) -> CorpusStatistics | None:
+        """What is counted over the passages, loaded at the first use; None where an older version published."""
+        with self._loading:
+            if self._statistics is None and self.publication.space is not None:
+                self._statistics = read_space(self._folder, self.publication.space)
+            return self._statistics
 
     def count(self) -> int:
         """Passages."""
@@ -204,7 +218,7 @@ class Index:
             elif self._snapshot is None or self._snapshot.publication != publication:
                 self._inspect(publication)
                 table = self._tables.open(publication.table, publication.version)
-                self._snapshot = Snapshot(table, publication, self._in_memory_bytes)
+                self._snapshot = Snapshot(self._folder, table, publication, self._in_memory_bytes)
             return self._snapshot
 
     def read(self, query: Callable[[Snapshot], T], nothing: T) -> T:
@@ -272,6 +286,16 @@ class Index:
         publication = read_publication(self._folder)
         known = publication.passages if publication else 0
         return self.read(Snapshot.count, 0) if known is None else known
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether `statistics` has something to say; told without opening the index."""
+        publication = read_publication(self._folder)
+        return publication is not None and publication.space is not None
+
+    def statistics(self) -> CorpusStatistics | None:
+        """As Snapshot.statistics; None also where nothing was published yet."""
+        return self.read(lambda snapshot: snapshot.statistics, None)
 
     def doc_hashes(self) -> dict[str, str]:
         """doc_id → content_sha of every published document."""

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tribrid.corpus.passages import split
 from tribrid.corpus.terms import ANALYSER, terms
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.rows import Vector
+from tribrid.retrieval.spaces import Count
 from tribrid.retrieval.writer import IndexWriter
 from tribrid.types import Document, Emit, Passage
 
@@ -30,6 +31,18 @@ _TERMS = re.compile(r"^terms=\d+ ")
 
 FetchDocuments = Callable[[Sequence[str]], Mapping[str, Document]]
 """Documents by id; one that was deleted meanwhile is missing."""
+
+
+class Stored(NamedTuple):
+    """The corpus's documents.
+
+    Attributes:
+        fetch: some of them by id; asked for those to embed, FETCH_DOCUMENTS at a time, to count and to embed them.
+        hashes: doc_id → content_sha of all; called at a sync's turn, so that it undoes no other's work.
+    """
+
+    fetch: FetchDocuments
+    hashes: Callable[[], Mapping[str, str]]
 
 
 class Embedder(Protocol):
@@ -96,13 +109,13 @@ def passage_terms(passage: Passage) -> list[str]:
 
 
 def sync_index(
+    stored: Stored,
     *,
-    fetch: FetchDocuments,
-    hashes: Callable[[], Mapping[str, str]],
     index: Index,
     embedder: Embedder,
     config: IndexingConfig,
     emit: Emit,
+    count: Count,
     purge: bool = False,
     anew: bool = False,
 ) -> IndexReport:
@@ -111,10 +124,9 @@ def sync_index(
     Emits ("progress", {"done", "total", "rate_per_s", "eta_s"}) in passages, and seconds by the characters left.
 
     Args:
-        fetch: some documents by id; asked for those to embed, FETCH_DOCUMENTS at a time, to count and to embed them.
-        hashes: doc_id → content_sha of the corpus; called at this sync's turn, so that it undoes no other's work.
         embedder: of documents; queries must be embedded alike.
         emit: takes progress, once a batch.
+        count: makes what is kept of the passages together, of which the codec of tokens is the embedder's.
         purge: leave no file that holds what was deleted.
         anew: embed all of it, beside what there is, which is served until then and whatever became of it.
 
@@ -123,17 +135,17 @@ def sync_index(
     """
     started = time.monotonic()
     with index.writer(index_fingerprint(config, embedder), embedder.dim, anew=anew) as writer:
-        wanted = hashes()
+        wanted = stored.hashes()
         held = _held(index, writer, wanted, taken=not anew and terms_are_old(index, config, embedder))
         writer.delete_docs(gone := held.keys() - wanted.keys())
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
-        embedded, embedded_passages, progress = 0, 0, _Progress(_documents(stale, fetch), config, emit)
-        for documents, passages in _batches(_documents(stale, fetch), config):
+        embedded, embedded_passages, progress = 0, 0, _Progress(_documents(stale, stored.fetch), config, emit)
+        for documents, passages in _batches(_documents(stale, stored.fetch), config):
             _replace(writer, embedder, passages, wanted, held.keys() & set(documents))
             embedded += len(documents)
             embedded_passages += len(passages)
             progress.report(passages)
-        writer.publish(purge=purge)
+        writer.publish(purge=purge, count=count)
         took_s = max(time.monotonic() - started, 1e-9)
         return IndexReport(
             documents=len(wanted),

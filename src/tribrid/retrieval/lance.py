@@ -196,6 +196,12 @@ class PassageTable:
         return texts
 
     @_reading()
+    def packed_at(self, row_ids: Sequence[int]) -> list[tuple[bytes, Vector]]:
+        """Token blob and vector of these rows, in the table's order."""
+        taken = self._table.take_row_ids(list(row_ids)).select(["tokens", "vector"]).to_arrow()
+        return list(zip(taken["tokens"].to_pylist(), _matrix(taken["vector"]), strict=True))
+
+    @_reading()
     def vectors_at(self, row_ids: RowIds) -> Vector:
         """float32 (n, dim) in the order of `row_ids`, which are distinct."""
         taken = self._table.take_row_ids(row_ids.tolist()).select(["vector"]).with_row_id().to_arrow()

@@ -31,12 +31,16 @@ class Publication:
         version: the table's version.
         fingerprint: what the passages and vectors were made with (settings, model).
         passages: how many there are; None where an older version published.
+        space: name of the file that holds what is counted over them (see `spaces.py`); None where there is none.
+        space_changed: documents that are new, changed or gone since that was made.
     """
 
     table: str
     version: int
     fingerprint: str
     passages: int | None = None
+    space: str | None = None
+    space_changed: int = 0
 
 
 def read_publication(folder: Path) -> Publication | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from tribrid.retrieval.checksums import note_checksums, read_checksums
 from tribrid.retrieval.lance import Tables
 from tribrid.retrieval.publication import Publication, forget_publication, read_publication, write_publication
 from tribrid.retrieval.rows import Vector
+from tribrid.retrieval.spaces import SAMPLED, Count, drop_other_spaces, is_outdated, write_space
 from tribrid.types import Passage
 
 # Merging rewrites the whole table, so it waits for this many data files: one or two commits a sync.
@@ -22,6 +24,7 @@ MERGE_FILES = 20
 KEEP_VERSIONS = timedelta(minutes=10)
 _AT_ONCE = timedelta(milliseconds=1)
 _SCHEMA_VERSION = 1
+_SAMPLED_AT_ONCE = 1000
 
 
 class IndexWriter:
@@ -88,7 +91,7 @@ class IndexWriter:
         """
         self._table.delete(doc_ids)
 
-    def publish(self, *, purge: bool = False) -> None:
+    def publish(self, *, purge: bool = False, count: Count | None = None) -> None:
         """Bring the indices up to date and let readers see all of it.
 
         After it, BM25 scores are those of an index built at once from the same rows. Every MERGE_FILES commits the
@@ -97,19 +100,20 @@ class IndexWriter:
 
         Args:
             purge: do that now, and leave no older version: what was deleted is then in no file.
+            count: makes what is kept of the passages together (see `spaces.py`); None keeps what there is.
 
         Raises:
             Failed: the table cannot be written.
             Unavailable: the disk takes nothing.
         """
         try:
-            self._publish(purge=purge)
+            self._publish(purge=purge, count=count)
         except OSError as error:
             raise Unavailable(f"The index cannot be published: {error.strerror}.") from error
 
-    def _publish(self, *, purge: bool) -> None:
+    def _publish(self, *, purge: bool, count: Count | None) -> None:
         if self.published and not purge:
-            self._note_if_never_noted()
+            self._complete(count)
             return
         before = read_publication(self._folder)
         merge = purge or self._table.files() >= MERGE_FILES
@@ -118,22 +122,56 @@ class IndexWriter:
         if merge:
             self._table.merge()
         self._table.rebuild_indices()
-        state = Publication(self._name, self._table.version, self._fingerprint, self._table.count())
+        state = self._state(count, purge=purge)
         write_publication(self._folder, state)
         if merge:
             seen = before is not None and before.table == self._name
             self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)
-        self._drop_others()
-        note_checksums(self._folder, state.table, state.version)
+        self._drop_others(state)
+        note_checksums(self._folder, state.table, state.version, state.space)
 
-    def _note_if_never_noted(self) -> None:
-        if read_checksums(self._folder) is None:  # an older version published it
-            note_checksums(self._folder, self._name, self._table.version)
+    def _state(self, count: Count | None, *, purge: bool) -> Publication:
+        """What is published now. A space holds vectors of passages, so no purge keeps one."""
+        space, changed = (None, 0) if purge else self._kept_space()
+        space = space or self._made_space(count)
+        return Publication(self._name, self._table.version, self._fingerprint, self._table.count(), space, changed)
 
-    def _drop_others(self) -> None:
+    def _complete(self, count: Count | None) -> None:
+        """Make what an older version did not, when it published all that there is."""
+        before = read_publication(self._folder)
+        space = (before.space if before else None) or self._made_space(count)
+        if before is not None and before.space != space:
+            write_publication(self._folder, replace(before, space=space))
+        elif read_checksums(self._folder) is not None:
+            return
+        note_checksums(self._folder, self._name, self._table.version, space)
+
+    def _kept_space(self) -> tuple[str | None, int]:
+        """The published space, if it still says what the passages are like, and the documents that have changed since
+        it was made.
+        """
+        before = read_publication(self._folder)
+        if before is None or before.space is None or before.table != self._name:
+            return None, 0
+        then, now = self._tables.open(before.table, before.version).hashes(), self._table.hashes()
+        differing = {doc_id for doc_id, _ in then.items() ^ now.items()}
+        changed = before.space_changed + len(differing)
+        return (None, 0) if is_outdated(changed, len(now)) else (before.space, changed)
+
+    def _made_space(self, count: Count | None) -> str | None:
+        return None if count is None else write_space(self._folder, count(self._sampled()))
+
+    def _sampled(self) -> Iterator[tuple[bytes, Vector]]:
+        row_ids = self._table.rows(0).row_ids
+        chosen = row_ids[:: max(1, len(row_ids) // SAMPLED)].tolist()
+        for start in range(0, len(chosen), _SAMPLED_AT_ONCE):
+            yield from self._table.packed_at(chosen[start : start + _SAMPLED_AT_ONCE])
+
+    def _drop_others(self, state: Publication) -> None:
         for other in self._tables.names():
             if other != self._name:
                 self._tables.drop(other)
+        drop_other_spaces(self._folder, state.space)
 
 
 def _name(folder: Path, made_with: str, *, anew: bool) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tribrid.config.sections import RetrievalConfig
+from tribrid.types import FIRST_RANK
 from tribrid.types.stored import Manifest
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -52,6 +54,11 @@ class Proportion:
 
 SIGMOID = Calibration()
 AnyCalibration = Calibration | Proportion
+
+
+def first_stage_calibration(config: RetrievalConfig) -> Proportion:
+    """What makes 0..1 of a fused score: weighted ones are; reciprocal ranks add up to two first places at most."""
+    return Proportion() if config.fusion == "weighted" else Proportion(2 / (config.rrf_k + FIRST_RANK))
 
 
 def calibration_of(manifest: Manifest) -> Calibration:

@@ -20,8 +20,8 @@ from tribrid.scoring.nearness import nearness, spelling, standard
 from tribrid.scoring.space import Space
 from tribrid.types import DENSE, SPARSE, Candidate
 
-WINDOW = 24
-"""Tokens in a window, about a sentence; windows overlap by half."""
+HALF = 12
+"""Tokens. A window is two halves, about a sentence, and each half is in two windows."""
 BM25_K1, BM25_B = 1.2, 0.75
 """LanceDB's constants, here and in `retrieval`: every BM25 is on one scale."""
 _TINY = 1e-9
@@ -55,11 +55,13 @@ _STANDARD = (
 )
 AGREEING = ("exact_cosine_z", "word_bm25_z", "maxsim_idf_z", "white_z", "topics_z")
 """Five readings of a candidate that err apart: of what they agree in, little is chance."""
-UNTRAINED = ("agreement", "pulled_z")
-"""Features of which the plain sum ranks before anything was learned."""
+UNTRAINED: Mapping[str, float] = {"agreement": 1.0, "pulled_z": 1.0, "rare_grams_z": 0.3, "neighbours_z": 0.3}
+"""Features of which the sum, so weighted, ranks before anything was learned. The last two weigh about as much as each
+of the five that agree."""
 
 Features = dict[str, FloatArray]
 Array = np.ndarray[Any, np.dtype[Any]]
+Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,16 @@ class _Segments:
         """Maximum over each candidate's tokens: (rows, tokens) → (rows, n)."""
         return np.maximum.reduceat(values, self.starts, axis=1)
 
+    def best_parts(self, values: Array) -> tuple[Array, Array]:
+        """Maximum over the tokens of each candidate's title and of its text, -1 for a part without tokens: (rows,
+        tokens) → twice (rows, n).
+        """
+        lengths = np.stack([self.titles, self.lengths - self.titles], axis=1).ravel()
+        has = lengths > 0
+        found = np.full((len(values), len(lengths)), -1.0, values.dtype)
+        found[:, has] = np.maximum.reduceat(values, (np.cumsum(lengths) - lengths)[has], axis=1)
+        return found[:, 0::2], found[:, 1::2]
+
     def total(self, values: Array) -> Array:
         """Sum over each candidate's tokens: (rows, tokens) → (rows, n)."""
         return np.add.reduceat(values, self.starts, axis=1)
@@ -138,9 +150,9 @@ def _leg_features(candidates: Sequence[Candidate]) -> Features:
 
 
 def _interaction_features(similar: Array, weights: Array, tokens: _Segments) -> Features:
-    best = tokens.best(similar)
-    title = np.where(tokens.titles > 0, tokens.best(np.where(tokens.in_title, similar, -1.0)), 0.0)
-    body = tokens.best(np.where(tokens.in_title, -1.0, similar))
+    title, body = tokens.best_parts(similar)
+    best = np.maximum(title, body)
+    title = np.where(tokens.titles > 0, title, 0.0)
     body = np.where(tokens.lengths > tokens.titles, body, 0.0)
     column = weights[:, None]
     return {
@@ -159,11 +171,10 @@ def _interaction_features(similar: Array, weights: Array, tokens: _Segments) -> 
 
 def _top_mean(values: Array, tokens: _Segments, k: int) -> Array:
     """Mean of each candidate's k highest values; values are (tokens,)."""
-    order = np.lexsort((-values, tokens.owner))
-    ranked = values[order]
-    within = np.arange(len(values)) - tokens.starts[tokens.owner]
-    sums = np.add.reduceat(np.where(within < k, ranked, 0.0), tokens.starts)
-    mean: Array = sums / np.minimum(tokens.lengths, k)
+    rows = np.full((len(tokens.lengths), max(int(tokens.lengths.max()), k)), -np.inf, values.dtype)
+    rows[tokens.owner, np.arange(len(values)) - tokens.starts[tokens.owner]] = values
+    ranked = np.partition(rows, -k, axis=1)[:, -k:]
+    mean: Array = np.where(np.isfinite(ranked), ranked, 0.0).sum(axis=1) / np.minimum(tokens.lengths, k)
     return mean
 
 
@@ -198,19 +209,22 @@ def _bigrams(match: Array, idf: Array, tokens: _Segments) -> Array:
 
 def _window_features(query: QueryTokens, tokens: _Segments, fused: Array) -> Features:
     """Best window's cosine, the whole passage's, and pseudo-relevance feedback (nearness to the list's head)."""
-    running = np.concatenate([np.zeros((1, tokens.vectors.shape[1]), np.float32), np.cumsum(tokens.vectors, 0)])
-    ends = tokens.starts + tokens.lengths
-    sums = running[ends] - running[tokens.starts]
+    halves = -(-tokens.lengths // HALF)
+    first = np.cumsum(halves) - halves
+    owner = np.repeat(np.arange(len(halves)), halves)
+    begin = tokens.starts[owner] + (np.arange(len(owner)) - first[owner]) * HALF
+    parts = np.add.reduceat(tokens.vectors, begin, axis=0)
+    sums = np.add.reduceat(parts, first, axis=0)
     means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), _TINY)
-    counts = np.maximum(1, -(-(tokens.lengths - WINDOW // 2) // (WINDOW // 2)))
-    owner = np.repeat(np.arange(len(counts)), counts)
-    nth = np.arange(counts.sum()) - np.repeat(np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
-    begin = tokens.starts[owner] + nth * (WINDOW // 2)
-    windows = running[np.minimum(begin + WINDOW, ends[owner])] - running[begin]
+    # A window is a half and the next one of the same candidate. A last half is none, but for the only one.
+    windows = parts.copy()
+    within = np.flatnonzero(owner[:-1] == owner[1:])
+    windows[within] += parts[within + 1]
     cosines = windows @ query.pooled / np.maximum(np.linalg.norm(windows, axis=1), _TINY)
+    cosines[(first + halves - 1)[halves > 1]] = -np.inf
     head = np.argsort(-fused, kind="stable")
     return {
-        "window": np.maximum.reduceat(cosines, np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)),
+        "window": np.maximum.reduceat(cosines, first),
         "passage": means @ query.pooled,
         "feedback": means @ means[head[:3]].mean(0),
         "feedback_wide": means @ means[head[:8]].mean(0),
@@ -295,6 +309,12 @@ def describe(
     features["query_tokens"] = np.full(len(candidates), len(query.ids))
     features |= _relative(features)
     return {name: values.astype(np.float32) for name, values in features.items()}
+
+
+def untrained(features: Mapping[str, FloatArray]) -> Vector:
+    """float64 (n,): the order before any label."""
+    total: Vector = np.sum([w * features[name] for name, w in UNTRAINED.items()], axis=0, dtype=np.float64)
+    return total
 
 
 def _read_of(candidate: Candidate, tokens: PassageTokens) -> str:

@@ -20,7 +20,7 @@ from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import UNTRAINED, CorpusStatistics, compute
+from tribrid.scoring.features import CorpusStatistics, compute, untrained
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.scoring.space import Space
 from tribrid.types import Candidate
@@ -158,8 +158,7 @@ class LearnedReranker:
         passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
         features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
         if part == "untrained":
-            total: Scores = np.stack([features[name] for name in UNTRAINED]).sum(axis=0, dtype=np.float64)
-            return total
+            return untrained(features)
         name = "blend_without_memory" if part == "blend_without_memory" else "blend"
         scores = self._blends[name].score(features)
         if part == "served" and self.cross_encoder_weight > 0:

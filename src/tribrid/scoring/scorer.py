@@ -11,12 +11,15 @@ import numpy as np
 from tribrid.corpus.terms import identifiers, terms
 from tribrid.encoders.cross_encoder import CrossEncoder
 from tribrid.encoders.tokens import maxsim
-from tribrid.errors import OutOfTime
+from tribrid.errors import OutOfTime, ScorerFailed
 from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
+from tribrid.scoring.features import CorpusStatistics, describe, untrained
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
 from tribrid.types import DENSE, ScoredDoc, rank_order
 
+UNTRAINED_MODEL = "untrained"
+"""The model_id of the order before any label."""
 LEAST_STEP = 1e-6
 """Between the last score that a reranker gave and the first that it did not."""
 
@@ -114,12 +117,57 @@ class InteractionScorer:
         cosines = [c.legs[DENSE].score if DENSE in c.legs else 0.0 for c in reading.candidates]
         best = [maxsim(reading.tokens, passage) for passage in reading.passages]
         mean: Scores = (np.array(cosines) + np.array(best)) / 2
-        named = identifiers(reading.query)
-        if not named:
-            return mean
-        texts = [f"{c.passage.title}\n{c.passage.text}" for c in reading.candidates]
-        shares: Scores = np.array([len(named.intersection(terms(text))) / len(named) for text in texts])
-        return (mean + shares) / 2
+        shares = shares_named(reading)
+        return mean if shares is None else (mean + shares) / 2
+
+
+class UntrainedScorer:
+    """The order before any label (`features.UNTRAINED`): what mode learning serves until a model is promoted.
+
+    A query that names identifiers asks for what has them: those candidates come first, whatever else they are like.
+    The order has no scale of its own, so the first stage's scores are dealt out anew: they mean what they meant.
+    """
+
+    model_id = UNTRAINED_MODEL
+    cross_encoder: CrossEncoder | None = None
+
+    def __init__(self, statistics: CorpusStatistics, snippet_chars: int, calibration: AnyCalibration) -> None:
+        """From what is counted over the corpus.
+
+        Args:
+            snippet_chars: of a passage's text, what is read.
+            calibration: of the first stage's scores.
+        """
+        self._statistics, self._snippet_chars, self.calibration = statistics, snippet_chars, calibration
+
+    @timed("score")
+    def score(self, reading: Reading) -> Scores:
+        """See Scorer."""
+        passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
+        worth = untrained(describe(reading.tokens, reading.candidates, passages, self._statistics))
+        if not np.isfinite(worth).all():
+            raise ScorerFailed("The order before any label has a score that is not a number.")
+        shares = shares_named(reading)
+        order = np.lexsort((-worth, np.zeros(len(worth)) if shares is None else -shares))
+        scores = np.empty(len(worth))
+        scores[order] = falling(np.array([c.score for c in reading.candidates]))
+        return scores
+
+
+def shares_named(reading: Reading) -> Scores | None:
+    """float64 (n,): the share of the query's identifiers that each candidate has; None where it names none."""
+    named = identifiers(reading.query)
+    if not named:
+        return None
+    texts = [f"{c.passage.title}\n{c.passage.text}" for c in reading.candidates]
+    return np.array([len(named.intersection(terms(text))) / len(named) for text in texts])
+
+
+def falling(scores: Scores) -> Scores:
+    """The scores, highest first, each lower than the one before by LEAST_STEP or more."""
+    steps = LEAST_STEP * np.arange(len(scores))
+    found: Scores = np.minimum.accumulate(-np.sort(-scores) + steps) - steps
+    return found
 
 
 def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDoc]:

@@ -29,6 +29,7 @@ from tribrid.store.rows import Rows
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
+from tribrid.store.untrained import UntrainedComparisons
 
 # Longer than any training takes from its first file to its last.
 STALE_STAGING_S = 7 * 24 * 3600
@@ -62,6 +63,7 @@ class Store:
         self.erasures = Erasures(database)
         self.lineage = Lineage(database)
         self.experiments = Experiments(database)
+        self.untrained = UntrainedComparisons(database)
         self.rows = Rows(database)
 
     @classmethod

@@ -16,6 +16,7 @@ from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
 from tribrid.store.database import Database, batches, insert_into
 from tribrid.types import Document, Place
+from tribrid.types.texts import MARK, texts_under
 
 BATCH_ROWS = 500
 _DOCUMENT = tables.documents.c
@@ -125,7 +126,8 @@ class Documents:
         return added
 
     def delete(self, corpus_id: str, doc_ids: Iterable[str]) -> int:
-        """Delete those of the documents that exist; how many did. The version goes up if any did.
+        """Delete those of the documents that exist, and the texts that came under their ids with a rerank; how many
+        did. The version goes up if any did.
 
         Raises:
             CorpusNotFound: there is no such corpus.
@@ -133,7 +135,8 @@ class Documents:
         gone = 0
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
-            for batch in batches(doc_ids, BATCH_ROWS):
+            named = set(doc_ids)
+            for batch in batches(named | _texts_under(connection, corpus_id, named), BATCH_ROWS):
                 these = sa.and_(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
                 gone += connection.execute(sa.delete(tables.documents).where(these)).rowcount
             if gone:
@@ -264,6 +267,12 @@ def _known(connection: sa.Connection, corpus_id: str, ids: Sequence[str]) -> dic
     columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha, _DOCUMENT.row_sha, _DOCUMENT.uri)
     these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(ids))
     return {row.doc_id: _Known(row.content_sha, row.row_sha, row.uri) for row in connection.execute(these)}
+
+
+def _texts_under(connection: sa.Connection, corpus_id: str, named: Collection[str]) -> set[str]:
+    marked = _DOCUMENT.doc_id.contains(MARK, autoescape=True)
+    every = sa.select(_DOCUMENT.doc_id).where(_DOCUMENT.corpus_id == corpus_id, marked)
+    return texts_under(connection.execute(every).scalars(), named)
 
 
 def _other_texts(rows: Sequence[Mapping[str, Any]], known: Mapping[str, _Known]) -> list[str]:

@@ -14,10 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from tribrid.answers.erasures import ErasedEvalDataset
-from tribrid.store import tables, tables_experiments
+from tribrid.answers.evalsets import LabelSource
+from tribrid.store import tables
 from tribrid.store.database import batches, now_us
 from tribrid.store.evalsets import content_sha
 from tribrid.types import JudgedQuery, Source
+from tribrid.types.evidence import LogEvidence
 
 BATCH = 500
 ERASED = "(erased)"
@@ -26,8 +28,6 @@ _SET, _TRIPLET = tables.triplet_sets.c, tables.triplets.c
 _JUDGED, _REVIEW = tables.judged_queries.c, tables.reviews.c
 _EVAL = tables.eval_datasets.c
 _EVALUATION, _ROW = tables.evaluations.c, tables.evaluation_queries.c
-_TRIAL = tables_experiments.trials.c
-_DOC = 0
 OF_CONTENT = ("query", "document")
 """Kinds of erasure that an evaluation may have read something of."""
 
@@ -49,8 +49,8 @@ class Erasing:
     """One erasure under way. `counts` is how much went, by kind of row."""
 
     def __init__(self, connection: sa.Connection, corpus_id: str) -> None:
-        self._connection = connection
-        self._corpus_id = corpus_id
+        self.connection = connection
+        self.corpus_id = corpus_id
         self.counts: Counter[str] = Counter()
         self.sets: Counter[str] = Counter()
         self.datasets: list[ErasedEvalDataset] = []
@@ -59,24 +59,24 @@ class Erasing:
 
     def texts(self, same: Same) -> set[str]:
         """Every spelling of the query that is kept anywhere in the corpus."""
-        sets = sa.select(_SET.set_number).where(_SET.corpus_id == self._corpus_id)
+        sets = sa.select(_SET.set_number).where(_SET.corpus_id == self.corpus_id)
         kept = (
-            sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self._corpus_id),
-            sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self._corpus_id),
-            sa.select(_REVIEW.query).where(_REVIEW.corpus_id == self._corpus_id),
+            sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self.corpus_id),
+            sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self.corpus_id),
+            sa.select(_REVIEW.query).where(_REVIEW.corpus_id == self.corpus_id),
             sa.select(_TRIPLET.query).where(_TRIPLET.set_number.in_(sets)),
         )
-        return {text for one in kept for text in self._connection.execute(one.distinct()).scalars() if same(text)}
+        return {text for one in kept for text in self.connection.execute(one.distinct()).scalars() if same(text)}
 
     def lists(self, these: sa.ColumnElement[bool]) -> list[tuple[int, str]]:
         """Delete impressions with their feedback; number and query of each."""
-        own = sa.and_(_IMPRESSION.corpus_id == self._corpus_id, these)
-        found = self._connection.execute(sa.select(_IMPRESSION.impression_number, _IMPRESSION.query).where(own)).all()
+        own = sa.and_(_IMPRESSION.corpus_id == self.corpus_id, these)
+        found = self.connection.execute(sa.select(_IMPRESSION.impression_number, _IMPRESSION.query).where(own)).all()
         joined = tables.feedback.join(tables.impressions)
-        self.counts["feedback"] += self._connection.execute(
+        self.counts["feedback"] += self.connection.execute(
             sa.select(sa.func.count()).select_from(joined).where(own)
         ).scalar_one()
-        self.counts["impressions"] += self._connection.execute(sa.delete(tables.impressions).where(own)).rowcount
+        self.counts["impressions"] += self.connection.execute(sa.delete(tables.impressions).where(own)).rowcount
         return [(number, query) for number, query in found]
 
     def lists_of(self, texts: Collection[str]) -> None:
@@ -86,145 +86,83 @@ class Erasing:
 
     def lower_marks(self) -> None:
         """Afterwards: SQLite gives the highest number out again once its row is gone, to a list no mining has read."""
-        highest = sa.select(sa.func.max(_IMPRESSION.impression_number)).where(_IMPRESSION.corpus_id == self._corpus_id)
-        mark = self._connection.execute(highest).scalar() or 0
-        above = sa.and_(_SET.corpus_id == self._corpus_id, _SET.last_impression > mark)
-        self._connection.execute(sa.update(tables.triplet_sets).where(above).values(last_impression=mark))
+        highest = sa.select(sa.func.max(_IMPRESSION.impression_number)).where(_IMPRESSION.corpus_id == self.corpus_id)
+        mark = self.connection.execute(highest).scalar() or 0
+        above = sa.and_(_SET.corpus_id == self.corpus_id, _SET.last_impression > mark)
+        self.connection.execute(sa.update(tables.triplet_sets).where(above).values(last_impression=mark))
 
     def unheard(self, texts: Iterable[str], normalise: Callable[[str], str]) -> set[str]:
         """Those of the queries, normalised, that nobody else asked and nobody judged."""
         kept = (
-            sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self._corpus_id),
-            sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self._corpus_id),
+            sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self.corpus_id),
+            sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self.corpus_id),
         )
-        left = {normalise(text) for one in kept for text in self._connection.execute(one.distinct()).scalars()}
+        left = {normalise(text) for one in kept for text in self.connection.execute(one.distinct()).scalars()}
         return {normalise(text) for text in texts} - left
 
     # ---------------------------------------------------------------------------------------- labels
 
     def triplets(self, used: Used, source: Source | None = None) -> None:
         """Delete the triplets of queries from every set, or only those that came from this source."""
-        own = [_SET.corpus_id == self._corpus_id, _SET.set_number == _TRIPLET.set_number]
+        own = [_SET.corpus_id == self.corpus_id, _SET.set_number == _TRIPLET.set_number]
         own += [] if source is None else [_TRIPLET.source == source.value]
         columns = (_TRIPLET.set_number, _TRIPLET.query, _SET.last_impression)
         texts: dict[int, list[str]] = {}
-        for number, text, mark in self._connection.execute(sa.select(*columns).where(*own).distinct()).all():
+        for number, text, mark in self.connection.execute(sa.select(*columns).where(*own).distinct()).all():
             if used(text, mark):
                 texts.setdefault(number, []).append(text)
         for number, spelled in texts.items():
             for batch in batches(spelled, BATCH):
                 these = sa.and_(_TRIPLET.set_number == number, _TRIPLET.query.in_(batch))
-                self._triplets_of(number, these if source is None else these & (_TRIPLET.source == source.value))
+                self.triplets_of(number, these if source is None else these & (_TRIPLET.source == source.value))
 
-    def triplets_about(self, doc_id: str) -> None:
-        """Delete the triplets that name a document, from every set."""
-        about = sa.or_(_TRIPLET.positive_doc_id == doc_id, _TRIPLET.negative_doc_id == doc_id)
-        own = sa.select(_SET.set_number).where(_SET.corpus_id == self._corpus_id)
-        found = sa.select(_TRIPLET.set_number).where(_TRIPLET.set_number.in_(own), about).distinct()
-        for number in self._connection.execute(found).scalars().all():
-            self._triplets_of(number, sa.and_(_TRIPLET.set_number == number, about))
-
-    def _triplets_of(self, number: int, these: sa.ColumnElement[bool]) -> None:
-        gone = self._connection.execute(sa.delete(tables.triplets).where(these)).rowcount
+    def triplets_of(self, number: int, these: sa.ColumnElement[bool]) -> None:
+        gone = self.connection.execute(sa.delete(tables.triplets).where(these)).rowcount
         changed = {"triplet_count": _SET.triplet_count - gone, "erased": _SET.erased + gone}
         this = sa.update(tables.triplet_sets).where(_SET.set_number == number).values(changed)
-        self.sets[self._connection.execute(this.returning(_SET.triplet_set_id)).scalar_one()] += gone
+        self.sets[self.connection.execute(this.returning(_SET.triplet_set_id)).scalar_one()] += gone
         self.counts["triplets"] += gone
 
     def judgments_of(self, texts: Collection[str]) -> None:
         for batch in batches(texts, BATCH):
-            these = sa.and_(_JUDGED.corpus_id == self._corpus_id, _JUDGED.text.in_(batch))
-            self.counts["judged_queries"] += self._connection.execute(
+            these = sa.and_(_JUDGED.corpus_id == self.corpus_id, _JUDGED.text.in_(batch))
+            self.counts["judged_queries"] += self.connection.execute(
                 sa.delete(tables.judged_queries).where(these)
             ).rowcount
 
-    def judgments_about(self, doc_id: str) -> None:
-        """Take a document out of every judged query; one without another judgment goes as a whole."""
-        own = _JUDGED.corpus_id == self._corpus_id
-        rows = self._connection.execute(sa.select(_JUDGED.query_id, _JUDGED.judgments).where(own)).all()
-        for query_id, judgments in rows:
-            if doc_id not in judgments:
-                continue
-            left = {other: grade for other, grade in judgments.items() if other != doc_id}
-            this = sa.and_(own, _JUDGED.query_id == query_id)
-            changed = {"judgments": left, "judgment_count": len(left)}
-            table = tables.judged_queries
-            self._connection.execute(
-                sa.update(table).where(this).values(changed) if left else sa.delete(table).where(this)
-            )
-            self.counts["judgments"] += 1
-
     def reviews(self, same: Same) -> None:
-        own = _REVIEW.corpus_id == self._corpus_id
+        own = _REVIEW.corpus_id == self.corpus_id
         texts = [
-            t for t in self._connection.execute(sa.select(_REVIEW.query).where(own).distinct()).scalars() if same(t)
+            t for t in self.connection.execute(sa.select(_REVIEW.query).where(own).distinct()).scalars() if same(t)
         ]
         for batch in batches(texts, BATCH):
-            self._reviews(sa.and_(own, _REVIEW.query.in_(batch)))
+            self.reviews_of(sa.and_(own, _REVIEW.query.in_(batch)))
 
-    def reviews_about(self, doc_id: str) -> None:
-        about = sa.or_(_REVIEW.positive_doc_id == doc_id, _REVIEW.negative_doc_id == doc_id)
-        self._reviews(sa.and_(_REVIEW.corpus_id == self._corpus_id, about))
-
-    def _reviews(self, these: sa.ColumnElement[bool]) -> None:
-        self.counts["reviews"] += self._connection.execute(sa.delete(tables.reviews).where(these)).rowcount
-
-    # ---------------------------------------------------------------------------------------- documents
-
-    def document(self, doc_id: str) -> None:
-        own = sa.and_(tables.documents.c.corpus_id == self._corpus_id, tables.documents.c.doc_id == doc_id)
-        self.counts["documents"] += self._connection.execute(sa.delete(tables.documents).where(own)).rowcount
-
-    def shown(self, doc_id: str) -> None:
-        """Take a document out of every list in which it was shown or given, with what was done with it. Ranks stay,
-        and so do the places of a rerank's other documents, by which feedback may name them.
-        """
-        named = sa.or_(_names(_IMPRESSION.shown, doc_id), _names(_IMPRESSION.given, doc_id))
-        columns = (_IMPRESSION.impression_number, _IMPRESSION.shown, _IMPRESSION.given)
-        has = sa.select(*columns).where(_IMPRESSION.corpus_id == self._corpus_id, named)
-        for number, shown, given in self._connection.execute(has).all():
-            places = [place for place, doc in enumerate(shown) if doc[_DOC] == doc_id]
-            if not places and doc_id not in (given or ()):
-                continue
-            left = {
-                "shown": [doc for doc in shown if doc[_DOC] != doc_id],
-                "given": None if given is None else [ERASED if other == doc_id else other for other in given],
-            }
-            this = _IMPRESSION.impression_number == number
-            self._connection.execute(sa.update(tables.impressions).where(this).values(left))
-            acted = sa.and_(_FEEDBACK.impression_number == number, _FEEDBACK.doc_id == doc_id)
-            self.counts["feedback"] += self._connection.execute(sa.delete(tables.feedback).where(acted)).rowcount
-            self._untold(number, places)
-            self.counts["shown"] += 1
-
-    def _untold(self, number: int, places: Sequence[int]) -> None:
-        """Take these places out of the list's part in an experiment: a letter there is a document here."""
-        this = sa.select(_TRIAL.experiment_number, _TRIAL.teams).where(_TRIAL.impression_number == number)
-        for experiment, teams in self._connection.execute(this).all():
-            left = "".join(letter for place, letter in enumerate(teams) if place not in places)
-            own = sa.and_(_TRIAL.experiment_number == experiment, _TRIAL.impression_number == number)
-            self._connection.execute(sa.update(tables_experiments.trials).where(own).values(teams=left))
+    def reviews_of(self, these: sa.ColumnElement[bool]) -> None:
+        self.counts["reviews"] += self.connection.execute(sa.delete(tables.reviews).where(these)).rowcount
 
     # ---------------------------------------------------------------------------------------- evaluation
 
-    def eval_datasets(self, without: Callable[[JudgedQuery], JudgedQuery | None]) -> list[str]:
+    def eval_datasets(
+        self, without: Callable[[JudgedQuery], JudgedQuery | None], source: LabelSource | None = None
+    ) -> list[str]:
         """Delete every version of the eval dataset that holds what goes; what is left of the one in force is a new
         version in its place. The query_ids that went as a whole.
 
         Args:
             without: the query as it may stay, itself if nothing of it goes, None if all of it does.
+            source: look only at the datasets whose labels are of this source.
         """
-        own = _EVAL.corpus_id == self._corpus_id
-        rows = self._connection.execute(sa.select(tables.eval_datasets).where(own).order_by(_EVAL.version)).all()
+        own = _EVAL.corpus_id == self.corpus_id
+        rows = self.connection.execute(sa.select(tables.eval_datasets).where(own).order_by(_EVAL.version)).all()
         gone: list[str] = []
         for row in rows:
-            queries = [JudgedQuery(**query) for query in row.queries]
-            kept = [(query, without(query)) for query in queries]
+            kept = [(query, without(query)) for query in _queries(row, source)]
             changed = sum(query is not left for query, left in kept)
             if changed:
                 gone += [query.query_id for query, left in kept if left is None]
                 left = [left for _, left in kept if left is not None]
-                self._connection.execute(sa.delete(tables.eval_datasets).where(own, _EVAL.sha256 == row.sha256))
+                self.connection.execute(sa.delete(tables.eval_datasets).where(own, _EVAL.sha256 == row.sha256))
                 new = self._replace(row, left, rows[-1].version + 1) if row.is_current else None
                 self.datasets.append(
                     ErasedEvalDataset(sha256=row.sha256, version=row.version, queries=changed, replaced_by=new)
@@ -236,7 +174,10 @@ class Erasing:
         """What is left as the dataset in force; none where nothing can be measured on it. Its hash."""
         if not any(query.has_positive for query in queries):
             return None
-        sha256 = content_sha(queries)
+        evidence = None
+        if row.evidence is not None:
+            evidence = LogEvidence.of_json(row.evidence).left({q.query_id: q.judgments for q in queries})
+        sha256 = content_sha(queries, evidence)
         changed = {
             "sha256": sha256,
             "version": version,
@@ -248,93 +189,82 @@ class Erasing:
             "query_count": len(queries),
             "judgment_count": sum(len(query.judgments) for query in queries),
             "created_us": now_us(),
+            "evidence": None if evidence is None else evidence.to_json(),
         }
-        same = sa.and_(_EVAL.corpus_id == self._corpus_id, _EVAL.sha256 == sha256)
-        there = self._connection.execute(sa.update(tables.eval_datasets).where(same).values(is_current=True)).rowcount
+        same = sa.and_(_EVAL.corpus_id == self.corpus_id, _EVAL.sha256 == sha256)
+        there = self.connection.execute(sa.update(tables.eval_datasets).where(same).values(is_current=True)).rowcount
         if not there:
-            self._connection.execute(sa.insert(tables.eval_datasets).values({**row._mapping, **changed}))
+            self.connection.execute(sa.insert(tables.eval_datasets).values({**row._mapping, **changed}))
         return sha256
 
     def report_rows(self, same: Same) -> set[str]:
         """Delete the rows of a query from every report. The query_ids under which they stood there."""
         told = (_ROW.data["text"].as_string(), _ROW.data["query_id"].as_string())
-        own = sa.select(_EVALUATION.evaluation_number).where(_EVALUATION.corpus_id == self._corpus_id)
+        own = sa.select(_EVALUATION.evaluation_number).where(_EVALUATION.corpus_id == self.corpus_id)
         rows = sa.select(_ROW.evaluation_number, _ROW.position, *told).where(_ROW.evaluation_number.in_(own))
         gone: set[str] = set()
-        for number, position, text, query_id in self._connection.execute(rows).all():
+        for number, position, text, query_id in self.connection.execute(rows).all():
             if text is not None and same(text):
                 this = sa.and_(_ROW.evaluation_number == number, _ROW.position == position)
-                self._connection.execute(sa.delete(tables.evaluation_queries).where(this))
+                self.connection.execute(sa.delete(tables.evaluation_queries).where(this))
                 self.counts["report_rows"] += 1
                 gone |= {query_id} - {None}
         return gone
 
-    def report_rows_about(self, doc_id: str) -> None:
-        """Take a document out of the rankings that reports show."""
-        own = sa.select(_EVALUATION.evaluation_number).where(_EVALUATION.corpus_id == self._corpus_id)
-        has = sa.and_(_ROW.evaluation_number.in_(own), _names(_ROW.data, doc_id))
-        for number, position, data in self._connection.execute(
-            sa.select(_ROW.evaluation_number, _ROW.position, _ROW.data).where(has)
-        ).all():
-            this = sa.and_(_ROW.evaluation_number == number, _ROW.position == position)
-            left = {name: _without(value, doc_id) for name, value in data.items()}
-            self._connection.execute(sa.update(tables.evaluation_queries).where(this).values(data=left))
-            self.counts["report_rows"] += 1
-
     def risers(self, names: Iterable[str]) -> None:
         """Take queries and documents out of what evaluations say of documents that rose, and of their jobs' results."""
-        own = _EVALUATION.corpus_id == self._corpus_id
+        own = _EVALUATION.corpus_id == self.corpus_id
         columns = (_EVALUATION.evaluation_number, _EVALUATION.evaluation_id, _EVALUATION.report)
         for name in names:
-            these = sa.select(*columns).where(own, _names(_EVALUATION.report, name))
-            for number, job_id, report in self._connection.execute(these).all():
+            these = sa.select(*columns).where(own, naming(_EVALUATION.report, name))
+            for number, job_id, report in self.connection.execute(these).all():
                 left = _unnamed(report, name)
                 if left != report:
                     this = sa.update(tables.evaluations).where(_EVALUATION.evaluation_number == number)
-                    self._connection.execute(this.values(report=left))
+                    self.connection.execute(this.values(report=left))
                     self._result(job_id, name)
                     self.counts["report_rows"] += 1
 
     def _result(self, job_id: str, name: str) -> None:
         """The same of the job that made the evaluation: its result is the report."""
         same, told = tables.jobs.c.job_id == job_id, sa.select(tables.events).where(tables.events.c.job_id == job_id)
-        for result in self._connection.execute(sa.select(tables.jobs.c.result).where(same)).scalars().all():
+        for result in self.connection.execute(sa.select(tables.jobs.c.result).where(same)).scalars().all():
             if result is not None:
-                self._connection.execute(sa.update(tables.jobs).where(same).values(result=_unnamed(result, name)))
-        for event in self._connection.execute(told).all():
+                self.connection.execute(sa.update(tables.jobs).where(same).values(result=_unnamed(result, name)))
+        for event in self.connection.execute(told).all():
             if event.data.get("result"):
                 this = sa.and_(tables.events.c.job_id == job_id, tables.events.c.seq == event.seq)
                 data = {**event.data, "result": _unnamed(event.data["result"], name)}
-                self._connection.execute(sa.update(tables.events).where(this).values(data=data))
+                self.connection.execute(sa.update(tables.events).where(this).values(data=data))
 
     def candidates(self, names: Iterable[str]) -> None:
         """Delete the frozen lists that name any of these queries or documents; the next evaluation freezes anew."""
-        own = tables.candidates.c.corpus_id == self._corpus_id
+        own = tables.candidates.c.corpus_id == self.corpus_id
         for name in names:
-            these = sa.and_(own, _names(tables.candidates.c.payload, name))
-            self.counts["candidates"] += self._connection.execute(sa.delete(tables.candidates).where(these)).rowcount
+            these = sa.and_(own, naming(tables.candidates.c.payload, name))
+            self.counts["candidates"] += self.connection.execute(sa.delete(tables.candidates).where(these)).rowcount
 
     # ---------------------------------------------------------------------------------------- stories
 
     def stories(self, texts: Collection[str]) -> None:
         """Blot query text out of what jobs told: the problem of a leakage quotes it."""
-        own = tables.jobs.c.corpus_id == self._corpus_id
+        own = tables.jobs.c.corpus_id == self.corpus_id
         told = sa.select(tables.jobs.c.job_id, tables.jobs.c.problem).where(own, tables.jobs.c.problem.is_not(None))
-        for job_id, problem in self._connection.execute(told).all():
+        for job_id, problem in self.connection.execute(told).all():
             blotted = _blotted(problem, texts)
             if blotted == problem:
                 continue
             this = sa.update(tables.jobs).where(tables.jobs.c.job_id == job_id)
-            self._connection.execute(this.values(problem=blotted))
+            self.connection.execute(this.values(problem=blotted))
             events = sa.select(tables.events).where(tables.events.c.job_id == job_id)
-            for event in self._connection.execute(events).all():
+            for event in self.connection.execute(events).all():
                 same = sa.and_(tables.events.c.job_id == job_id, tables.events.c.seq == event.seq)
                 data = _blotted(event.data, texts)
-                self._connection.execute(sa.update(tables.events).where(same).values(data=data))
+                self.connection.execute(sa.update(tables.events).where(same).values(data=data))
             self.counts["stories"] += 1
 
 
-def _names(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+def naming(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """Whether the JSON holds this string, quoted. A superset of what is meant: read it before acting on it."""
     return sa.cast(column, sa.Text).contains(json.dumps(name), autoescape=True)
 
@@ -348,13 +278,6 @@ def _unnamed(report: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**_blotted(report, [repr(name)]), "risers": {**risers, "named": left}}
 
 
-def _without(value: Any, doc_id: str) -> Any:
-    """A ranking of a report's row without the document."""
-    if not isinstance(value, list):
-        return value
-    return [row for row in value if not (isinstance(row, Mapping) and row.get("doc_id") == doc_id)]
-
-
 def _blotted(value: Any, texts: Collection[str]) -> Any:
     if isinstance(value, Mapping):
         return {name: _blotted(inner, texts) for name, inner in value.items()}
@@ -364,3 +287,8 @@ def _blotted(value: Any, texts: Collection[str]) -> Any:
         for text in texts:
             value = value.replace(text, ERASED)
     return value
+
+
+def _queries(row: sa.Row[Any], source: LabelSource | None) -> list[JudgedQuery]:
+    """The queries of an eval dataset; none, if its labels are of another source than is asked for."""
+    return [JudgedQuery(**query) for query in row.queries] if source in (None, row.source) else []

@@ -18,7 +18,9 @@ from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
 from tribrid.store.database import Database, now_us
 from tribrid.store.erasing import OF_CONTENT, Erasing, erasures_seen
+from tribrid.store.erasing_documents import ErasingDocument
 from tribrid.types import JobKind, JudgedQuery, Source, State
+from tribrid.types.texts import came_as
 
 _ERASURE = tables.erasures.c
 _IMPRESSION = tables.impressions.c
@@ -96,7 +98,8 @@ class Erasures:
         self, corpus_id: str, normalise: Callable[[str], str], *, query_id: str = "", client_id: str = ""
     ) -> Erasure:
         """Erase the lists that were shown under a query_id, or to a client, what was done with them, and the triplets
-        that they have a part in: those of the same queries that were mined from logs since.
+        that they have a part in: those of the same queries that were mined from logs since. An eval dataset from logs
+        loses the queries that nobody else asked.
 
         Raises:
             CorpusNotFound, NotFound: there is no such list.
@@ -114,6 +117,8 @@ class Erasures:
             erasing.triplets(used, Source.LOGS)
             alone = erasing.unheard([text for _, text in lists], normalise)
             erasing.reviews(lambda text: normalise(text) in alone)
+            asked = erasing.eval_datasets(lambda query: None if normalise(query.text) in alone else query, "logs")
+            erasing.candidates(asked)
             unheard = {text for _, text in lists if normalise(text) in alone}
             erasing.risers(unheard)
             erasing.stories(unheard)
@@ -121,28 +126,23 @@ class Erasures:
         return self._erase(corpus_id, "list" if query_id else "client", work)
 
     def document(self, corpus_id: str, doc_id: str) -> Erasure:
-        """Erase a document with its judgments, its places in lists and reports, its triplets and decisions. The index
-        is derived: bring it in line afterwards.
+        """Erase a document, and the texts that came under its id with a rerank, with their judgments, places in lists
+        and reports, triplets and decisions. The index is derived: bring it in line afterwards.
 
         Raises:
             CorpusNotFound, NotFound: nothing names it.
         """
 
         def without(query: JudgedQuery) -> JudgedQuery:
-            if doc_id not in query.judgments:
-                return query
-            return replace(query, judgments={other: g for other, g in query.judgments.items() if other != doc_id})
+            left = {other: grade for other, grade in query.judgments.items() if not came_as(other, doc_id)}
+            return query if len(left) == len(query.judgments) else replace(query, judgments=left)
 
         def work(erasing: Erasing) -> None:
-            erasing.document(doc_id)
-            erasing.shown(doc_id)
-            erasing.judgments_about(doc_id)
-            erasing.triplets_about(doc_id)
-            erasing.reviews_about(doc_id)
-            erasing.report_rows_about(doc_id)
-            erasing.risers([doc_id])
+            document = ErasingDocument(erasing, doc_id)
+            document.everywhere()
+            erasing.risers(sorted(document.names))
             erasing.eval_datasets(without)
-            erasing.candidates([doc_id])
+            erasing.candidates(sorted(document.names))
 
         return self._erase(corpus_id, "document", work)
 

@@ -1,6 +1,7 @@
 """Eval datasets: content-hashed, numbered by version, never edited in place. One of a corpus's is current.
 
-A dataset is queries and judgments. What it was measured on, the frozen candidates and the corpus's version, makes a
+A dataset is queries and judgments; one from logs bears what its labels rest on, and never has the hash of a judged one.
+What it was measured on, the frozen candidates and the corpus's version, makes a
 bundle with it, which has a hash of its own: two evaluations of one bundle are of the very same task.
 """
 
@@ -14,13 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tribrid.answers.evalsets import BundleSource
+from tribrid.answers.evalsets import BundleSource, LabelSource, source_of
 from tribrid.answers.report import Origin
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, now_us
 from tribrid.types import EvalDataset, JudgedQuery
+from tribrid.types.evidence import LogEvidence
 
 _SET = tables.eval_datasets.c
 _BUNDLE = tables.eval_bundles.c
@@ -28,7 +30,7 @@ _BUNDLE = tables.eval_bundles.c
 
 @dataclass(frozen=True, slots=True)
 class EvalVersion:
-    """An eval dataset without its queries. `queries` and `judgments` are counts."""
+    """An eval dataset without its queries. `queries` and `judgments` are counts, `source` is whose word they are."""
 
     sha256: str
     version: int
@@ -37,6 +39,7 @@ class EvalVersion:
     judgments: int
     primary_measure: str
     created_us: int
+    source: LabelSource = "judgments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,14 @@ class Bundle:
         return origin.model_copy(update={"same_as_before": same, "changed": changed})
 
 
-def content_sha(queries: Sequence[JudgedQuery]) -> str:
-    """sha256 of the queries as canonical JSON: by query_id, keys sorted, ASCII, no spaces."""
-    canonical = json.dumps(_as_json(queries), sort_keys=True, separators=(",", ":"))
+def content_sha(queries: Sequence[JudgedQuery], evidence: LogEvidence | None = None) -> str:
+    """sha256 of the queries as canonical JSON: by query_id, keys sorted, ASCII, no spaces; with what labels from logs
+    rest on, where they do.
+    """
+    content: object = _as_json(queries)
+    if evidence is not None:
+        content = {"queries": content, "evidence": evidence.to_json()}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -90,7 +98,8 @@ def _as_json(queries: Sequence[JudgedQuery]) -> list[dict[str, object]]:
 
 def _dataset(row: sa.Row[Any]) -> EvalDataset:
     queries = tuple(JudgedQuery(**query) for query in row.queries)
-    return EvalDataset(row.sha256, row.version, row.corpus_id, queries, row.primary_measure, row.created_us)
+    evidence = None if row.evidence is None else LogEvidence.of_json(row.evidence)
+    return EvalDataset(row.sha256, row.version, row.corpus_id, queries, row.primary_measure, row.created_us, evidence)
 
 
 class EvalSets:
@@ -99,9 +108,18 @@ class EvalSets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, corpus_id: str, queries: Sequence[JudgedQuery], primary_measure: str) -> EvalDataset:
+    def put(
+        self,
+        corpus_id: str,
+        queries: Sequence[JudgedQuery],
+        primary_measure: str,
+        evidence: LogEvidence | None = None,
+    ) -> EvalDataset:
         """Store the dataset and make it current. Content that is already there keeps its version *and the primary
         measure it was first stored with*: a measure chosen after seeing results decides nothing.
+
+        Args:
+            evidence: what labels from logs rest on; None: people judged.
 
         Raises:
             CorpusNotFound: there is no such corpus.
@@ -109,7 +127,7 @@ class EvalSets:
         """
         if len({query.query_id for query in queries}) < len(queries):
             raise InvalidInput("Two queries of the eval dataset have the same query_id.", corpus_id=corpus_id)
-        sha256 = content_sha(queries)
+        sha256 = content_sha(queries, evidence)
         mine = _SET.corpus_id == corpus_id
         same = sa.and_(mine, _SET.sha256 == sha256)
         with self._database.begin() as connection:
@@ -129,6 +147,8 @@ class EvalSets:
                         judgment_count=sum(len(query.judgments) for query in queries),
                         primary_measure=primary_measure,
                         created_us=now_us(),
+                        source=source_of(evidence),
+                        evidence=None if evidence is None else evidence.to_json(),
                     )
                 )
             return _dataset(connection.execute(sa.select(tables.eval_datasets).where(same)).one())
@@ -142,7 +162,8 @@ class EvalSets:
         found = self._find(corpus_id, _SET.is_current)
         if found is None:
             raise NoEvalDataset(
-                f"Corpus {corpus_id!r} has no eval dataset. Put one with PUT /corpora/{corpus_id}/eval_dataset.",
+                f"Corpus {corpus_id!r} has no eval dataset. Put one with PUT /corpora/{corpus_id}/eval_dataset, "
+                "or make one from the log with `tribrid evalset from-logs`.",
                 corpus_id=corpus_id,
             )
         return found
@@ -171,6 +192,7 @@ class EvalSets:
                 _SET.judgment_count.label("judgments"),
                 _SET.primary_measure,
                 _SET.created_us,
+                _SET.source,
             )
             .where(_SET.corpus_id == corpus_id)
             .order_by(_SET.version.desc())

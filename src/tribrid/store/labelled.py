@@ -39,12 +39,18 @@ class Labelled:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def log(self, corpus_id: str, most: int) -> RecentLog:
-        """The newest `most` searches that mining would learn from, and what users did with their documents."""
+    def log(self, corpus_id: str, most: int, held_out: tuple[int, int] | None = None) -> RecentLog:
+        """The newest `most` searches that mining would learn from, and what users did with their documents.
+
+        Args:
+            held_out: the span that mining does not read: its first moment, and the first after it.
+        """
+        since_us, until_us = held_out or (0, 0)
+        outside = sa.or_(_IMPRESSION.created_us < since_us, _IMPRESSION.created_us >= until_us)
         columns = (_IMPRESSION.impression_number, _IMPRESSION.query_id, _IMPRESSION.query)
         newest = (
             sa.select(*columns)
-            .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None))
+            .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None), outside)
             .order_by(_IMPRESSION.created_us.desc(), _IMPRESSION.impression_number.desc())
             .limit(most + 1)
         ).subquery()

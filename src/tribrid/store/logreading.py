@@ -31,16 +31,24 @@ _COLUMNS = (
 )
 
 
-def logged_lists(database: Database, corpus_id: str, *, named: bool = False) -> Iterator[LoggedList]:
+def logged_lists(
+    database: Database,
+    corpus_id: str,
+    *,
+    named: bool = False,
+    since_us: int | None = None,
+    until_us: int | None = None,
+) -> Iterator[LoggedList]:
     """Lists in the order of time, each with its feedback, oldest first.
 
     Lists with a fallback_reason are left out: users judged an order that the reranker did not make. Each page is read
-    in a transaction of its own, so a slow consumer holds nothing open. `named`: only lists with a client_id.
+    in a transaction of its own, so a slow consumer holds nothing open. `named`: only lists with a client_id;
+    `since_us`, `until_us`: only lists from then on, and before then.
     """
-    after = (-(2**63), 0)
+    after = (-(2**63) if since_us is None else since_us, 0)
     while True:
         with database.read(page=True) as connection:
-            page = connection.execute(_page(corpus_id, after, named=named)).all()
+            page = connection.execute(_page(corpus_id, after, until_us, named=named)).all()
             signals = _feedback_of(connection, {row[1]: row[2] for row in page})
         for created_us, number, query_id, query, packed, source, client_id in page:
             shown = json.loads(packed)
@@ -51,12 +59,13 @@ def logged_lists(database: Database, corpus_id: str, *, named: bool = False) -> 
         after = (page[-1][0], page[-1][1])
 
 
-def _page(corpus_id: str, after: tuple[int, int], *, named: bool) -> sa.Select[Any]:
+def _page(corpus_id: str, after: tuple[int, int], until_us: int | None, *, named: bool) -> sa.Select[Any]:
     position = sa.tuple_(_IMPRESSION.created_us, _IMPRESSION.impression_number)
     return (
         sa.select(*_COLUMNS)
         .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None), position > after)
         .where(_IMPRESSION.client_id.is_not(None) if named else sa.true())
+        .where(sa.true() if until_us is None else _IMPRESSION.created_us < until_us)
         .order_by(_IMPRESSION.created_us, _IMPRESSION.impression_number)
         .limit(PAGE_ROWS)
     )

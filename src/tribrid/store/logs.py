@@ -109,13 +109,35 @@ class Logs(LogImports):
                 found.update({query: list(given) for query, given in connection.execute(these)})
         return found
 
-    def iterate_with_feedback(self, corpus_id: str, *, named: bool = False) -> Iterator[LoggedList]:
+    def iterate_with_feedback(
+        self, corpus_id: str, *, named: bool = False, since_us: int | None = None, until_us: int | None = None
+    ) -> Iterator[LoggedList]:
         """Every list that can be learned from, in the order of time, with its feedback, if it has any.
 
         Args:
             named: only those of which the client is known.
+            since_us: only those from this moment on.
+            until_us: only those before this moment.
         """
-        return logged_lists(self._database, corpus_id, named=named)
+        return logged_lists(self._database, corpus_id, named=named, since_us=since_us, until_us=until_us)
+
+    def newest_us(self, corpus_id: str) -> int | None:
+        """When the newest list was served; None where there is none."""
+        newest = sa.select(sa.func.max(_IMPRESSION.created_us)).where(_IMPRESSION.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            found: int | None = connection.execute(newest).scalar_one()
+        return found
+
+    def clients_of(self, corpus_id: str, since_us: int, until_us: int) -> dict[str, bool]:
+        """The clients who searched in a span, and whether each did before it as well."""
+        own = sa.and_(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.client_id.is_not(None))
+        inside = sa.select(_IMPRESSION.client_id).where(
+            own, _IMPRESSION.created_us >= since_us, _IMPRESSION.created_us < until_us
+        )
+        first = sa.func.min(_IMPRESSION.created_us)
+        seen = sa.select(_IMPRESSION.client_id, first).where(own, _IMPRESSION.client_id.in_(inside))
+        with self._database.read() as connection:
+            return {row[0]: row[1] < since_us for row in connection.execute(seen.group_by(_IMPRESSION.client_id))}
 
     def fallbacks_with_feedback(self, corpus_id: str) -> int:
         """Lists that users acted on and that nobody learns from: the reranker should have ranked them and did not."""

@@ -11,6 +11,7 @@ from tribrid.config import Checked
 from tribrid.store import tables
 from tribrid.store.corpora import CorpusRow, read_corpus, require_corpus
 from tribrid.store.database import Database, insert_into
+from tribrid.store.untrained import UntrainedComparison, read_comparison
 
 GLOBAL_SCOPE = ""
 _SETTING = tables.settings.c
@@ -19,13 +20,14 @@ _SETTING = tables.settings.c
 @dataclass(frozen=True, slots=True)
 class CorpusSettings:
     """What decides how a corpus is searched, at one moment: its row, the overrides that hold everywhere and its own, by
-    section, and the model that is its champion.
+    section, the model that is its champion, and how the order before any label did on its judgments.
     """
 
     row: CorpusRow
     everywhere: Checked
     own: Checked
     champion_id: str | None
+    comparison: UntrainedComparison | None
 
 
 class Settings:
@@ -51,7 +53,8 @@ class Settings:
         with self._database.read() as connection:
             row = read_corpus(connection, corpus_id)
             everywhere, own = _get(connection, GLOBAL_SCOPE), _get(connection, corpus_id)
-            return CorpusSettings(row, everywhere, own, connection.scalar(alias))
+            comparison = read_comparison(connection, corpus_id)
+            return CorpusSettings(row, everywhere, own, connection.scalar(alias), comparison)
 
     def patch(self, scope: str, overrides: Mapping[str, Mapping[str, object] | None]) -> Checked:
         """Lay these over the scope's overrides; what then holds. None takes an override back, and in place of a

@@ -81,6 +81,9 @@ eval_datasets = sa.Table(
     sa.Column("judgment_count", sa.Integer, nullable=False),
     sa.Column("primary_measure", sa.Text, nullable=False),
     sa.Column("created_us", MICROSECONDS, nullable=False),
+    # Whose word the labels are: judgments, or logs with what these rest on.
+    sa.Column("source", sa.String(16), nullable=False, server_default=sa.text("'judgments'")),
+    sa.Column("evidence", JSON),
     sa.UniqueConstraint("corpus_id", "version"),
 )
 sa.Index(
@@ -89,6 +92,20 @@ sa.Index(
     unique=True,
     sqlite_where=sa.text("is_current"),
     postgresql_where=sa.text("is_current"),
+)
+
+# How the order before any label did on the corpus's judgments: decides whether it serves.
+untrained_comparisons = sa.Table(
+    "untrained_comparisons",
+    metadata,
+    corpus_id(primary_key=True),
+    # Of the eval dataset; NULL: judgments that were trained on.
+    sa.Column("measured_on", sa.String(64)),
+    sa.Column("queries", sa.Integer, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("fused", sa.Float, nullable=False),
+    sa.Column("untrained", sa.Float, nullable=False),
+    sa.Column("created_us", MICROSECONDS, nullable=False),
 )
 
 # What an eval dataset was measured on: which candidates, of which state of the corpus. One row a state.

@@ -12,7 +12,7 @@ experiments = sa.Table(
     sa.Column("experiment_number", NUMBER, primary_key=True),
     sa.Column("experiment_id", ID, nullable=False, unique=True),
     corpus_id(),
-    # NULL: the retrieval order.
+    # NULL: the retrieval order; 'untrained': the order before any label.
     sa.Column("champion_id", ID),
     sa.Column("challenger_id", ID, nullable=False),
     sa.Column("terms", JSON, nullable=False),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tribrid.answers.search import Comparison
+from tribrid.answers.search import SideBySide
 from tribrid.corpus.lexical import normalise
 from tribrid.types import JudgedQuery
 
@@ -44,7 +44,7 @@ class Work:
         return sum(doc_id in self.grades for doc_id in self.pool)
 
 
-def work(text: str, comparison: Comparison, judged: Sequence[JudgedQuery], measured: Sequence[JudgedQuery]) -> Work:
+def work(text: str, comparison: SideBySide, judged: Sequence[JudgedQuery], measured: Sequence[JudgedQuery]) -> Work:
     """What there is to judge of a query. Grades of the eval dataset hold where the judge gave none of his own."""
     own, fixed = find(text, judged), find(text, measured)
     grades = {**(fixed.judgments if fixed else {}), **(own.judgments if own else {})}

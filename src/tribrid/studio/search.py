@@ -16,8 +16,8 @@ from tribrid.answers.models import ModelList
 from tribrid.answers.search import ComparedRanking, Explanation
 from tribrid.api.attending import admitted
 from tribrid.api.forms import Posted
-from tribrid.app.comparing import CHAMPION
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
+from tribrid.app.side_by_side import CHAMPION
 from tribrid.errors import Conflict, NotFound, Unavailable
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.report.quoting import quoted

@@ -20,12 +20,13 @@ from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import UNTRAINED, Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
+from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
 from tribrid.training.onnx_blend import Linear, Vector, blend_of
 
 STARTS: Mapping[str, Mapping[str, float]] = {
     "retrieval": {"fused": 30.0},
-    "untrained": dict.fromkeys(UNTRAINED, 1.0),
+    "untrained": UNTRAINED,
 }
 """Where the linear model starts: weights of raw features, by the form that is nothing but this start. The first is the
 ranking as it is."""
@@ -46,6 +47,15 @@ that are compared were grown on part of the lists and in one bag, those that are
 trees ranked as well or better on every collection tried (docs/benchmarks.md). Where most labels are clicks, memory may
 be so much behind too: it finds what stood too low to be clicked, which held-out clicks cannot show (decision 0005)."""
 MANY_LISTS = 400
+RANK, FIRST_STAGE = "log_rank", ("fused", "fused_gap", "fused_z")
+"""The place of a document in the first stage's order, and what made it."""
+EVIDENCE = frozenset(
+    f"{name}{form}"
+    for name in ("cosine", "bm25", "exact_cosine", "word_bm25", "agreement", "pulled")
+    for form in ("", "_gap", "_z", "_raw")
+)
+"""What also tells the places apart: to trees, more of it is never worse. To the linear model it may be: the fused score
+is the sum of both legs, and it corrects their shares by taking some of one back."""
 TREES, LEAVES, SHRINKAGE, BAGS = 100, 7, 0.03, 3
 _TREE_PARAMS = {
     "objective": "lambdarank",
@@ -64,7 +74,7 @@ _TREE_PARAMS = {
 }
 
 Form = str
-RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", "untrained", "linear", "trees"
+RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", UNTRAINED_MODEL, "linear", "trees"
 LEARNED: tuple[Form, ...] = (LINEAR, TREES_FORM)
 
 
@@ -139,27 +149,35 @@ def _start(rows: Rows, names: Sequence[str], start: Form) -> Linear:
 
 def _learned(rows: Rows, start: Linear) -> Linear:
     columns = (rows.columns - start.mean) / start.scale
-    return replace(start, weights=_fit_linear(columns, rows, start.weights, _rising(start.names)))
+    return replace(start, weights=_fit_linear(columns, rows, start.weights, _directions(start.names)))
 
 
 def _trees(rows: Rows, linear: Linear, seed: int, bags: int) -> list[lgb.Booster]:
     offset = linear.scores(rows.columns)
-    return [_fit_trees(rows, offset, _rising(linear.names), seed + bag) for bag in range(bags)]
+    directions = _directions(linear.names, EVIDENCE)
+    return [_fit_trees(rows, offset, directions, seed + bag) for bag in range(bags)]
 
 
-def _rising(names: Sequence[str]) -> list[int]:
-    """Which features never count against a document: having been good for a past query. Where every document has one
-    query, as in generated data, the opposite would be learned ("already an answer, so not this one") and be true of the
-    eval dataset too, and of no search after it.
+def _directions(names: Sequence[str], also: frozenset[str] = frozenset()) -> list[int]:
+    """What more of each feature may do: 1 never harm a document, -1 never help it, 0 either.
+
+    Having been good for a past query never harms: where every document has one query, as in generated data, the
+    opposite would be learned ("already an answer, so not this one") and be true of the eval dataset too, and of no
+    search after it. A worse place in the first stage's order never helps: a hundred clients who act on what stands at
+    rank 40 would make it a good place, for every query.
+
+    Args:
+        also: further features of which more never harms.
     """
-    return [int(name in MEMORY_FEATURES) for name in names]
+    never_harm = {*MEMORY_FEATURES, *FIRST_STAGE, *also}
+    return [-1 if name == RANK else int(name in never_harm) for name in names]
 
 
-def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int]) -> Vector:
+def _fit_linear(columns: Vector, rows: Rows, start: Vector, directions: Sequence[int]) -> Vector:
     """Weighted listwise softmax cross-entropy with a ridge towards `start`.
 
     A list counts as much as its surest label; a candidate stands in the softmax's denominator by its weight; the less
-    the labels are trusted, the harder the ridge. Weights of features that are `rising` are kept at 0 or more.
+    the labels are trusted, the harder the ridge. Weights keep to their features' `directions`.
 
     References: Cao et al., Learning to rank: from pairwise approach to listwise approach, ICML 2007.
     """
@@ -189,15 +207,15 @@ def _fit_linear(columns: Vector, rows: Rows, start: Vector, rising: Sequence[int
         start,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0, None) if up else (None, None) for up in rising],
+        bounds=[(0 if to > 0 else None, 0 if to < 0 else None) for to in directions],
         options={"maxiter": 200},
     ).x
     return found
 
 
-def _fit_trees(rows: Rows, offset: Vector, rising: Sequence[int], seed: int) -> lgb.Booster:
+def _fit_trees(rows: Rows, offset: Vector, directions: Sequence[int], seed: int) -> lgb.Booster:
     data = lgb.Dataset(rows.columns, rows.grades, weight=rows.weights, group=rows.sizes, init_score=offset)
-    params = {**_TREE_PARAMS, "seed": seed, "monotone_constraints": list(rising)}
+    params = {**_TREE_PARAMS, "seed": seed, "monotone_constraints": list(directions)}
     return lgb.train(params, data, num_boost_round=TREES)
 
 

@@ -42,7 +42,7 @@ class TrainingInputs:
 
     Attributes:
         lists: every query of the triplet set, with its served candidates.
-        statistics: of the corpus, counted now.
+        statistics: of the corpus, as its index keeps them.
         base: folder of the base model (safetensors, config, tokenizer).
         snippet_chars: of a passage's text, what the cross-encoder may read.
         facts: what the manifest says of where this came from (corpus, triplet set, hashes).

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
+from tribrid.types.evidence import LogEvidence
 from tribrid.types.stored import Manifest, MinedCounts, StoredResult
 
 FIRST_RANK = 1
@@ -167,7 +168,7 @@ class JudgedQuery:
 
 @dataclass(frozen=True, slots=True)
 class EvalDataset:
-    """A fixed, content-hashed set of judged queries. Never edited in place."""
+    """A fixed, content-hashed set of judged queries, never edited in place; or, with `evidence`, from a log."""
 
     sha256: str
     version: int
@@ -175,6 +176,7 @@ class EvalDataset:
     queries: tuple[JudgedQuery, ...]
     primary_measure: str
     created_us: int
+    evidence: LogEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +235,7 @@ class Feedback:
 
 
 class LoggedList(NamedTuple):
-    """An impression with its feedback, cut down to what mining reads: millions of them are streamed.
-
-    `ranks` has the rank of each of `doc_ids`.
-    """
+    """An impression with its feedback, cut down to what mining reads; `ranks` has the rank of each of `doc_ids`."""
 
     query_id: str
     query: str

@@ -181,6 +181,15 @@ class GeneratedCounts(TypedDict, total=False):
     cost: Mapping[str, Any]
 
 
+class HeldOutFacts(TypedDict):
+    """The span of the log that a mining left out, because an eval dataset was made from it: its first moment, and the
+    first after it.
+    """
+
+    since_us: int
+    until_us: int
+
+
 class MinedCounts(TypedDict, total=False):
     """What a mining counted: mined by source, refused by reason."""
 
@@ -200,6 +209,7 @@ class MinedCounts(TypedDict, total=False):
     click_model: ClickModelFacts
     clients: ClientFacts
     generated: GeneratedCounts
+    held_out: HeldOutFacts
 
 
 class StoredResult(MinedCounts, total=False):

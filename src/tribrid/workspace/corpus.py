@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from tribrid.cloud.client import CloudScorer
 from tribrid.cloud.clouds import ServiceArm
 from tribrid.config import Config, with_params
+from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.token_cache import KeptTokens
 from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
+from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.search import Retriever
+from tribrid.scoring.calibration import first_stage_calibration
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
-from tribrid.scoring.scorer import LearnedScorer, Scorer
+from tribrid.scoring.scorer import LearnedScorer, Scorer, UntrainedScorer
 from tribrid.store import Store
 from tribrid.store.settings import CorpusSettings
-from tribrid.types import Candidate, Passage
+from tribrid.types import Candidate, JobKind, Passage, State
 from tribrid.workspace.data_folder import DataFolder
 from tribrid.workspace.uploads import under_way, unfinished
 
-STATISTICS_PASSAGES = 20_000
-"""Passages from which document frequencies are counted; more would change an IDF in its third digit."""
+LEAST_PASSAGES = 100
+"""From which on the order before any label serves: what fewer span says little, and nothing was measured on it."""
+
+
+_LOST = f"it was lost. {REBUILD}"
 
 
 class OpenCorpus:
@@ -34,12 +40,14 @@ class OpenCorpus:
         config: the settings in force.
         version: goes up with every change of a document.
         champion_id: the model that serves in mode learning; None for none.
+        comparison: of the order before any label with the fused one, on the corpus's own judgments; None: not made yet.
     """
 
     def __init__(self, folder: DataFolder, found: CorpusSettings, config: Config) -> None:
         self.folder, self.config, self._found = folder, config, found
         self.corpus_id, self.name, self.version = found.row.corpus_id, found.row.name, found.row.version
         self.champion_id, self.created_us = found.champion_id, found.row.created_us
+        self.comparison = found.comparison
 
     def with_params(self, section: str, params: Mapping[str, object]) -> OpenCorpus:
         """The same with one call's parameters laid over a section of its settings.
@@ -79,7 +87,8 @@ class OpenCorpus:
         made_with, encoder = self.index.fingerprint, self.embedder.fingerprint
         if made_with is None and (documents := self.store.documents.count(self.corpus_id)):
             raise StaleIndex(
-                f"The corpus {self.corpus_id!r} has {documents} documents and no index: {self._why_no_index()}",
+                f"The corpus {self.corpus_id!r} has {documents} documents and no index: "
+                f"{self.waits_for_index or _LOST}",
                 corpus_id=self.corpus_id,
             )
         if made_with is not None and not made_with.endswith(encoder):
@@ -90,14 +99,24 @@ class OpenCorpus:
             )
         return Retriever(self.index, self.embedder, self.config.retrieval)
 
-    def _why_no_index(self) -> str:
+    @property
+    def waits_for_index(self) -> str | None:
+        """Why its documents are in no index though nothing was lost; None where nothing says so."""
         if self.index.being_written or under_way(self.folder.data_dir, self.corpus_id):
             return "it is being made for the first time. Search again when that is done."
         if unfinished(self.folder.data_dir, self.corpus_id):
             return "its indexing was interrupted. Index the same again, or let a server go on: it does by itself."
-        if self.store.logs.has_source(self.corpus_id, "rerank"):
+        if self._only_reranked:
             return "they came with a rerank, and wait to be indexed. Mine, and they are."
-        return "it was lost. Index any document of it again, and all of it is rebuilt."
+        return None
+
+    @property
+    def _only_reranked(self) -> bool:
+        """Whether it never needed an index: what searches and what mines has one made, or cannot do without."""
+        logs, corpus_id = self.store.logs, self.corpus_id
+        if not logs.has_source(corpus_id, "rerank") or logs.has_source(corpus_id, "search"):
+            return False
+        return not self.store.jobs.list(corpus_id, JobKind.MINE, [State.SUCCEEDED], limit=1)
 
     def read(self, query: str, candidates: Sequence[Candidate], kept: KeptTokens | None = None) -> Reading:
         """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the
@@ -125,16 +144,11 @@ class OpenCorpus:
             packed.update(zip([p.key for p in gone], zip(blobs, vectors, strict=True), strict=True))
         return [self.embedder.codec.unpack(*packed[p.key]) for p in passages]
 
-    def statistics(self) -> CorpusStatistics:
-        """What lexical features and the space of the corpus are made of, as it is now."""
-        snapshot = self.index.snapshot()
-        keys = snapshot.keys()[:: max(1, self.index.count() // STATISTICS_PASSAGES)] if snapshot else []
-        passages = (
-            self.embedder.codec.unpack(*packed).cut(self.config.reranking.rerank_input_snippet_chars)
-            for start in range(0, len(keys), 1000)
-            for packed in self.index.packed(keys[start : start + 1000]).values()
-        )
-        return CorpusStatistics.count(passages, self.embedder.vocabulary, self.embedder.dim)
+    def counted(self, packed: Iterable[tuple[bytes, FloatArray]]) -> CorpusStatistics:
+        """What lexical features and the space of the corpus are made of, from passages' packed tokens and vectors."""
+        embedder, most = self.embedder, self.config.reranking.rerank_input_snippet_chars
+        passages = (embedder.codec.unpack(*one).cut(most) for one in packed)
+        return CorpusStatistics.count(passages, embedder.vocabulary, embedder.dim)
 
     def learned(self, model_id: str) -> LearnedScorer:
         """A trained model version, to read this corpus's tokens.
@@ -160,9 +174,40 @@ class OpenCorpus:
         Raises:
             ModelUnavailable, MissingExtra: somebody is meant to and cannot.
         """
-        if self.config.reranking.reranker_mode == "learning":
-            return self.learned(self.champion_id) if self.champion_id else None
-        return untrained_scorer(self.folder, self.corpus_id, self.config)
+        if self.config.reranking.reranker_mode != "learning":
+            return ready_made_scorer(self.folder, self.corpus_id, self.config)
+        return self.learned(self.champion_id) if self.champion_id else self.before_champion
+
+    @property
+    def before_champion(self) -> UntrainedScorer | None:
+        """What mode learning serves until there is a champion; None for the fused order.
+
+        Raises:
+            StaleIndex: as `untrained`.
+        """
+        return None if self.comparison is not None and self.comparison.fused_stays else self.untrained
+
+    @property
+    def serves_untrained(self) -> bool:
+        """Whether there is no champion, and what mode learning serves is not the fused order either.
+
+        Raises:
+            StaleIndex: as `untrained`.
+        """
+        return self.champion_id is None and self.before_champion is not None
+
+    @cached_property
+    def untrained(self) -> UntrainedScorer | None:
+        """The order before any label; None where the index has too few passages for it, or is an older release's.
+
+        Raises:
+            StaleIndex: the index cannot be read.
+        """
+        statistics = self.index.statistics() if self.index.count() >= LEAST_PASSAGES else None
+        if statistics is None:
+            return None
+        snippet_chars = self.config.reranking.rerank_input_snippet_chars
+        return UntrainedScorer(statistics, snippet_chars, first_stage_calibration(self.config.retrieval))
 
     def rival(self, arm: ServiceArm | None = None) -> CloudScorer:
         """A rerank service as an evaluation asks it, with patience: mode cloud's, or that of an outside arm.
@@ -174,7 +219,7 @@ class OpenCorpus:
         return self.folder.clouds.rival(self.corpus_id, self.config.reranking, self.folder.config().reranking, arm)
 
 
-def untrained_scorer(folder: DataFolder, corpus_id: str, config: Config) -> Scorer | None:
+def ready_made_scorer(folder: DataFolder, corpus_id: str, config: Config) -> Scorer | None:
     """Who reranks in the modes that serve no model trained here; None in the others.
 
     Args:

@@ -19,9 +19,7 @@ from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.engine import Engine, Runtime
 from tribrid.encoders.loading import LoadOnce
 from tribrid.encoders.models import ensure_export, public_name
-from tribrid.encoders.onnx import Encoder
 from tribrid.encoders.score_cache import ScoreCache
-from tribrid.encoders.text_cache import EmbeddedTexts
 from tribrid.encoders.tokens import PassageEmbedder
 from tribrid.encoders.turns import cores
 from tribrid.encoders.variants import MANIFEST as EXPORTED
@@ -31,6 +29,7 @@ from tribrid.scoring.learned import LearnedReranker
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
 from tribrid.store.settings import GLOBAL_SCOPE
+from tribrid.workspace.encoders import Encoders
 from tribrid.workspace.fallbacks import Fallbacks
 from tribrid.workspace.unlogged import Unlogged
 
@@ -54,8 +53,7 @@ class DataFolder:
         self._lock = threading.RLock()
         self._indexes: dict[str, Index] = {}
         self._configs: dict[str, Config] = {}
-        self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load_embedder, _MODELS_KEPT)
-        self._embedded: dict[str, EmbeddedTexts] = {}
+        self.encoders = Encoders(self.models_dir, lambda: self.config().serving.threads)
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self.fallbacks = Fallbacks()
@@ -106,24 +104,11 @@ class DataFolder:
         Raises:
             ModelUnavailable, MissingExtra: it cannot be loaded or exported.
         """
-        return self._embedders.get(config.indexing.embedding_model)
-
-    def _load_embedder(self, name: str) -> PassageEmbedder:
-        return PassageEmbedder(Encoder(ensure_export(self.models_dir, name, "encoder"), self.config().serving.threads))
-
-    def embedded(self, config: Config) -> EmbeddedTexts:
-        """The encoder of texts that are not in an index, with what it encoded lately.
-
-        Raises:
-            ModelUnavailable, MissingExtra: as `embedder`.
-        """
-        embedder = self.embedder(config)
-        with self._lock:
-            return self._embedded.setdefault(embedder.fingerprint, EmbeddedTexts(embedder))
+        return self.encoders.embedder(config)
 
     def share_encoders(self, other: DataFolder) -> None:
         """Use the encoders that another workspace has loaded, instead of loading them again."""
-        self._embedders = other._embedders
+        self.encoders.share(other.encoders)
 
     def index(self, corpus_id: str) -> Index:
         """The corpus's index; empty if nothing was indexed yet."""

@@ -28,6 +28,7 @@ from tribrid.types import (
     State,
     Triplet,
 )
+from waiting import until
 
 SECRETS = ("theirs", "secret", "5ec2e7")
 """What stands in everything that is the other corpus's."""
@@ -201,6 +202,15 @@ def test_no_list_names_what_is_anothers(name: str, client: httpx.Client) -> None
     assert not [secret for secret in SECRETS if secret in response.text]
     if path in ("/corpora", "/v1/models"):
         assert '"mine"' in response.text
+
+
+def test_a_bound_key_hears_of_the_troubles_of_its_own_corpora(tribrid: Tribrid, client: httpx.Client) -> None:
+    """Here neither corpus has an index: documents of both were stored, searches logged, and nothing was indexed."""
+    troubles = {trouble.corpus_id for trouble in tribrid.condition().troubles}
+    assert troubles == {"mine", "theirs"}
+    until(lambda: "being loaded" not in client.get("/ready").text)
+    heard = client.get("/ready").json()
+    assert {trouble["corpus_id"] for trouble in heard["troubles"]} == {"mine"}
 
 
 CHANGES = ("mine", "train", "evaluate", "erase", "delete")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+import searched
 from http_examples import DOCUMENTS, EVALUATION, ndjson, ok, refused
 
 pytestmark = pytest.mark.timeout(300)
@@ -172,3 +173,39 @@ def test_a_run_of_megabytes_is_taken(client: httpx.Client, corpus: str) -> None:
     }  # fmt: skip
     assert len(params["arms"][0]["sha256"]) == 64
     assert "padding" not in json.dumps(params)
+
+
+def test_a_dataset_from_logs_is_marked_wherever_it_goes(client: httpx.Client, fresh: str) -> None:
+    route = f"{fresh}/eval_dataset"
+    short = refused(client.post(f"{route}/from_logs", json={"last": "14d"}), 409, "not_enough_evidence")
+    assert short["needed"] == 30
+    for last in ("fortnight", "0d", "14"):
+        refused(client.post(f"{route}/from_logs", json={"last": last}), 422, "invalid_input")
+    found = {f"open number {n} please": DOCUMENTS[n % 8]["_id"] for n in range(36)}
+    shown = [document["_id"] for document in DOCUMENTS[:8]]
+    ok(client.post(f"{fresh}/documents", content=ndjson(DOCUMENTS)))
+    ok(client.post(f"{fresh}/logs", params={"format": "native"}, content=searched.lines(found, shown)))
+    made = ok(client.post(f"{route}/from_logs", json={"last": "14d"}))
+    assert (made["source"], made["queries"], made["log"]["clients"]) == ("logs", 36, 6)
+    assert ok(client.get(route))["log"] == made["log"]
+    assert [row["source"] for row in ok(client.get(f"{fresh}/eval_datasets"))["eval_datasets"]] == ["logs"]
+
+    for form in ("jsonl", "trec", "qrels", "beir", "quepid"):
+        refused(client.get(route, params={"format": form}), 422, "invalid_input")
+    assert client.get(route, params={"format": "topics"}).status_code == 200
+    bundle = client.get(route, params={"format": "json"}).json()
+    judged = ok(client.put(route, json={"queries": EVALUATION}))
+    assert judged["source"] == "judgments"
+    refused(client.post(f"{route}/from_logs", json={"last": "14d"}), 409, "conflict")
+    assert ok(client.post(f"{route}/from_logs", json={"last": "14d", "replace": True}))["sha256"] == made["sha256"]
+    assert put(client, fresh, json.dumps(bundle), "application/json")["sha256"] == made["sha256"]
+    refused(client.put(route, json=ok(client.get(route))), 422, "invalid_input")  # without what the labels rest on
+    refused(client.put(f"{fresh}/judgments", json=bundle), 422, "invalid_input")
+
+    ok(client.post(f"{fresh}/index"))
+    found = ok(client.get(f"{route}/next", params={"queries": 2}))
+    assert [query["clients"] for query in found["queries"]] == [6, 6]
+    assert found["queries"][0]["documents"][0].keys() == {"doc_id", "title", "snippet"}
+    assert (found["eval_queries"], found["detectable_now"]) == (0, None)
+    assert found["guideline"].startswith("1: ")
+    refused(client.get(f"{route}/next", params={"queries": 51}), 422, "invalid_input")

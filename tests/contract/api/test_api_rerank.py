@@ -149,6 +149,15 @@ def test_recorded_calls(name: str, client: httpx.Client, corpus: str) -> None:
             assert all(row["document"]["text"] == TEXTS[row["index"]] for row in found["results"])
 
 
+@pytest.mark.parametrize("model", ["rerank-v3.5", "jina-reranker-v2-base-multilingual", "rerank-2.5"])
+def test_recorded_calls_that_name_a_vendor_s_model(model: str, client: httpx.Client) -> None:
+    default = ok(client.post("/v1/rerank", json=ASKED))["model"]
+    for name, body in RECORDED.items():
+        found = ok(client.post("/v1/rerank", json={**body, "model": model}))
+        assert sorted(row["index"] for row in found["results"]) == [0, 1, 2, 3], name
+        assert (found["model"], model in found["meta"]["warnings"][0]) == (default, True), name
+
+
 def test_difys_connection_test(client: httpx.Client, corpus: str) -> None:
     texts = ["Kasumi is a girl.", "Kasumi's eyes are red.", "Kasumi likes cats."]
     body = {"model": corpus, "query": "What is the eye colour of Kasumi?", "documents": texts, "top_n": 3}
@@ -269,17 +278,35 @@ def test_a_reranker_that_fails_is_told_in_every_form(client: httpx.Client, fresh
 
 def test_a_model_that_is_not_there_may_mean_the_default(client: httpx.Client, fresh: str) -> None:
     assert ok(client.post("/rerank", json={**ASKED, "model": "fresh___Xinference"}))["corpus_id"] == "fresh"
-    body = {**ASKED, "model": "rerank-v3.5"}
-    refused(client.post("/v2/rerank", json=body), 404)
+    body = {**ASKED, "model": "someone-s-reranker"}
+    assert "rerank_unknown_model" in refused(client.post("/v2/rerank", json=body), 404)["detail"]
     ok(client.patch("/config", json={"reranking": {"rerank_unknown_model": "default"}}))
     try:
         found = ok(client.post("/v2/rerank", json=body))
-        assert found["model"] != "rerank-v3.5"
-        assert "rerank-v3.5" in found["meta"]["warnings"][0]
+        assert found["model"] != body["model"]
+        assert body["model"] in found["meta"]["warnings"][0]
         assert ok(client.post("/v2/rerank", json={**body, "corpus_id": "fresh"}))["logged"] is True
         refused(client.post("/v2/rerank", json={**body, "corpus_id": "none"}), 404)
     finally:
         ok(client.patch("/config", json={"reranking": None}))
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "vendor"),
+    [
+        ("/v2/rerank", "rerank-v3.5", "cohere"),
+        ("/v1/rerank", "jina-reranker-v2-base-multilingual", "jina"),
+        ("/voyage/v1/rerank", "rerank-2.5", "voyage"),
+    ],
+)
+def test_a_vendor_s_model_is_answered_by_what_answers_without_one(
+    client: httpx.Client, route: str, name: str, vendor: str
+) -> None:
+    default = ok(client.post("/rerank", json=ASKED))
+    found = ok(client.post(route, json={**ASKED, "model": name}))
+    assert (found["model"], found["model_id"]) == (default["model"], default["model_id"])
+    if vendor != "voyage":  # whose form has no place for a warning; `model` says it there
+        assert found["meta"]["warnings"][0] == f"{name!r} is a model of {vendor}: {default['model']!r} answered."
 
 
 def test_what_no_database_takes_is_left_out(client: httpx.Client, fresh: str) -> None:

@@ -63,6 +63,13 @@ def test_a_client_understands_the_answer(name: str, outcomes: Mapping[str, Any])
         assert got["texts"] == [TEXTS[at] for at in got["order"]]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_client_that_names_its_vendor_s_model_is_answered(name: str, outcomes: Mapping[str, Any]) -> None:
+    got = outcomes["unchanged"][name]
+    assert "error" not in got, got
+    assert len(got["order"]) == TOP_N.get(name, len(TEXTS)), got
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in MODELLESS])
 def test_a_client_understands_a_refusal(name: str, outcomes: Mapping[str, Any]) -> None:
     got = outcomes["refusals"][name]

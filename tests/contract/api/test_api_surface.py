@@ -292,7 +292,7 @@ def test_not_ready_says_why_and_tries_again() -> None:
 
     readiness = Readiness(warm, _well, _nothing, retry_s=0.01)
     readiness.start()
-    until(lambda: "pip install 'tribrid[train]'" in why())
+    until(lambda: "pip install '.[train]'" in why())
     mended.set()
     until(lambda: readiness.warm)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import searched
 from cli_calls import Cli
-from http_examples import DOCUMENTS, EVALUATION
+from http_examples import DOCUMENTS, EVALUATION, ndjson
 
 
 def test_the_old_forms_are_what_they_were(cli: Cli, corpus: str, tmp_path: Path) -> None:
@@ -72,6 +73,28 @@ def test_check_ends_a_build_that_would_decide_on_too_little(cli: Cli, corpus: st
     assert cli("evalset", "check", corpus, "--json").document["ok"] is False
 
 
+@pytest.mark.timeout(300)
+def test_a_dataset_is_made_from_the_log(cli: Cli, tmp_path: Path) -> None:
+    documents, log = tmp_path / "corpus.jsonl", tmp_path / "log.jsonl"
+    documents.write_bytes(ndjson(DOCUMENTS))
+    found = {f"open number {n} please": DOCUMENTS[n % 8]["_id"] for n in range(36)}
+    log.write_bytes(searched.lines(found, [document["_id"] for document in DOCUMENTS[:8]]))
+    assert cli("index", "logged", str(documents)).code == 0
+    assert cli("import", "logged", str(log)).code == 0
+    made = cli("evalset", "from-logs", "logged", "--last", "2w")
+    assert made.code == 0, made.err
+    assert "from logs: 216 searches of 6 clients, 2026-04-17 to 2026-05-01" in " ".join(made.out.split())
+    assert "from logs" in cli("evalset", "list", "logged").out
+    to_judge = cli("evalset", "next", "logged")
+    assert to_judge.out.startswith("0 of 50 queries; no change would show now"), to_judge.err
+    assert "asked by 6 clients" in to_judge.out
+    report = cli("evaluate", "logged", "--junit", str(tmp_path / "junit.xml"), "--html", str(tmp_path / "page.html"))
+    assert report.code == 0, report.err
+    assert "KEEP what serves now, by labels from logs" in report.out
+    for name in ("junit.xml", "page.html"):
+        assert "Measured on labels from logs" in (tmp_path / name).read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -80,6 +103,9 @@ def test_check_ends_a_build_that_would_decide_on_too_little(cli: Cli, corpus: st
         (["evalset", "check", "notes", "--file", "x.json"], 2, "takes no judged queries"),
         (["evalset", "export", "notes", "--format", "xlsx"], 2, "'xlsx' is not one of"),
         (["evalset", "export", "notes", "--format", "beir"], 2, "name a folder with --out"),
+        (["evalset", "from-logs", "notes"], 2, "--last 14d"),
+        (["evalset", "from-logs", "notes", "--last", "soon"], 2, "no span of time"),
+        (["evalset", "from-logs", "notes", "--last", "14d"], 4, "People judged the eval dataset in force"),
         (["evalset", "show", "notes@9"], 4, "no eval dataset '9'"),
         (["evalset", "list", "nowhere"], 3, "no corpus"),
         (["evaluate", "notes", "--arm", "solr=no-such-file"], 2, "cannot be read"),

@@ -125,4 +125,4 @@ def test_the_demo_says_what_to_install(tmp_path: Path) -> None:
     )
     assert done.returncode == MissingExtra.exit_code
     assert json.loads(done.stdout)["code"] == "missing_extra"
-    assert "pip install 'tribrid[train]'" in done.stderr
+    assert "pip install '.[train]'" in done.stderr

@@ -103,6 +103,26 @@ def test_what_is_missing_from_a_document_that_was_taken_is_said(cli: Cli, tmp_pa
     assert "In part soup.html: 1 place is not valid UTF-8" in shown.err
 
 
+def test_a_dry_run_lists_what_would_come_of_it(cli: Cli, tmp_path: Path) -> None:
+    for name in ("soup.md", "notes.bin", "made.md", "draft.md"):
+        (tmp_path / name).write_text(f"The kitchen has {name}.")
+    (tmp_path / ".gitignore").write_text("made.md\n")
+    asked = ["index", "dry", str(tmp_path), "--exclude", "draft*"]
+    shown = cli(*asked, "--dry-run").out
+    for line in (
+        "Read soup.md: 24 characters",
+        "Skipped notes.bin: files of type .bin are not read",
+        "Left out draft.md: excluded",
+        "Left out made.md: .gitignore",
+    ):
+        assert line in shown.splitlines()
+    assert cli("corpora", "dry").code != 0
+    assert re.search(r"Left out\s+2", cli(*asked).out)
+    found = cli("index", "dry", str(tmp_path), "--include", "draft*", "--dry-run", "--json").document
+    assert ([row["doc_id"] for row in found["read"]], found["deleted"]) == (["draft.md"], ["soup.md"])
+    assert cli("corpora", "dry", "--json").document["documents"] == 1
+
+
 def test_a_folder_leaves_what_came_from_elsewhere_unless_told_to_mirror(cli: Cli, tmp_path: Path) -> None:
     elsewhere, folder = tmp_path / "records.jsonl", tmp_path / "folder"
     elsewhere.write_bytes(ndjson(DOCUMENTS[:3]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tribrid.mining.clicks.ballots import Ballots
 from tribrid.mining.clicks.counts import LogCounts
@@ -92,24 +93,44 @@ def log_groups(
         named: the lists with a client_id, read before the others are; None: `lists` is read twice, and what can be read
             only once is kept in memory.
     """
+    counted = count_log(lists, examined_below_click=examined_below_click, min_clients=min_clients, named=named)
+    verdicts = Verdicts(counted.counts)
+    groups = sorted(verdicts.groups(), key=_drawn)
+    return LogLabels(
+        groups,
+        counted.lists,
+        verdicts.conflicting,
+        verdicts.outnumbered,
+        counted.anonymous,
+        verdicts.model,
+        counted.counts.voters,
+        verdicts.support,
+    )
+
+
+class CountedLog(NamedTuple):
+    """A log counted, one vote to each client: how many lists were read, and how many of nobody were acted on."""
+
+    counts: LogCounts
+    lists: int
+    anonymous: int
+
+
+def count_log(
+    lists: Iterable[LoggedList],
+    *,
+    examined_below_click: int,
+    min_clients: int,
+    named: Iterable[LoggedList] | None = None,
+) -> CountedLog:
+    """Counts a log. The arguments are those of `log_groups`."""
     if named is None and isinstance(lists, Iterator):
         lists = list(lists)
     voters = survey(lists if named is None else named, min_clients)
     counts = LogCounts(examined_below_click=examined_below_click, voters=voters)
     read, anonymous = _count(lists, counts, Ballots(voters))
     counts.merge()
-    verdicts = Verdicts(counts)
-    groups = sorted(verdicts.groups(), key=_drawn)
-    return LogLabels(
-        groups,
-        read,
-        verdicts.conflicting,
-        verdicts.outnumbered,
-        anonymous,
-        verdicts.model,
-        voters,
-        verdicts.support,
-    )
+    return CountedLog(counts, read, anonymous)
 
 
 def _count(lists: Iterable[LoggedList], counts: LogCounts, ballots: Ballots) -> tuple[int, int]:

@@ -115,6 +115,9 @@ class Verdicts:
         standing: how good its feedback is, -1..1.
         weight: how sure that is, 0..1; where there is no feedback, 0.
         judged: it was rated, so clicks say nothing of it.
+        good: how likely it is good, 0..1, whoever stands behind that; not what a label weighs.
+        looks: how often somebody has looked at it, expected by the ranks at which it stood.
+        evidence: what lists say of it alone, wherever it stood: the log-odds that they add to whatever is assumed.
         seen: it was left alone where it was looked at.
         worse: how sure it is, 0..1, that it is worse than what everybody uses; 0 where nothing is known.
         few: too few clients stand behind its label, so it counts less and is not remembered.
@@ -191,6 +194,8 @@ class Verdicts:
         for row, pair in zip(np.searchsorted(self.pair, decided).tolist(), decided.tolist(), strict=True):
             said = self._stated[pair]
             self.judged[row], self.weight[row], self.standing[row] = True, said.weight, said.standing
+        self.looks, self.evidence = total.looks.astype(np.float32), total.log_ratio
+        self.good = self._probability(good, total, of_most)
         labelled = self.weight >= LEAST_WEIGHT
         self.conflicting = int((((total.mass > 0) | (total.rebuilt > 0) | self.judged) & ~labelled).sum())
         labelled = self._counted_by_client(labelled, total.highest)
@@ -204,6 +209,13 @@ class Verdicts:
             column.astype(np.uint32) for column in (total.shown, total.above, total.below)
         )
         self.expected, self.rebuilt = expected.astype(np.float32), total.rebuilt.astype(np.float32)
+
+    def _probability(self, good: Floats, total: _Totals, of_most: Floats) -> Floats:
+        """float64 (n,): by the lists alone, joined with clicks in lists that nobody recorded; where rated, by that."""
+        in_lists = np.where(total.shown > 0, good, 0.0)
+        clicked = 1 - (1 - in_lists) * (1 - total.rebuilt / (total.rebuilt + 1) * of_most)
+        rated: Floats = 0.5 + 0.5 * self.weight * np.sign(self.standing)
+        return np.where(self.judged, rated, clicked)
 
     def _counted_by_client(self, labelled: Flags, highest: Floats) -> Flags:
         """Which labels are left: those with clients enough, and others where none of the query has them, at less."""

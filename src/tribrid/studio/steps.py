@@ -124,7 +124,7 @@ def _evaluated(standing: Standing) -> Step:
 
 def _serving(standing: Standing) -> Step:
     if standing.models.champion is None:
-        return Step("Serving", "none", "the first stage, no model", "models")
+        return Step("Serving", "none", "no trained model", "models")
     change = next(iter(standing.models.promotions), None)
     served = f"model {standing.models.champion[:8]}"
     return Step("Serving", "done", served, "models", change.at if change else None)

@@ -10,8 +10,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constr
 # One stamp for what the product needs, one for what its tests need as well: a demo does not wait for linters.
 PRODUCT := .venv/.product
 TOOLS := .venv/.tools
-# Where torch is from: PyPI's build for Linux brings gigabytes of CUDA. Empty: PyPI.
-TORCH_INDEX ?= $(if $(filter Linux,$(shell uname -s)))
+# Where torch is from, if not where pip takes everything else: for Linux the usual build brings gigabytes of CUDA, and
+# torch's own index has one for the processor alone.
+TORCH_INDEX ?=
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
 # More arguments for pytest: make test ARGS="-k search"
 ARGS ?=
@@ -103,7 +104,7 @@ $(PRODUCT): pyproject.toml constraints.txt
 	@echo "Installing Tribrid into .venv (once; a few minutes)"
 	@$(PIP_INSTALL) --quiet pip
 # torch by itself and first, by pip: it is the largest by far, and the exact build matters. Its index has other versions of
-# what it needs than constraints.txt names: that comes with the rest. For a GPU: TORCH_INDEX=
+# what it needs than constraints.txt names: that comes with the rest.
 	@$(PIP_INSTALL) $(TORCH_FROM) torch
 	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres,fast]'
 	@$(BIN)/python -c 'import lightgbm' || { \

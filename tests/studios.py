@@ -34,6 +34,7 @@ class Studio:
             "search": f"{c}/search?q=read+soup&system=retrieval&system=champion&system={self.model_id}",
             "search, a document": f"{c}/search?q=read+soup&doc=notes/soup.md",
             "judge": f"{c}/judge",
+            "judge, what tells most": f"{c}/judge?telling=true",
             "judge, a query": f"{c}/judge?q=read+soup",
             "review": f"{c}/review",
             "review, all": f"{c}/review?status=",

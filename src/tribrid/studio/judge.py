@@ -33,28 +33,39 @@ Doc = Annotated[str, Query(max_length=2000)]
 
 
 class _Labels(NamedTuple):
-    """What judges said, and what of it is fixed to measure on."""
+    """What judges said, and what of it is fixed to measure on. Labels from logs are no judge's, and not among these."""
 
     judged: list[JudgedQuery]
     measured: list[JudgedQuery]
+    from_logs: bool = False
 
 
 @router.get("/studio/c/{corpus_id}/judge", dependencies=[Depends(admitted)])
 def judge(
-    visit: Here, corpus_id: str, q: Asked = "", doc: Doc = "", after: Doc = "", undo: Doc = "", offset: int = 0
+    visit: Here,
+    corpus_id: str,
+    q: Asked = "",
+    doc: Doc = "",
+    after: Doc = "",
+    undo: Doc = "",
+    offset: int = 0,
+    telling: bool = False,
 ) -> Response:
-    """The queue; with `q`, what there is to judge of that query: `doc`, or what comes `after` another."""
+    """The queue, with `telling` by what tells most; with `q`, what there is to judge of that query: `doc`, or what
+    comes `after` another.
+    """
     corpus = visit.tribrid.corpus(corpus_id)
     labels = _labels(corpus)
     if q.strip():
         return _judging(visit, corpus, labels, q, doc=doc, after=after, undo=undo)
-    suggested = _suggested(corpus, labels)
+    suggested = [] if telling else _suggested(corpus, labels)
     counted = [query for query in labels.judged if query.has_positive]
     return visit.page(
         "judge.html",
         corpus=corpus_id,
         here="judge",
         suggested=suggested[:SUGGESTED],
+        telling=corpus.eval_dataset.next(SUGGESTED) if telling else None,
         judged=labels.judged[max(offset, 0) : max(offset, 0) + ROWS],
         total=len(labels.judged),
         offset=max(offset, 0),
@@ -64,6 +75,7 @@ def judge(
         least=LEAST_JUDGED,
         sees=detectable(len(counted), SPREAD) if counted else None,
         measured=len(labels.measured),
+        from_logs=labels.from_logs,
         new=len(dataset(labels.measured, labels.judged, "all")) - len(labels.measured),
     )
 
@@ -126,9 +138,12 @@ def _skipped(this: Work, chosen: str | None) -> str | None:
 def _labels(corpus: Corpus) -> _Labels:
     judged = list(corpus.judgments.get().queries)
     try:
-        return _Labels(judged, list(corpus.eval_dataset.get().queries))
+        dataset = corpus.eval_dataset.get()
     except NoEvalDataset:
         return _Labels(judged, [])
+    if dataset.source != "judgments":
+        return _Labels(judged, [], from_logs=True)
+    return _Labels(judged, list(dataset.queries))
 
 
 def _suggested(corpus: Corpus, labels: _Labels) -> list[str]:

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, FilePayload, Page, Request, expect
 from http_examples import DOCUMENTS
 from studios import CORPUS, Studio
 from tribrid.app.corpus import Corpus
-from tribrid.types import Document
+from tribrid.types import Document, JudgedQuery
+from tribrid.types.evidence import LogEvidence
 
 pytestmark = pytest.mark.timeout(300)
 JUDGED = "judged"
@@ -92,6 +93,21 @@ def test_judged_queries_become_the_eval_dataset(bare: Page, corpus: Corpus) -> N
     bare.goto(f"/studio/c/{JUDGED}/judge")
     bare.get_by_role("button", name="Fix the next version").click()
     assert corpus.eval_dataset.get().query_count == 3
+
+
+def test_labels_from_logs_never_come_into_a_judged_dataset(bare: Page, corpus: Corpus, served: Studio) -> None:
+    shown = {"q": {"notes/soup.md": 0.9}}
+    evidence = LogEvidence(
+        since_us=0, until_us=1, clients=30, searches=40, examination=(1.0,), good=shown, log_odds=shown
+    )
+    clicked = [JudgedQuery("q", "read soup", {"notes/soup.md": 1})]
+    served.tribrid.folder.store.evalsets.put(JUDGED, clicked, "ndcg@10", evidence)
+    corpus.judgments.grade("q-night", "read night", "notes/night.md", 2)
+    bare.goto(f"/studio/c/{JUDGED}/judge")
+    expect(bare.get_by_text("clicks stand for judgments")).to_be_visible()
+    bare.get_by_role("button", name="Fix the eval dataset").click()
+    fixed = corpus.eval_dataset.get()
+    assert (fixed.source, [query.text for query in fixed.queries]) == ("judgments", ["read night"])
 
 
 def test_looking_is_not_logged_and_what_one_says_is(bare: Page, corpus: Corpus) -> None:

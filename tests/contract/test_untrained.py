@@ -25,6 +25,7 @@ from tribrid.scoring.scorer import LEAST_STEP, UNTRAINED_MODEL, falling, ranked
 from tribrid.store.untrained import UntrainedComparison
 from tribrid.training.resources import Pace
 from tribrid.types import Document, JudgedQuery, Source, Triplet
+from tribrid.types.evidence import LogEvidence
 from tribrid.workspace.corpus import LEAST_PASSAGES, OpenCorpus, open_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -180,6 +181,19 @@ def test_where_an_eval_dataset_prefers_the_fused_order_that_serves(tribrid: Trib
         kept = tribrid.store.untrained.get("c")
         assert kept is not None
         assert kept.on == report.eval_dataset.sha256
+
+
+def test_clicks_do_not_choose_what_serves(tribrid: Tribrid) -> None:
+    queries = judged(tribrid, 0)
+    shown = {query.query_id: dict.fromkeys(query.judgments, 0.9) for query in queries}
+    span = {"since_us": 0, "until_us": 1, "clients": 9, "searches": 90}
+    evidence = LogEvidence(**span, examination=(1.0,), good=shown, log_odds=shown)
+    tribrid.store.evalsets.put("c", queries, "nDCG@10", evidence)
+    before = tribrid.store.untrained.get("c")
+    report = module.evaluate(corpus(tribrid), "from-logs", EvaluateParams(), handmade.nothing)
+    assert report.eval_dataset.log is not None
+    assert tribrid.store.untrained.get("c") == before
+    assert tribrid.corpus("c").search(QUERY).model_id == UNTRAINED_MODEL
 
 
 def test_a_model_must_be_above_it_where_it_serves(tribrid: Tribrid) -> None:

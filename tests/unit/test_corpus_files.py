@@ -11,8 +11,10 @@ import pytest
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
+from tribrid.app.incoming import Came
 from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.files import read_folder
+from tribrid.corpus.folders import address
 from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.errors import InvalidInput
 from tribrid.types import Document
@@ -246,3 +248,18 @@ def test_code_of_a_page_is_fenced_where_a_line_of_it_would_read_as_a_heading(tmp
 def test_soft_hyphens_go_whatever_the_form(tmp_path: Path, name: str) -> None:
     content = pdf("docu\\255mentation") if name == "a.pdf" else "docu\xadmentation"
     assert one(tmp_path / name, content).text == "documentation"
+
+
+def test_the_document_of_a_file_that_was_emptied_is_gone_and_that_of_a_broken_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text(" ", "utf-8")
+    (tmp_path / "broken.docx").write_bytes(b"no archive")
+    came = Came()
+    assert came.documents(read_folder(tmp_path, settings())) == []
+    assert came.skipped_total == 2
+    uri = address(tmp_path)
+    assert came.gone({"empty.txt": f"{uri}empty.txt", "broken.docx": f"{uri}broken.docx"}, False) == ["empty.txt"]
+
+
+def test_a_json_file_that_is_none_is_read_as_text_and_says_so(tmp_path: Path) -> None:
+    assert losses(tmp_path / "a.json", "{broken soup") == ["is no JSON, so it is read as plain text"]
+    assert losses(tmp_path / "b.json", '{"title": "soup"}') == []

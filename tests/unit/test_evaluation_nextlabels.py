@@ -24,6 +24,8 @@ def test_rankings_disagree_by_what_their_first_documents_do_not_share() -> None:
     assert asked("q", 1, 0).disagreement == 0  # one ranking agrees with itself
     assert Asked("q", 1, {"a": DOCS[:10], "b": []}).disagreement == 0  # what was not ranked says nothing
     assert asked("q", 3, 0, 7).why == "asked by 3 clients; the rankings share 3 of their first 10"
+    assert asked("q", 0, 0, 7).why.startswith("in the log, without a client_id;")
+    assert asked("q", 0, 0, 7, query_id="q1").why.startswith("in the eval dataset;")
 
 
 def test_the_pool_says_nothing_of_who_found_a_document_and_leaves_out_what_is_judged() -> None:

@@ -119,3 +119,13 @@ def test_mining_reads_neither_the_span_nor_the_clients_that_are_measured_with() 
     assert mined.counts["impressions"] == 2  # ben's, from before the span
     assert mined.counts["held_out"] == {"since_us": 8 * DAY_US, "until_us": 10 * DAY_US}
     assert Corpus(texts).mine(impressions=lists, named=lists).counts["impressions"] == 8
+
+
+def test_what_one_client_clicks_is_no_measure() -> None:
+    def log(clients: int) -> list[LoggedList]:
+        at = [(f"word{n} thing{n}", f"c{n % clients}", minutes(30 * n)) for n in range(FEWEST_QUERIES + 5)]
+        return [listed(query, client, "d1", at_us=when) for query, client, when in at]
+
+    with pytest.raises(NotEnoughEvidence, match="of 4 known clients were acted on, 5 clients are needed"):
+        choose(log_odds(log(4), examined_below_click=1, min_clients=1), DOCS, 14)
+    assert len(choose(log_odds(log(5), examined_below_click=1, min_clients=1), DOCS, 14).queries) > FEWEST_QUERIES

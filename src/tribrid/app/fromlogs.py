@@ -52,13 +52,17 @@ def put_from_logs(corpus: OpenCorpus, last: timedelta, *, replace: bool) -> None
     held = held_out(store, corpus_id, since_us, until_us)
     lists = store.logs.iterate_with_feedback(corpus_id, since_us=since_us, until_us=until_us)
     mining = corpus.config.mining
+    measured = [logged for logged in lists if held.measures(logged)]
     odds = log_odds(
-        [logged for logged in lists if held.measures(logged)],
+        measured,
         examined_below_click=mining.examined_below_click,
         min_clients=mining.min_clients,
     )
     named = {doc_id for query in odds.queries for doc_id in query.good}
-    chosen = choose(odds, store.documents.exists(corpus_id, named), last / _DAY)
+    # The log may be younger than the span that was asked for.
+    first_us = min((logged.created_us for logged in measured), default=until_us)
+    days = max(timedelta(microseconds=until_us - first_us), _SECOND) / _DAY
+    chosen = choose(odds, store.documents.exists(corpus_id, named), days)
     evidence = LogEvidence(
         since_us=since_us,
         until_us=until_us,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tribrid.answers.documents import SkippedRecord
 from tribrid.corpus.choosing import Choice
-from tribrid.corpus.folders import WHOLE, Emptied, LeftOut, Unlisted, count
+from tribrid.corpus.folders import WHOLE, Emptied, LeftOut, Unlisted, Wordless, count
 from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.types import Document, Emit
 
@@ -65,7 +65,7 @@ class Came:
             return
         if isinstance(item, Unlisted):
             self.unlisted.append(item)
-        elif item.doc_id is not None:
+        elif item.doc_id is not None and not isinstance(item, Wordless):
             self.unread.add(item.doc_id)
         if not isinstance(item, Emptied):  # of interest only if there was something
             self.skip(item, item.reason)

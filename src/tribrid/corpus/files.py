@@ -20,7 +20,7 @@ from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.choosing import ALL, Choice
 from tribrid.corpus.confined import ConfinedReader, Limits
 from tribrid.corpus.contents import Contents, Unreadable
-from tribrid.corpus.folders import LeftOut, walk
+from tribrid.corpus.folders import LeftOut, Wordless, walk
 from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.corpus.readers import RECORDS, WEB_PAGES, ending, is_bounded, is_read, read_file, stem
 from tribrid.corpus.records import make_document
@@ -104,6 +104,9 @@ def _read(path: Path, name: str, limits: Limits, confined: ConfinedReader) -> It
         yield _skipped(name, f"cannot be read: {error.strerror or error}")
         return
     title = contents.title or stem(path)
+    if not contents.text.strip():
+        yield _skipped(name, "holds no text", Wordless)
+        return
     document = make_document(name, title=title, text=contents.text, uri=uri, max_document_chars=limits.max_chars)
     if isinstance(document, Skipped):
         yield _skipped(name, document.reason)
@@ -120,7 +123,7 @@ def _contents(path: Path, limits: Limits, confined: ConfinedReader) -> Contents:
         contents = read_file(path, form, max_chars=limits.max_chars, budget_s=limits.timeout_s)
     else:
         contents = _confined(path, form, confined)
-    if not contents.text.strip():
+    if contents.losses and not contents.text.strip():
         raise Unreadable("; ".join(["holds no text", *contents.losses]))
     return contents
 

@@ -27,6 +27,11 @@ class LeftOut(Skipped):
 
 
 @dataclass(frozen=True, slots=True)
+class Wordless(Skipped):
+    """A file that was read and has no text: if a document was made of it before, that one is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Emptied(Unlisted):
     """A folder that lists nothing: all of it was deleted, or its disk is not mounted."""
 

@@ -83,7 +83,7 @@ def read_json(data: bytes) -> Contents:
     source, losses = decode(data)
     values, broken = _values(source)
     if values is None:
-        return Contents("", source, losses)
+        return Contents("", source, (*losses, "is no JSON, so it is read as plain text"))
     text = "\n\n".join(filter(None, (_paragraph(item) for value in values for item in _items(value))))
     return Contents(_title(values), text, (*losses, *broken))
 

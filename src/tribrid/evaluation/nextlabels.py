@@ -56,7 +56,8 @@ class Asked:
     @property
     def why(self) -> str:
         """In words."""
-        who = f"asked by {self.clients:,} client{'s' * (self.clients != 1)}" if self.clients else "in the eval dataset"
+        unasked = "in the log, without a client_id" if self.query_id is None else "in the eval dataset"
+        who = f"asked by {self.clients:,} client{'s' * (self.clients != 1)}" if self.clients else unasked
         shared = round((1 - self.disagreement) * POOL_DEPTH)
         told = f"{who}; the rankings share {shared} of their first {POOL_DEPTH}"
         return f"{told}; {len(self.grades):,} documents are judged" if self.grades else told

@@ -25,9 +25,11 @@ TRAINED_ON_MEASURE = "ndcg@10"
 
 
 def keep_evaluated(corpus: OpenCorpus, report: EvaluationReport) -> None:
-    """Keep how the two did in an evaluation, if both took part."""
+    """Keep how the two did in an evaluation, if both took part and people judged: clicks were made on what served, and
+    whoever makes them must not choose what serves next.
+    """
     fused, own = report.systems.get(RETRIEVAL), report.systems.get(UNTRAINED_MODEL)
-    if fused is None or own is None:
+    if fused is None or own is None or report.eval_dataset.log is not None:
         return
     dataset, measure = report.eval_dataset, report.primary_measure
     queries = dataset.queries - dataset.excluded

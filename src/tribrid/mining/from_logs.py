@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tribrid.corpus.lexical import normalise
 from tribrid.errors import NotEnoughEvidence
 from tribrid.mining.clicks.odds import LogOdds, QueryOdds
+from tribrid.mining.clicks.voters import FEW_CLIENTS
 from tribrid.mining.splits import query_clusters
 from tribrid.types import JudgedQuery
 
@@ -42,13 +43,16 @@ def choose(odds: LogOdds, known: Collection[str], days: float) -> Chosen:
         days: how long the log is.
 
     Raises:
-        NotEnoughEvidence: fewer than FEWEST_QUERIES of them; says how many there are and how much longer it takes.
+        NotEnoughEvidence: fewer than FEWEST_QUERIES of them; says how many there are and how much longer it takes. Or
+            fewer clients than FEW_CLIENTS acted: what one of them likes is no measure of what serves all.
     """
     answered = _answered(odds.queries, set(known))
     enough = [query for query in answered if query.clients >= odds.needed]
     distinct = _distinct(sorted(enough, key=lambda query: (-query.clients, query.text)))
     if len(distinct) < FEWEST_QUERIES:
         raise _too_few(odds, len(distinct), len(answered) - len(enough), days)
+    if odds.clients < FEW_CLIENTS:
+        raise _too_few_clients(odds, len(distinct))
     taken = {query_id_of(query.text): query for query in distinct[:MOST_QUERIES]}
     return Chosen(
         tuple(_judged(query_id, query) for query_id, query in sorted(taken.items())),
@@ -83,6 +87,19 @@ def _distinct(queries: Sequence[QueryOdds]) -> list[QueryOdds]:
     for cluster, query in zip(query_clusters([query.text for query in queries]), queries, strict=True):
         first.setdefault(cluster, query)
     return list(first.values())
+
+
+def _too_few_clients(odds: LogOdds, found: int) -> NotEnoughEvidence:
+    who = f"{odds.clients} known clients" if odds.clients != 1 else "1 known client"
+    return NotEnoughEvidence(
+        f"{odds.lists:,} searches of {who} were acted on, {FEW_CLIENTS} clients are needed: what one of them clicks "
+        "is no measure of what serves all. Log searches with client_id; or judge, `tribrid evalset next` says what.",
+        queries=found,
+        needed=FEWEST_QUERIES,
+        missing=0,
+        searches=odds.lists,
+        days_needed=None,
+    )
 
 
 def _too_few(odds: LogOdds, found: int, lacking: int, days: float) -> NotEnoughEvidence:

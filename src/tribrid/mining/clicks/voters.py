@@ -142,7 +142,7 @@ def told(voters: Voters, anonymous: int) -> str:
         rest = f"; the {anonymous:,} acted-on lists without a client_id count as one" if anonymous else ""
         return f"{voters.clients:,} clients acted: a label needs {voters.needed} of them to count in full{rest}."
     if not voters.clients and not anonymous:
-        return "Nobody acted on a list."
+        return "Nobody acted on a list that may be learned from."
     if not voters.clients:
         return (
             "No list has a client_id, so all of it is taken for one person's, and everything that was done counts. If "

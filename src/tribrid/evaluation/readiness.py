@@ -153,9 +153,7 @@ def _advice(known: Known, high: float, seen: float | None) -> list[str]:
     """What makes a good end unlikely."""
     found = []
     if not known.labelled:
-        found.append(
-            "no search with feedback and no judgment to learn from yet: training starts from headings and titles alone"
-        )
+        found.append("nothing to learn from in logs and judgments yet: training starts from headings and titles alone")
     elif known.labelled < FEWEST_QUERIES:
         found.append(f"only {known.labelled:,} labelled queries: {FEWEST_QUERIES - known.labelled} more make a start")
     if known.coverage is not None and known.coverage < LEAST_COVERAGE:

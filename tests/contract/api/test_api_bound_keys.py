@@ -102,6 +102,7 @@ _RERANK: list[Sent] = [
 ]
 CALLS: dict[str, list[Sent]] = {
     "POST /search": [{"json": {"corpus_id": "{corpus_id}", "query": "x"}}],
+    "POST /corpora/{corpus_id}/eval_dataset/from_logs": [{"json": {"last": "14d"}}],
     "POST /feedback": [{"json": {"query_id": "{query_id}", "signal": "click", "doc_id": "{doc_id}"}}],
     **{name: _RERANK for name in ROUTES if "rerank" in name and "/reranker/" not in name},
     "GET /info": _BY_CORPUS,

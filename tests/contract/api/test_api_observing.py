@@ -180,7 +180,7 @@ def test_nothing_of_opentelemetry_is_loaded_unless_asked_for() -> None:
 
 def test_tracing_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    with pytest.raises(MissingExtra, match=r"tribrid\[otel\]"):
+    with pytest.raises(MissingExtra, match=r"'\.\[otel\]'"):
         tracing(wanted=True)
 
 

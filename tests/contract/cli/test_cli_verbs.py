@@ -14,8 +14,20 @@ import pytest
 from cli_calls import FAST, Cli, start
 from http_examples import DOCUMENTS, EVALUATION, ndjson
 from tribrid.cli.commands import NAMES
+from tribrid.encoders import bfloat16
 
-HEAVY = ["lancedb", "pyarrow", "onnxruntime", "tokenizers", "httpx", "alembic", "psycopg", "fastapi", "uvicorn"]
+HEAVY = [
+    "lancedb",
+    "pyarrow",
+    "onnxruntime",
+    "openvino",
+    "tokenizers",
+    "httpx",
+    "alembic",
+    "psycopg",
+    "fastapi",
+    "uvicorn",
+]
 HEAVY += ["torch", "transformers", "lightgbm", "scipy", "sklearn", "pandas", "ir_measures", "onnx"]
 """What only the commands that need it may import. Most of them read a few rows and show them."""
 
@@ -60,7 +72,9 @@ def test_the_library_opens_without_what_is_heavy(data_dir: Path, corpus: str) ->
 def test_a_server_is_warm_before_its_first_search(data_dir: Path, corpus: str) -> None:
     """What is loaded late for a command's sake, a server loads before it says that it is ready."""
     program = f"from tribrid import Tribrid\nwith Tribrid({str(data_dir)!r}) as t: t.warm()"
-    needed = {"lancedb", "pyarrow", "onnxruntime", "tokenizers"}
+    # What reads the query depends on the processor.
+    runtime = "openvino" if bfloat16.available() else "onnxruntime"
+    needed = {"lancedb", "pyarrow", "tokenizers", runtime}
     assert set(loaded(program, HEAVY).split()) >= needed
 
 

@@ -191,6 +191,7 @@ def test_accept_errors_are_told_once_a_second(served: Served) -> None:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (none_left, FILES))
             for _ in range(20):
                 stack.enter_context(served.connected())
+            until(lambda: "could not be accepted" in served.log.read_text()[before:])
             time.sleep(3)
         finally:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (FILES, FILES))

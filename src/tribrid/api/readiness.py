@@ -111,5 +111,5 @@ class Readiness:
             self._mend()
         except TribridError as error:  # the database is away for a while
             _log.warning("Nobody can see whether uploads broke off: %s", error.code)
-        except OSError:
-            _log.exception("Nobody can see whether uploads broke off.")
+        except OSError as error:  # a full disk, no file left to open: it passes, and the next look tells
+            _log.warning("Nobody can see whether uploads broke off: %s", error.strerror)

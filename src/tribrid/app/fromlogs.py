@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from tribrid.loop.eval_queries import dataset_in_force
 from tribrid.loop.held_out import held_out
 from tribrid.mining.clicks.odds import log_odds
 from tribrid.mining.from_logs import FEWEST_QUERIES, choose
+from tribrid.types import LoggedList
 from tribrid.types.evidence import LogEvidence
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -38,15 +39,7 @@ def put_from_logs(corpus: OpenCorpus, last: timedelta, *, replace: bool) -> None
     _refuse_judged(corpus, replace=replace)
     newest_us = store.logs.newest_us(corpus_id)
     if newest_us is None:
-        raise NotEnoughEvidence(
-            f"Nothing was logged for corpus {corpus_id!r}: {FEWEST_QUERIES} queries that users found something for are "
-            "needed.",
-            queries=0,
-            needed=FEWEST_QUERIES,
-            missing=FEWEST_QUERIES,
-            searches=0,
-            days_needed=None,
-        )
+        raise _nothing_logged(corpus_id)
     until_us = newest_us + 1
     since_us = max(0, until_us - last // timedelta(microseconds=1))
     held = held_out(store, corpus_id, since_us, until_us)
@@ -59,10 +52,7 @@ def put_from_logs(corpus: OpenCorpus, last: timedelta, *, replace: bool) -> None
         min_clients=mining.min_clients,
     )
     named = {doc_id for query in odds.queries for doc_id in query.good}
-    # The log may be younger than the span that was asked for.
-    first_us = min((logged.created_us for logged in measured), default=until_us)
-    days = max(timedelta(microseconds=until_us - first_us), _SECOND) / _DAY
-    chosen = choose(odds, store.documents.exists(corpus_id, named), days)
+    chosen = choose(odds, store.documents.exists(corpus_id, named), _days(measured, until_us))
     evidence = LogEvidence(
         since_us=since_us,
         until_us=until_us,
@@ -75,6 +65,24 @@ def put_from_logs(corpus: OpenCorpus, last: timedelta, *, replace: bool) -> None
     asked = corpus.config.evaluation.primary_measure
     primary = primary_name(asked or recommend_primary(chosen.queries))
     store.evalsets.put(corpus_id, chosen.queries, primary, evidence)
+
+
+def _nothing_logged(corpus_id: str) -> NotEnoughEvidence:
+    return NotEnoughEvidence(
+        f"Nothing was logged for corpus {corpus_id!r}: {FEWEST_QUERIES} queries that users found something for are "
+        "needed.",
+        queries=0,
+        needed=FEWEST_QUERIES,
+        missing=FEWEST_QUERIES,
+        searches=0,
+        days_needed=None,
+    )
+
+
+def _days(lists: Sequence[LoggedList], until_us: int) -> float:
+    """How long the lists took; the log may be younger than the span that was asked for."""
+    first_us = min((logged.created_us for logged in lists), default=until_us)
+    return max(timedelta(microseconds=until_us - first_us), _SECOND) / _DAY
 
 
 def given_evidence(bundle: Mapping[str, Any]) -> LogEvidence | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tribrid.answers.backup import BackupManifest, Entry
+from tribrid.corpus.packed import DAMAGED_ZIP
 from tribrid.errors import Conflict, InvalidInput, Unavailable
 
 MANIFEST = "manifest.json"
@@ -24,7 +24,6 @@ CHUNK_BYTES = 2**20
 FORMAT = 1
 _ONLY_OWN = 0o600
 _FASTEST = 1
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError)
 
 
 class ArchiveWriter:
@@ -93,7 +92,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
             self.manifest = BackupManifest.model_validate_json(self._zip.read(MANIFEST))
-        except (*_UNREADABLE, ValidationError) as error:
+        except (*DAMAGED_ZIP, ValidationError) as error:
             raise InvalidInput(
                 f"{path} is not a whole backup: it was cut short, or is another kind of file.", path=str(path)
             ) from error
@@ -117,7 +116,7 @@ class Archive:
                     digest.update(chunk)
                     size += len(chunk)
                     yield chunk
-        except _UNREADABLE as error:
+        except DAMAGED_ZIP as error:
             raise self._damaged(name) from error
         if expected is None or (digest.hexdigest(), size) != (expected.sha256, expected.bytes):
             raise self._damaged(name)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from tribrid.corpus.contents import Unreadable
 
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError)
+"""What zipfile raises of a file that it cannot read."""
 _BLOCK_BYTES = 1 << 16
 
 
@@ -71,7 +73,7 @@ def unzipped(data: bytes, max_bytes: int, what: str) -> Iterator[Parts]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             yield Parts(packed, max_bytes)
-    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, EOFError) as error:
+    except DAMAGED_ZIP as error:
         raise Unreadable(f"not a readable {what}: {error}") from None
 
 

@@ -100,7 +100,10 @@ async def upload(request: Request, max_bytes: int, folder: Path) -> IO[bytes]:
     kind = request.headers.get("content-type", "").lower()
     if kind.startswith(_REFUSED_TYPES):
         raise HTTPException(415, "Send the records as the body itself (curl --data-binary @file), not as a form.")
-    file: IO[bytes] = await run_in_threadpool(tempfile.TemporaryFile, dir=folder)
+    try:
+        file: IO[bytes] = await run_in_threadpool(tempfile.TemporaryFile, dir=folder)
+    except OSError as error:
+        raise _not_stored(error) from error
     try:
         await _write(request, max_bytes, file)
         await run_in_threadpool(_check, file)
@@ -109,9 +112,16 @@ async def upload(request: Request, max_bytes: int, folder: Path) -> IO[bytes]:
         if isinstance(error, ClientDisconnect):
             raise InvalidInput("The upload broke off; nothing of it was taken.") from error
         if isinstance(error, OSError):
-            raise Unavailable(f"The upload cannot be stored: {error.strerror}. Free disk space, try again.") from error
+            raise _not_stored(error) from error
         raise
     return file
+
+
+def _not_stored(error: OSError) -> Unavailable:
+    return Unavailable(
+        f"The upload cannot be stored: {error.strerror}. See to it that the data folder can be written and has space, "
+        "then send it again."
+    )
 
 
 async def _write(request: Request, max_bytes: int, file: IO[bytes]) -> None:

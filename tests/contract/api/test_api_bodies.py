@@ -184,6 +184,16 @@ def test_an_upload_as_a_form(client: httpx.Client) -> None:
     assert "--data-binary" in refused(answer, 415, "unsupported_media_type")
 
 
+def test_an_upload_that_the_data_folder_does_not_take(client: httpx.Client, folder: Path) -> None:
+    away = folder.rename(folder.with_name("away"))
+    try:
+        answer = client.post("/upload", content=b'{"_id": "1"}')
+        assert "See to it that the data folder can be written" in refused(answer, 503, "unavailable")
+    finally:
+        away.rename(folder)
+    assert client.post("/upload", content=b'{"_id": "1"}').status_code == 200
+
+
 def test_an_array_too_long_to_read_whole(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ARRAY_BYTES", 10)
     assert client.post("/upload", content=b"[ 1, 2 ]").status_code == 200

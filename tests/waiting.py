@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 PATIENCE_S = 120.0  # far more than anything needs, so that a busy machine fails no test
@@ -17,3 +19,9 @@ def until(condition: Callable[[], T]) -> T:
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
     return value
+
+
+def awaited(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns, run in a thread of its own: playwright's driver is a running loop in the tests' one."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,8 @@ class Bfloat16:
         """Nothing is loaded yet. `threads`: runs at a time, each on one thread."""
         self._path, self._threads = path, threads
         self._lock = Lock()
+        # Each request keeps buffers of the largest shape it has met, so that there are no more of them than runs.
+        self._free = BoundedSemaphore(threads)
         self._compiled: Any = None
         self._idle: deque[Any] = deque()
 
@@ -106,14 +108,13 @@ class Bfloat16:
             ModelUnavailable: as `load`.
             RuntimeError: OpenVINO failed.
         """
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self.load().create_infer_request()
         spare = -ids.shape[1] % _SHAPE_STEP
-        found = request.infer(
-            {"input_ids": np.pad(ids, ((0, 0), (0, spare))), "attention_mask": np.pad(mask, ((0, 0), (0, spare)))}
-        )[0]
-        self._idle.append(request)
-        states: np.ndarray[Any, np.dtype[np.float32]] = found
+        padded = {"input_ids": np.pad(ids, ((0, 0), (0, spare))), "attention_mask": np.pad(mask, ((0, 0), (0, spare)))}
+        with self._free:
+            try:
+                request = self._idle.pop()
+            except IndexError:
+                request = self.load().create_infer_request()
+            states: np.ndarray[Any, np.dtype[np.float32]] = request.infer(padded)[0]
+            self._idle.append(request)
         return states

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,7 +158,7 @@ def test_the_last_rules_hold_while_the_store_is_away(monkeypatch: pytest.MonkeyP
     def ask(guard: Guard, key: str) -> str:
         headers = [(b"authorization", f"Bearer {key}".encode())]
         scope: dict[str, Any] = {"type": "http", "path": "/metrics", "headers": headers, "client": ("127.0.0.1", 1)}
-        return asyncio.run(guard.admit(Request(scope))).name
+        return awaited(guard.admit(Request(scope))).name
 
     guard = Guard(KEY_ASCII, read)
     assert ask(guard, KEY_ASCII) == "environment"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import socket
@@ -204,7 +203,7 @@ def test_the_async_client_is_answered_alike(client: httpx.Client, corpus: str) -
                 await ours.search("nowhere", QUERY)
             return [found, answer, done]
 
-    found, answer, done = asyncio.run(ask())
+    found, answer, done = awaited(ask())
     assert found.results
     assert len(answer.results) == 3
     assert done.ok

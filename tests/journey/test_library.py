@@ -186,7 +186,7 @@ def test_what_cannot_work_is_refused_before_it_is_queued(tribrid: Tribrid, tmp_p
     (headless / "config.json").write_text('{"model_type": "gpt2"}')
     for wanted in ("/no-such/folder", "no-such", "nobody/no-such", str(headless)):
         with pytest.raises(InvalidInput, match=rf"base_model: .*{Path(wanted).name}"):
-            tribrid.corpus("c").train(base_model=wanted)
+            tribrid.corpus("c").train(base_model=wanted, cross_encoder=True)
     with pytest.raises(InvalidInput, match="max_pairs"):
         tribrid.corpus("c").mine(max_pairs=0)
     with pytest.raises(InvalidInput, match="rumours"):

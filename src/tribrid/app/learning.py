@@ -178,7 +178,7 @@ class Learning(CorpusPart):
 
 
 def _check_base(config: TrainingConfig) -> None:
-    """Refuse a base model that no training can start from. Not as a lack of this machine's: waiting does not mend it."""
+    """Refuse a base model that no training can start from. Waiting does not mend it, so this is no 503."""
     try:
         base = locate(config.base_model)
         if config.cross_encoder:

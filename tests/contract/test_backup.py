@@ -201,7 +201,7 @@ def test_what_is_damaged_is_refused_by_its_name(archive: Path, tmp_path: Path) -
     assert not (tmp_path / "new").exists()
     for length in (0, 10, len(archive.read_bytes()) // 2, len(archive.read_bytes()) - 1):
         file.write_bytes(archive.read_bytes()[:length])
-        with pytest.raises(InvalidInput, match=r"damaged\.tribrid is not a whole backup"):
+        with pytest.raises(InvalidInput, match=r"damaged\.tribrid is (not a whole backup|damaged: it was cut short)"):
             verify(file)
     with pytest.raises(InvalidInput, match="There is no file"):
         verify(tmp_path / "none")

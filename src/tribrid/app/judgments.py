@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tribrid.answers.judgments import JudgedQueries, StoredJudgments
 from tribrid.app.parts import CorpusPart
 from tribrid.corpus.given import Given, given_judgments, given_queries
 from tribrid.corpus.jsonlines import id_fault
+from tribrid.corpus.lexical import normalise
 from tribrid.errors import InvalidInput
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.mining.splits import QueryMatcher
@@ -55,16 +57,20 @@ class Judgments(CorpusPart):
             in_eval_dataset_total=len(overlap),
         )
 
-    def grade(self, query_id: str, text: str, doc_id: str, grade: int | None) -> JudgedQuery:
+    def grade(self, query_id: str | None, text: str, doc_id: str, grade: int | None) -> JudgedQuery:
         """Keep one judgment, beside those that the query has; the query as it is judged then.
 
         Args:
+            query_id: None for that of the judged query in these words, or a new one.
             grade: 0 to 3, 1 and more is relevant; None takes the judgment back.
 
         Raises:
             CorpusNotFound, DocumentNotFound.
             InvalidInput: another grade, or a query or an id that nobody can take.
         """
+        if query_id is None:
+            known = find_query(text, self._folder.store.judgments.list(self.corpus_id))
+            query_id = known.query_id if known else query_id_of(text)
         fault = id_fault(query_id, "query_id") or (None if text.strip() else "text is empty")
         if fault or (grade is not None and not 0 <= grade <= MAX_GRADE):
             raise InvalidInput(f"{fault or f'grade: 0 to {MAX_GRADE}'}.", grade=grade)
@@ -82,6 +88,17 @@ class Judgments(CorpusPart):
         """
         self.require()
         return JudgedQueries(corpus_id=self.corpus_id, queries=tuple(self._folder.store.judgments.list(self.corpus_id)))
+
+
+def find_query(text: str, queries: Iterable[JudgedQuery]) -> JudgedQuery | None:
+    """The query that is asked in these words."""
+    wanted = normalise(text)
+    return next((query for query in queries if normalise(query.text) == wanted), None)
+
+
+def query_id_of(text: str) -> str:
+    """The query_id of a query that nobody named."""
+    return f"judged-{hashlib.sha256(normalise(text).encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
 def unknown_documents(folder: DataFolder, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:

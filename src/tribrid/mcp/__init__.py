@@ -1,8 +1,8 @@
 """The Model Context Protocol: the loop as tools of an agent, over standard input and output.
 
 Without a key an agent can only read. A key of `tribrid keys`, in TRIBRID_MCP_KEY, says more: its scopes decide which
-tools there are, its corpora which of them they see, and it is looked up anew with every call, so that a revoked one ends
-at once.
+tools there are, its corpora which of them they see. It is looked up anew with every call, so that a revoked one ends at
+once.
 """
 
 from __future__ import annotations

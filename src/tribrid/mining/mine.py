@@ -392,7 +392,7 @@ class _Mining:
             "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
             "impressions": logs.impressions,
             "click_model": logs.model.view(),
-            "clients": logs.clients(self.triplets, len(self.pairs) + remembered),
+            "clients": logs.clients(self.triplets),
         }
         counts |= facts_of(self.inputs.held_out)
         if self.generated:

@@ -1,5 +1,5 @@
-"""A small real server on loopback that speaks OpenAI's chat completions and the two shapes of decision models; its answer
-is a function of the question.
+"""A small real server on loopback that speaks OpenAI's chat completions and the two shapes of decision models; its
+answer is a function of the question.
 """
 
 from __future__ import annotations

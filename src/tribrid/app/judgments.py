@@ -37,8 +37,8 @@ class Judgments(CorpusPart):
         Raises:
             CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs.
         """
-        if (bundle or {}).get("source") not in (None, "judgments"):
-            raise InvalidInput("source: these labels are from logs, and no judgments.", field="source")
+        if (source := (bundle or {}).get("source")) not in (None, "judgments"):
+            raise InvalidInput(f"source: these labels are from {whose(source)}, and no judgments.", field="source")
         judged = judged_queries(judgments, queries)
         store = self._folder.store
         unknown = unknown_documents(self._folder, self.corpus_id, judged)
@@ -82,6 +82,11 @@ class Judgments(CorpusPart):
         """
         self.require()
         return JudgedQueries(corpus_id=self.corpus_id, queries=tuple(self._folder.store.judgments.list(self.corpus_id)))
+
+
+def whose(source: object) -> str:
+    """Whose word labels are that nobody judged."""
+    return "a model" if source == "judge" else "logs"
 
 
 def unknown_documents(folder: DataFolder, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:

@@ -179,5 +179,7 @@ class Asker:
             )
         said = f"{self.host} answers {status}: {refused.said}"
         if status in _REFUSED:
-            return self._purpose.refused(f"{said} Look at {section}.base_url ({self.url} is asked) and {section}.model.")
+            return self._purpose.refused(
+                f"{said} Look at {section}.base_url ({self.url} is asked) and {section}.model."
+            )
         return self._purpose.failed(said)

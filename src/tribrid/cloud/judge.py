@@ -123,7 +123,7 @@ def _read_decisions(content: bytes, question: Question) -> tuple[Answer, dict[st
     answers = body.get("answers") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(answers, list):
         return None
-    found = {}
+    found: dict[str, Given] = {}
     for name, given in zip(question.names, answers, strict=False):  # they come in the order of the questions
         if isinstance(given, dict) and given.get("name") in (None, name):
             found |= _scored(name, given, _by_label(given.get("probabilities")))
@@ -148,7 +148,7 @@ def _read_systemone(content: bytes, question: Question) -> tuple[Answer, dict[st
     answers = body.get("answers") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(answers, dict):
         return None
-    found = {}
+    found: dict[str, Given] = {}
     for name in question.names:
         given = answers.get(name)
         if isinstance(given, dict):
@@ -171,10 +171,8 @@ def _scored(name: str, given: Json, probabilities: Mapping[str, object]) -> dict
 def _usage(content: bytes, body: Json) -> Answer:
     usage = body.get("usage")
     used = usage if isinstance(usage, dict) else {}
-    # What decision models write is free of charge; where they do not say how much it was, it is nothing.
-    return Answer(
-        content.decode("utf-8", "replace"), count_of(used.get("input_tokens")), count_of(used.get("output_tokens")) or 0
-    )
+    # What decision models write is free of charge.
+    return Answer(content.decode("utf-8", "replace"), count_of(used.get("input_tokens")), 0)
 
 
 def _instructions(name: str) -> str:

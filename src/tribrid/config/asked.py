@@ -38,6 +38,8 @@ class AskedModel(Section):
 
 
 class GenerationConfig(AskedModel):
+    """Of the model that writes queries."""
+
     base_url: str | None = Field(
         None,
         max_length=1000,
@@ -57,6 +59,8 @@ class GenerationConfig(AskedModel):
 
 
 class JudgingConfig(AskedModel):
+    """Of the model that judges."""
+
     base_url: str | None = Field(
         None,
         max_length=1000,
@@ -85,7 +89,7 @@ class JudgingConfig(AskedModel):
         0.4,
         ge=-1,
         le=1,
-        description="Weighted kappa with people at which a model counts as agreeing: the whole interval must lie above.",
+        description="Weighted kappa with people from which on a model agrees: its whole interval must lie above.",
     )
     weight: float = Field(
         0.5, ge=0, le=1, description="Weight in mining of labels of a model that agrees with people; a person's: 1."

@@ -133,7 +133,7 @@ class Asked(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Round(Generic[Q, A]):
-    """Who is asked, and who hears of it. `heard`: of each question's outcome, in their order; `source`: for progress."""
+    """Who is asked, and who hears of it. `heard`: of each question's outcome, in their order. `source`: of progress."""
 
     ask: Callable[[Q], A]
     tariff: Tariff

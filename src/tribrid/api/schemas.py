@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
 from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K
-from tribrid.app.learning import MAX_CORPORA
+from tribrid.app.learning import MAX_CORPORA, MAX_JUDGED
 from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault
 from tribrid.config.sections import MiningConfig, TrainingConfig
@@ -90,6 +90,21 @@ class FeedbackBody(Body):
     )
     signal: Signal = Field(description="What was done.")
     value: float | None = Field(None, description="For dwell the seconds, for rating 1 to 5; else nothing.")
+
+
+class JudgeBody(Body):
+    """What a model is to judge."""
+
+    corpus_id: CorpusId
+    queries: int | None = Field(
+        None, ge=1, le=MAX_JUDGED, description="Most queries of each kind. Default: 50.", examples=[50]
+    )
+    of: Literal["people", "log"] | None = Field(
+        None,
+        description="people: what people judged, to see whether the model agrees; log: frequent queries that nobody "
+        "judged, to learn from. Default: both.",
+    )
+    wait: Wait = True
 
 
 class MineBody(Body):

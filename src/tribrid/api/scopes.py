@@ -75,6 +75,8 @@ ROUTES: Mapping[str, frozenset[Scope]] = {
     "GET /reranker/info": _READ,
     "GET /reranker/readiness": _TRAIN,
     "POST /reranker/mine": _TRAIN,
+    "POST /reranker/judge": _TRAIN,
+    "GET /reranker/judge": _TRAIN,
     "POST /reranker/train": _TRAIN,
     "POST /reranker/evaluate": _TRAIN,
     "GET /reranker/triplets": _TRAIN,

@@ -39,8 +39,8 @@ class Judgments(CorpusPart):
         Raises:
             CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs.
         """
-        if (bundle or {}).get("source") not in (None, "judgments"):
-            raise InvalidInput("source: these labels are from logs, and no judgments.", field="source")
+        if (source := (bundle or {}).get("source")) not in (None, "judgments"):
+            raise InvalidInput(f"source: these labels are from {whose(source)}, and no judgments.", field="source")
         judged = judged_queries(judgments, queries)
         store = self._folder.store
         unknown = unknown_documents(self._folder, self.corpus_id, judged)
@@ -99,6 +99,11 @@ def find_query(text: str, queries: Iterable[JudgedQuery]) -> JudgedQuery | None:
 def query_id_of(text: str) -> str:
     """The query_id of a query that nobody named."""
     return f"judged-{hashlib.sha256(normalise(text).encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def whose(source: object) -> str:
+    """Whose word labels are that nobody judged."""
+    return "a model" if source == "judge" else "logs"
 
 
 def unknown_documents(folder: DataFolder, corpus_id: str, queries: Sequence[JudgedQuery]) -> list[str]:

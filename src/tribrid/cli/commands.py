@@ -14,6 +14,7 @@ from tribrid.cli.erase import erase
 from tribrid.cli.evalset import evalset
 from tribrid.cli.evaluations import evaluations
 from tribrid.cli.experiment import experiment
+from tribrid.cli.judging import judge
 from tribrid.cli.keys import keys
 from tribrid.cli.learning import evaluate, mine, train
 from tribrid.cli.logs import logs
@@ -37,6 +38,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("judgments", LEARN, judgments),
     ("evalset", LEARN, evalset),
     ("readiness", LEARN, readiness),
+    ("judge", LEARN, judge),
     ("mine", LEARN, mine),
     ("triplets", LEARN, triplets),
     ("review", LEARN, review),

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tribrid.config.asked import GenerationConfig, JudgingConfig
 from tribrid.config.fields import Section
 from tribrid.config.reranking import RerankingConfig
 from tribrid.config.sections import (
     EvaluationConfig,
     GateConfig,
-    GenerationConfig,
     IndexingConfig,
     LogsConfig,
     MiningConfig,
@@ -41,6 +41,7 @@ class Config(Section):
     retrieval: RetrievalConfig = RetrievalConfig()  # type: ignore[call-arg]
     mining: MiningConfig = MiningConfig()  # type: ignore[call-arg]
     generation: GenerationConfig = GenerationConfig()  # type: ignore[call-arg]
+    judging: JudgingConfig = JudgingConfig()  # type: ignore[call-arg]
     training: TrainingConfig = TrainingConfig()  # type: ignore[call-arg]
     evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
     logs: LogsConfig = LogsConfig()  # type: ignore[call-arg]
@@ -209,6 +210,7 @@ _CLOUD_KEYS = {
     "jina": "JINA_API_KEY",
     "openai": "OPENAI_API_KEY",
     "generation": "TRIBRID_GENERATION_API_KEY",
+    "judging": "TRIBRID_JUDGING_API_KEY",
     "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 

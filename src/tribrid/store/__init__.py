@@ -18,6 +18,7 @@ from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
 from tribrid.store.experiments import Experiments
 from tribrid.store.jobs import Jobs
+from tribrid.store.judging import JudgeLabels
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
 from tribrid.store.lineage import Lineage
@@ -46,6 +47,7 @@ class Store:
         self.corpora = Corpora(database)
         self.documents = Documents(database)
         self.judgments = Judgments(database)
+        self.judge_labels = JudgeLabels(database)
         self.evalsets = EvalSets(database)
         self.logs = Logs(database)
         self.labelled = Labelled(database)

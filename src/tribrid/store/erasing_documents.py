@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tribrid.store import tables, tables_experiments
 from tribrid.store.database import batches
 from tribrid.store.erasing import BATCH, ERASED, Erasing, naming
+from tribrid.store.tables_judging import judge_labels
 from tribrid.types.texts import stem, texts_under
 
 _DOCUMENT, _IMPRESSION, _FEEDBACK = tables.documents.c, tables.impressions.c, tables.feedback.c
@@ -43,6 +44,7 @@ class ErasingDocument:
         for batch in batches(sorted(self.names), BATCH):
             self._triplets(batch)
             self._reviews(batch)
+            self._erasing.judge_labels_of(judge_labels.c.doc_id.in_(batch))
         self._report_rows()
 
     def _mentioned(self) -> set[str]:

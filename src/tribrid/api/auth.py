@@ -40,11 +40,14 @@ _NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, by its key or address, what it may do, and on which corpora; None: all."""
+    """Who sent a request, by its key or address, what it may do, and on which corpora; None: all. `label`: what its key
+    is called.
+    """
 
     name: str
     scopes: frozenset[Scope]
     corpora: frozenset[str] | None = None
+    label: str = ""
 
     def may(self, *scopes: Scope) -> bool:
         """Whether it has one of these, or may do everything."""
@@ -190,7 +193,8 @@ def holder(sent: bytes, environments: str | None, rules: AccessRules) -> Caller 
 
 
 def _caller(key: ApiKey) -> Caller:
-    return Caller(key.key_id, frozenset(key.scopes), None if key.corpora is None else frozenset(key.corpora))
+    corpora = None if key.corpora is None else frozenset(key.corpora)
+    return Caller(key.key_id, frozenset(key.scopes), corpora, key.name)
 
 
 def _neighbour(request: Request, address: str) -> Caller:

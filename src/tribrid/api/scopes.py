@@ -55,6 +55,8 @@ ROUTES: Mapping[str, frozenset[Scope]] = {
     "DELETE /corpora/{corpus_id}/documents/{doc_id:path}": _TRAIN,
     "GET /corpora/{corpus_id}/judgments": _TRAIN,
     "PUT /corpora/{corpus_id}/judgments": _TRAIN,
+    "GET /corpora/{corpus_id}/judgments/ratings": _TRAIN,
+    "GET /corpora/{corpus_id}/judgments/agreement": _TRAIN,
     "GET /corpora/{corpus_id}/eval_dataset": _TRAIN,
     "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,
     "GET /corpora/{corpus_id}/eval_datasets": _TRAIN,

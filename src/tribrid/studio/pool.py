@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from tribrid.answers.judgments import Rating
 from tribrid.answers.search import SideBySide
 from tribrid.app.judgments import find_query, query_id_of
 from tribrid.corpus.lexical import normalise
@@ -58,6 +59,17 @@ def work(text: str, comparison: SideBySide, judged: Sequence[JudgedQuery], measu
         grades=grades,
         measured=fixed is not None,
     )
+
+
+def seen_by(judge: str, this: Work, ratings: Iterable[Rating]) -> Work:
+    """The work as one judge sees it: what others said of a document, and he did not, has no grade yet.
+
+    Else the second judge would repeat the first, and their agreement would say nothing.
+    """
+    own = {rating.doc_id: rating.grade for rating in ratings if rating.judge == judge}
+    others = {rating.doc_id for rating in ratings} - own.keys()
+    kept = {doc_id: grade for doc_id, grade in this.grades.items() if doc_id not in others}
+    return replace(this, grades=kept | own)
 
 
 def waiting(asked: Iterable[str], judged: Sequence[JudgedQuery]) -> list[str]:

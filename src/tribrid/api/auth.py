@@ -29,7 +29,9 @@ from tribrid.api.sessions import COOKIE, Sessions
 from tribrid.app.keys import ANYBODY, AccessRules, split_key
 from tribrid.cloud.line import is_loopback
 from tribrid.errors import RateLimited, Unauthorized, Unavailable
-from tribrid.types import ApiKey, Scope
+from tribrid.types import Scope
+from tribrid.types.access import ApiKey
+from tribrid.types.filters import Filter, read_filter
 
 OPEN_PATHS = frozenset({"/health"})
 FRESH_S = 1.0
@@ -40,14 +42,15 @@ _NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, by its key or address, what it may do, and on which corpora; None: all. `label`: what its key
-    is called.
+    """Who sent a request, by its key or address, what it may do, and on which corpora and documents; None: all. `label`:
+    what its key is called.
     """
 
     name: str
     scopes: frozenset[Scope]
     corpora: frozenset[str] | None = None
     label: str = ""
+    pinned: Filter | None = None
 
     def may(self, *scopes: Scope) -> bool:
         """Whether it has one of these, or may do everything."""
@@ -194,7 +197,7 @@ def holder(sent: bytes, environments: str | None, rules: AccessRules) -> Caller 
 
 def _caller(key: ApiKey) -> Caller:
     corpora = None if key.corpora is None else frozenset(key.corpora)
-    return Caller(key.key_id, frozenset(key.scopes), corpora, key.name)
+    return Caller(key.key_id, frozenset(key.scopes), corpora, key.name, read_filter(key.filter))
 
 
 def _neighbour(request: Request, address: str) -> Caller:

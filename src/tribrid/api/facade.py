@@ -12,8 +12,9 @@ from tribrid.app import Tribrid
 
 async def _facade(request: Request) -> Tribrid:
     tribrid: Tribrid = request.app.state.tribrid
-    corpora = caller_of(request).corpora
-    return tribrid if corpora is None else tribrid.bound_to(corpora)
+    caller = caller_of(request)
+    unbound = caller.corpora is None and caller.pinned is None
+    return tribrid if unbound else tribrid.bound_to(caller.corpora, caller.pinned)
 
 
 Facade = Annotated[Tribrid, Depends(_facade)]

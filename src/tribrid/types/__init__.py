@@ -18,6 +18,9 @@ FIRST_RANK = 1
 RECONSTRUCTED_EVIDENCE = "reconstructed:"
 """How the evidence of a label begins that rests on clicks whose list was not recorded: where they stood is unknown."""
 
+FILTERED_EVIDENCE = "filtered:"
+"""How the evidence of a label begins that rests on a search with a filter: nobody passed over what it left out."""
+
 SPARSE, DENSE = LEGS = ("sparse", "dense")
 
 
@@ -241,6 +244,7 @@ class Impression:
 
     `client_id` tells one user's searches from others'; None where nobody said. `trial` is known while the list is
     served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order.
+    `filter`: what alone could be found, as JSON; None: everything.
     """
 
     query_id: str
@@ -256,6 +260,7 @@ class Impression:
     client_id: str | None = None
     trial: Trial | None = None
     given: tuple[str, ...] | None = None
+    filter: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +275,9 @@ class Feedback:
 
 
 class LoggedList(NamedTuple):
-    """An impression with its feedback, cut down to what mining reads; `ranks` has the rank of each of `doc_ids`."""
+    """An impression with its feedback, cut down to what mining reads; `ranks` has the rank of each of `doc_ids`.
+    `filtered`: not everything could be found.
+    """
 
     query_id: str
     query: str
@@ -280,6 +287,7 @@ class LoggedList(NamedTuple):
     created_us: int = 0
     source: ImpressionSource = "search"
     client_id: str | None = None
+    filtered: bool = False
 
     @classmethod
     def of(cls, impression: Impression, feedback: Sequence[Feedback]) -> LoggedList:
@@ -293,6 +301,7 @@ class LoggedList(NamedTuple):
             impression.created_us,
             impression.source,
             impression.client_id,
+            impression.filter is not None,
         )
 
 
@@ -393,19 +402,6 @@ class Scope(StrEnum):
     TRAIN = "train"
     METRICS = "metrics"
     ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key. `digest`: sha256 (hex) of its secret, which is nowhere; `corpora`: those it is for; None: all."""
-
-    key_id: str
-    name: str
-    scopes: tuple[Scope, ...]
-    digest: str = field(repr=False)
-    created_us: int
-    revoked_us: int | None = None
-    corpora: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 // @tribrid/client as somebody would use it, against a real server. tsc checks it first: what it reads must be there, and
 // every @ts-expect-error must be an error. Then node runs it and it prints what came as JSON:
 //
-//     node client.js http://127.0.0.1:8000 corpus http://127.0.0.1:9 http://127.0.0.1:10
+//     node client.js http://127.0.0.1:8000 corpus http://127.0.0.1:9009 http://127.0.0.1:9010 http://127.0.0.1:9011
 //
-// At the first of the last two addresses nobody answers, at the other the answer comes slowly.
+// At the last three addresses a server says nothing, a server answers slowly, and nobody listens.
 
 import { type Answer, type Document, type Schemas, TribridClient, TribridError, Unreachable } from "@tribrid/client";
 
@@ -11,7 +11,7 @@ declare const process: { argv: string[] };
 
 const QUERY = "soup in the kitchen";
 const TEXTS: Document[] = ["The proxy.", { id: "notes/soup.md", text: "A kitchen has pasta and soup." }, "Night."];
-const [url, corpus, silent, slow] = process.argv.slice(2) as [string, string, string, string];
+const [url, corpus, mute, slow, closed] = process.argv.slice(2) as [string, string, string, string, string];
 const client = new TribridClient({ baseUrl: `${url}/` });
 
 async function searched() {
@@ -76,6 +76,12 @@ export function trained(run: Schemas["TrainingRun"]): string | null {
   return state === "failed" ? (run.problem?.detail ?? null) : run.model_id;
 }
 
+function endedLater() {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 100);
+  return new TribridClient({ baseUrl: mute }).search(corpus, QUERY, {}, { signal: controller.signal });
+}
+
 async function raised(call: () => Promise<unknown>) {
   try {
     return await call();
@@ -91,9 +97,7 @@ async function raised(call: () => Promise<unknown>) {
 }
 
 const ended = AbortSignal.abort("enough");
-const later = new AbortController();
 const mine = { body: { corpus_id: corpus } };
-setTimeout(() => later.abort(), 100);
 
 const found = {
   searched: await searched(),
@@ -104,10 +108,10 @@ const found = {
   lost: await raised(() => new TribridClient({ baseUrl: `${url}/nowhere` }).search(corpus, QUERY)),
   silent: await raised(() => client.search(corpus, QUERY, {}, { timeoutMs: 1 })),
   ended: await raised(() => client.search(corpus, QUERY, {}, { signal: ended })),
-  later: await raised(() => new TribridClient({ baseUrl: silent }).search(corpus, QUERY, {}, { signal: later.signal })),
-  quiet: await raised(() => new TribridClient({ baseUrl: silent, timeoutMs: 300 }).search(corpus, QUERY)),
+  later: await raised(endedLater),
+  quiet: await raised(() => new TribridClient({ baseUrl: mute, timeoutMs: 300 }).search(corpus, QUERY)),
   slow: await raised(() => new TribridClient({ baseUrl: slow, timeoutMs: 2000 }).search(corpus, QUERY)),
-  closed: await raised(() => new TribridClient({ baseUrl: "http://127.0.0.1:1" }).search(corpus, QUERY)),
+  closed: await raised(() => new TribridClient({ baseUrl: closed }).search(corpus, QUERY)),
   query: await raised(async () => new TribridClient({ baseUrl: "http://localhost:8000?corpus_id=notes" })),
   endless: await raised(async () => new TribridClient({ timeoutMs: Infinity })),
 };

@@ -97,8 +97,9 @@ def test_langchain_s_standard_tests_pass(
     in_frameworks: Callable[..., str], client: httpx.Client, corpus: str, tmp_path: Path
 ) -> None:
     url, report = str(client.base_url).rstrip("/"), tmp_path / "report.xml"
-    options = f"-m pytest -q --noconftest -p no:cacheprovider -c /dev/null --asyncio-mode=auto --rootdir {tmp_path} --junitxml={report}"
-    in_frameworks(*options.split(), str(STANDARD), TRIBRID_URL=url, TRIBRID_CORPUS=corpus)
+    options = f"-q --noconftest -p no:cacheprovider -c /dev/null --asyncio-mode=auto --rootdir {tmp_path}".split()
+    variables = {"TRIBRID_URL": url, "TRIBRID_CORPUS": corpus}
+    in_frameworks("-m", "pytest", *options, f"--junitxml={report}", str(STANDARD), **variables)
     suite = ElementTree.parse(report).getroot().find("testsuite")
     assert suite is not None
     counts = {name: int(suite.attrib[name]) for name in ("tests", "skipped", "failures", "errors")}

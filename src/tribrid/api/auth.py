@@ -42,8 +42,9 @@ _NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, by its key or address, what it may do, and on which corpora and documents; None: all. `label`:
-    what its key is called.
+    """Who sent a request, by its key or address, what it may do, and on which corpora and documents; None: all.
+
+    `label`: what its key is called.
     """
 
     name: str

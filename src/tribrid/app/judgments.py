@@ -15,6 +15,7 @@ from tribrid.corpus.lexical import normalise
 from tribrid.errors import InvalidInput
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.mining.splits import QueryMatcher
+from tribrid.store.ratings import Said
 from tribrid.types import JudgedQuery
 from tribrid.workspace.data_folder import DataFolder
 
@@ -71,6 +72,7 @@ class Judgments(CorpusPart):
         grade: int | None,
         *,
         judge: str | None = None,
+        by: GivenBy = "person",
         note: str = "",
     ) -> JudgedQuery:
         """Keep one judgment, beside those that the query has; the query as it is judged then.
@@ -79,6 +81,7 @@ class Judgments(CorpusPart):
             query_id: None for that of the judged query in these words, or a new one.
             grade: 0 to 3, 1 and more is relevant; None takes the judgment back, and what another judge said last holds.
             judge: whose grade it is; None: nobody says, and then there is no note.
+            by: whether the judge is a person or a model.
 
         Raises:
             CorpusNotFound, DocumentNotFound.
@@ -96,7 +99,8 @@ class Judgments(CorpusPart):
         store = self._folder.store
         if grade is not None:
             store.documents.get(self.corpus_id, doc_id)
-        left = store.judgments.grade(self.corpus_id, query_id, text, doc_id, grade, judge, note.strip())
+        said = None if judge is None else Said(judge, by, note.strip())
+        left = store.judgments.grade(self.corpus_id, query_id, text, doc_id, grade, said)
         return JudgedQuery(query_id, text, left)
 
     def _query_id(self, text: str) -> str:

@@ -14,6 +14,7 @@ from tribrid.answers.jobs import EvaluationResult
 from tribrid.answers.readiness import Readiness
 from tribrid.answers.report import EvaluationReport
 from tribrid.api.auth import Caller
+from tribrid.api.facade import as_seen_by
 from tribrid.app import Tribrid
 from tribrid.types import Scope, Signal
 
@@ -102,8 +103,7 @@ class Tools:
         self._tribrid, self._caller = tribrid, caller
 
     def _seen(self) -> Tribrid:
-        corpora = self._caller().corpora
-        return self._tribrid if corpora is None else self._tribrid.bound_to(corpora)
+        return as_seen_by(self._caller(), self._tribrid)
 
     def corpora(self) -> Corpora:
         """List the corpora: collections of documents that can be searched."""
@@ -162,10 +162,11 @@ class Tools:
         return f"Logged {signal}."
 
     def judge(self, corpus_id: CorpusId, query: str, doc_id: str, grade: Grade) -> Judged:
-        """Keep how relevant a document is for a query, to train from. It does not touch the eval dataset, by which
-        rankings are measured.
+        """Keep how relevant a document is for a query, to train from, as a model's word. It does not touch the eval
+        dataset, by which rankings are measured.
         """
-        kept = self._seen().corpus(corpus_id).judgments.grade(None, query, doc_id, grade)
+        judge = f"mcp:{self._caller().label}"
+        kept = self._seen().corpus(corpus_id).judgments.grade(None, query, doc_id, grade, judge=judge, by="model")
         return Judged(query_id=kept.query_id, query=kept.text, judgments=dict(kept.judgments))
 
     def evaluate(self, corpus_id: CorpusId) -> Job:

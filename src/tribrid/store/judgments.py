@@ -71,14 +71,13 @@ class Judgments:
         text: str,
         doc_id: str,
         grade: int | None,
-        judge: str | None = None,
-        note: str = "",
+        said: ratings.Said | None = None,
     ) -> dict[str, int]:
         """Put one document's grade, beside those that the query has. What it has then.
 
         Args:
             grade: None takes it back: then the newest that another judge gave holds, if one did.
-            judge: whose grade it is; None: nobody says.
+            said: whose grade it is; None: nobody says.
 
         Raises:
             CorpusNotFound: there is no such corpus.
@@ -88,8 +87,8 @@ class Judgments:
             require_corpus(connection, corpus_id, alone=True)
             known = connection.execute(sa.select(_QUERY.judgments).where(this)).scalar() or {}
             holds = grade
-            if grade is None and judge is not None:
-                holds = ratings.take_back(connection, corpus_id, query_id, doc_id, judge)
+            if grade is None and said is not None:
+                holds = ratings.take_back(connection, corpus_id, query_id, doc_id, said.judge)
             judgments: dict[str, int] = {**known, doc_id: holds or 0}
             if holds is None:
                 del judgments[doc_id]
@@ -99,8 +98,8 @@ class Judgments:
             elif not connection.execute(sa.update(tables.judged_queries).where(this).values(row)).rowcount:
                 key = {"corpus_id": corpus_id, "query_id": query_id}
                 connection.execute(sa.insert(tables.judged_queries).values(key | row))
-            if grade is not None and judge is not None:
-                ratings.rate(connection, corpus_id, query_id, doc_id, judge, grade, note)
+            if grade is not None and said is not None:
+                ratings.rate(connection, corpus_id, query_id, doc_id, said, grade)
         return judgments
 
     def list(self, corpus_id: str) -> builtins.list[JudgedQuery]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -48,6 +49,15 @@ class Ratings:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who gave a grade, and a note to it."""
+
+    judge: str
+    by: GivenBy = "person"
+    note: str = ""
+
+
 def put(connection: sa.Connection, corpus_id: str, queries: Iterable[JudgedQuery], judge: str, by: GivenBy) -> None:
     """A judge's grades of queries that are stored; those that he gave their documents before are replaced."""
     at = now_us()
@@ -60,11 +70,9 @@ def put(connection: sa.Connection, corpus_id: str, queries: Iterable[JudgedQuery
         connection.execute(_upsert(connection, keeps_note=True), batch)
 
 
-def rate(
-    connection: sa.Connection, corpus_id: str, query_id: str, doc_id: str, judge: str, grade: int, note: str
-) -> None:
-    """A person's grade of one document, with a note."""
-    row = _row(corpus_id, query_id, doc_id, judge, by="person", grade=grade, note=note, at=now_us())
+def rate(connection: sa.Connection, corpus_id: str, query_id: str, doc_id: str, said: Said, grade: int) -> None:
+    """A judge's grade of one document, with a note."""
+    row = _row(corpus_id, query_id, doc_id, said.judge, by=said.by, grade=grade, note=said.note, at=now_us())
     connection.execute(_upsert(connection, keeps_note=False), row)
 
 

@@ -15,7 +15,7 @@ from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.evaluation.readiness import SPREAD, detectable
 from tribrid.report.quoting import quoted
-from tribrid.studio.pool import Work, dataset, seen_by, waiting, work
+from tribrid.studio.pool import Work, by_people, dataset, seen_by, waiting, work
 from tribrid.studio.steps import LEAST_JUDGED
 from tribrid.studio.visit import Here, Visit, lead, link
 from tribrid.types import JudgedQuery
@@ -120,9 +120,10 @@ def fix(visit: Here, corpus_id: str, form: Posted) -> Response:
     """Make the judged queries the eval dataset, together with those that it has."""
     corpus = visit.tribrid.corpus(corpus_id)
     labels = _labels(corpus)
-    queries = dataset(labels.measured, labels.judged, "half" if form.text("share") == "half" else "all")
+    judged = by_people(labels.judged, corpus.judgments.ratings().ratings)
+    queries = dataset(labels.measured, judged, "half" if form.text("share") == "half" else "all")
     if not queries:
-        raise InvalidInput("No judged query has a relevant document yet: there is nothing to measure on.")
+        raise InvalidInput("No query that people judged has a relevant document yet: there is nothing to measure on.")
     corpus.eval_dataset.put(queries)
     return lead("c", corpus_id, done="fixed")
 

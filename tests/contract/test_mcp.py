@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
-from mcp_types import TextContent
+from mcp.types import TextContent
 
 from tribrid.app import Tribrid
 from waiting import awaited

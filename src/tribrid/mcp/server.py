@@ -29,7 +29,7 @@ def made_for(tribrid: Tribrid) -> Any:
     """
     try:
         from mcp.server import MCPServer
-        from mcp_types import ToolAnnotations
+        from mcp.types import ToolAnnotations
     except ModuleNotFoundError as error:
         raise MissingExtra("mcp", "mcp", "Serving agents") from error
     caller, keyed = caller_now(tribrid), tribrid.environment.mcp_key is not None

@@ -181,6 +181,30 @@ class GeneratedCounts(TypedDict, total=False):
     cost: Mapping[str, Any]
 
 
+class JudgedCounts(TypedDict):
+    """What became of the questions to a model that judges."""
+
+    queries: int
+    documents: int
+    asked: int
+    answered: int
+    failed: int
+    stopped: str | None
+    trouble: str | None
+    left_over: int
+    cost: Mapping[str, Any]
+
+
+class JudgeFacts(TypedDict):
+    """What a mining knew of a judging model: its labels, what they counted for, and the agreement that rests on."""
+
+    judge: str
+    labels: int
+    weight: float
+    kappa: float | None
+    low: float | None
+
+
 class HeldOutFacts(TypedDict):
     """The span of the log that a mining left out, because an eval dataset was made from it: its first moment, and the
     first after it.
@@ -209,6 +233,7 @@ class MinedCounts(TypedDict, total=False):
     click_model: ClickModelFacts
     clients: ClientFacts
     generated: GeneratedCounts
+    judge: JudgeFacts
     held_out: HeldOutFacts
 
 

@@ -18,7 +18,7 @@ from tribrid.cloud.judge import Judge, Judged
 from tribrid.errors import InvalidInput
 from tribrid.evaluation.agreement import Agreed, agreement, pairs_of
 from tribrid.loop.asking import Asked, Round, Tariff, Trouble, check_model, refuse_useless, tell
-from tribrid.loop.eval_queries import dataset_in_force
+from tribrid.loop.eval_queries import dataset_in_force, eval_queries_of
 from tribrid.loop.index import catch_up
 from tribrid.loop.nextlabels import rank_queries, scorers_of
 from tribrid.loop.params import JudgeParams
@@ -225,9 +225,11 @@ def _mixed(query: str, doc_ids: Mapping[str, int]) -> list[str]:
 
 
 def _of_log(corpus: OpenCorpus, judged: Sequence[str], most: int) -> list[Listed]:
-    """The queries that most clients ask and nobody judged, with the first documents of all that ranks here."""
+    """The queries that most clients ask, with the first documents of all that ranks here: those that nobody judged, and
+    that no eval dataset asks, since of these nothing may be learned.
+    """
     asked = corpus.store.logs.crowd(corpus.corpus_id, _CROWD * most).queries
-    done = QueryMatcher(judged)
+    done = QueryMatcher([*judged, *(query.text for query in eval_queries_of(corpus))])
     new: list[tuple[str, int, JudgedQuery | None]] = []
     for text, clients in asked.items():
         if len(new) < most and not done.matches(text):

@@ -278,6 +278,11 @@ def from_problem(problem: Mapping[str, object]) -> TribridError:
     return error
 
 
+def codes() -> list[str]:
+    """Every code of the tree, in alphabetical order."""
+    return sorted(error.code for error in _tree(TribridError) if error.__module__ == __name__)
+
+
 def _tree(root: type[TribridError]) -> Iterator[type[TribridError]]:
     yield root
     for child in root.__subclasses__():

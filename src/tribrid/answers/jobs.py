@@ -88,8 +88,8 @@ class MiningClients(Answer):
     needed: int = Field(description="Of them, how many a label needs to count in full. 1: there are too few.")
     anonymous: int = Field(description="Lists without a `client_id` that somebody acted on.")
     heaviest_share: float | None = Field(
-        description="Share of all pairs that come from the client with the most; one that several agree on is shared "
-        "among them. Null: no client is known."
+        description="Of the pairs that clients' acts made, the share of the client with the most; one that several "
+        "agree on is shared among them. Null: there are none."
     )
     bots: dict[str, int] = Field(
         description="Clients that are no people, by reason: `too_fast`, `acts_on_everything`, `share_of_all`."

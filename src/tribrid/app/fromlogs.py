@@ -45,7 +45,8 @@ def put_from_logs(corpus: OpenCorpus, last: timedelta, *, replace: bool) -> None
     held = held_out(store, corpus_id, since_us, until_us)
     lists = store.logs.iterate_with_feedback(corpus_id, since_us=since_us, until_us=until_us)
     mining = corpus.config.mining
-    measured = [logged for logged in lists if held.measures(logged)]
+    # Under a filter a document stood where it did for want of others, so its rank tells nothing of the whole.
+    measured = [logged for logged in lists if held.measures(logged) and not logged.filtered]
     odds = log_odds(
         measured,
         examined_below_click=mining.examined_below_click,

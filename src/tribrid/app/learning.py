@@ -13,8 +13,9 @@ from tribrid.answers.judging import JudgeLabelPage, JudgeLabelRow, JudgingResult
 from tribrid.app.jobs import result_of
 from tribrid.app.parts import CorpusPart
 from tribrid.app.settings import check_measures
-from tribrid.encoders.models import locate, require_torch
-from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
+from tribrid.config.sections import TrainingConfig
+from tribrid.encoders.models import locate, require_torch, trainable_as
+from tribrid.errors import Cancelled, Failed, InvalidInput, ModelUnavailable, NoDocuments, NoTriplets
 from tribrid.loop.arms import prepared, require_model
 from tribrid.loop.costs import NO_PARAMS, check_services, estimate
 from tribrid.loop.eval_queries import eval_queries_of, refuse_leakage
@@ -65,7 +66,8 @@ class Learning(CorpusPart):
         """Queue a training on the newest triplets (or on those of a mining that is already queued).
 
         Raises:
-            CorpusNotFound, UnknownSetting, InvalidInput, NoTriplets, ModelUnavailable, MissingExtra.
+            CorpusNotFound, UnknownSetting, NoTriplets, MissingExtra.
+            InvalidInput: a hyperparameter is out of bounds, or no training can start from that base model.
             Leakage: the triplets hold a query of the eval dataset.
         """
         store = self._folder.store
@@ -73,7 +75,7 @@ class Learning(CorpusPart):
         config = corpus.config
         if config.training.cross_encoder:
             require_torch("Training a cross-encoder (training.cross_encoder)")
-        locate(config.training.base_model)
+        _check_base(config.training)
         if not store.jobs.pending(self.corpus_id, JobKind.MINE):
             _refuse_leakage(corpus, store.triplets.latest(self.corpus_id).triplet_set_id)
         return self._submit(JobKind.TRAIN, dict(hyperparameters or {}))
@@ -235,6 +237,17 @@ class Learning(CorpusPart):
         if done.state is State.CANCELLED:
             raise Cancelled(detail, job_id=job.job_id)
         raise Failed(detail, job_id=job.job_id, problem=problem.get("code"))
+
+
+def _check_base(config: TrainingConfig) -> None:
+    """Refuse a base model that no training can start from. Waiting does not mend it, so this is no 503."""
+    try:
+        base = locate(config.base_model)
+        if config.cross_encoder:
+            trainable_as(base)
+    except ModelUnavailable as error:
+        told = error.detail.removeprefix("training.base_model: ")
+        raise InvalidInput(f"base_model: {told}", field="base_model", **error.facts) from error
 
 
 def _require_documents(corpus: OpenCorpus) -> None:

@@ -213,7 +213,7 @@ def _clients(found: MiningClients | None) -> dict[str, str]:
         return {}
     shown = {"Clients": found.told}
     if found.heaviest_share is not None:
-        shown["Heaviest client"] = f"{found.heaviest_share:.1%} of the pairs"
+        shown["Heaviest client"] = f"{found.heaviest_share:.1%} of what clients taught"
     if found.bots:
         why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in found.bots.items())
         shown["Left out as bots"] = f"{why}; {found.bot_lists:,} lists"

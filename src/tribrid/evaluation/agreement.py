@@ -1,4 +1,4 @@
-"""How well a model's grades agree with people's, on the documents that both graded.
+"""How well two judges agree on the documents that both graded: people among themselves, or a model with people.
 
 Weighted kappa: 1 where they always say the same, 0 where they agree as often as if each graded blindly. A disagreement
 weighs with the square of the grades between them. The interval is a bootstrap over queries, since the documents of one
@@ -51,10 +51,15 @@ class Agreed:
     why: str | None = None
 
 
-def agreement(pairs: Iterable[Pair], *, confidence: float, seed: int) -> Agreed:
-    """The agreement on these pairs."""
+def agreement(pairs: Iterable[Pair], *, confidence: float, seed: int, top: int | None = None) -> Agreed:
+    """The agreement on these pairs.
+
+    Args:
+        top: the highest grade; None for the highest that people gave, at most 3.
+    """
     found = list(pairs)
-    top = min(TOP_GRADE, max((pair.people for pair in found), default=0))
+    if top is None:
+        top = min(TOP_GRADE, max((pair.people for pair in found), default=0))
     tables: defaultdict[str, Floats] = defaultdict(lambda: np.zeros((top + 1, top + 1)))
     for pair in found:
         tables[pair.query][min(max(pair.people, 0), top), min(int(pair.model + 0.5), top)] += 1

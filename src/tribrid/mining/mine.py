@@ -48,12 +48,12 @@ from tribrid.types import (
     Document,
     Emit,
     JudgedQuery,
-    JudgeLabel,
     LoggedList,
     Review,
     Source,
     Triplet,
 )
+from tribrid.types.judging import JudgeLabel
 from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
@@ -385,7 +385,7 @@ class _Mining:
             "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
             "impressions": logs.impressions,
             "click_model": logs.model.view(),
-            "clients": logs.clients(self.triplets, len(self.pairs) + remembered),
+            "clients": logs.clients(self.triplets),
         }
         counts |= facts_of(self.inputs.held_out)
         if self.generated:

@@ -193,7 +193,9 @@ def choose_negatives(
         shown = group.source is not Source.JUDGMENTS or known.doc_id in ranking.rank_of or known.kind == REVIEWED
         (near if shown else far).append(known)
     chosen = pair.seen(near, room)
-    drawn = pair.drawn(room - len(chosen), skip={known.doc_id for known in (*near, *far)})
+    # Of what a filter left out, nobody knows whether it would have been chosen.
+    filtered = any(other.filtered for other in group.positives)
+    drawn = pair.drawn(0 if filtered else room - len(chosen), skip={known.doc_id for known in (*near, *far)})
     chosen += drawn.negatives
     return Chosen(chosen + pair.seen(far, room - len(chosen)), drawn.suspected)
 

@@ -24,6 +24,7 @@ from tribrid.store.labelled import Labelled
 from tribrid.store.lineage import Lineage
 from tribrid.store.logs import Logs
 from tribrid.store.models import Models
+from tribrid.store.ratings import Ratings
 from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
 from tribrid.store.rows import Rows
@@ -48,6 +49,7 @@ class Store:
         self.documents = Documents(database)
         self.judgments = Judgments(database)
         self.judge_labels = JudgeLabels(database)
+        self.ratings = Ratings(database)
         self.evalsets = EvalSets(database)
         self.logs = Logs(database)
         self.labelled = Labelled(database)

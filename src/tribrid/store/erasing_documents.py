@@ -14,6 +14,7 @@ from tribrid.store import tables, tables_experiments
 from tribrid.store.database import batches
 from tribrid.store.erasing import BATCH, ERASED, Erasing, naming
 from tribrid.store.tables_judging import judge_labels
+from tribrid.store.tables_ratings import ratings
 from tribrid.types.texts import stem, texts_under
 
 _DOCUMENT, _IMPRESSION, _FEEDBACK = tables.documents.c, tables.impressions.c, tables.feedback.c
@@ -122,6 +123,10 @@ class ErasingDocument:
                 sa.update(table).where(this).values(changed) if left else sa.delete(table).where(this)
             )
             self._erasing.counts["judgments"] += len(judgments) - len(left)
+        for batch in batches(sorted(self.names), BATCH):
+            self._connection.execute(
+                sa.delete(ratings).where(ratings.c.corpus_id == self._corpus_id, ratings.c.doc_id.in_(batch))
+            )
 
     def _triplets(self, doc_ids: Sequence[str]) -> None:
         """Delete the triplets that name it, from every set."""

@@ -17,7 +17,7 @@ class BaseModelRef(TypedDict, total=False):
 
 
 class TrainingData(TypedDict, total=False):
-    """What a model was trained on. `heaviest_client`: share of the pairs that come from the client with the most."""
+    """What a model was trained on. `heaviest_client`: of the pairs from clients, the share of the one with the most."""
 
     triplet_set_id: str
     sha256: str
@@ -154,7 +154,7 @@ class ClickModelFacts(TypedDict):
 
 
 class ClientFacts(TypedDict):
-    """Who was behind a log, and how many of them a label needed; `heaviest_share` 0..1, None where nobody is known."""
+    """Who was behind a log, and how many of them a label needed; `heaviest_share` 0..1, None: taught nothing."""
 
     clients: int
     needed: int

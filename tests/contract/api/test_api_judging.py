@@ -1,4 +1,4 @@
-"""A model that judges, over HTTP: set up, asked, its agreement and labels; and that they stay out of what decides."""
+"""A model that judges, over HTTP: set up, asked, its agreement, its labels; and that they stay out of what decides."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017_judges"
-down_revision = "0014_from_logs"
+down_revision = "0016_filters"
 
 ID = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
 

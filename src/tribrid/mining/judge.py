@@ -169,21 +169,24 @@ def judge_groups(labels: Iterable[JudgeLabel], weight: float, said: Collection[t
 
 
 def _group(labels: Sequence[JudgeLabel], weight: float) -> Group:
-    sure = sorted((one for one in labels if one.apart <= UNSURE), key=lambda one: (-_grade(one), one.doc_id))
-    good = [one for one in sure if _grade(one) >= GOOD]
-    bad = [one for one in sure if _grade(one) <= BAD]
-    positives = tuple(_positive(one, weight) for one in good)
-    lower = {positive.doc_id: _lower(positive, good) for positive in positives}
+    good, bad = _sorted(labels)
     told = {one.doc_id for one in (*good, *bad)}
+    positives = tuple(_positive(one, weight) for one in good)
     return Group(
         f"judge-{labels[0].query_sha256[:16]}",
         labels[0].query,
         Source.JUDGE,
         positives,
         explicit=tuple(map(_bad, bad)),
-        preferred=lower,
+        preferred={positive.doc_id: _lower(positive, good) for positive in positives},
         unknown={one.doc_id for one in labels if one.doc_id not in told},
     )
+
+
+def _sorted(labels: Sequence[JudgeLabel]) -> tuple[list[JudgeLabel], list[JudgeLabel]]:
+    """The relevant documents, best first, and those that are not; without what the two orders dispute."""
+    sure = sorted((one for one in labels if one.apart <= UNSURE), key=lambda one: (-_grade(one), one.doc_id))
+    return [one for one in sure if _grade(one) >= GOOD], [one for one in sure if _grade(one) <= BAD]
 
 
 def _grade(label: JudgeLabel) -> float:

@@ -302,6 +302,9 @@ class QueryRow(Answer):
     top_after: tuple[TopDoc, ...] = ()
     relevant: tuple[RelevantDoc, ...] = Field(default=(), description="At most 20, the highest grade first.")
     relevant_total: int = 0
+    slices: tuple[str, ...] = Field(
+        default=(), description="The kinds of queries that it is one of, each as field=slice of the report's `slices`."
+    )
 
     def means(self, side: Side) -> Means | None:
         """What `before` or `after` measured."""

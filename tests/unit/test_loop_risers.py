@@ -12,7 +12,7 @@ from tribrid.answers.report import Risers
 from tribrid.loop.evaluate import evaluate
 from tribrid.loop.params import EvaluateParams
 from tribrid.loop.risers import find_risers
-from tribrid.loop.search import log, search
+from tribrid.loop.search import Asked, log, search
 from tribrid.types import Document, JudgedQuery, Signal, Source, Triplet
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
@@ -44,7 +44,7 @@ def corpus(folder: DataFolder) -> OpenCorpus:
 
 def use(corpus: OpenCorpus, rank: int, client_id: str | None, query: str = QUERY) -> str:
     """A client uses the document at this rank; its id."""
-    found = search(corpus, query, 20, client_id)
+    found = search(corpus, Asked(query, 20, client_id=client_id))
     doc_id = found.shown[rank - 1].doc_id
     log(corpus.store, found.impression.query_id, Signal.CLICK, doc_id, None)
     return doc_id
@@ -87,7 +87,7 @@ def test_one_client_in_other_words_is_one_client(corpus: OpenCorpus) -> None:
     doc_id = use(corpus, DEEP, "eve")
     words = ("books of the index", "which index book", "page index book")
     for query in words:
-        found_there = search(corpus, query, 20, "eve")
+        found_there = search(corpus, Asked(query, 20, client_id="eve"))
         log(corpus.store, found_there.impression.query_id, Signal.THUMBS_UP, doc_id, None)
     (named,) = found(corpus, *(taught(doc_id, query) for query in (QUERY, *words))).named
     assert (named.doc_id, named.clients) == (doc_id, 1)
@@ -108,7 +108,7 @@ def test_two_who_agree_are_believed_and_how_many_it_takes_is_a_setting(corpus: O
 @pytest.mark.parametrize(("asked", "named"), [("index book page", False), ("chapter", True)])
 def test_who_used_it_for_a_query_like_this_one_agrees(corpus: OpenCorpus, asked: str, named: bool) -> None:
     doc_id = use(corpus, DEEP, "eve")
-    log(corpus.store, search(corpus, asked, 20, "ann").impression.query_id, Signal.CLICK, doc_id, None)
+    log(corpus.store, search(corpus, Asked(asked, 20, client_id="ann")).impression.query_id, Signal.CLICK, doc_id, None)
     assert bool(found(corpus, taught(doc_id)).named) is named
 
 
@@ -127,7 +127,7 @@ def test_what_judges_said_is_no_client_s(corpus: OpenCorpus) -> None:
 
 def test_what_rises_without_a_click_is_not_named(corpus: OpenCorpus) -> None:
     """Somebody judged it; or whoever used it is no longer in the log."""
-    doc_id = search(corpus, QUERY, 20).shown[DEEP - 1].doc_id
+    doc_id = search(corpus, Asked(QUERY, 20)).shown[DEEP - 1].doc_id
     risers = found(corpus, taught(doc_id))
     assert (risers.named, risers.risen) == ((), 1)
 
@@ -155,7 +155,7 @@ def test_the_report_names_it_and_nothing_is_promoted(corpus: OpenCorpus) -> None
     """The eval dataset asks for what the model has learned; the gate refuses it for what it did to others."""
     doc_id = use(corpus, DEEP, "eve")
     asked = {name: f"{name} index book" for name in ("red", "blue", "green", "old", "new", "thin")}
-    last = search(corpus, QUERY, 20).shown[-1].doc_id
+    last = search(corpus, Asked(QUERY, 20)).shown[-1].doc_id
     corpus.store.evalsets.put(
         corpus.corpus_id, [JudgedQuery(name, text, {last: 1}) for name, text in asked.items()], "nDCG@10"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tribrid.answers.answer import Answer, Time
 from tribrid.types import Scope
@@ -15,6 +15,9 @@ class KeyFacts(Answer):
     name: str
     scopes: tuple[Scope, ...]
     corpora: tuple[str, ...] | None = Field(description="The only corpora that it is for. Null: it is for all.")
+    filter: dict[str, JsonValue] | None = Field(
+        description="The only documents that it finds, by their metadata. Null: it finds all."
+    )
     created_at: Time
     revoked_at: Time | None = Field(description="Null: it holds.")
 

@@ -51,6 +51,13 @@ class SearchTrial(Answer):
     excluded: str | None = Field(description="Why it does not count; null: it counts.")
 
 
+class FacetValue(Answer):
+    """How many documents have a value."""
+
+    value: str | bool | int | float = Field(examples=["de"])
+    documents: int = Field(examples=[12])
+
+
 class SearchAnswer(Answer):
     """The best documents for a query, best first."""
 
@@ -70,6 +77,14 @@ class SearchAnswer(Answer):
     model_id: str = Field(description="What made the order; `retrieval`: no model.", examples=["5b1e"])
     experiment: SearchTrial | None = Field(description="Null: no experiment runs.")
     took_ms: float = Field(examples=[41.5])
+    matching: int | None = Field(
+        default=None, description="Documents that the filter lets through, whatever the query; null: there is none."
+    )
+    facets: dict[str, tuple[FacetValue, ...]] = Field(
+        default={},
+        description="Of each field that was asked for, the 100 most frequent values and how many documents have each, "
+        "among all that the filter lets through, whatever the query.",
+    )
 
 
 class ComparedDocument(Answer):

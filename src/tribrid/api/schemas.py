@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
-from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K
-from tribrid.app.learning import MAX_CORPORA
+from tribrid.app.corpus import MAX_QUERY_CHARS
+from tribrid.app.learning import MAX_CORPORA, MAX_JUDGED
+from tribrid.app.searched import MAX_FACETS, MAX_TOP_K
 from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault
 from tribrid.config.sections import MiningConfig, TrainingConfig
 from tribrid.errors import InvalidInput
 from tribrid.loop.arms import MAX_ARMS
 from tribrid.types import Mark, Signal, Source
+from tribrid.types.filters import MAX_FIELD_CHARS
 from tribrid.types.texts import MAX_ID_CHARS
 
 MAX_DELETED = 10_000
@@ -69,6 +71,21 @@ class SearchBody(Body):
         min_length=1, max_length=MAX_QUERY_CHARS, description="What to look for.", examples=["parse a date"]
     )
     top_k: int = Field(10, ge=1, le=MAX_TOP_K, description="Results to return at most.")
+    offset: int = Field(
+        0, ge=0, lt=MAX_TOP_K, description=f"Results to leave out at the start; with top_k up to {MAX_TOP_K}."
+    )
+    filter: dict[str, JsonValue] | None = Field(
+        None,
+        description="What alone is searched, by documents' metadata: $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin and "
+        "$exists of a field, and $and, $or, $not of filters.",
+        examples=[{"lang": "de", "year": {"$gte": 2020}}],
+    )
+    facets: list[Annotated[str, Field(max_length=MAX_FIELD_CHARS)]] = Field(
+        [],
+        max_length=MAX_FACETS,
+        description="Fields of the metadata: of their values it is counted how many documents have each.",
+        examples=[["lang"]],
+    )
     client_id: str | None = Field(
         None,
         min_length=1,
@@ -90,6 +107,21 @@ class FeedbackBody(Body):
     )
     signal: Signal = Field(description="What was done.")
     value: float | None = Field(None, description="For dwell the seconds, for rating 1 to 5; else nothing.")
+
+
+class JudgeBody(Body):
+    """What a model is to judge."""
+
+    corpus_id: CorpusId
+    queries: int | None = Field(
+        None, ge=1, le=MAX_JUDGED, description="Most queries of each kind. Default: 50.", examples=[50]
+    )
+    of: Literal["people", "log"] | None = Field(
+        None,
+        description="people: what people judged, to see whether the model agrees; log: frequent queries that nobody "
+        "judged, to learn from. Default: both.",
+    )
+    wait: Wait = True
 
 
 class MineBody(Body):

@@ -55,6 +55,8 @@ ROUTES: Mapping[str, frozenset[Scope]] = {
     "DELETE /corpora/{corpus_id}/documents/{doc_id:path}": _TRAIN,
     "GET /corpora/{corpus_id}/judgments": _TRAIN,
     "PUT /corpora/{corpus_id}/judgments": _TRAIN,
+    "GET /corpora/{corpus_id}/judgments/ratings": _TRAIN,
+    "GET /corpora/{corpus_id}/judgments/agreement": _TRAIN,
     "GET /corpora/{corpus_id}/eval_dataset": _TRAIN,
     "PUT /corpora/{corpus_id}/eval_dataset": _ADMIN,
     "GET /corpora/{corpus_id}/eval_datasets": _TRAIN,
@@ -75,6 +77,8 @@ ROUTES: Mapping[str, frozenset[Scope]] = {
     "GET /reranker/info": _READ,
     "GET /reranker/readiness": _TRAIN,
     "POST /reranker/mine": _TRAIN,
+    "POST /reranker/judge": _TRAIN,
+    "GET /reranker/judge": _TRAIN,
     "POST /reranker/train": _TRAIN,
     "POST /reranker/evaluate": _TRAIN,
     "GET /reranker/triplets": _TRAIN,
@@ -103,6 +107,18 @@ OF_ALL = frozenset({"POST /corpora", "GET /config", "PATCH /config", "GET /metri
 library that knows its bounds (see `facade`).
 """
 
+FILTERED = frozenset(
+    {
+        "GET /health",
+        "GET /docs",
+        "POST /search",
+        "POST /feedback",
+        "GET /corpora",
+        "GET /corpora/{corpus_id}",
+        "GET /corpora/{corpus_id}/documents/{doc_id:path}",
+    }
+)
+"""What heeds the filter that a key is pinned to, or shows no document. All else is refused to such a key."""
 
 _bearer = HTTPBearer(auto_error=False, description="An API key. Not asked for on loopback while there is none.")
 
@@ -120,7 +136,8 @@ def require_scopes(request: Request, routes: Mapping[str, frozenset[Scope]], of_
     """Pass if the caller's key has a scope for the request's route. Arguments: as `ROUTES` and `OF_ALL`.
 
     Raises:
-        Forbidden: it has none, and says which would do; or it is bound to corpora, and the route is about all.
+        Forbidden: it has none, and says which would do; or it is bound to corpora, and the route is about all; or it
+            is pinned to a filter, and the route is none of FILTERED.
     """
     method = "GET" if request.method == "HEAD" else request.method
     name = f"{method} {getattr(request.scope.get('route'), 'path', '')}"
@@ -134,8 +151,11 @@ def require_scopes(request: Request, routes: Mapping[str, frozenset[Scope]], of_
             scopes=sorted(caller.scopes),
             wanted=sorted(wanted | {Scope.ADMIN}),
         )
+    bounds = Bounds(caller.corpora, caller.pinned)
     if name in of_all:
-        Bounds(caller.corpora).require_none("what holds for all corpora")
+        bounds.require_none("what holds for all corpora")
+    if name not in FILTERED:
+        bounds.require_all_documents(f"the route {name}")
 
 
 def require_admin(request: Request, purpose: str) -> None:

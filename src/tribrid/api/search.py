@@ -44,7 +44,8 @@ async def search(body: SearchBody, request: Request, tribrid: Facade) -> Json:
     """
 
     def work(budget: Budget) -> SearchAnswer:
-        return tribrid.corpus(body.corpus_id).search(body.query, body.top_k, client_id=body.client_id, budget=budget)
+        wanted = body.model_dump(exclude={"corpus_id"})
+        return tribrid.corpus(body.corpus_id).search(**wanted, budget=budget)
 
     found = await attended(request, work)
     request.app.state.telemetry.searched(found.reranked, found.model_id, found.note)

@@ -1,4 +1,4 @@
-"""Which corpora somebody may name: all, or those that a key is bound to.
+"""Which corpora somebody may name, and which documents he may find: all, or those that a key is bound to.
 
 Of what has an id of its own (a job, a model, a search) and is of another corpus, he hears what is said of an id that
 nobody has. A corpus that he names and may not is refused, whether or not there is such a one.
@@ -6,16 +6,20 @@ nobody has. A corpus that he names and may not is refused, whether or not there 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tribrid.errors import Forbidden
+from tribrid.types.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`corpora`: those that may be named; None: all."""
+    """`corpora`: those that may be named; None: all. `pinned`: what alone may be found in them; None: everything."""
 
     corpora: frozenset[str] | None = None
+    pinned: Filter | None = None
 
     @property
     def only(self) -> str | None:
@@ -34,6 +38,28 @@ class Bounds:
         """
         if not self.hold(*corpus_ids):
             raise self._refusal("for no other")
+
+    def narrowed(self, wanted: Filter | None) -> Filter | None:
+        """What a search with this filter may find."""
+        if self.pinned is None or wanted is None:
+            return wanted or self.pinned
+        return wanted.within(self.pinned)
+
+    def searched(self, kept: Mapping[str, Any] | None) -> bool:
+        """Whether a search was made within these bounds, by the filter that the log kept of it."""
+        if self.pinned is None:
+            return True
+        pinned = self.pinned.given
+        return kept == pinned or (kept is not None and kept.get("$and", [None])[0] == pinned)
+
+    def require_all_documents(self, purpose: str) -> None:
+        """For what shows documents, or tells of them, in ways that no filter reaches.
+
+        Raises:
+            Forbidden: not all documents may be found.
+        """
+        if self.pinned is not None:
+            raise Forbidden(f"This key is pinned to a filter, and {purpose} cannot be filtered. Use a key without one.")
 
     def require_none(self, purpose: str) -> None:
         """For what tells of every corpus, or changes it.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts, JudgmentCounts
@@ -27,7 +28,7 @@ from tribrid.app.learning import Learning
 from tribrid.app.logs import Logs
 from tribrid.app.models import list_models, promote, rollback
 from tribrid.app.parts import quiet
-from tribrid.app.searched import search_answer
+from tribrid.app.searched import MAX_TOP_K, check_page, counted, search_answer
 from tribrid.app.settings import Overrides, patch_settings, settings
 from tribrid.app.side_by_side import compare, explain
 from tribrid.app.status import status
@@ -36,11 +37,11 @@ from tribrid.corpus.jsonlines import id_fault
 from tribrid.encoders.budget import Budget
 from tribrid.errors import InvalidInput
 from tribrid.loop.readiness import readiness
-from tribrid.loop.search import search
+from tribrid.loop.search import Asked, search
 from tribrid.report.notebook import fields
 from tribrid.types import JobKind
+from tribrid.types.filters import read_filter
 
-MAX_TOP_K = 1000
 MAX_QUERY_CHARS = 100_000
 _ALL = 1_000_000
 
@@ -55,31 +56,31 @@ class Corpus(Learning):
     @cached_property
     def documents(self) -> Documents:
         """What is searched."""
-        return Documents(self._folder, self._supervisor, self.corpus_id)
+        return Documents(self._folder, self._supervisor, self.corpus_id, self._bounds)
 
     @cached_property
     def logs(self) -> Logs:
         """What users saw and did."""
-        return Logs(self._folder, self._supervisor, self.corpus_id)
+        return Logs(self._folder, self._supervisor, self.corpus_id, self._bounds)
 
     @cached_property
     def judgments(self) -> Judgments:
         """What judges said, to train from."""
-        return Judgments(self._folder, self._supervisor, self.corpus_id)
+        return Judgments(self._folder, self._supervisor, self.corpus_id, self._bounds)
 
     @cached_property
     def eval_dataset(self) -> EvalDatasets:
         """What before and after are measured on."""
-        return EvalDatasets(self._folder, self._supervisor, self.corpus_id)
+        return EvalDatasets(self._folder, self._supervisor, self.corpus_id, self._bounds)
 
     @cached_property
     def experiment(self) -> Experiment:
         """Two models compared on live searches."""
-        return Experiment(self._folder, self._supervisor, self.corpus_id)
+        return Experiment(self._folder, self._supervisor, self.corpus_id, self._bounds)
 
     def describe(self) -> CorpusFacts:
         """How much it holds."""
-        corpus = self._open()
+        corpus = self._open_filtered()
         store = self._folder.store
         return CorpusFacts(
             corpus_id=self.corpus_id,
@@ -105,11 +106,23 @@ class Corpus(Learning):
         self._folder.forget_corpus(self.corpus_id, artifacts, runs)
 
     def search(
-        self, query: str, top_k: int = 10, *, client_id: str | None = None, budget: Budget | None = None
+        self,
+        query: str,
+        top_k: int = 10,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        offset: int = 0,
+        facets: Sequence[str] = (),
+        client_id: str | None = None,
+        budget: Budget | None = None,
     ) -> SearchAnswer:
         """Rank documents for a query; logged under the `query_id` that comes back.
 
         Args:
+            filter: what alone is searched, by documents' metadata, such as `{"lang": "de", "year": {"$gte": 2020}}`.
+            offset: results to leave out at the start.
+            facets: fields of the metadata, of whose values it is counted how many documents have each, among those that
+                the filter lets through.
             client_id: tells this user's searches from others', so that one asked again in other words counts against
                 what the first one showed.
             budget: tells when nobody waits for the answer any more; without a clock, it gets that of
@@ -117,15 +130,18 @@ class Corpus(Learning):
 
         Raises:
             Overloaded, Cancelled: the reranker did not begin.
-            CorpusNotFound, InvalidInput: an empty or enormous query, top_k outside 1..1000, or a bad client_id.
+            CorpusNotFound, InvalidInput: an empty or enormous query, top_k outside 1..1000, offset and top_k above that
+                together, a filter that is none, too many facets, or a bad client_id.
         """
         self._check_search(query, top_k)
+        check_page(offset, top_k, facets)
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
-        found = search(self._open(), query, top_k, client_id, budget)
+        corpus, wanted = self._open_filtered(), self._bounds.narrowed(read_filter(filter))
+        found = search(corpus, Asked(query, top_k, offset, wanted, client_id), budget)
         documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
-        return search_answer(found, documents)
+        return search_answer(found, documents, counted(corpus, wanted, facets))
 
     @staticmethod
     def _check_search(query: str, top_k: int) -> None:

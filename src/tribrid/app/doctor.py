@@ -97,7 +97,7 @@ def _search(machine: _Machine) -> str:
             fresh.store.documents.upsert("doctor", _DOCUMENTS)
             corpus = open_corpus(fresh, "doctor")
             index.index(corpus, quiet)
-            impression = search.search(corpus, "how do I renew the certificate", 3).impression
+            impression = search.search(corpus, search.Asked("how do I renew the certificate", 3)).impression
         finally:
             fresh.close()
     best = impression.shown[0].doc_id if impression.shown else None

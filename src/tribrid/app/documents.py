@@ -32,7 +32,9 @@ from tribrid.corpus.uploaded import uploaded
 from tribrid.errors import CorpusNotFound
 from tribrid.loop import index
 from tribrid.retrieval.indexer import IndexReport
+from tribrid.retrieval.metadata import lets_through
 from tribrid.retrieval.publication import writer_lock
+from tribrid.store.documents import no_document
 from tribrid.types import Document, Emit
 from tribrid.workspace.uploads import upload_under_way
 
@@ -242,6 +244,7 @@ class Documents(CorpusPart):
         Raises:
             CorpusNotFound.
         """
+        self._bounds.require_all_documents("a list of documents")
         self.require()
         rows, total = self._folder.store.documents.page(self.corpus_id, offset, limit, contains)
         return DocumentPage(corpus_id=self.corpus_id, total=total, offset=offset, documents=tuple(rows))
@@ -270,6 +273,8 @@ class Documents(CorpusPart):
         """
         self.require()
         found = self._folder.store.documents.get(self.corpus_id, doc_id)
+        if self._bounds.pinned is not None and not lets_through(self._bounds.pinned.meaning, found.metadata):
+            raise no_document(self.corpus_id, doc_id)
         return DocumentAnswer(
             doc_id=found.doc_id, title=found.title, text=found.text, uri=found.uri, metadata=dict(found.metadata)
         )

@@ -23,7 +23,7 @@ def feedback(
     index: int | None,
     bounds: Bounds = EVERYWHERE,
 ) -> FeedbackAnswer:
-    """Log a signal. Arguments: see `Tribrid.feedback`; `bounds`: of which corpora the search may be.
+    """Log a signal. Arguments: see `Tribrid.feedback`; `bounds`: within which the search was made.
 
     Raises:
         QueryNotFound, NotShown, InvalidInput.
@@ -40,8 +40,10 @@ def feedback(
             "corpus_id, or by reranking.rerank_corpus); GET /ready says if the log takes nothing.",
             query_id=query_id,
         )
-    if bounds.corpora is not None and not bounds.hold(folder.store.logs.impression(query_id).corpus_id):
-        raise no_search(query_id)
+    if bounds != EVERYWHERE:
+        impression = folder.store.logs.impression(query_id)
+        if not bounds.hold(impression.corpus_id) or not bounds.searched(impression.filter):
+            raise no_search(query_id)
     if index is not None:
         doc_id = _given(folder.store, query_id, index, doc_id)
     elif doc_id is not None:

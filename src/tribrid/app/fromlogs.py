@@ -45,7 +45,8 @@ def put_from_logs(corpus: OpenCorpus, last: timedelta, *, replace: bool) -> None
     held = held_out(store, corpus_id, since_us, until_us)
     lists = store.logs.iterate_with_feedback(corpus_id, since_us=since_us, until_us=until_us)
     mining = corpus.config.mining
-    measured = [logged for logged in lists if held.measures(logged)]
+    # Under a filter a document stood where it did for want of others, so its rank tells nothing of the whole.
+    measured = [logged for logged in lists if held.measures(logged) and not logged.filtered]
     odds = log_odds(
         measured,
         examined_below_click=mining.examined_below_click,
@@ -89,9 +90,16 @@ def given_evidence(bundle: Mapping[str, Any]) -> LogEvidence | None:
     """What the labels of an exported dataset from logs rest on; None where people judged it.
 
     Raises:
-        InvalidInput: the bundle says that its labels are from logs and does not hold what they rest on.
+        InvalidInput: the bundle says that its labels are from logs and does not hold what they rest on, or that a model
+            gave them.
     """
     given = bundle.get("evidence")
+    if bundle.get("source") == "judge":
+        raise InvalidInput(
+            "source: a model gave these labels. They are learned from, and nothing is decided on them: an eval dataset "
+            "holds what people judged, or a span of the log.",
+            field="source",
+        )
     if given is None and bundle.get("source") in (None, "judgments"):
         return None
     try:

@@ -6,17 +6,22 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tribrid.answers.answer import time_at
 from tribrid.answers.keys import KeyFacts, NewKey
 from tribrid.app.parts import FolderPart
 from tribrid.errors import InvalidInput
-from tribrid.types import ApiKey, Scope
+from tribrid.types import Scope
+from tribrid.types.access import ApiKey
+from tribrid.types.filters import read_filter
 from tribrid.workspace.data_folder import DataFolder
 
 PREFIX = "tribrid"
 ID_BYTES, SECRET_BYTES = 6, 32
 MAX_NAME_CHARS = 200
+PINNED_SCOPES = frozenset({Scope.SEARCH, Scope.FEEDBACK})
+"""What a key with a filter may be for: everything else shows, or tells of, documents that it may not find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +59,39 @@ def rules(folder: DataFolder) -> AccessRules:
 class Keys(FolderPart):
     """API keys."""
 
-    def create(self, name: str, scopes: Sequence[str], corpora: Sequence[str] | None = None) -> NewKey:
+    def create(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        corpora: Sequence[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> NewKey:
         """A new key; its `key` is told here and never again.
 
         Args:
             scopes: of search, feedback, train, metrics, admin.
             corpora: the only ones that it is for; it can neither list others nor learn of them. None: all.
+            filter: the documents that it may find: added to each of its searches. It may only search and tell what
+                users did; all else is refused to it. None: all.
 
         Raises:
-            InvalidInput: no scope, an unknown one, or a name that is too long; or an empty list of corpora.
+            InvalidInput: no scope, an unknown one, or a name that is too long; an empty list of corpora; a filter that
+                is none, or one with other scopes than search and feedback.
             CorpusNotFound: it would be bound to one that is not there.
         """
-        bound = self._there(corpora)
+        bound, pinned = self._there(corpora), read_filter(filter)
         unknown = [scope for scope in scopes if scope not in set(Scope)]
         if unknown or not scopes:
             named = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
             raise InvalidInput(f"scope: {named} {', '.join(Scope)}.", scope=unknown[0] if unknown else None)
+        if pinned is not None and not PINNED_SCOPES.issuperset(scopes):
+            raise InvalidInput("filter: a key with one may have the scopes search and feedback, and no other.")
         if len(name) > MAX_NAME_CHARS or not name.isprintable():
             raise InvalidInput(f"name: up to {MAX_NAME_CHARS} printable characters.", length=len(name))
         key_id, secret = secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         chosen = [scope for scope in Scope if scope in scopes]
-        made = self._folder.store.access.add(key_id, name, chosen, hashlib.sha256(secret.encode()).hexdigest(), bound)
+        digest, kept = hashlib.sha256(secret.encode()).hexdigest(), pinned.given if pinned else None
+        made = self._folder.store.access.add(key_id, name, chosen, digest, bound, kept)
         return NewKey(**dict(_facts(made)), key=f"{PREFIX}_{key_id}_{secret}")
 
     def _there(self, corpora: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -115,6 +132,7 @@ def _facts(key: ApiKey) -> KeyFacts:
         name=key.name,
         scopes=key.scopes,
         corpora=key.corpora,
+        filter=None if key.filter is None else dict(key.filter),
         created_at=time_at(key.created_us),
         revoked_at=time_at(key.revoked_us),
     )

@@ -40,7 +40,13 @@ class CorpusPart(FolderPart):
 
         Raises:
             CorpusNotFound.
+            Forbidden: not all of its documents may be found; `_open_filtered` is for what heeds that.
         """
+        self._bounds.require_all_documents("this")
+        return self._open_filtered()
+
+    def _open_filtered(self) -> OpenCorpus:
+        """As `_open`, for what shows no document but those that the bounds' filter lets through."""
         return open_corpus(self._folder, self.corpus_id)
 
     def require(self) -> None:

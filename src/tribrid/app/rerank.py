@@ -112,10 +112,13 @@ class Reranking(FolderPart):
 
         Raises:
             CorpusNotFound, ModelNotFound, TooLarge.
+            Forbidden: of `bound_to` with a filter.
             InvalidInput: no query, no document, or one that cannot be read.
             ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
             Overloaded, Cancelled: the reranker did not begin.
         """
+        # Whether a text is, or is a part of, a document of the corpus can be read from its id.
+        self._bounds.require_all_documents("a rerank")
         found = self.ranker(model, corpus_id)
         config = self._config(found.corpus_id)
         _check(query, top_n, client_id, how)

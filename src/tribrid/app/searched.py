@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from tribrid.answers.search import FirstStage, LegScores, PassageSpan, SearchAnswer, SearchResult, SearchTrial
+from tribrid.answers.search import (
+    FacetValue,
+    FirstStage,
+    LegScores,
+    PassageSpan,
+    SearchAnswer,
+    SearchResult,
+    SearchTrial,
+)
 from tribrid.app.rerank import UNLOGGED
+from tribrid.errors import InvalidInput
 from tribrid.loop.search import Found
 from tribrid.types import Document, Trial
+from tribrid.types.filters import Filter
+from tribrid.workspace.corpus import OpenCorpus
+
+MAX_TOP_K = 1000
+MAX_FACETS, MAX_FACET_VALUES = 10, 100
 
 
-def search_answer(found: Found, documents: Mapping[str, Document]) -> SearchAnswer:
+def check_page(offset: int, top_k: int, facets: Sequence[str]) -> None:
+    """Pass if a search may be asked for this.
+
+    Raises:
+        InvalidInput: it may not.
+    """
+    if not 0 <= offset <= MAX_TOP_K - top_k:
+        raise InvalidInput(f"offset: 0 or more, and with top_k up to {MAX_TOP_K}.", offset=offset, top_k=top_k)
+    if isinstance(facets, str) or len(facets) > MAX_FACETS:
+        raise InvalidInput(f"facets: a list of up to {MAX_FACETS} fields of the metadata.")
+
+
+class Counted(NamedTuple):
+    """How many documents the filter lets through, None where there is none; and how many of them have each value of the
+    fields that were asked for.
+    """
+
+    matching: int | None = None
+    facets: Mapping[str, tuple[FacetValue, ...]] = {}
+
+
+def counted(corpus: OpenCorpus, wanted: Filter | None, facets: Sequence[str]) -> Counted:
+    """What a search says of its filter, whatever its query is."""
+    if wanted is None and not facets:
+        return Counted()
+    through = corpus.metadata.matching(wanted.meaning if wanted else None)
+    found = {name: corpus.metadata.counts(name, through)[:MAX_FACET_VALUES] for name in facets}
+    return Counted(
+        None if wanted is None else int(through.sum()),
+        {name: tuple(FacetValue(**count._asdict()) for count in counts) for name, counts in found.items()},
+    )
+
+
+def search_answer(found: Found, documents: Mapping[str, Document], counts: Counted) -> SearchAnswer:
     """The answer to a search."""
     impression, shown, ranking = found.impression, found.shown, found.ranking
     return SearchAnswer(
@@ -37,6 +85,8 @@ def search_answer(found: Found, documents: Mapping[str, Document]) -> SearchAnsw
         model_id=impression.model_id,
         experiment=search_trial(impression.trial),
         took_ms=impression.took_ms,
+        matching=counts.matching,
+        facets=dict(counts.facets),
     )
 
 

@@ -18,7 +18,7 @@ from tribrid.answers.triplets import ReviewedTriplet
 from tribrid.app import health, retention
 from tribrid.app.backup import back_up
 from tribrid.app.bounds import Bounds
-from tribrid.app.corpus import MAX_QUERY_CHARS, MAX_TOP_K, Corpus
+from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.app.doctor import diagnose
 from tribrid.app.evaluations import Evaluations
 from tribrid.app.feedback import feedback
@@ -27,6 +27,7 @@ from tribrid.app.keys import AccessRules, Keys, rules
 from tribrid.app.models import Models
 from tribrid.app.parts import quiet
 from tribrid.app.rerank import Reranking
+from tribrid.app.searched import MAX_TOP_K
 from tribrid.app.settings import Overrides, patch_settings, settings
 from tribrid.app.status import runtime, status
 from tribrid.app.triplets import review
@@ -36,6 +37,7 @@ from tribrid.jobs import Supervisor
 from tribrid.retrieval import lance
 from tribrid.store import Store
 from tribrid.types import Emit
+from tribrid.types.filters import Filter
 from tribrid.version import __version__
 from tribrid.workspace.data_folder import DataFolder
 
@@ -63,14 +65,19 @@ class Tribrid(Reranking):
         self.supervisor = Supervisor(self.environment.data_dir, child_environment(self.environment))
         super().__init__(self.folder, self.supervisor)
 
-    def bound_to(self, corpora: Collection[str]) -> Tribrid:
+    def bound_to(self, corpora: Collection[str] | None = None, pinned: Filter | None = None) -> Tribrid:
         """The same library for somebody who may name these corpora alone, and shall not hear of others.
 
         It shares what is open: close this one and not that.
+
+        Args:
+            corpora: None: all.
+            pinned: what alone may be found in them: added to every search, and what cannot be filtered is refused.
         """
         seen = Tribrid.__new__(Tribrid)
         seen.environment, seen.folder, seen.supervisor = self.environment, self.folder, self.supervisor
-        Reranking.__init__(seen, self.folder, self.supervisor, Bounds(frozenset(corpora)))
+        bounds = Bounds(None if corpora is None else frozenset(corpora), pinned)
+        Reranking.__init__(seen, self.folder, self.supervisor, bounds)
         return seen
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from tribrid.cli.command import Session
 from tribrid.cli.library import Library, library
+from tribrid.cli.searching import as_filter
 from tribrid.cli.terminal import Verbatim, moment, table
 from tribrid.errors import InvalidInput
 
@@ -31,6 +33,15 @@ def keys(
         list[str] | None,
         typer.Option(help="The only corpus that it is for; can be given again. Default: all. Of a new key."),
     ] = None,
+    filter_: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="JSON",
+            help='The only documents that it finds, such as \'{"team": "a"}\'; with the scopes search and feedback. Of '
+            "a new key.",
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first key. Of a new key.")] = False,
 ) -> None:
@@ -40,8 +51,10 @@ def keys(
     """
     from tribrid.answers.keys import KeyList
 
-    if action != "create" and any((scope, corpus, name, yes)):
-        raise InvalidInput("--scope, --corpus, --name and --yes are for `tribrid keys create`.", action=action)
+    if action != "create" and any((scope, corpus, filter_, name, yes)):
+        raise InvalidInput(
+            "--scope, --corpus, --filter, --name and --yes are for `tribrid keys create`.", action=action
+        )
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:
@@ -50,7 +63,7 @@ def keys(
             session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
         elif action == "create":
             _warn(session, tribrid, scope or [], yes=yes)
-            made = tribrid.keys.create(name, scope or [], corpus)
+            made = tribrid.keys.create(name, scope or [], corpus, as_filter(filter_))
             session.terminal.result(made, Verbatim(made.key))
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
@@ -60,12 +73,14 @@ def keys(
             )
 
 
-_HEADS = ["Key", "Name", "Scopes", "Corpora", "Made", "Revoked"]
+_HEADS = ["Key", "Name", "Scopes", "Corpora", "Filter", "Made", "Revoked"]
 
 
 def _row(key: KeyFacts) -> Sequence[str]:
     corpora = "all" if key.corpora is None else ", ".join(key.corpora)
-    return key.key_id, key.name, ", ".join(key.scopes), corpora, moment(key.created_at), moment(key.revoked_at) or "–"
+    only = "–" if key.filter is None else json.dumps(key.filter)
+    ended = moment(key.revoked_at) or "–"
+    return key.key_id, key.name, ", ".join(key.scopes), corpora, only, moment(key.created_at), ended
 
 
 def _warn(session: Session, tribrid: Library, scopes: Sequence[str], *, yes: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -29,15 +30,49 @@ def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.")],
     *,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, help="Most results.")] = 10,
+    offset: Annotated[int, typer.Option(min=0, max=999, help="Results to leave out at the start.")] = 0,
+    filter_: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="JSON",
+            help='What alone is searched, such as \'{"lang": "de", "year": {"$gte": 2020}}\'.',
+        ),
+    ] = None,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(help="A field of the metadata, to count documents by its values; can be given again."),
+    ] = None,
 ) -> None:
     """Search a corpus. What was shown is logged under the query_id it prints."""
+    wanted = as_filter(filter_)
     with library(session) as tribrid:
-        answer = tribrid.corpus(corpus).search(query, top_k)
+        answer = tribrid.corpus(corpus).search(query, top_k, filter=wanted, offset=offset, facets=facet or [])
     session.terminal.result(answer, *_answer(answer))
+
+
+def as_filter(given: str | None) -> dict[str, Any] | None:
+    """A filter as it was typed; None for none.
+
+    Raises:
+        InvalidInput: it is not JSON.
+    """
+    if given is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(given)
+    except ValueError as error:
+        raise InvalidInput(
+            f'--filter: it is not JSON: {error}. In most shells it wants single quotes: \'{{"lang": "de"}}\'.'
+        ) from error
+    return found
 
 
 def _answer(answer: SearchAnswer) -> Iterator[RenderableType]:
     yield results(answer.results) if answer.results else "Nothing found."
+    for name, values in answer.facets.items():
+        told = ", ".join(f"{value.value} ({value.documents:,})" for value in values)
+        yield Text(plain(f"{name}: {told or 'no document has it'}"))
     by = f"reranked by {answer.model_id}" if answer.reranked else "not reranked"
     if answer.fallback_reason:
         by = f"not reranked: {answer.fallback_reason}"

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from tribrid.types import Source
+from tribrid.types import FILTERED_EVIDENCE, Source
 
 FEW_EVIDENCE = "few clients, "
 """What precedes the evidence of a label that too few clients stand behind: it is learned from, but not remembered."""
@@ -40,6 +40,11 @@ class Positive:
     def few(self) -> bool:
         """Whether too few clients stand behind it for it to be remembered."""
         return self.evidence.startswith(FEW_EVIDENCE)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it was found in a search with a filter."""
+        return self.evidence.removeprefix(FEW_EVIDENCE).startswith(FILTERED_EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +22,10 @@ from tribrid.private import own_folder
 from tribrid.retrieval.checksums import Inspector, read_checksums
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
+from tribrid.retrieval.metadata import Metadata, Numbers
 from tribrid.retrieval.publication import REBUILD, Publication, being_written, read_publication, writer_lock
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
+from tribrid.retrieval.selection import FEW_ROWS, Selection, best_among, numbered
 from tribrid.retrieval.spaces import read_space
 from tribrid.retrieval.weights import TermWeights
 from tribrid.retrieval.writer import IndexWriter
@@ -31,6 +33,8 @@ from tribrid.scoring.features import CorpusStatistics
 from tribrid.types import DENSE, SPARSE, Passage
 
 VECTORS_IN_MEMORY_BYTES = 256 * 2**20
+_COPIED = 4
+"""To copy a vector takes about so many times as long as to multiply it where it stands."""
 T = TypeVar("T")
 
 
@@ -51,6 +55,7 @@ class Snapshot:
         self._loaded: Rows | None = None
         self._weights: TermWeights | None = None
         self._statistics: CorpusStatistics | None = None
+        self._numbered: tuple[Metadata, Numbers] | None = None
 
     @property
     def rows(self) -> Rows:
@@ -89,16 +94,25 @@ class Snapshot:
         """doc_id → content_sha of every document."""
         return self._table.hashes()
 
-    def legs(self, query: str, vector: Vector, k: int) -> Legs:
+    def chosen(self, selection: Selection) -> Positions:
+        """The rows that a search may find, ascending. Which document each row is of is looked up once."""
+        known = self._numbered
+        if known is None or known[0] is not selection.metadata:
+            numbers = numbered(selection.metadata, self.rows.doc_ids.tolist(), self.doc_hashes())
+            known = self._numbered = (selection.metadata, numbers)
+        return selection.rows(known[1])
+
+    def legs(self, query: str, vector: Vector, k: int, among: Positions | None = None) -> Legs:
         """Both legs' k best passages, and the exact cosine of every passage that either returned.
 
         Args:
             query: as it was asked.
             vector: float32 (dim,), L2-normalised.
             k: passages a leg.
+            among: rows, ascending, the only ones that are found; None: all.
         """
-        sparse, bm25 = self._match(query, k)
-        dense, cosines = self._nearest(vector, k)
+        sparse, bm25 = self._match(query, k, among)
+        dense, cosines = self._nearest(vector, k, among)
         only_sparse = np.setdiff1d(sparse, dense)
         either = np.concatenate([dense, only_sparse])
         keys = self.rows.keys(either)
@@ -144,22 +158,41 @@ class Snapshot:
         """The opaque token blob of each passage as it was added, and its vector: float32 (dim,), L2-normalised."""
         return self._table.packed(keys)
 
-    def _match(self, query: str, k: int) -> tuple[Positions, Vector]:
-        row_ids, scores = self._table.match(" ".join(query_terms(query)), k)
+    def _match(self, query: str, k: int, among: Positions | None = None) -> tuple[Positions, Vector]:
+        wanted = " ".join(query_terms(query))
+        if among is None:
+            row_ids, scores = self._table.match(wanted, k)
+        elif len(among) <= FEW_ROWS:
+            row_ids, scores = self._table.match(wanted, k, self.rows.row_ids[among].tolist())
+        else:
+            row_ids, scores = best_among(partial(self._table.match, wanted), k, self.rows, among)
         return self.rows.positions(row_ids), scores
 
-    def _nearest(self, vector: Vector, k: int) -> tuple[Positions, Vector]:
+    def _nearest(self, vector: Vector, k: int, among: Positions | None = None) -> tuple[Positions, Vector]:
         if vector.shape != (self._table.dim,):
             raise StaleIndex(
                 f"The index holds vectors of {self._table.dim} numbers, the encoder makes {vector.shape}. Index again.",
                 index_dim=self._table.dim,
             )
+        if among is not None and (self.rows.vectors is not None or len(among) <= FEW_ROWS):
+            scores = self._cosines(among, vector)
+            best = best_positions(scores, k)
+            return among[best], scores[best]
         if self.rows.vectors is None:
-            row_ids, scores = self._table.nearest(vector, k)
+            nearest = partial(self._table.nearest, vector)
+            row_ids, scores = nearest(k) if among is None else best_among(nearest, k, self.rows, among)
             return self.rows.positions(row_ids), scores
         scores = self.rows.vectors @ vector
         best = best_positions(scores, k)
         return best, scores[best]
+
+    def _cosines(self, positions: Positions, vector: Vector) -> Vector:
+        """Of some rows. Where they are many, the product with all is faster than a copy of theirs."""
+        vectors = self.rows.vectors
+        if vectors is None or len(positions) * _COPIED < len(vectors):
+            return self._vectors_at(positions) @ vector
+        cosines: Vector = (vectors @ vector)[positions]
+        return cosines
 
     def _vectors_at(self, positions: Positions) -> Vector:
         if self.rows.vectors is None:

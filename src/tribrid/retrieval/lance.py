@@ -165,14 +165,20 @@ class PassageTable:
         return Rows.load(map(_row_batch, scan), count, self.dim if fits else None)
 
     @_reading()
-    def match(self, query: str, k: int) -> Scored:
+    def match(self, query: str, k: int, among: Sequence[int] | None = None) -> Scored:
         """The k best rows by BM25 for terms with spaces between them, of which the first MAX_QUERY_CHARS characters
         count. None for no term.
+
+        Args:
+            among: row ids, the only ones that are looked at, none of them twice; the statistics stay those of all rows.
         """
         from lancedb.query import MatchQuery
 
         words = MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical")  # type: ignore[call-arg]  # pydantic's defaults
-        found = self._table.search(words, query_type="fts").select(["_score"]).with_row_id(True).limit(k).to_arrow()
+        request = self._table.search(words, query_type="fts")
+        if among is not None:
+            request = request.where(f"_rowid IN ({','.join(map(str, map(int, among)))})", prefilter=True)
+        found = request.select(["_score"]).with_row_id(True).limit(k).to_arrow()
         return found["_rowid"].to_numpy(), found["_score"].to_numpy()
 
     @_reading()

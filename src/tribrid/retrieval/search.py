@@ -10,7 +10,8 @@ from tribrid.config.sections import RetrievalConfig
 from tribrid.observing import timed
 from tribrid.retrieval.fusion import Legs, collapse, documents, fuse
 from tribrid.retrieval.index import Index, Snapshot
-from tribrid.retrieval.rows import Vector
+from tribrid.retrieval.rows import Positions, Vector
+from tribrid.retrieval.selection import Selection
 from tribrid.types import FIRST_RANK, LEGS, Candidate, ScoredDoc
 
 # Legs are searched this much deeper, until there are enough documents: in a corpus of long documents, hundreds of
@@ -64,17 +65,27 @@ class Retriever:
         return self.search(query, depth).leg_runs
 
     @timed("retrieve")
-    def search(self, query: str, depth: int) -> Retrieved:
+    def search(self, query: str, depth: int, selection: Selection | None = None) -> Retrieved:
         """Candidates and legs in one go.
+
+        Args:
+            selection: what may be found at all; None: everything.
 
         Raises:
             StaleIndex: as `retrieve`.
         """
         vector = self._encoder.embed_query(query)
-        return self._index.read(lambda snapshot: self._search(snapshot, query, vector, depth), Retrieved())
 
-    def _search(self, snapshot: Snapshot, query: str, vector: Vector, depth: int) -> Retrieved:
-        legs = self._deep_enough(snapshot, query, vector, depth)
+        def found(snapshot: Snapshot) -> Retrieved:
+            among = None if selection is None else snapshot.chosen(selection)
+            if among is not None and not len(among):
+                return Retrieved()
+            return self._search(snapshot, query, vector, depth, among)
+
+        return self._index.read(found, Retrieved())
+
+    def _search(self, snapshot: Snapshot, query: str, vector: Vector, depth: int, among: Positions | None) -> Retrieved:
+        legs = self._deep_enough(snapshot, query, vector, depth, among)
         ranked = collapse(fuse(legs.hits, legs.cosines, self._config), legs.hits, depth)
         passages = snapshot.found(legs, [document.key for document in ranked])
         candidates = [
@@ -87,11 +98,11 @@ class Retriever:
         }
         return Retrieved(candidates, runs)
 
-    def _deep_enough(self, snapshot: Snapshot, query: str, vector: Vector, depth: int) -> Legs:
+    def _deep_enough(self, snapshot: Snapshot, query: str, vector: Vector, depth: int, among: Positions | None) -> Legs:
         """Both legs, at leg_depth or as deep as it takes to find `depth` documents."""
         k = max(self._config.leg_depth, depth)
         while True:
-            legs = snapshot.legs(query, vector, k)
+            legs = snapshot.legs(query, vector, k, among)
             more = any(len(hits) == k for hits in legs.hits.values()) and k < _WIDEST_LEG
             if not more or len({doc_id for doc_id, _ in legs.cosines}) >= depth:
                 return legs

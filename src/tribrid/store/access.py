@@ -5,7 +5,7 @@ checking it costs every request nothing.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from tribrid.errors import KeyNotFound
 from tribrid.store import tables
 from tribrid.store.database import Database, now_us
-from tribrid.types import ApiKey, Scope
+from tribrid.types import Scope
+from tribrid.types.access import ApiKey
 
 _KEY = tables.api_keys.c
 
@@ -25,18 +26,25 @@ class Access:
         self._database = database
 
     def add(
-        self, key_id: str, name: str, scopes: Sequence[Scope], digest: str, corpora: Sequence[str] | None = None
+        self,
+        key_id: str,
+        name: str,
+        scopes: Sequence[Scope],
+        digest: str,
+        corpora: Sequence[str] | None = None,
+        pinned: Mapping[str, Any] | None = None,
     ) -> ApiKey:
         """Keep a new key.
 
         Args:
             digest: sha256 (hex) of the key's secret.
             corpora: that it is bound to; None: it is for all.
+            pinned: the filter of the documents that it may find; None: all.
         """
         bound = None if corpora is None else tuple(corpora)
-        key = ApiKey(key_id, name, tuple(scopes), digest, now_us(), corpora=bound)
+        key = ApiKey(key_id, name, tuple(scopes), digest, now_us(), corpora=bound, filter=pinned)
         row = {"scopes": [scope.value for scope in scopes], "digest": digest, "created_us": key.created_us}
-        row["corpora"] = bound
+        row |= {"corpora": bound, "filter": pinned}
         with self._database.begin() as connection:
             connection.execute(sa.insert(tables.api_keys).values(key_id=key_id, name=name, **row))
         return key

@@ -162,9 +162,7 @@ class Documents:
         """
         found = self.get_many(corpus_id, [doc_id])
         if doc_id not in found:
-            raise DocumentNotFound(
-                f"Corpus {corpus_id!r} has no document {doc_id!r}.", corpus_id=corpus_id, doc_id=doc_id
-            )
+            raise no_document(corpus_id, doc_id)
         return found[doc_id]
 
     def get_many(self, corpus_id: str, ids: Iterable[str]) -> dict[str, Document]:
@@ -246,11 +244,23 @@ class Documents:
         with self._database.read() as connection:
             return {row.doc_id: row.uri for row in connection.execute(every)}
 
+    def described(self, corpus_id: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Every document's doc_id, content_sha and metadata, in no order. Reads no text."""
+        columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha, _DOCUMENT.metadata)
+        with self._database.read() as connection:
+            for row in connection.execute(columns.where(_DOCUMENT.corpus_id == corpus_id)):
+                yield row.doc_id, row.content_sha, row.metadata
+
     def count(self, corpus_id: str) -> int:
         """How many documents the corpus has."""
         every = sa.select(sa.func.count()).select_from(tables.documents).where(_DOCUMENT.corpus_id == corpus_id)
         with self._database.read() as connection:
             return connection.execute(every).scalar_one()
+
+
+def no_document(corpus_id: str, doc_id: str) -> DocumentNotFound:
+    """What is said of an id that no document has."""
+    return DocumentNotFound(f"Corpus {corpus_id!r} has no document {doc_id!r}.", corpus_id=corpus_id, doc_id=doc_id)
 
 
 class _Known(NamedTuple):

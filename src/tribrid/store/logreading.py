@@ -28,6 +28,7 @@ _COLUMNS = (
     sa.cast(_IMPRESSION.shown, sa.Text),
     _IMPRESSION.source,
     _IMPRESSION.client_id,
+    _IMPRESSION.filter.is_not(None),
 )
 
 
@@ -50,10 +51,11 @@ def logged_lists(
         with database.read(page=True) as connection:
             page = connection.execute(_page(corpus_id, after, until_us, named=named)).all()
             signals = _feedback_of(connection, {row[1]: row[2] for row in page})
-        for created_us, number, query_id, query, packed, source, client_id in page:
+        for created_us, number, query_id, query, packed, source, client_id, filtered in page:
             shown = json.loads(packed)
             docs, ranks = [doc[0] for doc in shown], [doc[1] for doc in shown]
-            yield LoggedList(query_id, query, docs, ranks, signals.get(number, ()), created_us, source, client_id)
+            acts = signals.get(number, ())
+            yield LoggedList(query_id, query, docs, ranks, acts, created_us, source, client_id, bool(filtered))
         if len(page) < PAGE_ROWS:
             return
         after = (page[-1][0], page[-1][1])

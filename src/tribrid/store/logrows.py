@@ -41,6 +41,7 @@ def impression_row(impression: Impression) -> dict[str, object]:
         "source": impression.source,
         "client_id": impression.client_id,
         "given": None if impression.given is None else list(impression.given),
+        "filter": impression.filter,
     }
 
 

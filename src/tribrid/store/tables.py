@@ -142,6 +142,7 @@ impressions = sa.Table(
     sa.Column("source", sa.String(16), nullable=False),
     sa.Column("client_id", ID),
     sa.Column("given", JSON),
+    sa.Column("filter", JSON),
     sa.UniqueConstraint("corpus_id", "query_id"),
     sa.Index(None, "corpus_id", "created_us", "impression_number"),
 )
@@ -392,4 +393,5 @@ api_keys = sa.Table(
     sa.Column("created_us", MICROSECONDS, nullable=False),
     sa.Column("revoked_us", MICROSECONDS),
     sa.Column("corpora", JSON),
+    sa.Column("filter", JSON),
 )

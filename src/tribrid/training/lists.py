@@ -14,7 +14,7 @@ from tribrid.mining.labels import FEW_EVIDENCE
 from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.memory import Memory, PastQueries
-from tribrid.types import FIRST_RANK, RECONSTRUCTED_EVIDENCE, Candidate, Source, Triplet
+from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Candidate, Source, Triplet
 
 GOOD, BETWEEN, BAD, UNKNOWN = 2, 1, 0, -1
 MOST_EMPHASIS = 10
@@ -32,9 +32,9 @@ class Labels:
         grades: doc_id → GOOD (only ever better), BETWEEN (better than some, worse than others), BAD (only worse).
         weights: doc_id → largest weight of a triplet about it, 0..1.
         observed_us: when users last did something that a label rests on; None where no label has a date.
-        few: documents that too few clients found good for this to be remembered.
-        clicked: all labels come from what users did in lists that were recorded, so that what stood low was seen less
-            often.
+        few: documents that too few clients found good for this to be remembered; what a model said is no client's.
+        clicked: all labels come from what users did in lists that were recorded and not filtered, so that what stood
+            low was seen less often.
     """
 
     query_id: str
@@ -61,7 +61,7 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
     stated: set[str] = set()
     few = _few(triplets)
     for triplet in triplets:
-        if triplet.source is not Source.LOGS or _reconstructed(triplet):
+        if triplet.source is not Source.LOGS or _beside_the_list(triplet):
             stated.add(triplet.query_id)
         if triplet.observed_us is not None:
             observed[triplet.query_id] = max(triplet.observed_us, observed.get(triplet.query_id, triplet.observed_us))
@@ -91,16 +91,18 @@ def labels_by_query(triplets: Sequence[Triplet]) -> list[Labels]:
     ]
 
 
-def _reconstructed(triplet: Triplet) -> bool:
-    return triplet.evidence.removeprefix(FEW_EVIDENCE).startswith(RECONSTRUCTED_EVIDENCE)
+def _beside_the_list(triplet: Triplet) -> bool:
+    """Whether it is not known which of the candidates stood in the list that was clicked, and where."""
+    return triplet.evidence.removeprefix(FEW_EVIDENCE).startswith((RECONSTRUCTED_EVIDENCE, FILTERED_EVIDENCE))
 
 
 def _few(triplets: Sequence[Triplet]) -> dict[str, frozenset[str]]:
-    """query_id → the documents that nothing but labels of too few clients speaks for."""
+    """query_id → the documents that nothing but labels of too few clients, or of a model, speaks for."""
     doubted: dict[str, set[str]] = {}
     agreed: dict[str, set[str]] = {}
     for triplet in triplets:
-        found = doubted if triplet.evidence.startswith(FEW_EVIDENCE) else agreed
+        doubtful = triplet.source is Source.JUDGE or triplet.evidence.startswith(FEW_EVIDENCE)
+        found = doubted if doubtful else agreed
         found.setdefault(triplet.query_id, set()).add(triplet.positive[0])
     return {query_id: frozenset(found - agreed.get(query_id, set())) for query_id, found in doubted.items()}
 

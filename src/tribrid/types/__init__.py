@@ -18,6 +18,9 @@ FIRST_RANK = 1
 RECONSTRUCTED_EVIDENCE = "reconstructed:"
 """How the evidence of a label begins that rests on clicks whose list was not recorded: where they stood is unknown."""
 
+FILTERED_EVIDENCE = "filtered:"
+"""How the evidence of a label begins that rests on a search with a filter: nobody passed over what it left out."""
+
 SPARSE, DENSE = LEGS = ("sparse", "dense")
 
 
@@ -38,6 +41,7 @@ class Source(StrEnum):
 
     LOGS = "logs"
     JUDGMENTS = "judgments"
+    JUDGE = "judge"
     HEURISTICS = "heuristics"
 
 
@@ -63,6 +67,7 @@ class JobKind(StrEnum):
     MINE = "mine"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    JUDGE = "judge"
 
 
 class State(StrEnum):
@@ -167,6 +172,39 @@ class JudgedQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeLabel:
+    """What a model said of a document for a query, which is nobody's judgment and no client's act.
+
+    `forward`, `backward`: its grades 0..3 in the two orders of the list; None: not answered, and `failure` says why of
+    the last time. `judge` is the model, `judge_sha256` that with its guideline, `shown_sha256` what it was shown.
+    """
+
+    query: str
+    query_sha256: str
+    doc_id: str
+    judge: str
+    judge_sha256: str
+    shown_sha256: str
+    forward: float | None = None
+    backward: float | None = None
+    reason: str = ""
+    failure: str | None = None
+    tokens: int = 0
+    usd: float | None = 0.0
+    judged_us: int = 0
+
+    @property
+    def grade(self) -> float | None:
+        """The mean of both; None as long as one is missing."""
+        return None if self.forward is None or self.backward is None else (self.forward + self.backward) / 2
+
+    @property
+    def apart(self) -> float:
+        """How far the two are apart; 0 where one is missing."""
+        return 0.0 if self.forward is None or self.backward is None else abs(self.forward - self.backward)
+
+
+@dataclass(frozen=True, slots=True)
 class EvalDataset:
     """A fixed, content-hashed set of judged queries, never edited in place; or, with `evidence`, from a log."""
 
@@ -206,6 +244,7 @@ class Impression:
 
     `client_id` tells one user's searches from others'; None where nobody said. `trial` is known while the list is
     served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order.
+    `filter`: what alone could be found, as JSON; None: everything.
     """
 
     query_id: str
@@ -221,6 +260,7 @@ class Impression:
     client_id: str | None = None
     trial: Trial | None = None
     given: tuple[str, ...] | None = None
+    filter: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +275,9 @@ class Feedback:
 
 
 class LoggedList(NamedTuple):
-    """An impression with its feedback, cut down to what mining reads; `ranks` has the rank of each of `doc_ids`."""
+    """An impression with its feedback, cut down to what mining reads; `ranks` has the rank of each of `doc_ids`.
+    `filtered`: not everything could be found.
+    """
 
     query_id: str
     query: str
@@ -245,6 +287,7 @@ class LoggedList(NamedTuple):
     created_us: int = 0
     source: ImpressionSource = "search"
     client_id: str | None = None
+    filtered: bool = False
 
     @classmethod
     def of(cls, impression: Impression, feedback: Sequence[Feedback]) -> LoggedList:
@@ -258,6 +301,7 @@ class LoggedList(NamedTuple):
             impression.created_us,
             impression.source,
             impression.client_id,
+            impression.filter is not None,
         )
 
 
@@ -358,19 +402,6 @@ class Scope(StrEnum):
     TRAIN = "train"
     METRICS = "metrics"
     ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key. `digest`: sha256 (hex) of its secret, which is nowhere; `corpora`: those it is for; None: all."""
-
-    key_id: str
-    name: str
-    scopes: tuple[Scope, ...]
-    digest: str = field(repr=False)
-    created_us: int
-    revoked_us: int | None = None
-    corpora: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

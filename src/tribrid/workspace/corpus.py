@@ -14,8 +14,10 @@ from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
+from tribrid.retrieval.metadata import Metadata
 from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.search import Retriever
+from tribrid.retrieval.selection import Selection
 from tribrid.scoring.calibration import first_stage_calibration
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
@@ -23,6 +25,7 @@ from tribrid.scoring.scorer import LearnedScorer, Scorer, UntrainedScorer
 from tribrid.store import Store
 from tribrid.store.settings import CorpusSettings
 from tribrid.types import Candidate, JobKind, Passage, State
+from tribrid.types.filters import Filter
 from tribrid.workspace.data_folder import DataFolder
 from tribrid.workspace.uploads import under_way, unfinished
 
@@ -98,6 +101,15 @@ class OpenCorpus:
                 corpus_id=self.corpus_id,
             )
         return Retriever(self.index, self.embedder, self.config.retrieval)
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What filters see of its documents."""
+        return self.folder.metadata(self._found.row)
+
+    def selection(self, wanted: Filter | None) -> Selection | None:
+        """What a search with this filter may find; None: everything."""
+        return None if wanted is None else Selection(self.metadata, wanted.meaning)
 
     @property
     def waits_for_index(self) -> str | None:

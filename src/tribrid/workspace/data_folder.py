@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import starmap
 from pathlib import Path
 
 from tribrid.cloud.clouds import Clouds
@@ -25,9 +26,11 @@ from tribrid.encoders.turns import cores
 from tribrid.encoders.variants import MANIFEST as EXPORTED
 from tribrid.errors import ModelUnavailable
 from tribrid.retrieval.index import Index
+from tribrid.retrieval.metadata import Described, Metadata
 from tribrid.scoring.learned import LearnedReranker
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
+from tribrid.store.corpora import CorpusRow
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.workspace.encoders import Encoders
 from tribrid.workspace.fallbacks import Fallbacks
@@ -35,6 +38,7 @@ from tribrid.workspace.unlogged import Unlogged
 
 _MODELS_KEPT = 8
 _CONFIGS_KEPT = 100
+_METADATA_KEPT = 8
 
 
 class DataFolder:
@@ -56,6 +60,7 @@ class DataFolder:
         self.encoders = Encoders(self.models_dir, lambda: self.config().serving.threads)
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
+        self._metadata: LoadOnce[tuple[str, int, int], Metadata] = LoadOnce(self._load_metadata, _METADATA_KEPT)
         self.fallbacks = Fallbacks()
         self.unlogged = Unlogged()
 
@@ -116,6 +121,13 @@ class DataFolder:
             if corpus_id not in self._indexes:
                 self._indexes[corpus_id] = Index.open(self.index_dir(corpus_id))
             return self._indexes[corpus_id]
+
+    def metadata(self, corpus: CorpusRow) -> Metadata:
+        """What filters see of the corpus's documents, as of this version of it or a newer one."""
+        return self._metadata.get((corpus.corpus_id, corpus.created_us, corpus.version))
+
+    def _load_metadata(self, key: tuple[str, int, int]) -> Metadata:
+        return Metadata(starmap(Described, self.store.documents.described(key[0])))
 
     def index_dir(self, corpus_id: str) -> Path:
         """Where the corpus's index lives. Corpus ids cannot hold a path separator (checked when created)."""

@@ -52,9 +52,9 @@ def addressed(path: str, params: Mapping[str, Any]) -> httpx.URL:
     return httpx.URL(path).copy_merge_params(dict(params))
 
 
-def search(corpus_id: str, query: str, top_k: int, client_id: str | None) -> Call[SearchAnswer]:
+def search(corpus_id: str, query: str, top_k: int, how: Mapping[str, Any]) -> Call[SearchAnswer]:
     """POST /search."""
-    body = {"corpus_id": corpus_id, "query": query, "top_k": top_k, "client_id": client_id}
+    body = {"corpus_id": corpus_id, "query": query, "top_k": top_k, **how}
     return Call("POST", "/search", SearchAnswer, _given(body))
 
 

@@ -26,6 +26,22 @@ BASE_URL, TIMEOUT_S = "http://127.0.0.1:8000", 30.0
 A = TypeVar("A", bound=BaseModel)
 
 
+class SearchHow(TypedDict, total=False):
+    """What a search may say.
+
+    Attributes:
+        filter: what alone is searched, by documents' metadata, such as {"lang": "de", "year": {"$gte": 2020}}.
+        offset: results to leave out at the start.
+        facets: fields of the metadata, to count documents by their values.
+        client_id: tells this user's searches from others'.
+    """
+
+    filter: Mapping[str, Any] | None
+    offset: int
+    facets: Sequence[str]
+    client_id: str | None
+
+
 class How(TypedDict, total=False):
     """What a rerank may say.
 
@@ -69,9 +85,9 @@ class TribridClient:
         """
         self._http = httpx.Client(base_url=_address(base_url), headers=_headers(api_key), timeout=timeout_s)
 
-    def search(self, corpus_id: str, query: str, top_k: int = 10, *, client_id: str | None = None) -> SearchAnswer:
+    def search(self, corpus_id: str, query: str, top_k: int = 10, **how: Unpack[SearchHow]) -> SearchAnswer:
         """Rank a corpus's documents for a query. The answer's `query_id` takes feedback."""
-        return self._send(calls.search(corpus_id, query, top_k, client_id))
+        return self._send(calls.search(corpus_id, query, top_k, how))
 
     def rerank(self, query: str, documents: Sequence[Document], **how: Unpack[How]) -> RerankAnswer:
         """Put documents in order that were found elsewhere: texts, or objects with `text`, perhaps `id` and `title`."""
@@ -179,11 +195,9 @@ class AsyncTribridClient:
         """
         self._http = httpx.AsyncClient(base_url=_address(base_url), headers=_headers(api_key), timeout=timeout_s)
 
-    async def search(
-        self, corpus_id: str, query: str, top_k: int = 10, *, client_id: str | None = None
-    ) -> SearchAnswer:
+    async def search(self, corpus_id: str, query: str, top_k: int = 10, **how: Unpack[SearchHow]) -> SearchAnswer:
         """Rank a corpus's documents for a query. The answer's `query_id` takes feedback."""
-        return await self._send(calls.search(corpus_id, query, top_k, client_id))
+        return await self._send(calls.search(corpus_id, query, top_k, how))
 
     async def rerank(self, query: str, documents: Sequence[Document], **how: Unpack[How]) -> RerankAnswer:
         """Put documents in order that were found elsewhere: texts, or objects with `text`, perhaps `id` and `title`."""

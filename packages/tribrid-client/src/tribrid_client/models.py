@@ -55,8 +55,17 @@ class SearchResult(Answer):
     first_stage: FirstStage
 
 
+class FacetValue(Answer):
+    """How many documents have a value."""
+
+    value: str | bool | int | float
+    documents: int
+
+
 class SearchAnswer(Answer):
-    """The best documents, best first. `query_id` takes feedback."""
+    """The best documents, best first. `query_id` takes feedback. `matching`: documents that the filter lets through;
+    None without one. `facets`: of each field that was asked for, its most frequent values.
+    """
 
     query_id: str
     logged: bool
@@ -68,6 +77,8 @@ class SearchAnswer(Answer):
     note: str | None
     model_id: str
     took_ms: float
+    matching: int | None = None
+    facets: dict[str, tuple[FacetValue, ...]] = {}
 
 
 class RerankRow(Answer):

@@ -140,6 +140,7 @@ class LogCounts:
         acts: (query, document, act) → how often; `last_us` has the latest time of each.
         stated: (query, document) → what was said of it in so many words.
         first: (query, document) → query_id of the first list in which it was acted on.
+        filtered: (query, document) that were acted on in a list of a search with a filter.
         clients: client_id → number.
         votes: query and document, and the number of the client that used it; a row for each use whose client is known.
         voters: who is behind the log.
@@ -153,6 +154,7 @@ class LogCounts:
         self.last_us = Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum.reduceat)
         self.stated: dict[int, Stated] = {}
         self.first: dict[int, str] = {}
+        self.filtered: set[int] = set()
         self.clients = _Numbers()
         self.votes: Longs = np.empty((0, 2), np.int64)
         self.voters = voters or Voters()
@@ -223,6 +225,8 @@ class LogCounts:
         for doc_id, opinion in found.opinions.items():
             pair = query << DOC_BITS | self.doc_ids[doc_id]
             self.first.setdefault(pair, logged.query_id)
+            if logged.filtered:
+                self.filtered.add(pair)
             if opinion.explicit:
                 said = self.stated.setdefault(pair, Stated())
                 said.add((voter, 0 if voter is not None else len(said.said)), opinion)

@@ -36,7 +36,7 @@ from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.clicks.support import Flags, Support
 from tribrid.mining.labels import EXPLICITLY_BAD, FEW_EVIDENCE, Group, Known, Positive, Preferences
-from tribrid.types import FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal, Source
+from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal, Source
 
 _T = TypeVar("_T")
 
@@ -128,7 +128,7 @@ class Verdicts:
 
     def __init__(self, counts: LogCounts) -> None:
         self._queries, self._names = counts.queries, list(counts.doc_ids)
-        self._stated, self._first = counts.stated, counts.first
+        self._stated, self._first, self._filtered = counts.stated, counts.first, counts.filtered
         # One by one, numbers of Python's own are read several times faster than numpy's.
         self._act_keys = counts.acts.keys.tolist()
         self._act_times = counts.acts.counts[:, 0].tolist()
@@ -271,10 +271,15 @@ class Verdicts:
             float(self.weight[row]),
             float(self.standing[row]),
             self.words(row),
-            f"{FEW_EVIDENCE * int(self.few[row])}"
-            f"{RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else 'impression:'}{self._first[pair]}",
+            f"{FEW_EVIDENCE * int(self.few[row])}{self._kind(row)}{self._first[pair]}",
             observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
         )
+
+    def _kind(self, row: int) -> str:
+        """Of the lists behind a label."""
+        if int(self.pair[row]) in self._filtered:
+            return FILTERED_EVIDENCE
+        return RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else "impression:"
 
     def _done(self, pair: int) -> Iterator[tuple[int, int, int]]:
         """What was done with a document: code of the act, how often, and when last."""

@@ -164,7 +164,7 @@ def test_a_search_and_a_rerank_take_feedback(outcome: Mapping[str, Any], client:
     assert reranked["order"][0] == 1
     assert len(reranked["order"]) == 2
     assert reranked["text"]["text"] == "A kitchen has pasta and soup."
-    assert reranked["told"]["doc_id"] == "notes/soup.md"
+    assert reranked["told"]["doc_id"] == "typed/soup.md"
     logged = client.get(f"/corpora/{corpus}/logs/stats").json()["feedback"]
     assert (logged["click"], logged["rating"]) == (1, 1)
 

@@ -201,10 +201,20 @@ def test_what_is_damaged_is_refused_by_its_name(archive: Path, tmp_path: Path) -
     assert not (tmp_path / "new").exists()
     for length in (0, 10, len(archive.read_bytes()) // 2, len(archive.read_bytes()) - 1):
         file.write_bytes(archive.read_bytes()[:length])
-        with pytest.raises(InvalidInput, match=r"damaged\.tribrid is not a whole backup"):
+        with pytest.raises(InvalidInput, match=r"damaged\.tribrid is (not a whole backup|damaged: it was cut short)"):
             verify(file)
     with pytest.raises(InvalidInput, match="There is no file"):
         verify(tmp_path / "none")
+    # Between the entries, and around them: a time in a header, the zip's directory, what was put before and behind.
+    whole_file = archive.read_bytes()
+    directory = whole_file.rindex(b"PK\x01\x02")
+    places = [wanted[0].header_offset + 10, directory + 38, *(len(whole_file) - back for back in (100, 70, 1))]
+    flipped = [whole_file[:at] + bytes([whole_file[at] ^ 1]) + whole_file[at + 1 :] for at in places]
+    around = [whole_file + b"\n", whole_file + whole_file[-200:], b"#!/bin/sh\n" + whole_file]
+    for changed in (*flipped, *around):
+        file.write_bytes(changed)
+        with pytest.raises(InvalidInput, match="is damaged|is not a whole backup"):
+            verify(file)
     shutil.copy(archive, file)
     with zipfile.ZipFile(file, "a") as more:
         more.writestr("indexes/../../evil", "x")

@@ -55,6 +55,14 @@ class Compared(Answer):
 
     before: str
     after: str | None = Field(description="Null: there is no trained model.")
+    serves: str | None = Field(
+        default=None, description="What searches got at that time, where that is neither of the two."
+    )
+
+    @property
+    def heading(self) -> str:
+        """Of what stands under `before`: it names what serves."""
+        return f"Before: {self.before}" if self.serves is None else f"{self.before} ({self.serves} serves)"
 
 
 class System(Answer):

@@ -14,8 +14,9 @@ from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.evaluation.readiness import SPREAD, detectable
+from tribrid.loop.people import by_people
 from tribrid.report.quoting import quoted
-from tribrid.studio.pool import Work, by_people, dataset, seen_by, waiting, work
+from tribrid.studio.pool import Work, dataset, seen_by, waiting, work
 from tribrid.studio.steps import LEAST_JUDGED
 from tribrid.studio.visit import Here, Visit, lead, link
 from tribrid.types import JudgedQuery

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, create_model, field_validator
@@ -79,6 +79,9 @@ class SearchBody(Body):
         description="What alone is searched, by documents' metadata: $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin and "
         "$exists of a field, and $and, $or, $not of filters.",
         examples=[{"lang": "de", "year": {"$gte": 2020}}],
+    )
+    per: Literal["doc", "passage"] = Field(
+        "doc", description="Each document once, by its best passage; or the best passages, several of one document."
     )
     facets: list[Annotated[str, Field(max_length=MAX_FIELD_CHARS)]] = Field(
         [],

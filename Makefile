@@ -14,6 +14,7 @@ TOOLS := .venv/.tools
 # torch's own index has one for the processor alone.
 TORCH_INDEX ?=
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
+NPM := $(shell command -v npm)
 # More arguments for pytest: make test ARGS="-k search"
 ARGS ?=
 # A process of tests for each core. More than four would lack memory, not cores.
@@ -45,7 +46,7 @@ test: lint $(if $(CI),clients) ## Check everything: lint, then all tests
 	@$(BIN)/pytest $(PARALLEL) $(if $(CI),$(if $(ARGS),,--cov --cov-report=)) $(ARGS)
 
 .PHONY: clients
-clients: .venv-clients/.installed $(if $(shell command -v npm),.npm-clients/.installed) ## Install what makes and checks clients: other services' and TypeScript (once)
+clients: .venv-clients/.installed $(if $(NPM),.npm-clients/.installed) ## Install what makes and checks clients: other services' and TypeScript (once)
 
 .venv-clients/.installed: tests/clients/requirements.txt
 	@$(PYTHON) -m venv .venv-clients
@@ -54,7 +55,7 @@ clients: .venv-clients/.installed $(if $(shell command -v npm),.npm-clients/.ins
 	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --requirement tests/clients/requirements.txt
 	@touch $@
 
-.npm-clients/.installed: tests/clients/typescript/package.json tests/clients/typescript/package-lock.json
+.npm-clients/.installed: packages/tribrid-typescript/package.json packages/tribrid-typescript/package-lock.json
 	@mkdir -p .npm-clients && cp $^ .npm-clients
 	@echo "Installing TypeScript and its generator into .npm-clients (once)"
 	@cd .npm-clients && npm ci --silent --no-audit --no-fund --ignore-scripts
@@ -73,8 +74,9 @@ format: $(TOOLS) ## Rewrite the code in the house's format
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(TOOLS) ## Write the reference from the program, then run the docs' code blocks and check their links
+docs: $(TOOLS) ## Write the reference and TypeScript's types from the program, then run the docs' code blocks and check their links
 	@$(BIN)/python docs/generate.py
+	@test ! -f .npm-clients/.installed || $(BIN)/python tests/clients/typescript/generate.py
 	@$(BIN)/pytest $(PARALLEL) tests/docs $(ARGS)
 
 .PHONY: smoke
@@ -86,15 +88,17 @@ smoke: ## Install the built package alone, without extras and tools, and start i
 	@rm -rf .venv-smoke
 
 .PHONY: packages
-packages: $(TOOLS) ## Build every wheel and sdist into dist/, the same bytes from the same commit
-	@rm -rf dist
+packages: $(TOOLS) $(if $(NPM),.npm-clients/.installed) ## Build every wheel and sdist, and with npm the tarball, into dist/: the same bytes from the same commit
+	@rm -rf dist packages/tribrid-typescript/dist
 	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
 	for source in . packages/*/; do test ! -f $$source/pyproject.toml || \
 		(cd $$source && $(CURDIR)/$(BIN)/python -m hatchling build --directory $(CURDIR)/dist) || exit 1; done
+	@test -z "$(NPM)" || (cd packages/tribrid-typescript && \
+		PATH="$(CURDIR)/.npm-clients/node_modules/.bin:$$PATH" npm pack --silent --pack-destination $(CURDIR)/dist)
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; your data stays
-	rm -rf .venv .venv-smoke .venv-clients .npm-clients build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-smoke .venv-clients .npm-clients build dist packages/*/dist packages/*/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PRODUCT): pyproject.toml constraints.txt

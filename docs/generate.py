@@ -274,7 +274,14 @@ def variables() -> Iterator[str]:
             "`TRIBRID_GENERATION_API_KEY`",
             "Key of the server that writes queries for mining; sent only to `TRIBRID_GENERATION__BASE_URL`'s address.",
         ),
-        ("`OPENAI_API_KEY`", "The same for `generation.base_url=https://api.openai.com`, and sent nowhere else."),
+        (
+            "`TRIBRID_JUDGING_API_KEY`",
+            "Key of the server whose model judges; sent only to `TRIBRID_JUDGING__BASE_URL`'s address.",
+        ),
+        (
+            "`OPENAI_API_KEY`",
+            "The same where `generation.base_url` or `judging.base_url` is OpenAI's, and sent nowhere else.",
+        ),
     ]
     yield table(("Variable", "Meaning"), rows)
 

@@ -9,6 +9,8 @@ VARIABLES = {
     "port": "Port that `tribrid serve` listens on.",
     "api_key": "Key that may do everything: `Authorization: Bearer <key>`. From the first key on, this or one of "
     "`tribrid keys`, every request but `GET /health` must send one. Default: none.",
+    "mcp_key": "Key of `tribrid keys` for the agent that started `tribrid mcp`: its scopes decide which tools there "
+    "are. Default: none, and the agent only reads.",
     "models_file": "Price list to use instead of the one that comes with Tribrid (`data/models.json`).",
     "models_dir": "Folder of exported base models; several data folders may share it. Default: `models` in the data "
     "folder.",

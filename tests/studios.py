@@ -36,6 +36,8 @@ class Studio:
             "judge": f"{c}/judge",
             "judge, what tells most": f"{c}/judge?telling=true",
             "judge, a query": f"{c}/judge?q=read+soup",
+            "judge, as one of two": f"{c}/judge?q=read+soup&name=anna&doc=notes/soup.md",
+            "agreement": f"{c}/judge/agreement?a=anna&b=some-model",
             "review": f"{c}/review",
             "review, all": f"{c}/review?status=",
             "runs": f"{c}/runs",

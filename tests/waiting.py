@@ -22,6 +22,6 @@ def until(condition: Callable[[], T]) -> T:
 
 
 def awaited(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns, run in a thread of its own: playwright's driver is a running loop in the tests' one."""
+    """What the coroutine returns, run in a thread of its own: in the tests' own, playwright's loop is running."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, coroutine).result()

@@ -19,11 +19,13 @@
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
+    │   ├── JudgeUnavailable          503           the model that judges refuses, or is not there
     │   └── ModelUnavailable          503           a model that cannot be loaded, and why
     └── Failed                        500  exit 1   work that started and did not end well
         ├── ScorerFailed, TrainingFailed, EvaluationFailed,
         ├── BudgetSpent               409  exit 4   a rerank service may cost no more for now (a ScorerFailed)
         ├── GenerationFailed          500           one question to the generator, unanswered
+        ├── JudgeFailed               500           one question to a judging model, unanswered
         ├── OutOfTime                 504           the reranker's time was over before it had read anything
         └── Cancelled                 409  exit 130
 
@@ -219,6 +221,10 @@ class GeneratorUnavailable(Unavailable):
     code, title = "generator_unavailable", "The generator of queries cannot be used"
 
 
+class JudgeUnavailable(Unavailable):
+    code, title = "judge_unavailable", "The judging model cannot be used"
+
+
 class ModelUnavailable(Unavailable):
     code, title = "model_unavailable", "The model cannot be loaded"
 
@@ -247,6 +253,10 @@ class GenerationFailed(Failed):
     code, title = "generation_failed", "A question to the generator failed"
 
 
+class JudgeFailed(Failed):
+    code, title = "judge_failed", "A question to the judging model failed"
+
+
 class OutOfTime(Failed):
     code, title, status = "out_of_time", "The reranker's time was over", 504
 
@@ -266,6 +276,11 @@ def from_problem(problem: Mapping[str, object]) -> TribridError:
     # Not the class's own __init__: some make their detail from other arguments.
     TribridError.__init__(error, str(problem.get("detail", kind.title)), **facts)
     return error
+
+
+def codes() -> list[str]:
+    """Every code of the tree, in alphabetical order."""
+    return sorted(error.code for error in _tree(TribridError) if error.__module__ == __name__)
 
 
 def _tree(root: type[TribridError]) -> Iterator[type[TribridError]]:

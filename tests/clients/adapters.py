@@ -105,6 +105,29 @@ def llama_index_rerank(url: str, corpus: str, nowhere: str) -> Found:
     }
 
 
+def llama_index_retriever(url: str, corpus: str, nowhere: str) -> Found:
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.schema import MetadataMode
+    from llama_index.retrievers.tribrid import TribridRetriever
+
+    retriever = TribridRetriever(corpus, url, similarity_top_k=3)
+    found = retriever.retrieve(QUERY)
+    awaited = asyncio.run(TribridRetriever(corpus, url, similarity_top_k=2).aretrieve(QUERY))
+    read = [found[0].node.get_content(metadata_mode=mode) for mode in (MetadataMode.LLM, MetadataMode.EMBED)]
+    return {
+        "order": [node.node.node_id for node in found],
+        "awaited": [node.node.node_id for node in awaited],
+        "kept": found[0].node.metadata,
+        "is_a": isinstance(retriever, BaseRetriever),
+        "source": found[0].node.ref_doc_id,
+        "read": ["tribrid" in text for text in read] + [found[0].node.metadata["title"] in text for text in read],
+        "feedback": retriever.feedback(found[1], "thumbs_up").model_dump(),
+        "afeedback": asyncio.run(retriever.afeedback(awaited[0], "click")).model_dump(),
+        "raised": raised(lambda: TribridRetriever(corpus, nowhere, timeout_s=2).retrieve(QUERY)),
+        "araised": raised(lambda: asyncio.run(TribridRetriever(corpus, nowhere, timeout_s=2).aretrieve(QUERY))),
+    }
+
+
 def haystack_ranker(url: str, corpus: str, nowhere: str) -> Found:
     from haystack import Document, Pipeline
     from haystack_integrations.components.rankers.tribrid import TribridRanker
@@ -158,7 +181,9 @@ def haystack_retriever(url: str, corpus: str, nowhere: str) -> Found:
 
 
 RERANKERS: tuple[Callable[[str, str, str], Found], ...] = (langchain_rerank, llama_index_rerank, haystack_ranker)
-RETRIEVERS: tuple[Callable[[str, str, str], Found], ...] = (langchain_retriever, haystack_retriever)
+RETRIEVERS: tuple[Callable[[str, str, str], Found], ...] = (
+    langchain_retriever, llama_index_retriever, haystack_retriever,
+)  # fmt: skip
 
 
 def raised(call: Callable[[], object]) -> str:

@@ -71,7 +71,7 @@ def test_delete_takes_every_row_of_the_corpus_and_no_other(store: Store) -> None
 
 def _fill(store: Store, corpus_id: str) -> None:
     store.documents.upsert(corpus_id, [Document("d1", "text")])
-    store.judgments.put(corpus_id, QUERIES, replace=False)
+    store.judgments.put(corpus_id, QUERIES, replace=False, judge="a")
     sha256 = store.evalsets.put(corpus_id, QUERIES, "nDCG@10").sha256
     store.evalsets.freeze(corpus_id, Bundle(sha256=sha256, candidates_sha256="a" * 64, corpus_version=1, depth=2))
     store.settings.patch(corpus_id, {"training": {"epochs": 3}})
@@ -205,6 +205,21 @@ def test_one_grade_is_put_beside_the_others_and_taken_back(store: Store) -> None
     assert store.judgments.grade("c", "q1", "leave", "b", None) == {}
     with pytest.raises(CorpusNotFound):
         store.judgments.grade("none", "q1", "leave", "a", 3)
+
+
+def test_what_each_judge_said_is_kept_beside_the_grade_that_holds(store: Store) -> None:
+    def said() -> list[tuple[str, str, int, str]]:
+        return [(one.judge, one.by, one.grade, one.note) for one in store.ratings.list("c", "q1")]
+
+    store.judgments.put("c", [JudgedQuery("q1", "leave", {"a": 0})], replace=False, judge="m", by="model")
+    store.judgments.grade("c", "q1", "leave", "a", 3, "anna", "just that")
+    assert store.judgments.grade("c", "q1", "leave", "a", 1, "bert") == {"a": 1}
+    assert said() == [("anna", "person", 3, "just that"), ("bert", "person", 1, ""), ("m", "model", 0, "")]
+    assert store.judgments.grade("c", "q1", "leave", "a", None, "bert") == {"a": 3}, "what was said last of the others"
+    store.judgments.grade("c", "q1", "leave", "a", 2, "anna", "on a second look")
+    assert said()[0] == ("anna", "person", 2, "on a second look")
+    store.judgments.put("c", [JudgedQuery("q2", "other", {"a": 1})], replace=True)
+    assert said() == []
 
 
 def test_documents_come_in_pages_and_are_found_by_id_and_title(store: Store) -> None:

@@ -70,9 +70,9 @@ def filled(store: Store) -> Store:
     ask(store, "q1", SECRET, "ann")
     ask(store, "q2", SECRET.upper(), "bob")
     ask(store, "q3", "tea", "ann")
-    store.judgments.put(
-        "c", [JudgedQuery("j1", SECRET, {"d1": 1}), JudgedQuery("j2", "tea", {"d1": 1, "d2": 0})], replace=False
-    )
+    judged = [JudgedQuery("j1", SECRET, {"d1": 1}), JudgedQuery("j2", "tea", {"d1": 1, "d2": 0})]
+    store.judgments.put("c", judged, replace=False, judge="jo")
+    store.judgments.grade("c", "j1", SECRET, "d1", 1, "jo", f"says what {SECRET} is")
     store.evalsets.put(
         "c", [JudgedQuery("e1", SECRET, {"d1": 1}), JudgedQuery("e2", "coffee", {"d1": 2, "d2": 1})], "nDCG@10"
     )

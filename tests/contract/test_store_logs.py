@@ -202,5 +202,7 @@ def test_days_are_counted_each_and_the_newest_told(store: Store) -> None:
     assert (first.day.isoformat(), first.impressions, first.with_feedback) == ("1970-01-01", 1, 0)
     assert (last.day.isoformat(), last.impressions, last.with_feedback, last.fallbacks) == ("1970-01-04", 3, 1, 1)
     assert (last.searches, last.took_ms) == (2, 15.0)
+    assert (last.clicks, last.clicked_rank) == (2, 1.5)
+    assert (first.clicks, first.clicked_rank) == (0, None)
     assert store.logs.days("c", 1) == [last]
     assert store.logs.days("none", 1) == []

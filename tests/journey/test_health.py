@@ -108,6 +108,27 @@ def test_an_upload_that_broke_off_is_told_and_indexed_by_itself(tribrid: Tribrid
     assert corpus.search("potatoes").results[0].doc_id.startswith("new")
 
 
+def test_what_is_to_be_done_is_said_once(tribrid: Tribrid) -> None:
+    """Either the server does it, or somebody has to."""
+    for corpus_id in ("whole", "broken"):
+        with pytest.raises(RuntimeError), upload_under_way(tribrid.folder.data_dir, corpus_id):
+            raise RuntimeError("killed")
+    (tribrid.folder.index_dir("whole") / "published.json").unlink()  # killed at its first upload
+    damage(tribrid, "broken")
+    found = tribrid.condition()
+    told = {(trouble.corpus_id, trouble.what): trouble.detail for trouble in found.troubles}
+    assert told.keys() == {("whole", "documents"), ("broken", "documents"), ("broken", "index")}
+    assert told["whole", "documents"].endswith("The server ends it by itself.")
+    assert "--rebuild" in told["broken", "index"]
+    assert told["broken", "documents"].endswith("The server ends it once the index is made anew.")
+    assert found.searchable == {"whole": False, "broken": False}
+    with running(create_app(tribrid)) as server:
+        until(lambda: tribrid.condition().searchable["whole"])
+        assert server.client().post("/corpora/broken/index", timeout=60).status_code == 200
+        until(lambda: not tribrid.condition().troubles)
+    assert tribrid.corpus("whole").search("soup").results[0].doc_id == "soup"
+
+
 def test_an_index_that_was_deleted_under_the_server_is_named_and_made_anew(
     tribrid: Tribrid, client: httpx.Client
 ) -> None:

@@ -19,7 +19,6 @@ from tribrid.errors import (
     InvalidInput,
     Leakage,
     ModelNotFound,
-    ModelUnavailable,
     NotProven,
     NoTriplets,
     StaleIndex,
@@ -176,14 +175,18 @@ def test_a_model_of_another_corpus_is_refused(tribrid: Tribrid) -> None:
     tribrid.corpus("other").delete()
 
 
-def test_what_cannot_work_is_refused_before_it_is_queued(tribrid: Tribrid) -> None:
+def test_what_cannot_work_is_refused_before_it_is_queued(tribrid: Tribrid, tmp_path: Path) -> None:
     jobs = len(tribrid.store.jobs.list("c"))
     with pytest.raises(UnknownSetting, match="epoks"):
         tribrid.corpus("c").train(epoks=1)
     with pytest.raises(InvalidInput, match="learning_rate"):
         tribrid.corpus("c").train(learning_rate=float("nan"))
-    with pytest.raises(ModelUnavailable, match="no-such"):
-        tribrid.corpus("c").train(base_model="/no-such/folder")
+    headless = tmp_path / "headless"
+    headless.mkdir()
+    (headless / "config.json").write_text('{"model_type": "gpt2"}')
+    for wanted in ("/no-such/folder", "no-such", "nobody/no-such", str(headless)):
+        with pytest.raises(InvalidInput, match=rf"base_model: .*{Path(wanted).name}"):
+            tribrid.corpus("c").train(base_model=wanted, cross_encoder=True)
     with pytest.raises(InvalidInput, match="max_pairs"):
         tribrid.corpus("c").mine(max_pairs=0)
     with pytest.raises(InvalidInput, match="rumours"):

@@ -9,10 +9,10 @@ import pytest
 
 from chat_server import Reply, Says, chat_server, completion, own_words
 from tribrid.answers.costs import Cost, CostEstimate, GenerationCost, MiningCost
-from tribrid.cloud import generator
+from tribrid.cloud import asker as asker_module
 from tribrid.cloud.prices import Prices, load_prices, together
 from tribrid.config import Config, Environment
-from tribrid.config.sections import GenerationConfig
+from tribrid.config.asked import GenerationConfig
 from tribrid.errors import GeneratorUnavailable, InvalidInput
 from tribrid.loop.generation import asker, check, estimate
 from tribrid.mining.generated import Generated
@@ -27,7 +27,7 @@ KEY = "sk-very-secret-0123456789"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(asker_module, "FIRST_WAIT_S", 0.01)
 
 
 def passages_of(ids: Any) -> dict[str, list[Passage]]:

@@ -81,6 +81,9 @@ def test_a_title_alone_is_a_document_and_null_counts_as_absent() -> None:
         (b'{"doc_id": "a", "text": "t", "metadata": {"x": ' + b"9" * 5000 + b"}}", "not valid JSON"),
         (b'{"doc_id": "a", "text": "t", "metadata": {"x": ' + b"[" * 60 + b"]" * 60 + b"}}", "nested deeper than 50"),
         (b'{"a":' * 100_000, "not valid JSON"),
+        (b'{"doc_id": "a", "text": "t", "text": "u"}', "the name 'text' comes twice in one object"),
+        (b'{"doc_id": "a", "text": "t", "metadata": {"x": 1, "x": 1}}', "the name 'x' comes twice in one object"),
+        (b'{"a": 1, "a": 1} and more', "not valid JSON: Extra data"),
         (line(text="x" * (MAX + 1)), "longer than 1,000 characters (1,001)"),
         (line(title="x" * 600, text="x" * 600), "longer than 1,000 characters (1,200)"),
     ],
@@ -107,6 +110,8 @@ def test_line_numbers_count_blank_lines_and_windows_line_ends() -> None:
 def test_a_json_array_gives_positions() -> None:
     found = parse(b' \n [\n{"doc_id":"a","text":"t"}, 7,\n {"doc_id":"b","text":"u"} ] \n')
     assert found == [Document("a", text="t"), Skipped(2, "not a JSON object"), Document("b", text="u")]
+    twice = b'[{"doc_id":"a","doc_id":"b","text":"t"},{"doc_id":"b","text":"u"}]'
+    assert parse(twice) == [Skipped(1, "the name 'doc_id' comes twice in one object"), Document("b", text="u")]
     assert parse(b"[]") == []
     assert parse(b"") == []
 

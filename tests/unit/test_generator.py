@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from chat_server import Reply, Says, Seen, chat_server, completion
-from tribrid.cloud import generator
-from tribrid.cloud.generator import Answer, Generator, key_for, on_this_machine
+from tribrid.cloud import asker as asker_module
+from tribrid.cloud.asker import Answer, key_for, on_this_machine
+from tribrid.cloud.generator import Generator
 from tribrid.config import check_overrides
-from tribrid.config.sections import GenerationConfig
+from tribrid.config.asked import GenerationConfig
 from tribrid.errors import GenerationFailed, GeneratorUnavailable, InvalidInput
 
 KEY = "sk-very-secret-0123456789"
@@ -37,7 +38,7 @@ def then(*replies: Reply) -> Says:
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(asker_module, "FIRST_WAIT_S", 0.01)
 
 
 def test_an_answer_and_its_tokens() -> None:
@@ -71,7 +72,7 @@ def test_after_the_last_retry_the_question_has_failed() -> None:
 @pytest.mark.parametrize("wait", [1, "date"])
 @pytest.mark.timeout(45, func_only=True)  # less than LONGEST_WAIT_S
 def test_the_wait_that_the_server_asks_for_is_kept(wait: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator, "FIRST_WAIT_S", 300.0)  # its own wait, which the server's replaces
+    monkeypatch.setattr(asker_module, "FIRST_WAIT_S", 300.0)  # its own wait, which the server's replaces
     asked_at: list[float] = []
 
     def busy_once(_seen: Seen, before: int) -> Reply:
@@ -112,7 +113,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 @pytest.mark.timeout(30, func_only=True)
 def test_nobody_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator, "FIRST_WAIT_S", generator.LONGEST_WAIT_S)
+    monkeypatch.setattr(asker_module, "FIRST_WAIT_S", asker_module.LONGEST_WAIT_S)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -141,7 +142,7 @@ def test_a_server_that_goes_away_in_the_middle_fails_that_question_only() -> Non
         b'{"choices": {"0": 1}}',
         b'{"choices": [{"message": {"content": [1]}}]}',
         b"[" * 100_000,
-        b'{"choices": [{"message": {"content": "' + b"x" * generator.MAX_ANSWER_BYTES + b'"}}]}',
+        b'{"choices": [{"message": {"content": "' + b"x" * asker_module.MAX_ANSWER_BYTES + b'"}}]}',
     ],
 )
 def test_what_is_no_chat_completion_fails_the_question(body: bytes) -> None:

@@ -11,7 +11,7 @@ import pytest
 from chat_server import Reply, Seen, chat_server, own_words
 from tribrid.cloud.prices import load_prices
 from tribrid.config import Environment
-from tribrid.config.sections import GenerationConfig
+from tribrid.config.asked import GenerationConfig
 from tribrid.encoders.tokens import QueryTokens
 from tribrid.errors import Cancelled
 from tribrid.evaluation.arms import run_arms

@@ -21,6 +21,7 @@ PATTERNS = (
     "findings/*",
     "packages/**/*.md",
     "packages/**/*.py",
+    "packages/*/src/*.ts",
     "packages/**/pyproject.toml",
     "src/**/*.py",
     "src/**/*.html",
@@ -29,6 +30,7 @@ BY_NAME = ("pip install tribrid", "pip install 'tribrid[pdf]'", "npm i @tribrid/
 FROM_A_FOLDER = (
     "pip install '.[train]' in Tribrid's source",
     "pip install ./packages/tribrid-client",
+    "npm install ./packages/tribrid-typescript/tribrid-client-0.1.0.tgz",
     "pip install pypdf",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,8 +85,8 @@ def test_lists_of_nobody_count_as_one_client() -> None:
     attack = [searched(None, "xbox live", ("d40", "click")) for _ in range(40)]
     found = read(*crowd(), *attack)
     assert good(found).keys() == {"d1", "d2"}
-    assert "40 acted-on lists without a client_id count as one" in found.clients([], 1)["told"]
-    assert found.clients([], 1)["anonymous"] == 40
+    assert "40 acted-on lists without a client_id count as one" in found.clients([])["told"]
+    assert found.clients([])["anonymous"] == 40
 
 
 def test_where_nobody_agrees_a_label_counts_less_and_is_not_remembered() -> None:
@@ -191,30 +192,33 @@ def test_a_corpus_of_one_is_learned_from_in_full_and_told_so() -> None:
         (label,) = found.groups[0].positives
         assert not label.few
         assert found.voters.needed == 1
-    alone = read(searched("ann", "halo", ("d3", "click"))).clients([mined("halo", "d3")], 1)
+    alone = read(searched("ann", "halo", ("d3", "click"))).clients([mined("halo", "d3")])
     assert "One client acted" in alone["told"]
     assert alone["heaviest_share"] == 1.0
-    nobody = read(searched(None, "halo", ("d3", "click"))).clients([mined("halo", "d3")], 1)
+    nobody = read(searched(None, "halo", ("d3", "click"))).clients([mined("halo", "d3")])
     assert "No list has a client_id" in nobody["told"]
     assert nobody["heaviest_share"] is None
 
 
-def test_the_heaviest_client_s_share_is_that_of_the_pairs() -> None:
+def test_the_heaviest_client_s_share_is_that_of_what_clients_taught() -> None:
     found = read(
         searched("ann", "halo", ("d3", "click")),
         searched("bob", "halo", ("d3", "click")),
         searched("ann", "fifa", ("d1", "click")),
     )
-    assert found.clients([mined("halo", "d3"), mined("halo", "d3"), mined("fifa", "d1")], 4)[
-        "heaviest_share"
-    ] == pytest.approx(1.5 / 4)
+    taught = [mined("halo", "d3"), mined("halo", "d3"), mined("fifa", "d1")]
+    assert found.clients(taught)["heaviest_share"] == 1.5 / 2
+    # However much else there is to learn from, one client has no less of what clients taught.
+    others = [replace(mined(f"title {n}", "d3"), source=Source.HEURISTICS) for n in range(100)]
+    assert found.clients([*taught, *others])["heaviest_share"] == 1.5 / 2
+    assert found.clients(others)["heaviest_share"] is None
 
 
 def bot(*lists: LoggedList) -> dict[str, int]:
     found = read(*crowd(), *lists)
     assert good(found).keys() == {"d1", "d2"}
     assert found.impressions == len(crowd()) + len(lists)
-    return dict(found.clients([], 1)["bots"])
+    return dict(found.clients([])["bots"])
 
 
 def test_bots_are_known_by_rate_breadth_and_share_and_left_out() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,11 @@ from conftest import REPO_ROOT, STRICT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv*", ".npm-clients", "__pycache__", ".*_cache", ".hypothesis", "dist", "build"
+    ".git", ".venv*", ".npm-clients", "node_modules", "__pycache__", ".*_cache", ".hypothesis", "dist", "build"
 )
 EPOCH = "1790000000"
-OURS = [REPO_ROOT, *sorted(path.parent for path in REPO_ROOT.glob("packages/*/pyproject.toml"))]
+PACKAGES = sorted(path.parent for path in REPO_ROOT.glob("packages/*/pyproject.toml"))
+OURS = [REPO_ROOT, *PACKAGES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,6 +69,21 @@ def test_the_same_source_gives_the_same_bytes(source: Path, tmp_path: Path) -> N
     assert {name: sha for name, sha in from_sdist.items() if name.endswith(".whl")} == {
         name: sha for name, sha in built.items() if name.endswith(".whl")
     }
+
+
+@pytest.mark.parametrize("source", PACKAGES, ids=lambda path: path.name)
+def test_a_package_has_the_licence_and_what_its_classifiers_say(source: Path, tmp_path: Path) -> None:
+    build(copied(source, tmp_path / "source", time_s=1_700_000_000, mode=0o644), tmp_path / "dist")
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        names = opened.namelist()
+        (licence,) = (name for name in names if name.endswith(".dist-info/licenses/LICENSE"))
+        assert opened.read(licence) == (REPO_ROOT / "LICENSE").read_bytes()
+        (told,) = (opened.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
+    classifiers = re.findall(r"^Classifier: (.+)$", told, re.MULTILINE)
+    assert {"Programming Language :: Python :: 3.11", "Typing :: Typed"} <= set(classifiers)
+    folders = {name.rpartition("/")[0] for name in names if name.endswith(".py")}
+    assert {name.rpartition("/")[0] for name in names if name.endswith("/py.typed")} == folders, "Typing :: Typed"
 
 
 def test_the_wheel_installs_from_its_folder_and_has_all_that_it_reads(tmp_path: Path) -> None:

@@ -134,8 +134,8 @@ def test_the_page_shows_the_report(report: Report) -> None:
 
 def test_the_page_says_how_much_one_client_taught(report: Report) -> None:
     known = report.summary.model_copy(update={"heaviest_client": 0.256})
-    assert "pairs of the heaviest client25.6%" in Page(render_html(known, report.queries)).text.replace("\n", "")
-    assert "pairs of the heaviest clientnot known" in Page(render_html(*report)).text.replace("\n", "")
+    assert "heaviest client's share25.6%" in Page(render_html(known, report.queries)).text.replace("\n", "")
+    assert "heaviest client's sharenot known" in Page(render_html(*report)).text.replace("\n", "")
 
 
 def test_the_page_asks_for_nothing_from_outside(report: Report) -> None:

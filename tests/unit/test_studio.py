@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ from tribrid.answers.corpora import CorpusFacts
 from tribrid.answers.evalsets import EvalDatasetVersion
 from tribrid.answers.evaluations import EvaluationRow
 from tribrid.answers.jobs import JobStatus, MiningCounts
-from tribrid.answers.logs import LogStats
+from tribrid.answers.judgments import Rating
+from tribrid.answers.logs import Day, LogStats
 from tribrid.answers.models import ModelList
 from tribrid.answers.search import SideBySide
 from tribrid.answers.settings import Setting
@@ -22,6 +23,7 @@ from tribrid.config import Config
 from tribrid.errors import InvalidInput
 from tribrid.studio import pool, words
 from tribrid.studio.fields import Field, changed, fields
+from tribrid.studio.overtime import over_time
 from tribrid.studio.runs import curves
 from tribrid.studio.steps import Standing, action, steps
 from tribrid.types import Event, JobKind, JudgedQuery, State
@@ -180,6 +182,17 @@ def test_grades_of_the_eval_dataset_hold_until_the_judge_gives_his_own() -> None
     assert (this.measured, dict(this.grades)) == (True, {"a": 1, "b": 0})
 
 
+def test_a_second_judge_does_not_see_what_the_first_said() -> None:
+    this = pool.work("q", comparison(["a", "b", "c", "d"]), [JudgedQuery("1", "q", {"a": 1, "b": 2, "c": 3})], [])
+    said = [rating("a", "anna", 1), rating("b", "anna", 2), rating("b", "bert", 0)]
+    assert pool.seen_by("anna", this, said).grades == {"a": 1, "b": 2, "c": 3}
+    assert pool.seen_by("bert", this, said).grades == {"b": 0, "c": 3}, "whose c is, nobody knows"
+
+
+def rating(doc_id: str, judge: str, grade: int) -> Rating:
+    return Rating(query_id="1", query="q", doc_id=doc_id, judge=judge, by="person", grade=grade, note="", at=AT)
+
+
 def test_the_next_eval_dataset_keeps_what_it_has_and_takes_what_is_new() -> None:
     fixed = [JudgedQuery("1", "one", {"a": 1}), JudgedQuery("2", "two", {"a": 1})]
     judged = [JudgedQuery("x", "ONE", {"a": 0, "b": 3}), JudgedQuery("none", "none", {"a": 0})]
@@ -227,6 +240,29 @@ def test_a_curve_is_drawn_of_what_was_told_more_than_once() -> None:
     ((name, found),) = curves(events)
     assert name == "loss"
     assert [(point.x, point.y) for point in found.series[0].points] == [(1, 0.5), (2, 0.25)]
+
+
+def test_no_data_zero_and_failed_look_different_over_time() -> None:
+    def day(at: int, impressions: int, fallbacks: int = 0, took_ms: float | None = None) -> Day:
+        known: dict[str, Any] = {"impressions": impressions, "with_feedback": 0, "fallbacks": fallbacks}
+        return Day(day=date(2026, 5, at), took_ms=took_ms, searches=impressions if took_ms else 0, **known)
+
+    assert over_time([], date(2026, 5, 9)) is None
+    found = over_time([day(1, 4, 1, 10.0), day(3, 6, 0, 20.0), day(4, 2)], date(2026, 5, 9))
+    assert found is not None
+    traffic, fallbacks, clicked, waited = found.figures
+    assert (traffic.now, traffic.of) == ("12", "0 with feedback")
+    assert (fallbacks.now, fallbacks.of, fallbacks.failed) == ("1", "of 12 searches", True)
+    assert (clicked.now, clicked.curve) == ("no data", None)
+    assert waited.of == "mean of 10 searches"
+    assert traffic.curve is not None
+    assert waited.curve is not None
+    (asked,) = traffic.curve.series
+    assert [point.y for point in asked.points][-9:] == [4, 0, 6, 2, 0, 0, 0, 0, 0], "nobody asked: zero"
+    assert [len(piece.points) for piece in waited.curve.series] == [1, 1], "nothing to measure: a gap"
+    old = over_time([day(1, 1)], date(2027, 5, 1))
+    assert old is not None
+    assert old.end == date(2026, 5, 1)
 
 
 def test_words() -> None:

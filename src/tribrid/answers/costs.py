@@ -34,7 +34,9 @@ class GenerationCost(Cost):
 class CostEstimate(Cost):
     """What a job will cost, before it runs, its services included."""
 
-    generation: GenerationCost | None = Field(default=None, description="Of a mining: queries from a language model.")
+    generation: GenerationCost | None = Field(
+        default=None, description="The language model: of a mining what writes queries, of a judging what judges."
+    )
     cloud: dict[str, Cost] = Field(
         default={}, description="Of an evaluation: each rerank service that it asks, by the name of its arm."
     )

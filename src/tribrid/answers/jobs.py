@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from tribrid.answers.answer import Answer, Time
 from tribrid.answers.costs import CostEstimate, GenerationCost, MiningCost, TrainingCost
+from tribrid.answers.judging import JudgingResult
 from tribrid.answers.report import EvaluationReport
 from tribrid.types import EventType, JobKind, State
 
@@ -70,6 +71,16 @@ class GeneratedQueries(Answer):
     cost: GenerationCost
 
 
+class MiningJudge(Answer):
+    """What was known of the judging model whose labels were there to mine."""
+
+    judge: str = Field(description="The model.")
+    labels: int
+    weight: float = Field(description="What they counted for; a person's: 1. 0: nothing was learned from them.")
+    kappa: float | None = Field(description="Its agreement with people; null: it cannot be told.")
+    low: float | None = Field(description="The lower end of its interval.")
+
+
 class MiningClients(Answer):
     """Who was behind the log, and how many of them a label needed."""
 
@@ -77,8 +88,8 @@ class MiningClients(Answer):
     needed: int = Field(description="Of them, how many a label needs to count in full. 1: there are too few.")
     anonymous: int = Field(description="Lists without a `client_id` that somebody acted on.")
     heaviest_share: float | None = Field(
-        description="Share of all pairs that come from the client with the most; one that several agree on is shared "
-        "among them. Null: no client is known."
+        description="Of the pairs that clients' acts made, the share of the client with the most; one that several "
+        "agree on is shared among them. Null: there are none."
     )
     bots: dict[str, int] = Field(
         description="Clients that are no people, by reason: `too_fast`, `acts_on_everything`, `share_of_all`."
@@ -96,7 +107,7 @@ class MiningCounts(Answer):
     remembered: int = Field(default=0, description="Pairs past `max_pairs`, which are not learned from.")
     queries: int = 0
     margin: MiningMargin = MiningMargin()
-    by_source: dict[str, MinedBySource] = Field(default={}, description="logs, judgments and heuristics.")
+    by_source: dict[str, MinedBySource] = Field(default={}, description="logs, judgments, judge and heuristics.")
     by_negative: dict[str, int] = Field(default={}, description="Triplets by kind of negative.")
     rejected: dict[str, int | dict[str, int]] = Field(
         default={}, description="How many by reason; older builds counted them by source."
@@ -108,6 +119,7 @@ class MiningCounts(Answer):
     click_model: ClickModel | None = None
     clients: MiningClients | None = Field(default=None, description="Null: older builds did not look.")
     generated: GeneratedQueries | None = Field(default=None, description="Null: no language model was asked.")
+    judge: MiningJudge | None = Field(default=None, description="Null: no model had judged.")
 
 
 class MiningResult(MiningCounts):
@@ -136,7 +148,7 @@ class EvaluationResult(EvaluationReport):
     job_id: str
 
 
-JobResult = MiningResult | TrainingResult | EvaluationResult
+JobResult = MiningResult | TrainingResult | EvaluationResult | JudgingResult
 
 
 class JobEnd(Answer):

@@ -88,6 +88,10 @@ class Day(Answer):
     fallbacks: int
     took_ms: float | None = Field(description="Mean of the searches that were answered here; null: there was none.")
     searches: int = Field(description="Searches that were answered here: what `took_ms` is the mean of.")
+    clicked_rank: float | None = Field(
+        default=None, description="Mean rank of the clicked documents, of the newest 5,000 clicks; null: no click."
+    )
+    clicks: int = Field(default=0, description="Clicks that `clicked_rank` is the mean of.")
 
 
 class PrunedLogs(Answer):

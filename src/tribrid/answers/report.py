@@ -182,7 +182,8 @@ class About(Answer):
     mode: str = Field(default="learning", description="reranking.reranker_mode.")
     training: dict[str, JsonValue] | None = Field(default=None, description="What the training measured of itself.")
     heaviest_client: float | None = Field(
-        default=None, description="Share of the pairs it learned from that come from one client, the one with the most."
+        default=None,
+        description="Of the pairs it learned from that clients' acts made, the share of the client with the most.",
     )
     learning_curve: tuple[LearningPoint, ...] = ()
     queries_url: str | None = Field(default=None, description="Where the report stands query by query.")

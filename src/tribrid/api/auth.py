@@ -42,11 +42,15 @@ _NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, by its key or address, what it may do, and on which corpora and documents; None: all."""
+    """Who sent a request, by its key or address, what it may do, and on which corpora and documents; None: all.
+
+    `label`: what its key is called.
+    """
 
     name: str
     scopes: frozenset[Scope]
     corpora: frozenset[str] | None = None
+    label: str = ""
     pinned: Filter | None = None
 
     def may(self, *scopes: Scope) -> bool:
@@ -142,7 +146,7 @@ class Guard:
         Raises:
             Unauthorized: nobody has this key.
         """
-        caller = self._holder(key.strip().encode(), self._rules or ANYBODY)
+        caller = holder(key.strip().encode(), self._digest, self._rules or ANYBODY)
         if caller is None:
             raise Unauthorized("Nobody has this key, or it was revoked.")
         return self.sessions.open(caller.name)
@@ -151,7 +155,7 @@ class Guard:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         # Headers are decoded as latin-1: so the bytes are those that were sent.
         sent = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-        caller = self._holder(sent, rules)
+        caller = holder(sent, self._digest, rules)
         if caller is None and not given and is_page(request.scope["path"]):
             caller = self._signed_in(request.cookies.get(COOKIE, ""), rules)
         if caller is None:
@@ -160,24 +164,11 @@ class Guard:
 
     def _signed_in(self, token: str, rules: AccessRules) -> Caller | None:
         """Whose session it is, if his key still holds."""
-        holder = self.sessions.holder(token)
-        if holder == ENVIRONMENT and self._digest is not None:
+        name = self.sessions.holder(token)
+        if name == ENVIRONMENT and self._digest is not None:
             return Caller(ENVIRONMENT, EVERYTHING)
-        key = rules.keys.get(holder or "")
+        key = rules.keys.get(name or "")
         return None if key is None else _caller(key)
-
-    def _holder(self, sent: bytes, rules: AccessRules) -> Caller | None:
-        """Whose key it is; None: nobody's."""
-        key_id, secret = split_key(sent)
-        key = rules.keys.get(key_id)
-        # Both comparisons always take place, of digests of one length.
-        is_environments = hmac.compare_digest(_digest(sent), self._digest or _NOBODYS_DIGEST)
-        is_keys = hmac.compare_digest(_digest(secret), key.digest if key else _NOBODYS_DIGEST)
-        if not sent:
-            return None
-        if self._digest is not None and is_environments:
-            return Caller(ENVIRONMENT, EVERYTHING)
-        return _caller(key) if key is not None and is_keys else None
 
     def _take(self, name: str, rules: AccessRules, *, closed: bool) -> None:
         per_minute = rules.requests_per_minute or (DEFAULT_PER_MINUTE if closed else None)
@@ -191,9 +182,23 @@ class Guard:
             )
 
 
+def holder(sent: bytes, environments: str | None, rules: AccessRules) -> Caller | None:
+    """Whose key it is; None: nobody's. `environments`: the digest of the environment's key, which may do everything."""
+    key_id, secret = split_key(sent)
+    key = rules.keys.get(key_id)
+    # Both comparisons always take place, of digests of one length.
+    is_environments = hmac.compare_digest(_digest(sent), environments or _NOBODYS_DIGEST)
+    is_keys = hmac.compare_digest(_digest(secret), key.digest if key else _NOBODYS_DIGEST)
+    if not sent:
+        return None
+    if environments is not None and is_environments:
+        return Caller(ENVIRONMENT, EVERYTHING)
+    return _caller(key) if key is not None and is_keys else None
+
+
 def _caller(key: ApiKey) -> Caller:
     corpora = None if key.corpora is None else frozenset(key.corpora)
-    return Caller(key.key_id, frozenset(key.scopes), corpora, read_filter(key.filter))
+    return Caller(key.key_id, frozenset(key.scopes), corpora, key.name, read_filter(key.filter))
 
 
 def _neighbour(request: Request, address: str) -> Caller:

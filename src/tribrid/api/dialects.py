@@ -100,8 +100,11 @@ class RerankPaths:
 # ------------------------------------------------------------------------------------------ calls
 
 
-def call_of(body: Call) -> dict[str, Any]:
+def call_of(body: Call, corpus_id: str | None = None) -> dict[str, Any]:
     """What `Tribrid.rerank` is to be called with.
+
+    Args:
+        corpus_id: the URL's.
 
     Raises:
         InvalidInput: a field is missing, of the wrong type, or contradicts another.
@@ -111,14 +114,14 @@ def call_of(body: Call) -> dict[str, Any]:
         raise InvalidInput("query: a string is required.", field="query")
     for name in ("raw_scores", "return_documents", "return_text"):  # before anything is done, as all else
         flag(body, name, False)
-    documents = next((body[name] for name in ("documents", "texts", "input") if body.get(name) is not None), None)
+    documents = _documents(body)
     if not isinstance(documents, list):
         raise InvalidInput("documents: a list is required.", field="documents")
     return {
         "query": query,
         "documents": documents,
         "model": _text(body, "model"),
-        "corpus_id": _text(body, "corpus_id"),
+        "corpus_id": _corpus(body, corpus_id),
         "client_id": _text(body, "client_id"),
         "top_n": _limit(body),
         "rank_fields": _fields(body),
@@ -126,6 +129,24 @@ def call_of(body: Call) -> dict[str, Any]:
         "max_tokens_per_doc": _number(body, "max_tokens_per_doc"),
         "truncate": _truncate(body) and flag(body, "truncation", True),
     }
+
+
+def _documents(body: Call) -> JsonValue:
+    given = {name: body[name] for name in ("documents", "texts", "input") if body.get(name) is not None}
+    first, *others = given.values() or [None]
+    if any(other != first for other in others):
+        named = " and ".join(given)
+        raise InvalidInput(f"{named} are the same and must not differ. Send one of them.", field=next(iter(given)))
+    return first
+
+
+def _corpus(body: Call, in_url: str | None) -> str | None:
+    in_body = _text(body, "corpus_id")
+    if in_body and in_url and in_body != in_url:
+        raise InvalidInput(
+            f"corpus_id: The URL says {in_url!r} and the body {in_body!r}. Send one of the two.", field="corpus_id"
+        )
+    return in_body or in_url
 
 
 def flag(body: Call, name: str, default: bool) -> bool:

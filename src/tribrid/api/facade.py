@@ -6,13 +6,16 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from tribrid.api.auth import caller_of
+from tribrid.api.auth import Caller, caller_of
 from tribrid.app import Tribrid
 
 
 async def _facade(request: Request) -> Tribrid:
-    tribrid: Tribrid = request.app.state.tribrid
-    caller = caller_of(request)
+    return as_seen_by(caller_of(request), request.app.state.tribrid)
+
+
+def as_seen_by(caller: Caller, tribrid: Tribrid) -> Tribrid:
+    """The library as the caller's key may see it."""
     unbound = caller.corpora is None and caller.pinned is None
     return tribrid if unbound else tribrid.bound_to(caller.corpora, caller.pinned)
 

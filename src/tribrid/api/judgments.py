@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from tribrid.answers.jobs import Interruption
-from tribrid.answers.judgments import JudgedQueries, StoredJudgments
+from tribrid.answers.judgments import Agreement, GivenBy, JudgedBy, JudgedQueries, StoredJudgments
 from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import MAX_JUDGMENTS_BYTES, whole_body
@@ -57,14 +57,21 @@ async def put_judgments(
     raw: RawBody,
     tribrid: Facade,
     replace: Annotated[bool, Query(description="Drop all judgments there were before.")] = False,
+    judge: Annotated[
+        str | None, Query(description="Whose grades they are; without it nobody's.", max_length=512)
+    ] = None,
+    by: Annotated[GivenBy, Query(description="Whether the judge is a person or a model.")] = "person",
 ) -> Response:
-    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. After a second the
+    """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. With `judge`, what he said
+    is kept beside what others say, so that their agreement can be told. After a second the
     status is 200 whatever happens, as in an upload of documents: look at the body.
     """
     await run_in_threadpool(tribrid.corpus(corpus_id).require)
     queries, bundle = await run_in_threadpool(judged, raw)
     judgments = tribrid.corpus(corpus_id).judgments
-    return await work_response(request, lambda: judgments.put(queries, replace=replace, bundle=bundle))
+    return await work_response(
+        request, lambda: judgments.put(queries, replace=replace, bundle=bundle, judge=judge, by=by)
+    )
 
 
 @router.get(
@@ -76,6 +83,33 @@ async def put_judgments(
 def judgments(corpus_id: str, tribrid: Facade) -> Json:
     """In the form in which they can be put back."""
     return Json(tribrid.corpus(corpus_id).judgments.get())
+
+
+@router.get(
+    "/corpora/{corpus_id}/judgments/ratings",
+    summary="Who judged what",
+    response_model=JudgedBy,
+    response_description="Every rating of a judge who is known, with his note.",
+)
+def ratings(corpus_id: str, tribrid: Facade) -> Json:
+    """Of judgments that were put without a judge, nobody knows whose they are: they are not among these."""
+    return Json(tribrid.corpus(corpus_id).judgments.ratings())
+
+
+@router.get(
+    "/corpora/{corpus_id}/judgments/agreement",
+    summary="How far two judges agree",
+    response_model=Agreement,
+    response_description="Weighted kappa with its interval, and every document that they graded differently.",
+)
+def agreement(
+    corpus_id: str,
+    tribrid: Facade,
+    a: Annotated[str, Query(description="A judge.", examples=["anna"])],
+    b: Annotated[str, Query(description="Another.", examples=["a-model"])],
+) -> Json:
+    """Only documents that both rated count."""
+    return Json(tribrid.corpus(corpus_id).judgments.agreement(a, b))
 
 
 def judged(raw: bytes) -> tuple[list[JudgedQuery], dict[str, Any]]:

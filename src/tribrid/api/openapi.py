@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from tribrid.answers.answer import Answer
 from tribrid.answers.jobs import JobProblem, RunEvent
+from tribrid.errors import codes
 
 DESCRIPTION = """\
 Search rankings that learn from what users did, with proof: index → search → log → mine → train → evaluate → promote →
@@ -34,6 +35,13 @@ TAGS = [
 class ProblemBody(JobProblem):
     """RFC 9457, with a stable `code`; the facts of the case are further members."""
 
+    # A newer server may send more of them, so a client must take any.
+    code: str = Field(
+        examples=["corpus_not_found"],
+        json_schema_extra=lambda schema: schema.update(
+            anyOf=[{"$ref": _REF.format(model="ErrorCode")}, {"type": schema.pop("type")}]
+        ),
+    )
     request_id: str = Field(examples=["6f1e0c7a4b"])
 
 
@@ -59,14 +67,15 @@ TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document. FastAPI knows no model of an answer that is not JSON by its content type, so these are put
-    in here.
+    """The OpenAPI document. FastAPI knows no model of an answer that is not JSON by its content type, and no codes of
+    errors, so these are put in here.
     """
     if app.openapi_schema is None:
         made = FastAPI.openapi(app)
         models: list[tuple[type[Answer], Literal["serialization"]]] = [(m, "serialization") for m in _BESIDE]
         schemas = made["components"]["schemas"]
         schemas |= models_json_schema(models, ref_template=_REF)[1]["$defs"]
+        schemas["ErrorCode"] = {"type": "string", "enum": codes(), "description": "Of an error, to program against."}
         for methods in made["paths"].values():
             for operation in methods.values():
                 _describe(operation["responses"], schemas)

@@ -60,8 +60,7 @@ def _answer(request: Request, tribrid: Facade, raw: bytes, corpus_id: str | None
     path = request.scope["path"]
     dialect = dialect_of(path, body)
     request.state.dialect = dialect
-    call = call_of(body)
-    found = tribrid.rerank(**{**call, "corpus_id": call["corpus_id"] or corpus_id}, budget=budget)
+    found = tribrid.rerank(**call_of(body, corpus_id), budget=budget)
     request.app.state.telemetry.searched(found.reranked, found.model_id, found.note)
     headers = {ID_HEADER: found.query_id}
     if found.fallback_code is not None:  # TEI's form has no place for it

@@ -18,6 +18,7 @@ from tribrid.answers.jobs import (
     RunAddress,
     TrainingResult,
 )
+from tribrid.answers.judging import JudgeLabelPage, JudgingResult
 from tribrid.answers.readiness import Readiness
 from tribrid.answers.report import EvaluationReport, QueryRows
 from tribrid.answers.status import RerankerInfo, RerankerStatus
@@ -26,7 +27,7 @@ from tribrid.api.answers import Json
 from tribrid.api.facade import Facade
 from tribrid.api.limits import JsonRoute, LargeJsonRoute
 from tribrid.api.openapi import TEXT
-from tribrid.api.schemas import EvaluateBody, Limit, MineBody, OfCorpus, Offset, ReviewBody, TrainBody
+from tribrid.api.schemas import EvaluateBody, JudgeBody, Limit, MineBody, OfCorpus, Offset, ReviewBody, TrainBody
 from tribrid.api.scopes import require_admin
 from tribrid.api.waiting import accepted, job_address, job_response, prefers_async
 from tribrid.types import Job, JobKind, Source, TripletStatus
@@ -97,6 +98,33 @@ def mine(body: MineBody, request: Request, tribrid: Facade) -> Response:
     sources = None if body.sources is None else list(dict.fromkeys(body.sources))
     job = tribrid.corpus(body.corpus_id).submit_mine(max_pairs=body.max_pairs, sources=sources)
     return job_response(request, tribrid, job, wait=body.wait)
+
+
+@router.post(
+    "/reranker/judge",
+    summary="Let a model judge documents",
+    response_model=JudgingResult | JobEnd | JobInterruption,
+    response_description="What was asked and answered, and how well the model agrees with people.",
+    responses=_LATER,
+)
+def judge(body: JudgeBody, request: Request, tribrid: Facade) -> Response:
+    """The model that the settings of `judging` name grades what people judged, and frequent queries that nobody judged.
+    Only what is not answered yet is asked. Its labels are a source of mining, and never part of an eval dataset.
+    `"wait": false`: 202 and the job's address.
+    """
+    job = tribrid.corpus(body.corpus_id).submit_judge(queries=body.queries, of=body.of)
+    return job_response(request, tribrid, job, wait=body.wait)
+
+
+@router.get(
+    "/reranker/judge",
+    summary="What a model judged, and how well it agrees with people",
+    response_model=JudgeLabelPage,
+    response_description="Its agreement, and a page of its labels with their reasons.",
+)
+def judge_labels(corpus_id: OfCorpus, tribrid: Facade, offset: Offset = 0, limit: Limit = 50) -> Json:
+    """Of the judge in force: another model, shape or guideline is another judge."""
+    return Json(tribrid.corpus(corpus_id).judge_labels(offset, limit))
 
 
 @router.post(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, cr
 from pydantic_core import PydanticCustomError
 
 from tribrid.app.corpus import MAX_QUERY_CHARS
-from tribrid.app.learning import MAX_CORPORA
+from tribrid.app.learning import MAX_CORPORA, MAX_JUDGED
 from tribrid.app.searched import MAX_FACETS, MAX_TOP_K
 from tribrid.cloud.dialects import Provider
 from tribrid.config import type_fault
@@ -110,6 +110,21 @@ class FeedbackBody(Body):
     )
     signal: Signal = Field(description="What was done.")
     value: float | None = Field(None, description="For dwell the seconds, for rating 1 to 5; else nothing.")
+
+
+class JudgeBody(Body):
+    """What a model is to judge."""
+
+    corpus_id: CorpusId
+    queries: int | None = Field(
+        None, ge=1, le=MAX_JUDGED, description="Most queries of each kind. Default: 50.", examples=[50]
+    )
+    of: Literal["people", "log"] | None = Field(
+        None,
+        description="people: what people judged, to see whether the model agrees; log: frequent queries that nobody "
+        "judged, to learn from. Default: both.",
+    )
+    wait: Wait = True
 
 
 class MineBody(Body):

@@ -1,5 +1,5 @@
 """Reads the JSON of a request and refuses what Python would let through: NaN, Infinity, numbers that no database holds,
-NUL characters, lone surrogates, endless nesting, broken UTF-8.
+NUL characters, lone surrogates, names that come twice in an object, endless nesting, broken UTF-8.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import json
 import math
 
 from tribrid.corpus.jsonlines import value_fault
+from tribrid.corpus.repeated import Repeated
 
 MAX_INTEGER = 2**63 - 1
 
@@ -21,9 +22,14 @@ def parse_json(raw: bytes, *, storable: bool = True) -> object:
     Raises:
         json.JSONDecodeError: they are not; its `msg` says why, in words.
     """
+    repeated = Repeated()
     try:
         value: object = json.loads(
-            raw.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite, parse_int=_storable
+            raw.decode("utf-8-sig"),
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_storable,
+            object_pairs_hook=repeated,
         )
     except json.JSONDecodeError as error:
         raise json.JSONDecodeError(f"{error.msg} (line {error.lineno} column {error.colno})", "", error.pos) from None
@@ -33,6 +39,9 @@ def parse_json(raw: bytes, *, storable: bool = True) -> object:
         raise json.JSONDecodeError("it is nested too deeply", "", 0) from None
     except ValueError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
+    twice = repeated.fault
+    if twice is not None:
+        raise json.JSONDecodeError(twice, "", 0)
     fault = value_fault(value) if storable else None
     if fault is not None:
         raise json.JSONDecodeError(f"it {fault}", "", 0)

@@ -90,9 +90,16 @@ def given_evidence(bundle: Mapping[str, Any]) -> LogEvidence | None:
     """What the labels of an exported dataset from logs rest on; None where people judged it.
 
     Raises:
-        InvalidInput: the bundle says that its labels are from logs and does not hold what they rest on.
+        InvalidInput: the bundle says that its labels are from logs and does not hold what they rest on, or that a model
+            gave them.
     """
     given = bundle.get("evidence")
+    if bundle.get("source") == "judge":
+        raise InvalidInput(
+            "source: a model gave these labels. They are learned from, and nothing is decided on them: an eval dataset "
+            "holds what people judged, or a span of the log.",
+            field="source",
+        )
     if given is None and bundle.get("source") in (None, "judgments"):
         return None
     try:

@@ -51,11 +51,12 @@ def condition(folder: DataFolder) -> Condition:
         return Condition([Trouble(what="store", corpus_id=None, detail=error.detail)], {})
     troubles, searchable = [*_disk(folder), *_log_writing(folder)], {}
     for corpus_id in corpora:
-        fault = _index(folder, corpus_id)
-        searchable[corpus_id] = fault is None
+        broken_off = bool(unfinished(folder.data_dir, corpus_id))
+        fault, searchable[corpus_id] = _index(folder, corpus_id, broken_off)
         troubles += [fault] if fault else []
-        if unfinished(folder.data_dir, corpus_id):
-            detail = "An upload or erasure broke off before the index followed. The server does it by itself."
+        if broken_off:
+            when = "once the index is made anew" if fault else "by itself"
+            detail = f"An upload or erasure broke off before the index followed. The server ends it {when}."
             troubles.append(Trouble(what="documents", corpus_id=corpus_id, detail=detail))
     return Condition(troubles, searchable)
 
@@ -103,12 +104,15 @@ def _log_writing(folder: DataFolder) -> list[Trouble]:
     return [Trouble(what="log", corpus_id=None, detail=f"Searches are answered and not logged. {detail}")]
 
 
-def _index(folder: DataFolder, corpus_id: str) -> Trouble | None:
+def _index(folder: DataFolder, corpus_id: str, broken_off: bool) -> tuple[Trouble | None, bool]:
+    """What somebody has to do about the index, and whether it can be searched."""
     try:
         corpus = open_corpus(folder, corpus_id)
+        if broken_off and corpus.index.fingerprint is None:
+            return None, False  # its first upload broke off: what is there of an index, the server goes on with
         corpus.index.check()
         if corpus.index.fingerprint is not None or corpus.waits_for_index is None:
             _ = corpus.retriever
     except TribridError as error:
-        return Trouble(what="index", corpus_id=corpus_id, detail=error.detail)
-    return None
+        return Trouble(what="index", corpus_id=corpus_id, detail=error.detail), False
+    return None, True

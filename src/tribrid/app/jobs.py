@@ -21,6 +21,7 @@ from tribrid.answers.jobs import (
     TrainingResult,
     TrainingRun,
 )
+from tribrid.answers.judging import JudgingResult
 from tribrid.app.parts import FolderPart
 from tribrid.app.rundiff import RunFacts, run_difference
 from tribrid.errors import (
@@ -38,6 +39,7 @@ _RESULTS: Mapping[JobKind, type[JobResult]] = {
     JobKind.MINE: MiningResult,
     JobKind.TRAIN: TrainingResult,
     JobKind.EVALUATE: EvaluationResult,
+    JobKind.JUDGE: JudgingResult,
 }
 
 

@@ -1,4 +1,4 @@
-"""mine, train and evaluate as jobs: what can be known at once is refused at once."""
+"""mine, train, evaluate and judge as jobs: what can be known at once is refused at once."""
 
 from __future__ import annotations
 
@@ -6,37 +6,42 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tribrid import jobs
+from tribrid.answers.answer import time_at
 from tribrid.answers.costs import CostEstimate
 from tribrid.answers.jobs import EvaluationResult, MiningResult, TrainingResult
+from tribrid.answers.judging import JudgeLabelPage, JudgeLabelRow, JudgingResult
 from tribrid.app.jobs import result_of
 from tribrid.app.parts import CorpusPart
 from tribrid.app.settings import check_measures
-from tribrid.encoders.models import locate, require_torch
-from tribrid.errors import Cancelled, Failed, InvalidInput, NoDocuments, NoTriplets
+from tribrid.config.sections import TrainingConfig
+from tribrid.encoders.models import locate, require_torch, trainable_as
+from tribrid.errors import Cancelled, Failed, InvalidInput, ModelUnavailable, NoDocuments, NoTriplets
 from tribrid.loop.arms import prepared, require_model
 from tribrid.loop.costs import NO_PARAMS, check_services, estimate
 from tribrid.loop.eval_queries import eval_queries_of, refuse_leakage
 from tribrid.loop.generation import check as check_generation
+from tribrid.loop.judge import LOG, PEOPLE, check, judge_in_force, standing
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
 Watch = Callable[[Event], None]
-_Result = TypeVar("_Result", MiningResult, TrainingResult, EvaluationResult)
+_Result = TypeVar("_Result", MiningResult, TrainingResult, EvaluationResult, JudgingResult)
 
+MAX_JUDGED = 10_000
 MAX_CORPORA = 20
 """Other corpora that one evaluation looks at."""
 
 
 class Learning(CorpusPart):
-    """mine, train, evaluate."""
+    """mine, train, evaluate, judge."""
 
     def submit_mine(self, *, max_pairs: int | None = None, sources: Sequence[str] | None = None) -> Job:
         """Queue a mining.
 
         Args:
             max_pairs: most (query, positive) pairs; None for the setting's value.
-            sources: some of logs, judgments, heuristics; None for all there is.
+            sources: some of logs, judgments, judge, heuristics; None for all there is.
 
         Raises:
             CorpusNotFound, NoDocuments, NoTriplets: the sources named hold nothing.
@@ -61,7 +66,8 @@ class Learning(CorpusPart):
         """Queue a training on the newest triplets (or on those of a mining that is already queued).
 
         Raises:
-            CorpusNotFound, UnknownSetting, InvalidInput, NoTriplets, ModelUnavailable, MissingExtra.
+            CorpusNotFound, UnknownSetting, NoTriplets, MissingExtra.
+            InvalidInput: a hyperparameter is out of bounds, or no training can start from that base model.
             Leakage: the triplets hold a query of the eval dataset.
         """
         store = self._folder.store
@@ -69,7 +75,7 @@ class Learning(CorpusPart):
         config = corpus.config
         if config.training.cross_encoder:
             require_torch("Training a cross-encoder (training.cross_encoder)")
-        locate(config.training.base_model)
+        _check_base(config.training)
         if not store.jobs.pending(self.corpus_id, JobKind.MINE):
             _refuse_leakage(corpus, store.triplets.latest(self.corpus_id).triplet_set_id)
         return self._submit(JobKind.TRAIN, dict(hyperparameters or {}))
@@ -117,6 +123,64 @@ class Learning(CorpusPart):
             params["arms"] = [arm.model_dump() for arm in prepared(corpus, arms)]
         check_services(corpus, params)
         return self._submit(JobKind.EVALUATE, params)
+
+    def submit_judge(self, *, queries: int | None = None, of: str | None = None) -> Job:
+        """Queue a judging by the model that the settings of `judging` name.
+
+        Args:
+            queries: most queries of each kind, 1 to 10,000; None: 50.
+            of: `people`: what people judged, to see whether the model agrees; `log`: frequent queries that nobody
+                judged, to learn from; None: both.
+
+        Raises:
+            CorpusNotFound, NoDocuments, JudgeUnavailable.
+            InvalidInput: no model is set or the settings do not go together, or no such queries.
+        """
+        corpus = self._open()
+        _require_documents(corpus)
+        check(corpus)
+        if queries is not None and not 1 <= queries <= MAX_JUDGED:
+            raise InvalidInput(f"queries: {queries} is not 1 to {MAX_JUDGED}.", field="queries")
+        if of not in (None, PEOPLE, LOG):
+            raise InvalidInput(f"of: {of!r} is neither people nor log.", field="of")
+        params = {"queries": queries, "of": of}
+        return self._submit(JobKind.JUDGE, {name: value for name, value in params.items() if value is not None})
+
+    def judge(
+        self, *, queries: int | None = None, of: str | None = None, on_event: Watch | None = None
+    ) -> JudgingResult:
+        """Let a model judge, wait, and return what it did, how well it agrees with people and what its labels count.
+
+        Raises:
+            As submit_judge. Failed: the job failed.
+        """
+        return self._finished(self.submit_judge(queries=queries, of=of), on_event, JudgingResult)
+
+    def judge_labels(self, offset: int = 0, limit: int = 50) -> JudgeLabelPage:
+        """What the model in force said, with reasons; how well it agrees with people; what its labels count for.
+
+        Raises:
+            CorpusNotFound.
+        """
+        corpus = self._open()
+        rows, total = corpus.store.judge_labels.page(corpus.corpus_id, judge_in_force(corpus), offset, limit)
+        shown = tuple(
+            JudgeLabelRow(
+                query=row.query,
+                doc_id=row.doc_id,
+                judge=row.judge,
+                grade=row.grade,
+                forward=row.forward,
+                backward=row.backward,
+                reason=row.reason,
+                failure=row.failure,
+                tokens=row.tokens,
+                usd=row.usd,
+                judged_at=time_at(row.judged_us),
+            )
+            for row in rows
+        )
+        return JudgeLabelPage(**dict(standing(corpus)), rows=shown, total=total)
 
     def mine(
         self,
@@ -175,6 +239,17 @@ class Learning(CorpusPart):
         raise Failed(detail, job_id=job.job_id, problem=problem.get("code"))
 
 
+def _check_base(config: TrainingConfig) -> None:
+    """Refuse a base model that no training can start from. Waiting does not mend it, so this is no 503."""
+    try:
+        base = locate(config.base_model)
+        if config.cross_encoder:
+            trainable_as(base)
+    except ModelUnavailable as error:
+        told = error.detail.removeprefix("training.base_model: ")
+        raise InvalidInput(f"base_model: {told}", field="base_model", **error.facts) from error
+
+
 def _require_documents(corpus: OpenCorpus) -> None:
     # Documents that came with a rerank are stored at once, and indexed before the next mining.
     if corpus.index.count() == 0 and corpus.store.documents.count(corpus.corpus_id) == 0:
@@ -202,11 +277,12 @@ def _require_labels(corpus: OpenCorpus, sources: Sequence[str]) -> None:
     there = {
         "logs": store.logs.has_feedback(corpus.corpus_id),
         "judgments": store.judgments.counts(corpus.corpus_id)["judgments"] > 0,
+        "judge": store.judge_labels.page(corpus.corpus_id, judge_in_force(corpus), 0, 1)[1] > 0,
         "heuristics": True,
     }
     if not any(there[source] for source in sources):
         raise NoTriplets(
             f"There is nothing to mine from {' or '.join(sources)} in {corpus.corpus_id!r}: send feedback or import "
-            "logs, put judgments, or let the heuristics mine too.",
+            "logs, put judgments, let a model judge, or let the heuristics mine too.",
             corpus_id=corpus.corpus_id,
         )

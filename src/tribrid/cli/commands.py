@@ -14,11 +14,12 @@ from tribrid.cli.erase import erase
 from tribrid.cli.evalset import evalset
 from tribrid.cli.evaluations import evaluations
 from tribrid.cli.experiment import experiment
+from tribrid.cli.judging import judge
 from tribrid.cli.keys import keys
 from tribrid.cli.learning import evaluate, mine, train
 from tribrid.cli.logs import logs
 from tribrid.cli.models import models, promote, rollback
-from tribrid.cli.operating import config, doctor, serve
+from tribrid.cli.operating import config, doctor, mcp, serve
 from tribrid.cli.runs import runs
 from tribrid.cli.searching import feedback, search
 from tribrid.cli.triplets import readiness, review, triplets
@@ -28,6 +29,7 @@ SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
 _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("demo", SET_UP, demo),
     ("serve", SET_UP, serve),
+    ("mcp", SET_UP, mcp),
     ("index", SET_UP, index),
     ("corpora", SET_UP, corpora),
     ("search", SEARCH, search),
@@ -36,6 +38,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("judgments", LEARN, judgments),
     ("evalset", LEARN, evalset),
     ("readiness", LEARN, readiness),
+    ("judge", LEARN, judge),
     ("mine", LEARN, mine),
     ("triplets", LEARN, triplets),
     ("review", LEARN, review),

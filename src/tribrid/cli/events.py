@@ -21,7 +21,12 @@ from tribrid.types import Event, Job, JobKind, State
 if TYPE_CHECKING:
     from tribrid.answers.jobs import JobResult
 
-_DOING = {JobKind.MINE: "Mining", JobKind.TRAIN: "Training", JobKind.EVALUATE: "Evaluating"}
+_DOING = {
+    JobKind.MINE: "Mining",
+    JobKind.TRAIN: "Training",
+    JobKind.EVALUATE: "Evaluating",
+    JobKind.JUDGE: "Judging",
+}
 
 
 _Result = TypeVar("_Result", bound="JobResult")

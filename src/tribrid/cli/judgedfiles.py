@@ -56,6 +56,7 @@ def _texts(path: Path) -> dict[str, str]:
 def _read_file(path: Path, split: str) -> tuple[list[JudgedQuery], dict[str, Any]]:
     from tribrid.corpus.evalfiles import parse_jsonl, parse_labels, parse_quepid
     from tribrid.corpus.formats import judged_queries, read_beir
+    from tribrid.corpus.repeated import Repeated
 
     if path.is_dir():
         folder = read_beir(path)
@@ -67,10 +68,14 @@ def _read_file(path: Path, split: str) -> tuple[list[JudgedQuery], dict[str, Any
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         with open_file(path) as stream:
             return parse_jsonl(stream), {}
+    repeated = Repeated()
     try:
-        body = json.loads(text_of(path))
+        body = json.loads(text_of(path), object_pairs_hook=repeated)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not valid JSON: {error}.", path=str(path)) from None
+    fault = repeated.fault
+    if fault is not None:
+        raise InvalidInput(f"{path}: {fault}.", path=str(path))
     return parse_labels(body), body if isinstance(body, dict) else {}
 
 

@@ -22,6 +22,7 @@ from tribrid.types import Job
 
 if TYPE_CHECKING:
     from tribrid.answers.jobs import EvaluationResult, MiningClients, MiningResult, TrainingResult
+    from tribrid.answers.judging import JudgingResult
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue the job and return; a running server works on it.")]
 Also = Annotated[
@@ -38,7 +39,7 @@ Arm = Annotated[
 ]
 
 
-_Result = TypeVar("_Result", "MiningResult", "TrainingResult", "EvaluationResult")
+_Result = TypeVar("_Result", "MiningResult", "TrainingResult", "EvaluationResult", "JudgingResult")
 
 
 def mine(
@@ -47,14 +48,15 @@ def mine(
     *,
     max_pairs: Annotated[int | None, typer.Option(help="Most (query, positive) pairs.")] = None,
     source: Annotated[
-        list[str] | None, typer.Option(help="logs, judgments or heuristics; can be given again. Default: all there is.")
+        list[str] | None,
+        typer.Option(help="logs, judgments, judge or heuristics; can be given again. Default: all there is."),
     ] = None,
     no_wait: NoWait = False,
 ) -> None:
     """Mine training triplets from logs, judgments and the documents themselves."""
     from tribrid.answers.jobs import MiningResult
 
-    _job(
+    run_job(
         session,
         lambda tribrid: tribrid.corpus(corpus).submit_mine(max_pairs=max_pairs, sources=source or None),
         MiningResult,
@@ -84,7 +86,7 @@ def train(
         if name in hyperparameters:
             raise InvalidInput(f"{name} is given twice.", setting=name)
         hyperparameters[name] = value
-    _job(
+    run_job(
         session,
         lambda tribrid: tribrid.corpus(corpus).submit_train(hyperparameters),
         TrainingResult,
@@ -130,7 +132,7 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
     files.check()
     arms = [_arm(text) for text in arm or []]
     try:
-        done = _job(
+        done = run_job(
             session,
             lambda tribrid: tribrid.corpus(corpus).submit_evaluate(model_id=model, corpus_ids=also or [], arms=arms),
             EvaluationResult,
@@ -145,7 +147,7 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _job(
+def run_job(
     session: Session,
     submit: Callable[[Library], Job],
     kind: type[_Result],
@@ -197,6 +199,8 @@ def _mined(found: MiningResult) -> list[RenderableType]:
     if found.held_back:
         total["Held back"] = f"{found.held_back:,} triplets, for review: tribrid triplets CORPUS --status review"
     total.update(_clients(found.clients))
+    if judged := found.judge:
+        total["Judge"] = f"{judged.labels:,} labels of {one_line(judged.judge, 60)}, which count {judged.weight:g}"
     if made := found.generated:
         asked = f"{made.answered:,} of {made.asked:,} questions answered by {one_line(made.model, 60)}"
         total["Generated"] = f"{made.kept:,} of {made.queries:,} queries kept; {asked}"
@@ -209,7 +213,7 @@ def _clients(found: MiningClients | None) -> dict[str, str]:
         return {}
     shown = {"Clients": found.told}
     if found.heaviest_share is not None:
-        shown["Heaviest client"] = f"{found.heaviest_share:.1%} of the pairs"
+        shown["Heaviest client"] = f"{found.heaviest_share:.1%} of what clients taught"
     if found.bots:
         why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in found.bots.items())
         shown["Left out as bots"] = f"{why}; {found.bot_lists:,} lists"

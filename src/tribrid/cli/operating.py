@@ -50,6 +50,16 @@ def serve(
         session.terminal.result({"served": url})
 
 
+def mcp(session: Session) -> None:
+    """Serve agents over the Model Context Protocol, on standard input and output; they start it themselves. It only
+    reads, unless TRIBRID_MCP_KEY holds a key whose scopes say more.
+    """
+    from tribrid import mcp as served
+
+    with library(session) as tribrid:
+        served.serve(tribrid)
+
+
 def config(
     session: Session,
     settings: Annotated[

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tribrid.config.asked import GenerationConfig, JudgingConfig
 from tribrid.config.fields import Section
 from tribrid.config.reranking import RerankingConfig
 from tribrid.config.sections import (
     EvaluationConfig,
     GateConfig,
-    GenerationConfig,
     IndexingConfig,
     LogsConfig,
     MiningConfig,
@@ -41,6 +41,7 @@ class Config(Section):
     retrieval: RetrievalConfig = RetrievalConfig()  # type: ignore[call-arg]
     mining: MiningConfig = MiningConfig()  # type: ignore[call-arg]
     generation: GenerationConfig = GenerationConfig()  # type: ignore[call-arg]
+    judging: JudgingConfig = JudgingConfig()  # type: ignore[call-arg]
     training: TrainingConfig = TrainingConfig()  # type: ignore[call-arg]
     evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
     logs: LogsConfig = LogsConfig()  # type: ignore[call-arg]
@@ -187,6 +188,7 @@ class Environment(BaseModel):
     port: int = Field(8000, ge=1, le=65535)
     api_key: str | None = Field(None, repr=False, pattern=r"\S")
     overrides: Checked = {}
+    mcp_key: str | None = Field(None, repr=False, pattern=r"\S")
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
     models_dir: Path | None = None
@@ -208,6 +210,7 @@ _CLOUD_KEYS = {
     "jina": "JINA_API_KEY",
     "openai": "OPENAI_API_KEY",
     "generation": "TRIBRID_GENERATION_API_KEY",
+    "judging": "TRIBRID_JUDGING_API_KEY",
     "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 
@@ -217,7 +220,7 @@ _OF_PROCESS = ("cloud_urls", "log_format", "log_level", "tracing", "outbound_hos
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_LOG_FORMAT,
+    TRIBRID_API_KEY, TRIBRID_MCP_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_LOG_FORMAT,
     TRIBRID_LOG_LEVEL, TRIBRID_TRACING, TRIBRID_OUTBOUND_HOSTS, TRIBRID_<SECTION>__<FIELD>, and the services' keys.
 
     Raises:
@@ -231,7 +234,17 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             overrides.setdefault(section, {})[field] = value
     plain = {
         field: env[ENV_PREFIX + field.upper()]
-        for field in ("data_dir", "database_url", "host", "port", "api_key", "models_file", "models_dir", *_OF_PROCESS)
+        for field in (
+            "data_dir",
+            "database_url",
+            "host",
+            "port",
+            "api_key",
+            "mcp_key",
+            "models_file",
+            "models_dir",
+            *_OF_PROCESS,
+        )
         if env.get(ENV_PREFIX + field.upper())
     }
     plain.setdefault("data_dir", str(Path.home() / ".tribrid"))

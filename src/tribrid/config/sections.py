@@ -70,45 +70,6 @@ class MiningConfig(Section):
     )
 
 
-class GenerationConfig(Section):
-    base_url: str | None = Field(
-        None,
-        max_length=1000,
-        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
-        description="OpenAI-compatible server that writes queries for mining, as http://127.0.0.1:8080/v1 (a bare "
-        "address gets /v1); None: no queries are generated. Keys: TRIBRID_GENERATION_API_KEY is sent only to the "
-        "address that the environment names, OPENAI_API_KEY only to https://api.openai.com.",
-    )
-    model: str | None = Field(None, min_length=1, max_length=200, description="Model name sent to that server.")
-    provider: str | None = Field(
-        None,
-        max_length=100,
-        description="Whose price in data/models.json counts; local: the server is your own and costs 0. None: by the "
-        "model's name; a model without a price on this machine's own address is local.",
-    )
-    budget_usd: float | None = Field(
-        None, ge=0, le=1_000_000, description="Asking stops before it may cost more, dollars; None: no limit."
-    )
-    max_passages: int = Field(500, ge=1, le=100_000, description="Most passages to ask about in a mining.")
-    queries_per_passage: int = Field(2, ge=1, le=10, description="Queries to ask for at a time, of one passage.")
-    keep_within_rank: int = Field(
-        20, ge=1, le=500, description="A query is kept if retrieval has its passage's document this high (rank)."
-    )
-    examples: str = Field(
-        "", max_length=2000, description="Queries as your users type them, one a line: models of style for the model."
-    )
-    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature; None: the server's own.")
-    max_output_tokens: int = Field(
-        512, ge=16, le=8192, description="Most tokens of an answer; a model that thinks aloud needs more."
-    )
-    output_limit_field: Literal["max_tokens", "max_completion_tokens"] = Field(
-        "max_tokens", description="Name under which the server takes that limit; OpenAI's newer models: the second."
-    )
-    concurrency: int = Field(4, ge=1, le=64, description="Questions asked at the same time.")
-    timeout_s: float = Field(60, ge=1, le=600, description="Longest wait for one answer, seconds.")
-    retries: int = Field(4, ge=0, le=10, description="Times a question is asked again after a 429, a 5xx or a timeout.")
-
-
 class TrainingConfig(Section):
     base_model: str = Field(
         DEFAULT_BASE_MODEL,

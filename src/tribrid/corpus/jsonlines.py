@@ -3,7 +3,7 @@
 NDJSON is read line by line in flat memory; a stream that starts with `[` is one JSON array and is held
 whole. What cannot be read becomes a `Skipped` that says where and why, and reading goes on. Refuses what
 Python's parser would let through and a database or a JSON client would choke on: NaN, Infinity, numbers
-that overflow, NUL characters and broken UTF-8.
+that overflow, names that come twice in one object, NUL characters and broken UTF-8.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import PurePath
 from typing import BinaryIO, Literal
 
+from tribrid.corpus.repeated import Repeated
 from tribrid.types.texts import MAX_ID_CHARS
 
 Stream = BinaryIO | Iterable[bytes]
@@ -66,6 +67,7 @@ def json_items(stream: Stream, *, max_item_bytes: int) -> Iterator[Item | Skippe
         stream: an open binary file, or byte chunks of any size (an HTTP body).
         max_item_bytes: a longer NDJSON line is skipped without being held in memory.
     """
+    parser = _Parser()
     blocks = _blocks(stream)
     first, line = b"", 1
     for block in blocks:
@@ -75,13 +77,13 @@ def json_items(stream: Stream, *, max_item_bytes: int) -> Iterator[Item | Skippe
         line += first.count(b"\n")
     if first.lstrip().startswith(b"["):
         text = (first + b"".join(blocks)).decode("utf-8", "surrogateescape")
-        yield from _array_items(text)
+        yield from _array_items(text, parser)
         return
     for number, raw in _lines(first, blocks, line, max_item_bytes):
         if raw is None:
             yield Skipped(number, f"longer than {max_item_bytes:,} bytes")
         elif raw.strip():
-            yield _line_item(number, raw)
+            yield _line_item(number, raw, parser)
 
 
 def peek(stream: Stream) -> tuple[bytes, Iterator[bytes]]:
@@ -171,7 +173,29 @@ def _finite(literal: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+class _Parser:
+    """Of one stream's values."""
+
+    def __init__(self) -> None:
+        self._repeated = Repeated()
+        self._decoder = json.JSONDecoder(
+            parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=self._repeated
+        )
+
+    def item(self, number: int, text: str) -> Item | Skipped:
+        """The value that the text is. Raises ValueError and RecursionError where it is none."""
+        self._repeated.forget()
+        return self._item(number, self._decoder.decode(text))
+
+    def item_at(self, number: int, text: str, position: int) -> tuple[Item | Skipped, int]:
+        """The value that begins there, and where it ends. Raises as `item`."""
+        self._repeated.forget()
+        value, end = self._decoder.raw_decode(text, position)
+        return self._item(number, value), end
+
+    def _item(self, number: int, value: object) -> Item | Skipped:
+        fault = self._repeated.fault
+        return Item(number, value) if fault is None else Skipped(number, fault)
 
 
 def _fault(error: Exception) -> str:
@@ -182,18 +206,18 @@ def _fault(error: Exception) -> str:
     return f"not valid JSON: {error}"[:200]
 
 
-def _line_item(number: int, raw: bytes) -> Item | Skipped:
+def _line_item(number: int, raw: bytes, parser: _Parser) -> Item | Skipped:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         return Skipped(number, f"not valid UTF-8 (byte {error.start + 1} of the line)")
     try:
-        return Item(number, _DECODER.decode(text))
+        return parser.item(number, text)
     except (ValueError, RecursionError) as error:
         return Skipped(number, _fault(error))
 
 
-def _array_items(text: str) -> Iterator[Item | Skipped]:
+def _array_items(text: str, parser: _Parser) -> Iterator[Item | Skipped]:
     """The items of one JSON array. A syntax error ends it: there is no line to start afresh at."""
     position = _space_end(text, text.index("[") + 1)
     number = 0
@@ -203,11 +227,11 @@ def _array_items(text: str) -> Iterator[Item | Skipped]:
         while True:
             number += 1
             try:
-                value, position = _DECODER.raw_decode(text, position)
+                item, position = parser.item_at(number, text, position)
             except (ValueError, RecursionError) as error:
                 yield Skipped(number, f"{_fault(error)}; the rest of the array was not read")
                 return
-            yield Item(number, value)
+            yield item
             position = _space_end(text, position)
             mark, position = text[position : position + 1], _space_end(text, position + 1)
             if mark == "]":

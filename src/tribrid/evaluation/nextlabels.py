@@ -39,9 +39,9 @@ class Asked:
         shares = [len(a & b) / max(len(a), len(b)) for a, b in itertools.combinations(tops, 2)]
         return 1 - sum(shares) / len(shares) if shares else 0.0
 
-    def pool(self, seed: int) -> list[str]:
+    def pool(self, seed: int, depth: int = POOL_DEPTH) -> list[str]:
         """The first documents of all rankings that nobody has judged yet, in an order that says nothing of theirs."""
-        found = {doc_id for ranking in self.rankings.values() for doc_id in ranking[:POOL_DEPTH]}
+        found = {doc_id for ranking in self.rankings.values() for doc_id in ranking[:depth]}
         left = sorted(found - (self.grades or {}).keys())
         random.Random(f"{seed} {self.text}").shuffle(left)
         return left

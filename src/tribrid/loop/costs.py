@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -9,16 +10,20 @@ from typing import Literal
 
 from tribrid.answers.costs import Cost, CostEstimate
 from tribrid.cloud.clouds import ServiceArm
-from tribrid.cloud.prices import LOCAL, Kind, together
+from tribrid.cloud.prices import CHARS_PER_TOKEN, LOCAL, Kind, together
 from tribrid.errors import NoTriplets
 from tribrid.evaluation.answerable import is_answerless
 from tribrid.loop import generation
-from tribrid.loop.params import Arm, EvaluateParams, MineParams
+from tribrid.loop.asking import Tariff
+from tribrid.loop.params import Arm, EvaluateParams, JudgeParams, MineParams
+from tribrid.mining.judge import Question
 from tribrid.types import JobKind, Source
 from tribrid.workspace.corpus import OpenCorpus
 
-SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3}
+SECONDS_PER_QUERY = {JobKind.MINE: 0.03, JobKind.TRAIN: 0.5, JobKind.EVALUATE: 0.3, JobKind.JUDGE: 0.3}
 """Measured on two cores (docs/benchmarks.md); only for the estimate before a job, its result says what it took."""
+GRADE_TOKENS = 30
+"""A grade with its reason, for the estimate."""
 NO_PARAMS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -28,6 +33,8 @@ def estimate(corpus: OpenCorpus, kind: JobKind, params: Mapping[str, object] = N
         return _of_mining(corpus, MineParams.model_validate(params))
     if kind is JobKind.EVALUATE:
         return _of_evaluation(corpus, EvaluateParams.model_validate(params).arms)
+    if kind is JobKind.JUDGE:
+        return _of_judging(corpus, JudgeParams.model_validate(params))
     queries = corpus.config.mining.max_pairs
     with suppress(NoTriplets):  # mined meanwhile: the setting is the best guess
         queries = corpus.store.triplets.latest(corpus.corpus_id).counts.get("queries", queries)
@@ -45,6 +52,27 @@ def _of_mining(corpus: OpenCorpus, params: MineParams) -> CostEstimate:
         local,
         generation=generation.estimate(config, corpus.folder.prices, queries) if asks else None,
     )
+
+
+def _of_judging(corpus: OpenCorpus, params: JudgeParams) -> CostEstimate:
+    """Of judging as many documents for each query as two rankings that share half of theirs hold, all of them new."""
+    config, model = corpus.config.judging, corpus.config.indexing.embedding_model
+    queries = params.queries * (2 if params.of is None else 1)
+    seconds = round(SECONDS_PER_QUERY[JobKind.JUDGE] * queries, 1)
+    local = local_cost(corpus, "EMB", model, queries, seconds, "query")
+    if config.base_url is None:
+        return together(CostEstimate, local)
+    documents = config.depth + config.depth // 2
+    asked = min(config.max_questions, 2 * queries * math.ceil(documents / config.documents_per_question))
+    each = min(config.documents_per_question, documents)
+    chars = len(Question("", (), backward=False, guideline=corpus.config.evaluation.guideline).text)
+    chars += each * min(config.document_chars, corpus.config.indexing.passage_chars)
+    cost = Tariff(corpus.folder.prices, config).cost(
+        asked * math.ceil(chars / CHARS_PER_TOKEN), asked * min(each * GRADE_TOKENS, config.max_output_tokens)
+    )
+    if config.budget_usd is not None and cost.usd is not None:
+        cost = cost.model_copy(update={"usd": min(cost.usd, config.budget_usd)})
+    return together(CostEstimate, local, generation=cost)
 
 
 def _of_evaluation(corpus: OpenCorpus, arms: Sequence[Arm]) -> CostEstimate:

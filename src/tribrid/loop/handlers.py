@@ -8,13 +8,15 @@ from pathlib import Path
 
 from tribrid.answers.costs import GenerationCost, MiningCost, TrainingCost
 from tribrid.answers.jobs import EvaluationResult, JobResult, MiningResult, TrainingResult
+from tribrid.answers.judging import JudgingCost, JudgingResult
 from tribrid.cloud.prices import together
 from tribrid.config import read_environment
 from tribrid.errors import Cancelled
 from tribrid.loop.costs import estimate, local_cost
 from tribrid.loop.evaluate import evaluate
+from tribrid.loop.judge import judge, standing
 from tribrid.loop.mine import mine
-from tribrid.loop.params import EvaluateParams, MineParams
+from tribrid.loop.params import EvaluateParams, JudgeParams, MineParams
 from tribrid.loop.train import train
 from tribrid.retrieval import lance
 from tribrid.types import Emit, EventType, Job, JobKind
@@ -67,6 +69,13 @@ def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) ->
     return EvaluationResult(job_id=job.job_id, **dict(report))
 
 
+def _judge_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> JudgingResult:
+    estimated = estimate(corpus, job.kind, job.params)
+    counts = judge(corpus, JudgeParams.model_validate(job.params), emit)
+    cost = JudgingCost.model_validate({**counts["cost"], "estimated": estimated})
+    return JudgingResult.model_validate({**counts, "job_id": job.job_id, "standing": standing(corpus), "cost": cost})
+
+
 def _handler(
     work: Callable[[OpenCorpus, Job, Emit, Asked], JobResult],
 ) -> Callable[[Job, Path, Emit, Asked], dict[str, object]]:
@@ -85,6 +94,7 @@ HANDLERS = {
     JobKind.MINE: _handler(_mine_job),
     JobKind.TRAIN: _handler(_train_job),
     JobKind.EVALUATE: _handler(_evaluate_job),
+    JobKind.JUDGE: _handler(_judge_job),
 }
 """How each kind of job is done; looked up by the process that runs a job."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tribrid.answers.nextlabels import DocumentJudged, DocumentToJudge, NextLabels, QueryToJudge
 from tribrid.errors import TribridError
@@ -38,8 +39,8 @@ def next_labels(corpus: OpenCorpus, most: int, seed: int) -> NextLabels:
     """
     dataset = dataset_in_force(corpus)
     judged = dataset.queries if dataset is not None and dataset.evidence is None else ()
-    scorers, failed = _scorers(corpus)
-    looked_at, passages = _rank(corpus, _wanted(corpus, judged), scorers, failed)
+    scorers, failed = scorers_of(corpus)
+    looked_at, passages = rank_queries(corpus, _wanted(corpus, judged), scorers, failed, within_s=READ_S)
     chosen = most_telling(looked_at, most)
     spread = _spread(corpus)
     known = sum(query.has_positive for query in judged)
@@ -86,7 +87,7 @@ def _wanted(corpus: OpenCorpus, judged: Sequence[JudgedQuery]) -> list[tuple[str
     return [*new, *again[:MOST_ASKED]]
 
 
-def _scorers(corpus: OpenCorpus) -> tuple[dict[str, LearnedScorer], dict[str, str]]:
+def scorers_of(corpus: OpenCorpus) -> tuple[dict[str, LearnedScorer], dict[str, str]]:
     """What serves and the newest model, where there are some; and those that cannot rank."""
     named = {"champion": corpus.champion_id, "challenger": newest_model(corpus, None)}
     found: dict[str, LearnedScorer] = {}
@@ -101,36 +102,46 @@ def _scorers(corpus: OpenCorpus) -> tuple[dict[str, LearnedScorer], dict[str, st
     return found, failed
 
 
-def _rank(
+def rank_queries(
     corpus: OpenCorpus,
-    wanted: Sequence[tuple[str, int, JudgedQuery | None]],
+    wanted: Iterable[tuple[str, int, JudgedQuery | None]],
     scorers: dict[str, LearnedScorer],
     failed: dict[str, str],
+    *,
+    depth: int = POOL_DEPTH,
+    within_s: float = math.inf,
 ) -> tuple[list[Asked], dict[str, dict[str, Passage]]]:
-    """As many of the queries as time allows, ranked; and the passages that were found for each."""
+    """As many of the queries as time allows, ranked; and the passages that were found for each.
+
+    Args:
+        scorers, failed: as of `scorers_of`; who cannot rank goes from one to the other.
+        depth: of each ranking, the first documents that are kept.
+    """
     found: list[Asked] = []
     passages: dict[str, dict[str, Passage]] = {}
     started, kept = time.monotonic(), corpus.kept_tokens()
     for text, clients, query in wanted:
-        if found and time.monotonic() - started > READ_S:
+        if found and time.monotonic() - started > within_s:
             break
         retrieved = corpus.retriever.search(text, corpus.config.reranking.tribrid_reranker_topn)
         reading = corpus.read(text, retrieved.candidates, kept)
-        rankings = {leg: [doc.doc_id for doc in run[:POOL_DEPTH]] for leg, run in retrieved.leg_runs.items()}
-        rankings[RETRIEVAL] = [candidate.doc_id for candidate in retrieved.candidates[:POOL_DEPTH]]
-        rankings |= _reranked(reading, scorers, failed)
+        rankings = {leg: [doc.doc_id for doc in run[:depth]] for leg, run in retrieved.leg_runs.items()}
+        rankings[RETRIEVAL] = [candidate.doc_id for candidate in retrieved.candidates[:depth]]
+        rankings |= _reranked(reading, scorers, failed, depth)
         passages[text] = {candidate.doc_id: candidate.passage for candidate in retrieved.candidates}
         query_id, grades = (query.query_id, query.judgments) if query else (None, None)
         found.append(Asked(text, clients, rankings, query_id, grades))
     return found, passages
 
 
-def _reranked(reading: Reading, scorers: dict[str, LearnedScorer], failed: dict[str, str]) -> dict[str, list[str]]:
+def _reranked(
+    reading: Reading, scorers: dict[str, LearnedScorer], failed: dict[str, str], depth: int
+) -> dict[str, list[str]]:
     """The first documents by each model; one that cannot rank is noted, and not asked again."""
     found = {}
     for name, scorer in list(scorers.items()) if reading.candidates else ():
         try:
-            found[name] = [doc.doc_id for doc in ranked(reading, scorer.score(reading))[:POOL_DEPTH]]
+            found[name] = [doc.doc_id for doc in ranked(reading, scorer.score(reading))[:depth]]
         except TribridError as error:
             failed[name] = error.detail
             del scorers[name]

@@ -26,6 +26,17 @@ class MineParams(BaseModel):
         return self.model_extra or {}
 
 
+class JudgeParams(BaseModel):
+    """Of a judging: how many queries of each kind, and which: `people`, those that people judged; `log`, those of the
+    log; None: both.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    queries: int = 50
+    of: Literal["people", "log"] | None = None
+
+
 class RunArm(BaseModel):
     """A run that was made elsewhere, by the hash under which it is stored. `restrict`: only its order counts."""
 

@@ -155,7 +155,8 @@ class _Taught:
 
 
 def _joined(known: _Clients, more: AbstractSet[str], source: Source) -> _Clients:
-    return None if known is None or source is not Source.LOGS else known | more
+    """A model that says the same is no further client, and no judge beside whom clients need not be counted."""
+    return None if known is None or source not in (Source.LOGS, Source.JUDGE) else known | more
 
 
 class _Users:

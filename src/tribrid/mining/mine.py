@@ -34,14 +34,26 @@ from tribrid.mining.families import PlacesOf
 from tribrid.mining.generated import Generated, nothing_generated, outcome
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.holdout import HeldOut, facts_of, without
+from tribrid.mining.judge import judge_groups
 from tribrid.mining.judgments import judged_groups
 from tribrid.mining.labels import Group, Positive, by_turns
 from tribrid.mining.margin import CALIBRATION_QUERIES, Margin, calibrate, worth_retrieving
-from tribrid.mining.negatives import Chosen, Negative, PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
-from tribrid.mining.remembered import LEAST_WEIGHT, remember
+from tribrid.mining.negatives import PassagesOf, Ranking, Rules, choose_negatives, no_places, trivial
+from tribrid.mining.pair import Pair
+from tribrid.mining.remembered import remember
 from tribrid.mining.reviews import Reviews
 from tribrid.mining.splits import QueryMatcher
-from tribrid.types import Candidate, Document, Emit, JudgedQuery, LoggedList, Passage, Review, Source, Triplet
+from tribrid.types import (
+    Candidate,
+    Document,
+    Emit,
+    JudgedQuery,
+    JudgeLabel,
+    LoggedList,
+    Review,
+    Source,
+    Triplet,
+)
 from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
@@ -72,6 +84,7 @@ class MiningInputs:
         impressions: all that was shown, each with its feedback; streamed once, best in the order of time.
         named: those of them that have a client_id, streamed before; None: picked from `impressions`, streamed twice.
         fell_back: lists with feedback that are not among them, because the reranker had failed.
+        judge_labels, judge_weight: what a model said of documents, and what that counts for, 0..1.
         documents: opens a walk over the corpus; called only for heuristics.
         generated: asks for queries for about so many pairs; called only where heuristics are mined and have room.
         eval_queries: texts of which no near-duplicate may be mined.
@@ -87,6 +100,8 @@ class MiningInputs:
     named: Iterable[LoggedList] | None = None
     fell_back: int = 0
     judged: Sequence[JudgedQuery] = ()
+    judge_labels: Sequence[JudgeLabel] = ()
+    judge_weight: float = 0.0
     documents: Callable[[], Iterable[Document]] = _no_documents
     generated: Callable[[int], Generated] = nothing_generated
     eval_queries: Sequence[str] = ()
@@ -123,12 +138,13 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
     }
     if Source.LOGS in inputs.sources:
         run.reject("served_by_fallback", inputs.fell_back)
-    known_good = [group for groups in labelled.values() for group in groups]
-    run.shield = Shield(known_good)
+    people = [group for groups in labelled.values() for group in groups]
+    run.shield = Shield(people)
     run.calibrate(labelled[Source.JUDGMENTS])
     for source, groups in labelled.items():
         if source in inputs.sources:
             run.take(source, groups)
+    known_good = [*people, *run.take_judge(people)]
     if Source.HEURISTICS in inputs.sources and run.room:
         run.take_generated(known_good, inputs.generated(run.room))
     if Source.HEURISTICS in inputs.sources and run.room:
@@ -140,39 +156,6 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         run.fill_with_trivial()
     run.remember([group for source, groups in labelled.items() if source in inputs.sources for group in groups])
     return run.mined(logs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A query, its positive and what was chosen for it; `retrieved`: whether retrieval returned the positive."""
-
-    group: Group
-    positive: Positive
-    passage: Passage
-    chosen: Chosen
-    retrieved: bool
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return (normalise(self.group.query), self.positive.doc_id)
-
-    def triplets(self, query_id: str) -> Iterator[Triplet]:
-        for held_back, negatives in enumerate(self.chosen):
-            yield from (self._triplet(query_id, negative, bool(held_back)) for negative in negatives)
-
-    def _triplet(self, query_id: str, negative: Negative, held_back: bool) -> Triplet:
-        return Triplet(
-            query_id=query_id,
-            query=self.group.query,
-            positive=self.passage.key,
-            negative=negative.passage.key,
-            source=self.group.source,
-            weight=max(LEAST_WEIGHT, round(self.positive.weight * negative.weight, 4)),
-            reason=f"{self.positive.reason}; {negative.reason}",
-            evidence=self.positive.evidence,
-            observed_us=self.positive.observed_us,
-            held_back=held_back,
-        )
 
 
 @dataclass(slots=True)
@@ -199,7 +182,7 @@ class _Mining:
     kinds: Counter[str] = field(default_factory=Counter)
     retrieved: int = 0
     unretrieved_positives: int = 0
-    spare: list[_Pair] = field(default_factory=list)
+    spare: list[Pair] = field(default_factory=list)
     written: list[Group] = field(default_factory=list)
     generated: GeneratedCounts | None = None
 
@@ -267,6 +250,16 @@ class _Mining:
                 if self.retrieved == total or self.retrieved % step == 0:
                     self.emit("progress", {"source": str(source), "done": self.retrieved, "total": total})
 
+    def take_judge(self, people: Sequence[Group]) -> Sequence[Group]:
+        """Takes what a model said, where neither people nor users said anything; returns all of that, taken or not."""
+        said = {(normalise(group.query), doc_id) for group in people for doc_id in group.documents()}
+        labels, weight = self.inputs.judge_labels, self.inputs.judge_weight
+        groups = self.admitted(Source.JUDGE, judge_groups(labels, weight, said), {})
+        self.shield = Shield([*people, *groups])
+        if Source.JUDGE in self.inputs.sources:
+            self.take(Source.JUDGE, groups)
+        return groups
+
     def take_generated(self, known_good: Sequence[Group], asked: Generated) -> None:
         """Takes what a language model wrote, before what the documents say of themselves."""
         if not asked.counts:
@@ -300,7 +293,7 @@ class _Mining:
             return "unknown_document"
         rules = Rules(self.config, self.margin, self.reviews)
         chosen = choose_negatives(group, positive, ranking, shielded, rules, self.rejected)
-        pair = _Pair(group, positive, passage, chosen, retrieved=positive.doc_id in ranking.rank_of)
+        pair = Pair(group, positive, passage, chosen, retrieved=positive.doc_id in ranking.rank_of)
         if not chosen.negatives:
             if chosen.suspected:
                 self.only_held_back.add(key)
@@ -312,7 +305,7 @@ class _Mining:
             self._write(pair)
         return None
 
-    def _write(self, pair: _Pair) -> None:
+    def _write(self, pair: Pair) -> None:
         self.pairs[pair.key] = pair.group.source
         self.unretrieved_positives += not pair.retrieved
         self.kinds.update(negative.kind for negative in pair.chosen.negatives)
@@ -392,7 +385,7 @@ class _Mining:
             "queries_retrieved": self.retrieved + len(self.rankings) - len(self.reused),
             "impressions": logs.impressions,
             "click_model": logs.model.view(),
-            "clients": logs.clients(self.triplets, len(self.pairs) + remembered),
+            "clients": logs.clients(self.triplets),
         }
         counts |= facts_of(self.inputs.held_out)
         if self.generated:

@@ -37,15 +37,17 @@ _T = TypeVar("_T")
 PassagesOf = Callable[[Collection[str]], Mapping[str, Sequence[Passage]]]
 
 RETRIEVED = "retrieved_not_chosen"
-RETRIEVED_WEIGHT = {Source.LOGS: 0.3, Source.JUDGMENTS: 0.7, Source.HEURISTICS: 1.0}
+RETRIEVED_WEIGHT = {Source.LOGS: 0.3, Source.JUDGMENTS: 0.7, Source.JUDGE: 0.3, Source.HEURISTICS: 1.0}
 """How far a retrieved document that nobody chose may be trusted to be worse: a judge looked for what is relevant, a
-user stopped at what sufficed. A heuristic positive weighs so little already that nothing more is taken off."""
+user stopped at what sufficed, and a model was shown a pool and no more. A heuristic positive weighs so little already
+that nothing more is taken off."""
 TOP_SHARE = 5
 """One in so many of the top ranks is left out where a document asks its own query. It finds that document first, so all
 that such a negative teaches is that the others on the subject are worse, which is not so for the query of a person.
 In development, the linear blend from heuristics alone changed nDCG@10 with and without them by -0.013 and +0.001 on
 Medline, +0.001 and +0.006 on ESCI, +0.004 and +0.006 on WikiQA, +0.003 and 0.000 on SciFact (a hundred queries each,
 Medline 30)."""
+LOWER = ("judged_lower", "judge_lower")
 LOWER_GRADED_SHARE = 3
 """One in so many negatives may be relevant itself, only graded lower: enough to teach the order among the good."""
 MOST_SIBLINGS = 0.5
@@ -215,8 +217,8 @@ class _Pair:
         last = len(self.ranking.candidates) + 1
         order = sorted(known, key=lambda k: (-k.weight, self.ranking.rank_of.get(k.doc_id, last), k.doc_id))
         lower_room = max(1, room // LOWER_GRADED_SHARE)
-        lower = self._fitting([k for k in order if k.kind == "judged_lower"], min(lower_room, room))
-        worse = self._fitting([k for k in order if k.kind != "judged_lower"], room - len(lower))
+        lower = self._fitting([k for k in order if k.kind in LOWER], min(lower_room, room))
+        worse = self._fitting([k for k in order if k.kind not in LOWER], room - len(lower))
         return worse + lower
 
     def _fitting(self, known: Sequence[Known], room: int) -> list[Negative]:
@@ -271,7 +273,7 @@ class _Pair:
     def _suspicion(self, candidate: Candidate) -> str | None:
         """Of a query with several graded documents nothing is suspected: its judge looked further than one answer."""
         graded = sum(other.evidence != REVIEWED for other in self.group.positives) + len(self.group.explicit)
-        if self.group.source is Source.JUDGMENTS and graded > 1:
+        if self.group.source in (Source.JUDGMENTS, Source.JUDGE) and graded > 1:
             return None
         return self.rules.margin.suspicion(candidate, self.ranking.candidate(self.positive.doc_id))
 

@@ -104,7 +104,8 @@ def _data(record: ModelRecord) -> Iterator[str]:
             yield f"- {source}: {counts.queries:,} queries, {counts.triplets:,} triplets"
         yield f"- searches that mining read for them: {lineage.impressions:,}"
         if triplets.clients and triplets.clients.heaviest_share is not None:
-            yield f"- pairs that come from the heaviest client: {triplets.clients.heaviest_share:.1%}"
+            share = triplets.clients.heaviest_share
+            yield f"- of the pairs that clients' acts made, from the heaviest client: {share:.1%}"
         mined = f"mined {triplets.mined_at.isoformat()}, sha256 `{triplets.sha256}`"
         yield f"- triplet set `{triplets.triplet_set_id}`, {mined}"
         if triplets.erased_triplets:

@@ -159,7 +159,7 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
                 ("fallbacks", report.fallbacks.count),
                 ("eval queries trained on", len(leakage.overlapping) if leakage else "not checked"),
                 ("training queries checked", f"{leakage.checked:,}" if leakage else "–"),
-                ("pairs of the heaviest client", _share(report.heaviest_client)),
+                ("heaviest client's share", _share(report.heaviest_client)),
             ],
         ),
         (

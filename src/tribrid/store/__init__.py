@@ -18,11 +18,13 @@ from tribrid.store.evaluations import Evaluations
 from tribrid.store.events import Events
 from tribrid.store.experiments import Experiments
 from tribrid.store.jobs import Jobs
+from tribrid.store.judging import JudgeLabels
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
 from tribrid.store.lineage import Lineage
 from tribrid.store.logs import Logs
 from tribrid.store.models import Models
+from tribrid.store.ratings import Ratings
 from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
 from tribrid.store.rows import Rows
@@ -46,6 +48,8 @@ class Store:
         self.corpora = Corpora(database)
         self.documents = Documents(database)
         self.judgments = Judgments(database)
+        self.judge_labels = JudgeLabels(database)
+        self.ratings = Ratings(database)
         self.evalsets = EvalSets(database)
         self.logs = Logs(database)
         self.labelled = Labelled(database)

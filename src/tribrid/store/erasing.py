@@ -18,6 +18,7 @@ from tribrid.answers.evalsets import LabelSource
 from tribrid.store import tables
 from tribrid.store.database import batches, now_us
 from tribrid.store.evalsets import content_sha
+from tribrid.store.tables_judging import judge_labels
 from tribrid.types import JudgedQuery, Source
 from tribrid.types.evidence import LogEvidence
 
@@ -64,6 +65,7 @@ class Erasing:
             sa.select(_IMPRESSION.query).where(_IMPRESSION.corpus_id == self.corpus_id),
             sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self.corpus_id),
             sa.select(_REVIEW.query).where(_REVIEW.corpus_id == self.corpus_id),
+            sa.select(judge_labels.c.query).where(judge_labels.c.corpus_id == self.corpus_id),
             sa.select(_TRIPLET.query).where(_TRIPLET.set_number.in_(sets)),
         )
         return {text for one in kept for text in self.connection.execute(one.distinct()).scalars() if same(text)}
@@ -129,6 +131,17 @@ class Erasing:
             self.counts["judged_queries"] += self.connection.execute(
                 sa.delete(tables.judged_queries).where(these)
             ).rowcount
+
+    def judge_labels(self, same: Same) -> None:
+        """Delete what models said of documents for a query."""
+        own, text = judge_labels.c.corpus_id == self.corpus_id, judge_labels.c.query
+        texts = [t for t in self.connection.execute(sa.select(text).where(own).distinct()).scalars() if same(t)]
+        for batch in batches(texts, BATCH):
+            self.judge_labels_of(text.in_(batch))
+
+    def judge_labels_of(self, these: sa.ColumnElement[bool]) -> None:
+        own = sa.and_(judge_labels.c.corpus_id == self.corpus_id, these)
+        self.counts["judge_labels"] += self.connection.execute(sa.delete(judge_labels).where(own)).rowcount
 
     def reviews(self, same: Same) -> None:
         own = _REVIEW.corpus_id == self.corpus_id

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from tribrid.store import tables, tables_experiments
 from tribrid.store.database import batches
 from tribrid.store.erasing import BATCH, ERASED, Erasing, naming
+from tribrid.store.tables_judging import judge_labels
+from tribrid.store.tables_ratings import ratings
 from tribrid.types.texts import stem, texts_under
 
 _DOCUMENT, _IMPRESSION, _FEEDBACK = tables.documents.c, tables.impressions.c, tables.feedback.c
@@ -43,6 +45,7 @@ class ErasingDocument:
         for batch in batches(sorted(self.names), BATCH):
             self._triplets(batch)
             self._reviews(batch)
+            self._erasing.judge_labels_of(judge_labels.c.doc_id.in_(batch))
         self._report_rows()
 
     def _mentioned(self) -> set[str]:
@@ -120,6 +123,10 @@ class ErasingDocument:
                 sa.update(table).where(this).values(changed) if left else sa.delete(table).where(this)
             )
             self._erasing.counts["judgments"] += len(judgments) - len(left)
+        for batch in batches(sorted(self.names), BATCH):
+            self._connection.execute(
+                sa.delete(ratings).where(ratings.c.corpus_id == self._corpus_id, ratings.c.doc_id.in_(batch))
+            )
 
     def _triplets(self, doc_ids: Sequence[str]) -> None:
         """Delete the triplets that name it, from every set."""

@@ -86,6 +86,7 @@ class Erasures:
             erasing.judgments_of(texts)
             erasing.triplets(lambda text, _: same(text))
             erasing.reviews(same)
+            erasing.judge_labels(same)
             asked_as = erasing.report_rows(same)
             erasing.risers(texts)
             asked_as.update(erasing.eval_datasets(lambda query: None if same(query.text) else query))
@@ -117,6 +118,7 @@ class Erasures:
             erasing.triplets(used, Source.LOGS)
             alone = erasing.unheard([text for _, text in lists], normalise)
             erasing.reviews(lambda text: normalise(text) in alone)
+            erasing.judge_labels(lambda text: normalise(text) in alone)
             asked = erasing.eval_datasets(lambda query: None if normalise(query.text) in alone else query, "logs")
             erasing.candidates(asked)
             unheard = {text for _, text in lists if normalise(text) in alone}
@@ -192,6 +194,7 @@ def _jobs(
     """The jobs under way that may have read it already: they end with an error instead of a result."""
     kinds = [
         JobKind.MINE.value,
+        JobKind.JUDGE.value,
         *([JobKind.TRAIN.value] if gone.get("triplets") else []),
         *([JobKind.EVALUATE.value] if kind in OF_CONTENT else []),
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from tribrid.store import tables
+from tribrid.answers.judgments import GivenBy
+from tribrid.store import ratings, tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into
 from tribrid.types import JudgedQuery
@@ -22,11 +23,19 @@ class Judgments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, corpus_id: str, queries: Iterable[JudgedQuery], replace: bool) -> None:
+    def put(
+        self,
+        corpus_id: str,
+        queries: Sequence[JudgedQuery],
+        replace: bool,
+        judge: str | None = None,
+        by: GivenBy = "person",
+    ) -> None:
         """Store the queries; one already there takes the new text and judgments, as does the last of two in a call.
 
         Args:
             replace: first forget every query the corpus had.
+            judge: whose grades they are, and whether that is a person or a model; None: nobody says.
 
         Raises:
             CorpusNotFound: there is no such corpus.
@@ -52,9 +61,23 @@ class Judgments:
                     for query in batch
                 ]
                 connection.execute(upsert, rows)
+            if judge is not None:
+                ratings.put(connection, corpus_id, queries, judge, by)
 
-    def grade(self, corpus_id: str, query_id: str, text: str, doc_id: str, grade: int | None) -> dict[str, int]:
-        """Put one document's grade, beside those that the query has; None takes it back. What it has then.
+    def grade(
+        self,
+        corpus_id: str,
+        query_id: str,
+        text: str,
+        doc_id: str,
+        grade: int | None,
+        said: ratings.Said | None = None,
+    ) -> dict[str, int]:
+        """Put one document's grade, beside those that the query has. What it has then.
+
+        Args:
+            grade: None takes it back: then the newest that another judge gave holds, if one did.
+            said: whose grade it is; None: nobody says.
 
         Raises:
             CorpusNotFound: there is no such corpus.
@@ -63,8 +86,11 @@ class Judgments:
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
             known = connection.execute(sa.select(_QUERY.judgments).where(this)).scalar() or {}
-            judgments: dict[str, int] = {**known, doc_id: grade or 0}
-            if grade is None:
+            holds = grade
+            if grade is None and said is not None:
+                holds = ratings.take_back(connection, corpus_id, query_id, doc_id, said.judge)
+            judgments: dict[str, int] = {**known, doc_id: holds or 0}
+            if holds is None:
                 del judgments[doc_id]
             row = {"text": text, "judgments": judgments, "judgment_count": len(judgments)}
             if not judgments:
@@ -72,6 +98,8 @@ class Judgments:
             elif not connection.execute(sa.update(tables.judged_queries).where(this).values(row)).rowcount:
                 key = {"corpus_id": corpus_id, "query_id": query_id}
                 connection.execute(sa.insert(tables.judged_queries).values(key | row))
+            if grade is not None and said is not None:
+                ratings.rate(connection, corpus_id, query_id, doc_id, said, grade)
         return judgments
 
     def list(self, corpus_id: str) -> builtins.list[JudgedQuery]:

@@ -27,6 +27,8 @@ BATCH = 500
 DAY_US = 86_400_000_000
 CROWD_LISTS = 100_000
 """The newest lists, of which it is read who asks what: so many are read in seconds."""
+CLICKS = 5000
+"""The newest clicks, whose ranks are read: their lists are JSON, and a page waits for them."""
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
 
@@ -221,7 +223,11 @@ class Logs(LogImports):
         )
         with self._database.read() as connection:
             rows = [dict(row._mapping) for row in connection.execute(counted)]
-        return [Day(**{**row, "day": time_at(int(row["day"]) * DAY_US).date()}) for row in reversed(rows)]
+            ranks = _clicked_ranks(connection, corpus_id)
+        return [
+            Day(**{**row, **ranks.get(row["day"], {}), "day": time_at(int(row["day"]) * DAY_US).date()})
+            for row in reversed(rows)
+        ]
 
     def stats(self, corpus_id: str) -> LogStats:
         """How much was logged."""
@@ -251,6 +257,23 @@ class Logs(LogImports):
             first_at=time_at(first_us),
             last_at=time_at(last_us),
         )
+
+
+def _clicked_ranks(connection: sa.Connection, corpus_id: str) -> dict[int, dict[str, float]]:
+    """Day of the list → the mean rank at which it was clicked, of the newest clicks, and how many these are."""
+    clicked = (
+        sa.select(_IMPRESSION.created_us, _IMPRESSION.shown, _FEEDBACK.doc_id)
+        .join_from(tables.feedback, tables.impressions)
+        .where(_IMPRESSION.corpus_id == corpus_id, _FEEDBACK.signal == Signal.CLICK.value)
+        .order_by(_FEEDBACK.feedback_number.desc())
+        .limit(CLICKS)
+    )
+    ranks: dict[int, list[int]] = {}
+    for at_us, shown, doc_id in connection.execute(clicked):
+        rank = next((rank for rank, doc in enumerate(shown, 1) if doc[0] == doc_id), None)
+        if rank is not None:
+            ranks.setdefault(at_us // DAY_US, []).append(rank)
+    return {day: {"clicked_rank": sum(of) / len(of), "clicks": len(of)} for day, of in ranks.items()}
 
 
 def no_search(query_id: str) -> QueryNotFound:

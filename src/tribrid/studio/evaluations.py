@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
@@ -18,6 +16,7 @@ from tribrid.errors import EvaluationNotFound
 from tribrid.report.page import Systems, systems
 from tribrid.report.parts import corpora, learning, loss, slices
 from tribrid.report.plots import Axis, axis_around
+from tribrid.studio.spreadsheet import spreadsheet
 from tribrid.studio.visit import Here, Visit, link
 
 router = APIRouter()
@@ -113,15 +112,9 @@ def report(visit: Here, corpus_id: str, evaluation_id: str) -> Response:
 def as_csv(visit: Here, corpus_id: str, evaluation_id: str) -> Response:
     """Every query with its values before and after, for a spreadsheet."""
     found = _report(visit, visit.tribrid.corpus(corpus_id), evaluation_id)
-    out = io.StringIO()
-    write = csv.writer(out)
-    measures = found.primary_first
-    write.writerow(["query_id", "query", *(f"{side} {key}" for key in measures for side in ("before", "after"))])
-    for row in _every(visit, evaluation_id):
-        write.writerow([_cell(text) for text in row[:2]] + row[2:])
-    name = f'attachment; filename="{corpus_id}-{evaluation_id[:12]}.csv"'
-    content = out.getvalue().encode("utf-8", "replace")
-    return Response(content, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
+    values = [f"{side} {key}" for key in found.primary_first for side in ("before", "after")]
+    rows = _every(visit, evaluation_id)
+    return spreadsheet(f"{corpus_id}-{evaluation_id[:12]}", ["query_id", "query", *values], rows)
 
 
 def _every(visit: Visit, evaluation_id: str) -> Iterator[list[str]]:
@@ -133,11 +126,6 @@ def _every(visit: Visit, evaluation_id: str) -> Iterator[list[str]]:
         for row in page.queries:
             values = [side.get(key) if side else None for key in measures for side in (row.before, row.after)]
             yield [row.query_id, row.text, *("" if value is None else str(value) for value in values)]
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _report(visit: Visit, corpus: Corpus, evaluation_id: str) -> EvaluationReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from tribrid.api.forms import Posted
 from tribrid.app.corpus import Corpus
 from tribrid.errors import InvalidInput, NoTriplets
+from tribrid.studio.overtime import over_time
 from tribrid.studio.steps import COUNTED, Standing, action, steps
 from tribrid.studio.visit import Here, lead
 
@@ -53,6 +55,7 @@ def corpus(visit: Here, corpus_id: str) -> Response:
         action=action(standing),
         status=opened.status(),
         readiness=opened.readiness() if facts.documents else None,
+        over=over_time(opened.logs.days(), datetime.now(UTC).date()),
     )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from tribrid.answers.judgments import JudgedBy
 from tribrid.api.attending import admitted
 from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.evaluation.readiness import SPREAD, detectable
 from tribrid.report.quoting import quoted
-from tribrid.studio.pool import Work, dataset, waiting, work
+from tribrid.studio.pool import Work, by_people, dataset, seen_by, waiting, work
 from tribrid.studio.steps import LEAST_JUDGED
 from tribrid.studio.visit import Here, Visit, lead, link
 from tribrid.types import JudgedQuery
@@ -28,8 +30,23 @@ GRADES = (
 )
 _QUOTE_CHARS = 400
 _FREQUENT = 200
-Asked = Annotated[str, Query(max_length=MAX_QUERY_CHARS)]
-Doc = Annotated[str, Query(max_length=2000)]
+NOBODY = "someone"
+"""Who judges without a name: neither his key has one, nor does he give any."""
+
+
+class Asked(BaseModel):
+    """What an address asks the page for: the queue (with `telling` by what tells most; of what was judged, what `who`
+    rated), or with `q` what there is to judge of that query: `doc`, or what comes `after` another. `name`: who judges.
+    """
+
+    q: str = Field("", max_length=MAX_QUERY_CHARS)
+    doc: str = Field("", max_length=2000)
+    after: str = Field("", max_length=2000)
+    undo: str = Field("", max_length=2000)
+    offset: int = Field(0, ge=0, le=2**31 - 1)
+    telling: bool = False
+    who: str = Field("", max_length=512)
+    name: str = Field("", max_length=200)
 
 
 class _Labels(NamedTuple):
@@ -41,36 +58,38 @@ class _Labels(NamedTuple):
 
 
 @router.get("/studio/c/{corpus_id}/judge", dependencies=[Depends(admitted)])
-def judge(
-    visit: Here,
-    corpus_id: str,
-    q: Asked = "",
-    doc: Doc = "",
-    after: Doc = "",
-    undo: Doc = "",
-    offset: int = 0,
-    telling: bool = False,
-) -> Response:
-    """The queue, with `telling` by what tells most; with `q`, what there is to judge of that query: `doc`, or what
-    comes `after` another.
-    """
+def judge(visit: Here, corpus_id: str, asked: Annotated[Asked, Query()]) -> Response:
+    """The queue, or one query."""
     corpus = visit.tribrid.corpus(corpus_id)
     labels = _labels(corpus)
-    if q.strip():
-        return _judging(visit, corpus, labels, q, doc=doc, after=after, undo=undo)
-    suggested = [] if telling else _suggested(corpus, labels)
+    return _judging(visit, corpus, labels, asked) if asked.q.strip() else _queue(visit, corpus, labels, asked)
+
+
+def _queue(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Response:
+    corpus_id, who, name, offset = corpus.corpus_id, asked.who, asked.name, asked.offset
+    suggested = [] if asked.telling else _suggested(corpus, labels)
     counted = [query for query in labels.judged if query.has_positive]
+    by = corpus.judgments.ratings()
+    judges_of = _judges_of(by)
+    shown = [query for query in labels.judged if not who or who in judges_of.get(query.query_id, ())]
     return visit.page(
         "judge.html",
         corpus=corpus_id,
         here="judge",
         suggested=suggested[:SUGGESTED],
-        telling=corpus.eval_dataset.next(SUGGESTED) if telling else None,
-        judged=labels.judged[max(offset, 0) : max(offset, 0) + ROWS],
-        total=len(labels.judged),
-        offset=max(offset, 0),
+        telling=corpus.eval_dataset.next(SUGGESTED) if asked.telling else None,
+        judged=shown[offset : offset + ROWS],
+        total=len(shown),
+        every=len(labels.judged),
+        judges=by.judges,
+        judges_of=judges_of,
+        who=who,
+        judge=judge_of(visit, name),
+        name=name,
+        named=bool(visit.caller.label),
+        offset=offset,
         rows=ROWS,
-        to=lambda at: link("c", corpus_id, "judge", offset=at),
+        to=lambda at: link("c", corpus_id, "judge", offset=at, who=who, name=name),
         relevant=len(counted),
         least=LEAST_JUDGED,
         sees=detectable(len(counted), SPREAD) if counted else None,
@@ -85,12 +104,14 @@ def grade(visit: Here, corpus_id: str, form: Posted) -> Response:
     """Keep a grade, or take one back; on to the next document, or back to this one."""
     corpus = visit.tribrid.corpus(corpus_id)
     query, doc_id, given = form.whole("q"), form.whole("doc"), _grade(form)
-    corpus.judgments.grade(form.text("query_id"), query, doc_id, given)
+    name = form.text("name")
+    judge, note = judge_of(visit, name), form.text("note")
+    corpus.judgments.grade(form.text("query_id"), query, doc_id, given, judge=judge, note=note)
     where = {"doc": doc_id} if given is None else {"after": doc_id, "undo": doc_id}
     if not visit.swapped:
-        return lead("c", corpus_id, "judge", q=query, **where)
-    made = _judging(visit, corpus, _labels(corpus), query, **where)
-    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", q=query, **where)
+        return lead("c", corpus_id, "judge", q=query, name=name, **where)
+    made = _judging(visit, corpus, _labels(corpus), Asked(q=query, name=name, **where))
+    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", q=query, name=name, **where)
     return made
 
 
@@ -99,20 +120,36 @@ def fix(visit: Here, corpus_id: str, form: Posted) -> Response:
     """Make the judged queries the eval dataset, together with those that it has."""
     corpus = visit.tribrid.corpus(corpus_id)
     labels = _labels(corpus)
-    queries = dataset(labels.measured, labels.judged, "half" if form.text("share") == "half" else "all")
+    judged = by_people(labels.judged, corpus.judgments.ratings().ratings)
+    queries = dataset(labels.measured, judged, "half" if form.text("share") == "half" else "all")
     if not queries:
-        raise InvalidInput("No judged query has a relevant document yet: there is nothing to measure on.")
+        raise InvalidInput("No query that people judged has a relevant document yet: there is nothing to measure on.")
     corpus.eval_dataset.put(queries)
     return lead("c", corpus_id, done="fixed")
 
 
-def _judging(
-    visit: Visit, corpus: Corpus, labels: _Labels, q: str, *, doc: str = "", after: str = "", undo: str = ""
-) -> Response:
+def judge_of(visit: Visit, name: str) -> str:
+    """Who judges: as whom his key is known, or else as he says."""
+    return visit.caller.label or name.strip() or NOBODY
+
+
+def _judges_of(found: JudgedBy) -> dict[str, dict[str, str]]:
+    """query_id → its judges, each a person or a model."""
+    judges: dict[str, dict[str, str]] = {}
+    for rating in found.ratings:
+        judges.setdefault(rating.query_id, {})[rating.judge] = rating.by
+    return judges
+
+
+def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Response:
     """The page of one query; for a script, the part of it that changes."""
+    q = asked.q
     found = corpus.compare(q, top_k=DEPTH)
-    this = work(q, found, labels.judged, labels.measured)
-    chosen = doc or this.after(after)
+    judge, this = judge_of(visit, asked.name), work(q, found, labels.judged, labels.measured)
+    ratings = corpus.judgments.ratings(this.query_id).ratings
+    this = seen_by(judge, this, ratings)
+    chosen = asked.doc or this.after(asked.after)
+    said = [rating for rating in ratings if rating.doc_id == chosen]
     document = None if chosen is None else corpus.documents.get(chosen)
     return visit.page(
         "judging.html" if visit.swapped else "judge-query.html",
@@ -122,9 +159,13 @@ def _judging(
         work=this,
         titles={doc_id: row.title or doc_id for doc_id, row in found.documents.items()},
         document=document,
+        mine=next((rating for rating in said if rating.judge == judge), None),
+        others=[rating for rating in said if rating.judge != judge],
+        judge=judge,
+        name=asked.name,
         snippet=quoted(document.text, q, _QUOTE_CHARS) if document else None,
         grades=GRADES,
-        undo=undo if undo in this.grades else "",
+        undo=asked.undo if asked.undo in this.grades else "",
         skip=_skipped(this, chosen),
         following=next((text for text in _suggested(corpus, labels) if text != q), None),
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from tribrid.answers.judgments import Rating
 from tribrid.answers.search import SideBySide
+from tribrid.app.judgments import find_query, query_id_of
 from tribrid.corpus.lexical import normalise
 from tribrid.types import JudgedQuery
 
@@ -46,12 +48,12 @@ class Work:
 
 def work(text: str, comparison: SideBySide, judged: Sequence[JudgedQuery], measured: Sequence[JudgedQuery]) -> Work:
     """What there is to judge of a query. Grades of the eval dataset hold where the judge gave none of his own."""
-    own, fixed = find(text, judged), find(text, measured)
+    own, fixed = find_query(text, judged), find_query(text, measured)
     grades = {**(fixed.judgments if fixed else {}), **(own.judgments if own else {})}
     known = own or fixed
     found = {row.doc_id for ranking in comparison.rankings for row in ranking.ranks}
     return Work(
-        query_id=known.query_id if known else name_of(text),
+        query_id=known.query_id if known else query_id_of(text),
         text=known.text if known else text,
         pool=sorted(found, key=lambda doc_id: _digest(text, doc_id)),
         grades=grades,
@@ -59,15 +61,33 @@ def work(text: str, comparison: SideBySide, judged: Sequence[JudgedQuery], measu
     )
 
 
-def find(text: str, queries: Iterable[JudgedQuery]) -> JudgedQuery | None:
-    """The query that is asked in these words."""
-    wanted = normalise(text)
-    return next((query for query in queries if normalise(query.text) == wanted), None)
+def seen_by(judge: str, this: Work, ratings: Iterable[Rating]) -> Work:
+    """The work as one judge sees it: what others said of a document, and he did not, has no grade yet.
+
+    Else the second judge would repeat the first, and their agreement would say nothing.
+    """
+    own = {rating.doc_id: rating.grade for rating in ratings if rating.judge == judge}
+    others = {rating.doc_id for rating in ratings} - own.keys()
+    kept = {doc_id: grade for doc_id, grade in this.grades.items() if doc_id not in others}
+    return replace(this, grades=kept | own)
 
 
-def name_of(text: str) -> str:
-    """The query_id of a query that nobody named."""
-    return f"judged-{hashlib.sha256(normalise(text).encode()).hexdigest()[:12]}"
+def by_people(judged: Iterable[JudgedQuery], ratings: Iterable[Rating]) -> list[JudgedQuery]:
+    """The judgments without those that models alone gave: what decides is measured by people's word."""
+    givers: dict[tuple[str, str], set[str]] = {}
+    for rating in ratings:
+        givers.setdefault((rating.query_id, rating.doc_id), set()).add(rating.by)
+    return [
+        replace(
+            query,
+            judgments={
+                doc_id: grade
+                for doc_id, grade in query.judgments.items()
+                if givers.get((query.query_id, doc_id)) != {"model"}
+            },
+        )
+        for query in judged
+    ]
 
 
 def waiting(asked: Iterable[str], judged: Sequence[JudgedQuery]) -> list[str]:
@@ -86,8 +106,8 @@ def dataset(measured: Sequence[JudgedQuery], judged: Sequence[JudgedQuery], shar
     Args:
         share: `half`: of the queries that are new to it every second one, so that the others are left to train on.
     """
-    kept = [_joined(query, find(query.text, judged)) for query in measured]
-    new = [query for query in judged if query.has_positive and find(query.text, measured) is None]
+    kept = [_joined(query, find_query(query.text, judged)) for query in measured]
+    new = [query for query in judged if query.has_positive and find_query(query.text, measured) is None]
     new.sort(key=lambda query: _digest("eval dataset", query.query_id))
     return kept + (new if share == "all" else new[: (len(new) + 1) // 2])
 

@@ -21,6 +21,7 @@ from tribrid.studio import (
     files,
     home,
     judge,
+    judges,
     keys,
     logs,
     models,
@@ -51,6 +52,8 @@ SCOPES: Mapping[str, frozenset[Scope]] = {
     f"GET {_C}/judge": _TRAIN,
     f"POST {_C}/judge": _TRAIN,
     f"POST {_C}/judge/fix": _ADMIN,
+    f"GET {_C}/judge/agreement": _TRAIN,
+    f"GET {_C}/judge/ratings.csv": _TRAIN,
     f"GET {_C}/review": _TRAIN,
     f"POST {_C}/review": _TRAIN,
     f"GET {_C}/runs": _TRAIN,
@@ -111,8 +114,8 @@ def _router() -> APIRouter:
     """What needs a session, and what is shown before there is one."""
     made = APIRouter(include_in_schema=False)
     inside = APIRouter(dependencies=[Depends(_allowed), posted])
-    pages = (home, search, judge, review, runs, evaluations, models, experiments, documents, logs, settings, keys)
-    for module in pages:
+    of_corpus = (search, judge, judges, review, runs, evaluations, models, experiments, documents, logs)
+    for module in (home, *of_corpus, settings, keys):
         inside.include_router(module.router)
     inside.include_router(signin.inside)
     made.include_router(inside)

@@ -32,7 +32,7 @@ class Labels:
         grades: doc_id → GOOD (only ever better), BETWEEN (better than some, worse than others), BAD (only worse).
         weights: doc_id → largest weight of a triplet about it, 0..1.
         observed_us: when users last did something that a label rests on; None where no label has a date.
-        few: documents that too few clients found good for this to be remembered.
+        few: documents that too few clients found good for this to be remembered; what a model said is no client's.
         clicked: all labels come from what users did in lists that were recorded and not filtered, so that what stood
             low was seen less often.
     """
@@ -97,11 +97,12 @@ def _beside_the_list(triplet: Triplet) -> bool:
 
 
 def _few(triplets: Sequence[Triplet]) -> dict[str, frozenset[str]]:
-    """query_id → the documents that nothing but labels of too few clients speaks for."""
+    """query_id → the documents that nothing but labels of too few clients, or of a model, speaks for."""
     doubted: dict[str, set[str]] = {}
     agreed: dict[str, set[str]] = {}
     for triplet in triplets:
-        found = doubted if triplet.evidence.startswith(FEW_EVIDENCE) else agreed
+        doubtful = triplet.source is Source.JUDGE or triplet.evidence.startswith(FEW_EVIDENCE)
+        found = doubted if doubtful else agreed
         found.setdefault(triplet.query_id, set()).add(triplet.positive[0])
     return {query_id: frozenset(found - agreed.get(query_id, set())) for query_id, found in doubted.items()}
 

@@ -17,7 +17,7 @@ class BaseModelRef(TypedDict, total=False):
 
 
 class TrainingData(TypedDict, total=False):
-    """What a model was trained on. `heaviest_client`: share of the pairs that come from the client with the most."""
+    """What a model was trained on. `heaviest_client`: of the pairs from clients, the share of the one with the most."""
 
     triplet_set_id: str
     sha256: str
@@ -154,7 +154,7 @@ class ClickModelFacts(TypedDict):
 
 
 class ClientFacts(TypedDict):
-    """Who was behind a log, and how many of them a label needed; `heaviest_share` 0..1, None where nobody is known."""
+    """Who was behind a log, and how many of them a label needed; `heaviest_share` 0..1, None: taught nothing."""
 
     clients: int
     needed: int
@@ -179,6 +179,30 @@ class GeneratedCounts(TypedDict, total=False):
     left_over: int
     rejected: Mapping[str, int]
     cost: Mapping[str, Any]
+
+
+class JudgedCounts(TypedDict):
+    """What became of the questions to a model that judges."""
+
+    queries: int
+    documents: int
+    asked: int
+    answered: int
+    failed: int
+    stopped: str | None
+    trouble: str | None
+    left_over: int
+    cost: Mapping[str, Any]
+
+
+class JudgeFacts(TypedDict):
+    """What a mining knew of a judging model: its labels, what they counted for, and the agreement that rests on."""
+
+    judge: str
+    labels: int
+    weight: float
+    kappa: float | None
+    low: float | None
 
 
 class HeldOutFacts(TypedDict):
@@ -209,6 +233,7 @@ class MinedCounts(TypedDict, total=False):
     click_model: ClickModelFacts
     clients: ClientFacts
     generated: GeneratedCounts
+    judge: JudgeFacts
     held_out: HeldOutFacts
 
 

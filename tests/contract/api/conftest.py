@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 
 from conforming import Conforming
+from conftest import REPO_ROOT, STRICT
 from http_examples import DOCUMENTS, EVALUATION, TRAINING, ndjson
 from serving import Serve, running
 from tribrid.api import create_app
@@ -21,6 +24,8 @@ from tribrid.app import Tribrid
 from tribrid.types import Job, JobKind
 
 WARM_S = 120
+PYTHON = Path(os.environ.get("RERANK_CLIENTS_PYTHON") or REPO_ROOT / ".venv-clients" / "bin" / "python")
+"""Where the frameworks and other services' clients are."""
 
 
 @pytest.fixture
@@ -80,6 +85,28 @@ def client(serve_all: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             assert time.monotonic() < deadline, response.text
             time.sleep(0.1)
         yield client
+
+
+@pytest.fixture(scope="session")
+def in_frameworks(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Run Python where the frameworks are, with Tribrid's packages from their folders: what it prints."""
+    if not PYTHON.exists():
+        if os.environ.get(STRICT):
+            pytest.fail(f"the frameworks are not installed: there is no {PYTHON}. Run `make clients`")
+        pytest.skip("the frameworks are not installed: run `make clients`")
+    folder = tmp_path_factory.mktemp("frameworks")
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "HAYSTACK_TELEMETRY_ENABLED": "False"}
+
+    def ran(*arguments: str, **variables: str) -> str:
+        command = [str(PYTHON), str(REPO_ROOT / "tests" / "clients" / "joined.py"), *arguments]
+        environment = {**kept, **variables}
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=240, check=False
+        )
+        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    return ran
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from tribrid.app.keys import AccessRules
 from tribrid.cloud.line import is_loopback
 from tribrid.config import read_environment
 from tribrid.errors import InvalidInput, Unauthorized, Unavailable
+from waiting import awaited
 
 KEY = "a key with ü and : in it"
 KEY_ASCII = "a key"

@@ -3,67 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 import pytest
 
 from clients.adapters import RERANKERS, RETRIEVERS
-from conftest import REPO_ROOT, STRICT
+from conftest import REPO_ROOT
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 SCRIPT = REPO_ROOT / "tests" / "clients" / "adapters.py"
-PYTHON = Path(os.environ.get("RERANK_CLIENTS_PYTHON") or REPO_ROOT / ".venv-clients" / "bin" / "python")
-PACKAGES = sorted(path.parent for path in REPO_ROOT.glob("packages/*/pyproject.toml"))
 BEST = 1
 
 
 @pytest.fixture(scope="module")
-def outcomes(client: httpx.Client, corpus: str) -> Any:
-    """What came through each adapter. Namespace packages are joined by the path: nothing is installed."""
-    if not PYTHON.exists():
-        if os.environ.get(STRICT):
-            pytest.fail(f"the frameworks are not installed: there is no {PYTHON}. Run `make clients`")
-        pytest.skip("the frameworks are not installed: run `make clients`")
-    folders = [package / "src" if (package / "src").is_dir() else package for package in PACKAGES]
+def outcomes(in_frameworks: Callable[..., str], client: httpx.Client, corpus: str) -> Any:
+    """What came through each adapter."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        done = subprocess.run(
-            [str(PYTHON), "-c", _RUN, str(SCRIPT), str(client.base_url).rstrip("/"), corpus, nowhere],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": os.environ.get("HOME", "/"),
-                "HAYSTACK_TELEMETRY_ENABLED": "False",
-                "TRIBRID_PACKAGES": os.pathsep.join(map(str, folders)),
-            },
-            capture_output=True,
-            encoding="utf-8",
-            timeout=240,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
-_RUN = """
-import os, pkgutil, runpy, sys
-for folder in os.environ["TRIBRID_PACKAGES"].split(os.pathsep):
-    sys.path.insert(0, folder)
-# An installation puts both in one folder; here they are in two.
-for name in ("llama_index.postprocessor", "haystack_integrations.components.rankers"):
-    parts = name.split(".")
-    for upto in range(1, len(parts) + 1):
-        module = __import__(".".join(parts[:upto]), fromlist=["x"])
-        module.__path__ = pkgutil.extend_path(list(module.__path__), module.__name__)
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+        return json.loads(in_frameworks(str(SCRIPT), str(client.base_url).rstrip("/"), corpus, nowhere))
 
 
 @pytest.mark.parametrize("name", [call.__name__ for call in RERANKERS])
@@ -110,6 +71,10 @@ def test_each_keeps_its_framework_s_conventions(outcomes: Mapping[str, Any]) -> 
     assert llama_index["kept"]["retrieval_score"] == 0.5
     assert llama_index["wordless"] == "ValueError"
     assert not llama_index["key"], "the key is not stored"
+    retrieved = outcomes["llama_index_retriever"]
+    assert retrieved["is_a"]
+    assert retrieved["source"] == retrieved["order"][0]
+    assert retrieved["read"] == [False, False, True, True], "the title is read, what is kept is not"
     assert haystack["same"]
     differ, one, other = haystack["automatic"]
     assert differ, "Haystack's ids differ"

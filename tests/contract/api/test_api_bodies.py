@@ -102,6 +102,8 @@ HOSTILE = {
     "too large a float": (search("1e999"), "too large"),
     "too large an integer": (search("9" * 20), "too large"),
     "an endless integer": (search("-" + "9" * 100_000), "too large"),
+    "a name twice": (b'{"corpus_id": "a", "query": "x", "corpus_id": "b"}', "'corpus_id' comes twice"),
+    "a name twice within": (search('[{"a": 1, "b": {"c": 1, "c": 1}}]'), "'c' comes twice"),
     "deep": (search("[" * 51 + "]" * 51), "nested"),
     "bottomless": (b"[" * 500_000, "nested"),
 }

@@ -130,6 +130,7 @@ CALLS: dict[str, list[Sent]] = {
     ],
     "POST /reranker/rollback": _OF_CORPUS,
     "PUT /corpora/{corpus_id}/judgments": [{"json": {"queries": []}}],
+    "GET /corpora/{corpus_id}/judgments/agreement": [{"params": {"a": "anna", "b": "bert"}}],
     "PUT /corpora/{corpus_id}/eval_dataset": [{"json": {"queries": []}}],
     "PATCH /corpora/{corpus_id}/config": [{"json": {}}],
     "POST /corpora/{corpus_id}/documents": [{"json": [{"_id": "planted", "text": "x"}]}],

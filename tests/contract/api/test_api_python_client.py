@@ -29,6 +29,7 @@ from tribrid_client import (
     kept_of_search,
     models,
 )
+from waiting import awaited
 
 pytestmark = pytest.mark.timeout(300)
 QUERY, TEXTS = "soup in the kitchen", ["The proxy.", "A kitchen has pasta and soup.", "Night."]

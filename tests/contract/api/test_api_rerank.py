@@ -201,6 +201,7 @@ def test_what_is_taken(sent: dict[str, Any], expected: int, client: httpx.Client
         ({"documents": ["word " * 50_000], "truncate": False}, 400, "truncate"),
         ({"documents": ["word " * 50_000], "truncate": "NONE"}, 400, "truncate"),
         ({"truncate": "perhaps"}, 400, "truncate"),
+        ({"texts": ["a"]}, 400, "documents and texts are the same and must not differ"),
     ],
 )
 def test_what_is_refused(sent: dict[str, Any], status: int, said: str, client: httpx.Client) -> None:
@@ -209,9 +210,19 @@ def test_what_is_refused(sent: dict[str, Any], status: int, said: str, client: h
     assert said in refused(client.post("/v1/rerank", json={**ASKED, **sent}), status)["detail"]
 
 
+def test_a_url_that_contradicts_its_body(client: httpx.Client, corpus: str) -> None:
+    for route in [*ROUTES, "/voyage/v1/rerank"]:
+        said = refused(client.post(f"{route}?corpus_id=other", json={**ASKED, "corpus_id": corpus}), 400)["detail"]
+        assert f"The URL says 'other' and the body {corpus!r}" in said
+        refused(client.post(f"{route}?corpus_id=other&corpus_id={corpus}", json=ASKED), 400)
+    assert ok(client.post(f"/rerank?corpus_id={corpus}", json={**ASKED, "corpus_id": corpus}))["corpus_id"] == corpus
+
+
 def test_a_body_that_is_no_json_or_too_large(client: httpx.Client) -> None:
     refused(client.post("/rerank", content=b"{"), 400)
     refused(client.post("/rerank", content=b"[" * 100_000), 400)
+    twice = b'{"query": "a", "documents": ["b"], "query": "c"}'
+    assert "'query' comes twice" in refused(client.post("/rerank", content=twice), 400)["detail"]
     assert "33,554,432" in refused(client.post("/rerank", content=b" " * (33 << 20)), 413)["detail"]
 
 

@@ -203,6 +203,42 @@ def test_a_parameter_that_a_route_has_not_is_named(
     assert ok(client.get("/health?from=a-probe"))
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "name"),
+    [
+        ("GET", "/reranker/triplets?corpus_id=surface&corpus_id=other", "corpus_id"),
+        ("GET", "/reranker/triplets?corpus_id=surface&limit=1&limit=2", "limit"),
+        ("PUT", "/corpora/surface/judgments?replace=true&replace=false", "replace"),
+        ("GET", "/info?corpus_id=surface&corpus_id=other", "corpus_id"),
+    ],
+)
+def test_a_parameter_with_two_values_is_named(
+    method: str, url: str, name: str, client: httpx.Client, surface: None
+) -> None:
+    assert refused(client.request(method, url), 422)["field"] == name
+    assert ok(client.get("/info?corpus_id=surface&corpus_id=surface"))
+
+
+def test_no_route_takes_a_name_in_its_url_and_in_its_body(schema: dict[str, Any]) -> None:
+    """Two values for one thing: rerank alone does, and refuses those that differ (test_api_rerank.py)."""
+    assert in_both(schema) == []
+    operation = schema["paths"]["/search"]["post"]
+    twice = {**operation, "parameters": [{"name": "corpus_id"}]}
+    assert in_both({**schema, "paths": {"/search": {"post": twice}}}) == ["post /search: corpus_id"]
+
+
+def in_both(schema: dict[str, Any]) -> list[str]:
+    found = []
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            in_url = {parameter["name"] for parameter in operation.get("parameters", ())}
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+                fields = schema["components"]["schemas"].get(name, {}).get("properties", {})
+                found += [f"{method} {path}: {name}" for name in in_url & fields.keys()]
+    return found
+
+
 def test_every_method_on_every_path(schema: dict[str, Any], client: httpx.Client, surface: None) -> None:
     for path, methods in schema["paths"].items():
         url = re.sub(r"\{[^}]+\}", "none", path)

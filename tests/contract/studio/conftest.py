@@ -35,6 +35,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         odd = Document(f"odd/{MARKUP}", f"Read it. {MARKUP}", f"A title {MARKUP}")
         corpus.documents.add([*(Document(d["_id"], d["text"], d["title"]) for d in DOCUMENTS), odd])
         corpus.judgments.put([judged(query) for query in TRAINING])
+        rated = [JudgedQuery("r", "read soup", {"notes/soup.md": 3, "notes/night.md": 0})]
+        corpus.judgments.put(rated, judge="some-model", by="model")
+        corpus.judgments.grade("r", "read soup", "notes/soup.md", 2, judge="anna", note=f"so so {MARKUP}")
         corpus.eval_dataset.put([judged(query) for query in EVALUATION])
         found = corpus.search(f"read {MARKUP}", client_id="somebody")
         tribrid.feedback(found.query_id, "click", found.results[0].doc_id)

@@ -81,6 +81,33 @@ def test_one_judges_without_a_script(bare: Page, corpus: Corpus) -> None:
     assert grades(corpus) == {}
 
 
+def test_two_judge_apart_with_notes_and_their_agreement_is_told(page: Page, corpus: Corpus, served: Studio) -> None:
+    base = f"/studio/c/{JUDGED}/judge"
+    for name, keys in (("anna", "3210"), ("Bert <b>B</b>", "3200")):
+        page.goto(base)
+        page.get_by_label("What somebody might ask").fill("read soup")
+        page.get_by_label("Your name").fill(name)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("0 of 10 judged")).to_be_visible()  # not what the other said
+        page.keyboard.press("e")
+        page.keyboard.type(f"3 says {name}")  # a key that is typed is no grade
+        page.keyboard.press("Escape")
+        for number, key in enumerate(keys, 1):
+            page.keyboard.press(key)
+            expect(page.get_by_text(f"{number} of 10 judged")).to_be_visible()
+    first = next(one.doc_id for one in corpus.judgments.ratings().ratings if one.note)
+    page.goto(f"{base}?q=read+soup&name=anna&doc={first}")
+    expect(page.get_by_label("Note")).to_have_value("3 says anna")
+    expect(page.get_by_text("Bert <b>B</b> (person): 3 – 3 says Bert <b>B</b>")).to_be_visible()
+    page.goto(base)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_text("of 4 documents")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 document graded differently")).to_be_visible()
+    rows = served.server.client().get(f"{base}/ratings.csv").text.splitlines()
+    assert rows[0] == "query_id,query,doc_id,judge,by,grade,note,at"
+    assert len(rows) == 1 + 8
+
+
 def test_judged_queries_become_the_eval_dataset(bare: Page, corpus: Corpus) -> None:
     for word in ("soup", "pasta", "night"):
         corpus.judgments.grade(f"q-{word}", f"read {word}", f"notes/{word}.md", 2)

@@ -61,16 +61,16 @@ class LogLabels:
             return replace(positive, evidence=positive.evidence.removeprefix(FEW_EVIDENCE))
         return positive
 
-    def clients(self, triplets: Iterable[Triplet], pairs: int) -> ClientFacts:
-        """What a mining tells of the clients behind what it made: these triplets, of so many pairs."""
+    def clients(self, triplets: Iterable[Triplet]) -> ClientFacts:
+        """What a mining tells of the clients behind what it made: these triplets."""
         taught = (triplet for triplet in triplets if triplet.source is Source.LOGS and not triplet.held_back)
         labels = sorted({(triplet.query, triplet.positive[0]) for triplet in taught})
-        heaviest = self.support.heaviest(labels) if pairs else None
+        heaviest = self.support.heaviest(labels)
         return {
             "clients": self.voters.clients,
             "needed": self.voters.needed,
             "anonymous": self.anonymous,
-            "heaviest_share": None if heaviest is None else round(heaviest / pairs, 4),
+            "heaviest_share": None if heaviest is None else round(heaviest, 4),
             "bots": self.voters.reasons,
             "bot_lists": self.voters.left_out,
             "told": told(self.voters, self.anonymous),

@@ -132,9 +132,9 @@ class Support:
         return found
 
     def heaviest(self, labels: Iterable[tuple[str, str]]) -> float | None:
-        """The most that one client has of these labels, in labels; one that several agree on is shared among them.
+        """The most that one client has of these labels, 0 to 1; one that several agree on is shared among them.
 
-        None where no client is known.
+        None where no client is behind any of them.
 
         Args:
             labels: query and doc_id.
@@ -146,7 +146,8 @@ class Support:
                 place = int(self._place(np.array([number << DOC_BITS | doc]))[0])
                 behind = self._between(place, place + 1)[:, 1]
                 weight[behind] += 1 / max(len(behind), 1)
-        return float(weight.max()) if len(weight) else None
+        total = float(weight.sum())
+        return float(weight.max()) / total if total else None
 
 
 def _distinct(keys: Longs, clients: Longs) -> Longs:

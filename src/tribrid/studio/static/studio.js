@@ -19,6 +19,7 @@ window.addEventListener("pageshow", () => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const at = event.target;
+  if (event.key === "Escape" && at.matches && at.matches("textarea")) return at.blur();
   if (at.closest && at.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]")) return;
   const found = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (found) {

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0016_filters"
-down_revision = "0014_from_logs"
+down_revision = "0015_ratings"
 
 
 def upgrade() -> None:

@@ -23,7 +23,7 @@ from tribrid.training.lists import (
     ndcg,
     triplets_sha256,
 )
-from tribrid.types import RECONSTRUCTED_EVIDENCE, JudgedQuery, ScoredDoc, Source, Triplet
+from tribrid.types import FILTERED_EVIDENCE, RECONSTRUCTED_EVIDENCE, JudgedQuery, ScoredDoc, Source, Triplet
 
 
 def triplet(query_id: str, better: str, worse: str, weight: float = 1.0) -> Triplet:
@@ -93,6 +93,7 @@ def test_a_label_of_few_clients_still_tells_whether_its_list_was_recorded() -> N
 
     assert clicked(f"{FEW_EVIDENCE}impression:1")
     assert not clicked(f"{FEW_EVIDENCE}{RECONSTRUCTED_EVIDENCE}1")
+    assert not clicked(f"{FILTERED_EVIDENCE}1")
 
 
 def test_labels_are_as_new_as_their_newest_triplet() -> None:

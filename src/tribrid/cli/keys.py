@@ -51,9 +51,7 @@ def keys(
     from tribrid.answers.keys import KeyList
 
     if action != "create" and any((scope, corpus, filter_, name, yes)):
-        raise InvalidInput(
-            "--scope, --corpus, --filter, --name and --yes are for `tribrid keys create`.", action=action
-        )
+        raise InvalidInput("Options are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:

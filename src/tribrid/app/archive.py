@@ -165,8 +165,8 @@ class Archive:
                 pass
         if self.manifest.format > 1 and not self._is_sealed():
             raise InvalidInput(
-                f"{self.path} is damaged: it was cut short, or bytes before, behind or between what was backed up are not "
-                "as written. Restore another backup.",
+                f"{self.path} is damaged: it was cut short, or bytes before, behind or between what was backed up are "
+                "not as written. Restore another backup.",
                 path=str(self.path),
             )
 

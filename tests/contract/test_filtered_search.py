@@ -164,3 +164,37 @@ def test_nobody_passed_over_what_a_filter_left_out(tribrid: Tribrid) -> None:
     latest = tribrid.store.triplets.latest("c")
     kept = tribrid.store.triplets.load(latest.triplet_set_id)
     assert all(FILTERED_EVIDENCE in triplet.evidence for triplet in kept)
+
+
+def test_passages_several_of_one_document(tribrid: Tribrid) -> None:
+    words = "The certificate of the gateway is renewed by the night. " * 25
+    guide = "# Gateway\n\n" + "".join(f"## Step {n}\n\n{words}\n\n" for n in range(1, 6))
+    corpus = tribrid.corpus("c")
+    corpus.documents.add([Document("guide.md", guide, "Gateway", metadata={"team": "a", "guide": True})])
+    only = {"guide": True}
+    (whole,) = corpus.search("gateway certificate", filter=only).results
+    found = corpus.search("gateway certificate", 4, filter=only, per="passage")
+    assert [result.rank for result in found.results] == [1, 2, 3, 4]
+    assert {result.doc_id for result in found.results} == {"guide.md"}
+    assert len({result.passage.start for result in found.results}) == 4
+    for result in (whole, *found.results):
+        assert result.text == guide[result.passage.start : result.passage.end]
+        assert result.headings[0] == "Gateway"
+        assert result.lines
+        assert guide.splitlines()[result.lines.first - 1].strip() in result.text
+        marked = {result.text[start:end].lower() for start, end in result.highlights}
+        assert {"certificate", "gateway"} <= marked <= {"certificate", "gateway", "certificates"}
+    assert any("Step" in result.headings[-1] for result in found.results)
+    scores = [result.score for result in found.results]
+    assert scores == sorted(scores, reverse=True)
+    rest = corpus.search("gateway certificate", 100, filter=only, per="passage", offset=4).results
+    assert {result.passage.start for result in rest}.isdisjoint(result.passage.start for result in found.results)
+    # What is logged is the document, where it stands highest.
+    (shown,) = tribrid.store.logs.impression(found.query_id).shown
+    assert (shown.doc_id, shown.rank) == ("guide.md", 1)
+    tribrid.feedback(found.query_id, "click", "guide.md")
+    mixed = corpus.search("renew the certificate", 50, per="passage")
+    assert mixed.reranked
+    assert len(mixed.results) == 50
+    with pytest.raises(InvalidInput, match="per: 'chunk' is not one of doc, passage"):
+        corpus.search("renew", per="chunk")

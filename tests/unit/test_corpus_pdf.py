@@ -104,7 +104,7 @@ def test_when_its_time_is_over_the_pages_that_were_read_are_kept() -> None:
 
 def test_halves_of_surrogate_pairs_go_and_the_document_stays() -> None:
     found = read(pdf("CAC", "CBC", to_unicode=TO_UNICODE))
-    assert found.text == "CC\n\nC\U0001d400C"
+    assert found.text == "CC\n\n\fC\U0001d400C"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_word_broken_at_a_lines_end_is_joined(lines: str, text: str) -> None:
 
 
 def test_a_word_broken_at_a_pages_end_is_joined() -> None:
-    assert read(pdf("docu-", "mentation")).text == "documentation"
+    assert read(pdf("docu-", "mentation")).text == "documentation\f"
 
 
 @pytest.mark.timeout(20, func_only=True)

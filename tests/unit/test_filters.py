@@ -115,7 +115,8 @@ def test_what_two_filters_let_through_reads_as_a_filter_again() -> None:
 
 def test_values_are_counted_among_what_a_filter_lets_through() -> None:
     everything, english = METADATA.matching(None), METADATA.matching(Filter.read({"lang": "en"}).meaning)
-    assert METADATA.counts("lang", everything) == [ValueCount("de", 2), ValueCount("en", 2)]
-    assert METADATA.counts("lang", english) == [ValueCount("en", 2), ValueCount("de", 1)]
-    assert METADATA.counts("draft", everything) == [ValueCount(1, 1), ValueCount(False, 1), ValueCount(True, 1)]
-    assert METADATA.counts("nothing", everything) == []
+    assert METADATA.counts("lang", everything, 9) == [ValueCount("de", 2), ValueCount("en", 2)]
+    assert METADATA.counts("lang", english, 9) == [ValueCount("en", 2), ValueCount("de", 1)]
+    assert METADATA.counts("draft", everything, 9) == [ValueCount(1, 1), ValueCount(False, 1), ValueCount(True, 1)]
+    assert METADATA.counts("nothing", everything, 9) == []
+    assert METADATA.counts("lang", everything, 1) == [ValueCount("de", 2)]

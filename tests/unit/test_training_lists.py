@@ -23,7 +23,7 @@ from tribrid.training.lists import (
     ndcg,
     triplets_sha256,
 )
-from tribrid.types import RECONSTRUCTED_EVIDENCE, JudgedQuery, ScoredDoc, Source, Triplet
+from tribrid.types import FILTERED_EVIDENCE, RECONSTRUCTED_EVIDENCE, JudgedQuery, ScoredDoc, Source, Triplet
 
 
 def triplet(query_id: str, better: str, worse: str, weight: float = 1.0) -> Triplet:
@@ -43,6 +43,15 @@ def test_of_what_is_remembered_only_the_positive_counts() -> None:
     assert labels.grades == {"a": GOOD, "b": BAD, "second": GOOD}
     assert labels.weights == {"a": 1.0, "b": 1.0, "second": 0.4}
     assert triplets_sha256([past]) != triplets_sha256([replace(past, remembered=False)])
+
+
+def test_what_a_model_found_good_is_learned_from_and_not_remembered() -> None:
+    judged = replace(triplet("q", "a", "b", 0.3), evidence="judge:0123", source=Source.JUDGE)
+    (labels,) = labels_by_query([judged])
+    assert labels.grades == {"a": GOOD, "b": BAD}
+    assert (labels.good, labels.clicked) == ([], False)
+    (both,) = labels_by_query([judged, triplet("q", "a", "c")])
+    assert both.good == ["a"]
 
 
 def test_what_too_few_clients_found_good_is_learned_from_and_not_remembered() -> None:
@@ -84,6 +93,7 @@ def test_a_label_of_few_clients_still_tells_whether_its_list_was_recorded() -> N
 
     assert clicked(f"{FEW_EVIDENCE}impression:1")
     assert not clicked(f"{FEW_EVIDENCE}{RECONSTRUCTED_EVIDENCE}1")
+    assert not clicked(f"{FILTERED_EVIDENCE}1")
 
 
 def test_labels_are_as_new_as_their_newest_triplet() -> None:

@@ -15,6 +15,13 @@ class PassageSpan(Answer):
     end: int
 
 
+class LineSpan(Answer):
+    """Lines of a document, from 1."""
+
+    first: int
+    last: int
+
+
 class LegScores(Answer):
     """Rank and score in each retrieval leg; null: the leg did not return the document."""
 
@@ -31,7 +38,7 @@ class FirstStage(Answer):
 
 
 class SearchResult(Answer):
-    """A document, by its best passage."""
+    """A document, by its best passage; or a passage."""
 
     rank: int = Field(description="From 1.", examples=[1])
     doc_id: str = Field(examples=["a"])
@@ -40,6 +47,18 @@ class SearchResult(Answer):
     text: str = Field(description="The passage.", examples=["Everyone has 30 days."])
     score: float = Field(description="What the order is by.", examples=[2.31])
     passage: PassageSpan
+    headings: tuple[str, ...] = Field(
+        default=(), description="That the passage stands under, the outermost first.", examples=[["Leave", "Parents"]]
+    )
+    page: int | None = Field(default=None, description="Of a PDF, that on which the passage begins, from 1.")
+    lines: LineSpan | None = Field(
+        default=None, description="Of code and text, those of the passage. Null: the document is no such file."
+    )
+    highlights: tuple[tuple[int, int], ...] = Field(
+        default=(),
+        description="Words of `text` that the query asks for: stretches [start, end) in Unicode code points.",
+        examples=[[[16, 20]]],
+    )
     first_stage: FirstStage
 
 
@@ -136,6 +155,13 @@ class MovedBy(Answer):
     )
 
 
+class PastQuery(Answer):
+    """A query of the training that a document was good for."""
+
+    query: str | None = Field(description="The first of those that are nearly the same; null: its words are gone.")
+    likeness: float = Field(description="How like the present query it is, 0 to 1.")
+
+
 class Explanation(Answer):
     """Why a model ranks a document where it does."""
 
@@ -147,6 +173,7 @@ class Explanation(Answer):
     likeness: float | None = Field(
         description="How like this query the nearest of them is, 0 to 1; null: there is none."
     )
+    past: tuple[PastQuery, ...] = Field(default=(), description="The 3 likest of them.")
 
 
 class FeedbackAnswer(Answer):

@@ -80,6 +80,9 @@ class SearchBody(Body):
         "$exists of a field, and $and, $or, $not of filters.",
         examples=[{"lang": "de", "year": {"$gte": 2020}}],
     )
+    per: Literal["doc", "passage"] = Field(
+        "doc", description="Each document once, by its best passage; or the best passages, several of one document."
+    )
     facets: list[Annotated[str, Field(max_length=MAX_FIELD_CHARS)]] = Field(
         [],
         max_length=MAX_FACETS,

@@ -113,6 +113,7 @@ class Corpus(Learning):
         filter: Mapping[str, Any] | None = None,
         offset: int = 0,
         facets: Sequence[str] = (),
+        per: str = "doc",
         client_id: str | None = None,
         budget: Budget | None = None,
     ) -> SearchAnswer:
@@ -123,6 +124,8 @@ class Corpus(Learning):
             offset: results to leave out at the start.
             facets: fields of the metadata, of whose values it is counted how many documents have each, among those that
                 the filter lets through.
+            per: `doc`: each document once, by its best passage; `passage`: the best passages, several of a document
+                among them. What is logged is each document, where it stands highest.
             client_id: tells this user's searches from others', so that one asked again in other words counts against
                 what the first one showed.
             budget: tells when nobody waits for the answer any more; without a clock, it gets that of
@@ -134,12 +137,12 @@ class Corpus(Learning):
                 together, a filter that is none, too many facets, or a bad client_id.
         """
         self._check_search(query, top_k)
-        check_page(offset, top_k, facets)
+        check_page(offset, top_k, facets, per)
         fault = None if client_id is None else id_fault(client_id, "client_id")
         if fault:
             raise InvalidInput(f"{fault}.")
         corpus, wanted = self._open_filtered(), self._bounds.narrowed(read_filter(filter))
-        found = search(corpus, Asked(query, top_k, offset, wanted, client_id), budget)
+        found = search(corpus, Asked(query, top_k, offset, wanted, client_id, per == "passage"), budget)
         documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
         return search_answer(found, documents, counted(corpus, wanted, facets))
 

@@ -41,15 +41,19 @@ def feedback(
             query_id=query_id,
         )
     if bounds != EVERYWHERE:
-        impression = folder.store.logs.impression(query_id)
-        if not bounds.hold(impression.corpus_id) or not bounds.searched(impression.filter):
-            raise no_search(query_id)
+        _check_bounds(folder.store, query_id, bounds)
     if index is not None:
         doc_id = _given(folder.store, query_id, index, doc_id)
     elif doc_id is not None:
         doc_id = _shown(folder.store, query_id, doc_id)
     done = log(folder.store, query_id, Signal(signal), doc_id, value)
     return FeedbackAnswer(query_id=done.query_id, doc_id=done.doc_id, signal=done.signal)
+
+
+def _check_bounds(store: Store, query_id: str, bounds: Bounds) -> None:
+    impression = store.logs.impression(query_id)
+    if not bounds.hold(impression.corpus_id) or not bounds.searched(impression.filter):
+        raise no_search(query_id)
 
 
 def _given(store: Store, query_id: str, index: int, doc_id: str | None) -> str:

@@ -80,14 +80,9 @@ class Keys(FolderPart):
             CorpusNotFound: it would be bound to one that is not there.
         """
         bound, pinned = self._there(corpora), read_filter(filter)
-        unknown = [scope for scope in scopes if scope not in set(Scope)]
-        if unknown or not scopes:
-            named = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
-            raise InvalidInput(f"scope: {named} {', '.join(Scope)}.", scope=unknown[0] if unknown else None)
+        _check(name, scopes)
         if pinned is not None and not PINNED_SCOPES.issuperset(scopes):
             raise InvalidInput("filter: a key with one may have the scopes search and feedback, and no other.")
-        if len(name) > MAX_NAME_CHARS or not name.isprintable():
-            raise InvalidInput(f"name: up to {MAX_NAME_CHARS} printable characters.", length=len(name))
         key_id, secret = secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         chosen = [scope for scope in Scope if scope in scopes]
         digest, kept = hashlib.sha256(secret.encode()).hexdigest(), pinned.given if pinned else None
@@ -124,6 +119,15 @@ class Keys(FolderPart):
             KeyNotFound.
         """
         return _facts(self._folder.store.access.revoke(key_id))
+
+
+def _check(name: str, scopes: Sequence[str]) -> None:
+    unknown = [scope for scope in scopes if scope not in set(Scope)]
+    if unknown or not scopes:
+        named = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
+        raise InvalidInput(f"scope: {named} {', '.join(Scope)}.", scope=unknown[0] if unknown else None)
+    if len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidInput(f"name: up to {MAX_NAME_CHARS} printable characters.", length=len(name))
 
 
 def _facts(key: ApiKey) -> KeyFacts:

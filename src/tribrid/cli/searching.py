@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import RenderableType
@@ -39,6 +39,9 @@ def search(
             help='What alone is searched, such as \'{"lang": "de", "year": {"$gte": 2020}}\'.',
         ),
     ] = None,
+    per: Annotated[
+        Literal["doc", "passage"], typer.Option(help="Each document once, or the best passages of all.")
+    ] = "doc",
     facet: Annotated[
         list[str] | None,
         typer.Option(help="A field of the metadata, to count documents by its values; can be given again."),
@@ -47,7 +50,7 @@ def search(
     """Search a corpus. What was shown is logged under the query_id it prints."""
     wanted = as_filter(filter_)
     with library(session) as tribrid:
-        answer = tribrid.corpus(corpus).search(query, top_k, filter=wanted, offset=offset, facets=facet or [])
+        answer = tribrid.corpus(corpus).search(query, top_k, filter=wanted, offset=offset, per=per, facets=facet or [])
     session.terminal.result(answer, *_answer(answer))
 
 
@@ -88,10 +91,20 @@ def results(rows: Iterable[SearchResult]) -> Table:
         document = Text.assemble(
             (title, "bold"), ("" if title == row.doc_id else f"  {one_line(row.doc_id, 120)}", "dim")
         )
+        if where := _where(row):
+            document.append(f"\n{one_line(where, _SNIPPET_CHARS)}", style="dim")
         document.append(f"\n{one_line(row.text, _SNIPPET_CHARS)}")
         ranks = [f"#{leg.rank}" if leg else "–" for leg in (legs.sparse, legs.dense)]
         made.add_row(str(row.rank), document, f"{row.score:.3f}", *ranks)
     return made
+
+
+def _where(row: SearchResult) -> str:
+    """Where a passage stands in its document."""
+    headings = [" > ".join(row.headings)] if row.headings else []
+    page = [] if row.page is None else [f"page {row.page}"]
+    lines = [] if row.lines is None else [f"lines {row.lines.first} to {row.lines.last}"]
+    return " · ".join(headings + page + lines)
 
 
 def feedback(

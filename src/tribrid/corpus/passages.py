@@ -80,7 +80,7 @@ def _spans(document: Document, passage_chars: int, overlap_chars: int) -> list[t
     whole = int(passage_chars * LAST_PASSAGE_STRETCH)
     if len(text) <= whole:
         return [(0, len(text))]
-    code = _is_code(document)
+    code = is_code(document)
     fences = [] if code else fenced(text)
     boundaries = _CODE if code else _PROSE
     spans, start = [], 0
@@ -92,7 +92,8 @@ def _spans(document: Document, passage_chars: int, overlap_chars: int) -> list[t
     return spans
 
 
-def _is_code(document: Document) -> bool:
+def is_code(document: Document) -> bool:
+    """Whether a document is code, by its name or by what it says."""
     if document.doc_id.lower().endswith(CODE_SUFFIXES) or document.uri.lower().endswith(CODE_SUFFIXES):
         return True
     found = _LOOKS_LIKE_CODE.search(document.text, 0, _CODE_PROBE_CHARS)

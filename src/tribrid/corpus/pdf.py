@@ -16,13 +16,15 @@ from tribrid.corpus.contents import SOFT_HYPHEN, Contents, Unreadable, plain_lin
 from tribrid.corpus.titles import own_title
 from tribrid.errors import MissingExtra
 
+PAGE_BREAK = "\f"
+"""Before each page but the first: what says on which page of the text a passage stands."""
 _NAMED_PAGES = 10
 _FAULT_CHARS = 200
 
 # The length bounds the search, and no word is longer.
 _WORD_CHARS = 40
 _LINE_END_HYPHEN = re.compile(
-    rf"(?<=[^\W\d_])([-\u2010{SOFT_HYPHEN}])[ \t]*\n{{1,2}}[ \t]*(?=([^\W\d_]\w{{0,{_WORD_CHARS}}}))"
+    rf"(?<=[^\W\d_])([-\u2010{SOFT_HYPHEN}])[ \t]*\n{{1,2}}({PAGE_BREAK}?)[ \t]*([^\W\d_]\w{{0,{_WORD_CHARS}}})"
 )
 _LAST_WORD = re.compile(r"\w+\Z")
 _HYPHENATED = re.compile(rf"\b\w{{1,{_WORD_CHARS}}}[-\u2010]\w{{1,{_WORD_CHARS}}}")
@@ -52,7 +54,7 @@ def read_pdf(data: bytes, budget_s: float) -> Contents:
         count = len(reader.pages)
         title = str((reader.metadata.title if reader.metadata else None) or "").strip()
     texts, faults = _pages(lambda number: reader.pages[number].extract_text(), count, until)
-    text = _rejoined("\n\n".join(texts))
+    text = _rejoined(f"\n\n{PAGE_BREAK}".join(page.replace(PAGE_BREAK, " ") for page in texts))
     return Contents(own_title(title), text, tuple(_losses(texts, faults, count)))
 
 
@@ -103,12 +105,13 @@ def _rejoined(text: str) -> str:
     hyphenated = set(_HYPHENATED.findall(text.lower()))
 
     def joined(found: re.Match[str]) -> str:
-        mark, after = found[1], found[2]
+        mark, page, after = found[1], found[2], found[3]
         before = _LAST_WORD.search(text, max(0, found.start() - _WORD_CHARS), found.start())
         if mark == SOFT_HYPHEN:
-            return ""
+            return after + page
         if not after[0].islower() or after in _AFTER_SUSPENSION:
             return found[0]
-        return mark if before and f"{before[0]}{mark}{after}".lower() in hyphenated else ""
+        kept = mark if before and f"{before[0]}{mark}{after}".lower() in hyphenated else ""
+        return kept + after + page
 
     return _LINE_END_HYPHEN.sub(joined, text)

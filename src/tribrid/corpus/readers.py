@@ -100,6 +100,7 @@ _LIBRARIES: dict[str, _Reader] = {
     ".pdf": lambda data, budget: read_pdf(data, budget.time_s),
 }
 _READERS = _OURS | _LIBRARIES
+_AS_WRITTEN = frozenset(["", ".txt", ".text", ".md", ".markdown", ".py", ".pyi"])
 _RICH = frozenset([*WEB_PAGES, ".docx", ".epub", ".ipynb", ".pdf"])
 _GZIP = ".gz"
 
@@ -110,6 +111,12 @@ def ending(path: Path) -> str:
     """
     name = PurePath(path.name.partition("?")[0].lower())
     return PurePath(name.stem).suffix + _GZIP if name.suffix == _GZIP else name.suffix
+
+
+def keeps_lines(form: str) -> bool:
+    """Whether the lines of a document's text are those of the file that it was read from."""
+    inner = form.removesuffix(_GZIP)
+    return inner in _AS_WRITTEN or inner not in _READERS
 
 
 def stem(path: Path) -> str:

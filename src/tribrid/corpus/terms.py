@@ -53,7 +53,7 @@ _OTHERS = ("\u0e80-\u0ecd\u0edc-\u0edf", "\u1780-\u17d3", "\u1000-\u103f\u1050-\
 _SCRIPTS = (_HAN, _HANGUL, _THAI, *_OTHERS)
 _RUN = re.compile("|".join([*(f"([{script}]+)" for script in _SCRIPTS), f"[^{''.join(_SCRIPTS)}]+"]))
 _CHARACTER = re.compile(rf"[^{_MARKS}][{_MARKS}]*|[{_MARKS}]+")
-_FIRST_UNSPACED = "\u0e00"
+FIRST_UNSPACED = "\u0e00"
 _ACCENTS = re.compile("(?<=[a-z])[\u0300-\u036f]+")
 _LATIN = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
@@ -107,7 +107,7 @@ def _normal(text: str) -> str:
 
 def _terms_of(word: str) -> tuple[str, ...]:
     """The terms of one word: of each of its scripts."""
-    return (_term(word.lower()),) if max(word) < _FIRST_UNSPACED else _terms_of_scripts(word.lower())
+    return (_term(word.lower()),) if max(word) < FIRST_UNSPACED else _terms_of_scripts(word.lower())
 
 
 @lru_cache(maxsize=65_536)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import uuid4
@@ -12,6 +13,7 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.experiment import interleave
 from tribrid.loop.impressions import logged
 from tribrid.loop.serving import Candidates, Ranking, served
+from tribrid.scoring.scorer import by_document
 from tribrid.store import Store
 from tribrid.store.database import now_us
 from tribrid.types import (
@@ -27,11 +29,12 @@ from tribrid.workspace.corpus import OpenCorpus
 
 
 class Found(NamedTuple):
-    """A search's list as it is logged, its candidates in the same order, how they were ranked, and whether the log took
-    it.
+    """A search's list as it is logged, with what it shows and the candidates in the same order, how they were ranked,
+    and whether the log took it.
     """
 
     impression: Impression
+    rows: tuple[ShownDoc, ...]
     shown: list[Candidate]
     ranking: Ranking
     logged: bool
@@ -39,13 +42,16 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a search asks for: `top_k` results after the first `offset`, of what `filter` lets through; None: of all."""
+    """What a search asks for: `top_k` results after the first `offset`, of what `filter` lets through (None: of all);
+    documents, or passages.
+    """
 
     query: str
     top_k: int
     offset: int = 0
     filter: Filter | None = None
     client_id: str | None = None
+    per_passage: bool = False
 
     @property
     def until(self) -> int:
@@ -64,26 +70,22 @@ def search(corpus: OpenCorpus, asked: Asked, budget: Budget | None = None) -> Fo
         Cancelled: whoever asked is gone; nothing is logged, for nobody saw it.
     """
     started, query_id = time.perf_counter(), uuid4().hex
-    budget = budget or Budget()
-    depth = max(corpus.config.reranking.tribrid_reranker_topn, asked.until)
-    retrieved = corpus.retriever.search(asked.query, depth, corpus.selection(asked.filter))
-    budget.check()
-    candidates = Candidates(corpus, asked.query, retrieved.candidates, budget)
+    candidates = _candidates(corpus, asked, budget or Budget())
     ranking = served(corpus, candidates.fused, lambda: corpus.scorer, candidates.ranked)
-    if not asked.offset:  # a draft is made of the first ranks, and each search has its own
+    if not asked.offset and not asked.per_passage:  # a draft is of the first documents, and each search has its own
         ranking = interleave(corpus, query_id, ranking, candidates.ranked, asked.top_k)
-    budget.check()
-    by_id = {c.doc_id: c for c in retrieved.candidates}
-    rows = ranking.order[asked.offset : asked.until]
-    shown = [by_id[scored.doc_id] for scored in rows]
+    candidates.budget.check()
+    order = ranking.order[asked.offset : asked.until]
+    shown = candidates.named(order)
+    rows = tuple(
+        ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
+        for rank, (c, scored) in enumerate(zip(shown, order, strict=True), asked.offset + FIRST_RANK)
+    )
     impression = Impression(
         query_id=query_id,
         corpus_id=corpus.corpus_id,
         query=asked.query,
-        shown=tuple(
-            ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
-            for rank, (c, scored) in enumerate(zip(shown, rows, strict=True), asked.offset + FIRST_RANK)
-        ),
+        shown=_once(rows),
         model_id=ranking.model_id or RETRIEVAL,
         reranked=ranking.model_id is not None,
         fallback_reason=ranking.fallback.detail if ranking.fallback else None,
@@ -96,7 +98,28 @@ def search(corpus: OpenCorpus, asked: Asked, budget: Budget | None = None) -> Fo
     is_logged = logged(corpus, impression)
     if is_logged:
         corpus.store.experiments.join(impression)
-    return Found(impression, shown, ranking, is_logged)
+    return Found(impression, rows, shown, ranking, is_logged)
+
+
+def _candidates(corpus: OpenCorpus, asked: Asked, budget: Budget) -> Candidates:
+    depth = max(corpus.config.reranking.tribrid_reranker_topn, asked.until)
+    selection = corpus.selection(asked.filter)
+    retrieved = corpus.retriever.search(asked.query, depth, selection, per_passage=asked.per_passage)
+    budget.check()
+    name = _passage_name if asked.per_passage else by_document
+    return Candidates(corpus, asked.query, retrieved.candidates, budget, name)
+
+
+def _passage_name(candidate: Candidate) -> str:
+    return f"{candidate.doc_id}\n{candidate.passage.ordinal}"  # no id has a line's end
+
+
+def _once(rows: Sequence[ShownDoc]) -> tuple[ShownDoc, ...]:
+    """Each document where it stands highest: feedback is about documents."""
+    first: dict[str, ShownDoc] = {}
+    for row in rows:
+        first.setdefault(row.doc_id, row)
+    return tuple(first.values())
 
 
 def log(store: Store, query_id: str, signal: Signal, doc_id: str | None, value: float | None) -> Feedback:

@@ -12,7 +12,7 @@ from tribrid.encoders.budget import Budget
 from tribrid.errors import Cancelled, ModelUnavailable, Overloaded, ScorerFailed, TribridError
 from tribrid.observing import note
 from tribrid.scoring.learned import Reading, Scores
-from tribrid.scoring.scorer import Scorer, above, ranked
+from tribrid.scoring.scorer import Scorer, above, by_document, ranked
 from tribrid.store.database import now_us
 from tribrid.types import Candidate, ScoredDoc, Trial
 from tribrid.workspace.corpus import OpenCorpus
@@ -43,17 +43,25 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the first stage found for a search, in fused order, for whoever is to rank it within the budget."""
+    """What the first stage found for a search, in fused order, for whoever is to rank it within the budget. `name`:
+    what each is called in the ranking, which says of which it is.
+    """
 
     corpus: OpenCorpus
     query: str
     found: Sequence[Candidate]
     budget: Budget
+    name: Callable[[Candidate], str] = by_document
 
     @property
     def fused(self) -> list[ScoredDoc]:
         """All of them, as they were found."""
-        return [ScoredDoc(c.doc_id, c.score) for c in self.found]
+        return [ScoredDoc(self.name(c), c.score) for c in self.found]
+
+    def named(self, order: Sequence[ScoredDoc]) -> list[Candidate]:
+        """The candidates of a part of the ranking."""
+        known = {self.name(c): c for c in self.found}
+        return [known[scored.doc_id] for scored in order]
 
     @cached_property
     def _reading(self) -> Reading:
@@ -68,7 +76,7 @@ class Candidates:
             Overloaded, Cancelled: it was not begun.
         """
         start_clock(self.corpus.config, self.budget)
-        head = ranked(self._reading, scores(scorer, self._reading))
+        head = ranked(self._reading, scores(scorer, self._reading), self.name)
         order = above(head, self.fused[len(head) :])
         return Ranking(order, scorer.model_id, None, len(head), time_note(self.corpus.config, self.budget))
 

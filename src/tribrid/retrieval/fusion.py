@@ -28,7 +28,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class FusedDoc:
-    """A document by its best passage. A leg that did not return the document is missing from `legs`."""
+    """A document by its best passage, or a passage. A leg that did not return it is missing from `legs`."""
 
     key: Key
     score: float
@@ -126,6 +126,19 @@ def documents(hits: Iterable[Hit]) -> list[Hit]:
     for hit in hits:
         best.setdefault(hit.key[0], hit)
     return list(best.values())
+
+
+def passages(fused: Iterable[Hit], legs: Mapping[str, Iterable[Hit]], depth: int) -> list[FusedDoc]:
+    """The `depth` best of the fused passages, several of a document among them, each with its own rank and score in
+    each leg. Arguments as of `collapse`.
+    """
+    best = list(fused)[:depth]
+    opinions: dict[Key, dict[str, LegScore]] = {hit.key: {} for hit in best}
+    for leg, hits in legs.items():
+        for rank, hit in enumerate(hits, FIRST_RANK):
+            if hit.key in opinions:
+                opinions[hit.key][leg] = LegScore(rank, hit.score)
+    return [FusedDoc(hit.key, hit.score, opinions[hit.key]) for hit in best]
 
 
 def collapse(fused: Iterable[Hit], legs: Mapping[str, Iterable[Hit]], depth: int) -> list[FusedDoc]:

@@ -7,6 +7,7 @@ filtered search after a change of the corpus, and a filter then takes millisecon
 
 from __future__ import annotations
 
+import heapq
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -144,15 +145,16 @@ class Metadata:
             found[self._fields[expression.field].meeting(expression)] = True
         return found
 
-    def counts(self, name: str, among: Mask) -> list[ValueCount]:
-        """How many of these documents have each value of a field, most first; a list counts for each of its values."""
+    def counts(self, name: str, among: Mask, most: int) -> list[ValueCount]:
+        """How many of these documents have each value of a field, the most frequent first, so many values at most; a
+        list counts for each of its values.
+        """
         field = self._fields.get(name)
         if field is None:
             return []
         counted = np.bincount(field.numbers[among[field.documents]], minlength=len(field.values)).tolist()
-        found = [(ValueCount(value, counted[at]), kind) for (kind, value), at in field.values.items() if counted[at]]
-        found.sort(key=lambda item: (-item[0].documents, item[1], item[0].value))
-        return [count for count, _ in found]
+        found = ((-counted[at], kind, value) for (kind, value), at in field.values.items() if counted[at])
+        return [ValueCount(value, -fewer) for fewer, _, value in heapq.nsmallest(most, found)]
 
 
 def lets_through(expression: Expression, metadata: Mapping[str, Any]) -> bool:

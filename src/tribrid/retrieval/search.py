@@ -1,14 +1,14 @@
-"""A query to ranked documents: both legs, fused, each document by its best passage."""
+"""A query to ranked documents, each by its best passage, or to ranked passages: both legs, fused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tribrid.config.sections import RetrievalConfig
 from tribrid.observing import timed
-from tribrid.retrieval.fusion import Legs, collapse, documents, fuse
+from tribrid.retrieval.fusion import Legs, collapse, documents, fuse, passages
 from tribrid.retrieval.index import Index, Snapshot
 from tribrid.retrieval.rows import Positions, Vector
 from tribrid.retrieval.selection import Selection
@@ -32,12 +32,22 @@ class Retrieved:
     """What one query found.
 
     Attributes:
-        candidates: documents by fused score, ranks from 1.
+        candidates: documents, or passages, by fused score, ranks from 1.
         leg_runs: each leg's own ranking of the documents it returned, for reports that show each leg alone.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
     leg_runs: Mapping[str, list[ScoredDoc]] = field(default_factory=lambda: {leg: [] for leg in LEGS})
+
+
+class _Sought(NamedTuple):
+    """What one search looks for: so many documents, or passages, of some rows (None: of all)."""
+
+    query: str
+    vector: Vector
+    depth: int
+    among: Positions | None
+    per_passage: bool
 
 
 class Retriever:
@@ -65,11 +75,14 @@ class Retriever:
         return self.search(query, depth).leg_runs
 
     @timed("retrieve")
-    def search(self, query: str, depth: int, selection: Selection | None = None) -> Retrieved:
+    def search(
+        self, query: str, depth: int, selection: Selection | None = None, *, per_passage: bool = False
+    ) -> Retrieved:
         """Candidates and legs in one go.
 
         Args:
             selection: what may be found at all; None: everything.
+            per_passage: candidates are the best passages, several of a document among them.
 
         Raises:
             StaleIndex: as `retrieve`.
@@ -80,17 +93,17 @@ class Retriever:
             among = None if selection is None else snapshot.chosen(selection)
             if among is not None and not len(among):
                 return Retrieved()
-            return self._search(snapshot, query, vector, depth, among)
+            return self._search(snapshot, _Sought(query, vector, depth, among, per_passage))
 
         return self._index.read(found, Retrieved())
 
-    def _search(self, snapshot: Snapshot, query: str, vector: Vector, depth: int, among: Positions | None) -> Retrieved:
-        legs = self._deep_enough(snapshot, query, vector, depth, among)
-        ranked = collapse(fuse(legs.hits, legs.cosines, self._config), legs.hits, depth)
-        passages = snapshot.found(legs, [document.key for document in ranked])
+    def _search(self, snapshot: Snapshot, sought: _Sought) -> Retrieved:
+        legs, depth = self._deep_enough(snapshot, sought), sought.depth
+        best = passages if sought.per_passage else collapse
+        ranked = best(fuse(legs.hits, legs.cosines, self._config), legs.hits, depth)
+        texts = snapshot.found(legs, [found.key for found in ranked])
         candidates = [
-            Candidate(passages[document.key], rank, document.score, document.legs)
-            for rank, document in enumerate(ranked, FIRST_RANK)
+            Candidate(texts[found.key], rank, found.score, found.legs) for rank, found in enumerate(ranked, FIRST_RANK)
         ]
         runs = {
             leg: [ScoredDoc(hit.key[0], hit.score) for hit in documents(hits)[:depth]]
@@ -98,12 +111,13 @@ class Retriever:
         }
         return Retrieved(candidates, runs)
 
-    def _deep_enough(self, snapshot: Snapshot, query: str, vector: Vector, depth: int, among: Positions | None) -> Legs:
-        """Both legs, at leg_depth or as deep as it takes to find `depth` documents."""
-        k = max(self._config.leg_depth, depth)
+    def _deep_enough(self, snapshot: Snapshot, sought: _Sought) -> Legs:
+        """Both legs, at leg_depth or as deep as it takes to find as many as are sought."""
+        k = max(self._config.leg_depth, sought.depth)
         while True:
-            legs = snapshot.legs(query, vector, k, among)
+            legs = snapshot.legs(sought.query, sought.vector, k, sought.among)
             more = any(len(hits) == k for hits in legs.hits.values()) and k < _WIDEST_LEG
-            if not more or len({doc_id for doc_id, _ in legs.cosines}) >= depth:
+            found = len(legs.cosines) if sought.per_passage else len({doc_id for doc_id, _ in legs.cosines})
+            if not more or found >= sought.depth:
                 return legs
             k *= _WIDEN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from tribrid.observing import timed
 from tribrid.scoring.calibration import SIGMOID, AnyCalibration, Proportion, calibration_of
 from tribrid.scoring.features import CorpusStatistics, describe, untrained
 from tribrid.scoring.learned import LearnedReranker, Reading, Scores, known_head
-from tribrid.types import DENSE, ScoredDoc, rank_order
+from tribrid.types import DENSE, Candidate, ScoredDoc, rank_order
 
 UNTRAINED_MODEL = "untrained"
 """The model_id of the order before any label."""
@@ -180,7 +180,12 @@ def above(head: Sequence[ScoredDoc], tail: Sequence[ScoredDoc]) -> list[ScoredDo
     return [*head, *(ScoredDoc(doc.doc_id, doc.score - drop) for doc in tail)]
 
 
-def ranked(reading: Reading, scores: Scores) -> list[ScoredDoc]:
+def by_document(candidate: Candidate) -> str:
+    """What a candidate is called in a ranking of documents."""
+    return candidate.doc_id
+
+
+def ranked(reading: Reading, scores: Scores, name: Callable[[Candidate], str] = by_document) -> list[ScoredDoc]:
     """The candidates by score, best first, ties as trec_eval breaks them; without those that have none (NaN)."""
     scored = zip(reading.candidates, scores.tolist(), strict=True)
-    return rank_order(ScoredDoc(c.doc_id, float(score)) for c, score in scored if not math.isnan(score))
+    return rank_order(ScoredDoc(name(c), float(score)) for c, score in scored if not math.isnan(score))

@@ -14,8 +14,9 @@ from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.evaluation.readiness import SPREAD, detectable
+from tribrid.loop.people import by_people
 from tribrid.report.quoting import quoted
-from tribrid.studio.pool import Work, by_people, dataset, seen_by, waiting, work
+from tribrid.studio.pool import Work, dataset, seen_by, waiting, work
 from tribrid.studio.steps import LEAST_JUDGED
 from tribrid.studio.visit import Here, Visit, lead, link
 from tribrid.types import JudgedQuery
@@ -39,14 +40,14 @@ class Asked(BaseModel):
     rated), or with `q` what there is to judge of that query: `doc`, or what comes `after` another. `name`: who judges.
     """
 
-    q: str = Field("", max_length=MAX_QUERY_CHARS)
-    doc: str = Field("", max_length=2000)
-    after: str = Field("", max_length=2000)
-    undo: str = Field("", max_length=2000)
-    offset: int = Field(0, ge=0, le=2**31 - 1)
+    q: str = Field(default="", max_length=MAX_QUERY_CHARS)
+    doc: str = Field(default="", max_length=2000)
+    after: str = Field(default="", max_length=2000)
+    undo: str = Field(default="", max_length=2000)
+    offset: int = Field(default=0, ge=0, le=2**31 - 1)
     telling: bool = False
-    who: str = Field("", max_length=512)
-    name: str = Field("", max_length=200)
+    who: str = Field(default="", max_length=512)
+    name: str = Field(default="", max_length=200)
 
 
 class _Labels(NamedTuple):
@@ -107,11 +108,14 @@ def grade(visit: Here, corpus_id: str, form: Posted) -> Response:
     name = form.text("name")
     judge, note = judge_of(visit, name), form.text("note")
     corpus.judgments.grade(form.text("query_id"), query, doc_id, given, judge=judge, note=note)
-    where = {"doc": doc_id} if given is None else {"after": doc_id, "undo": doc_id}
+    to = (
+        Asked(q=query, name=name, doc=doc_id) if given is None else Asked(q=query, name=name, after=doc_id, undo=doc_id)
+    )
+    where = to.model_dump(exclude_unset=True)
     if not visit.swapped:
-        return lead("c", corpus_id, "judge", q=query, name=name, **where)
-    made = _judging(visit, corpus, _labels(corpus), Asked(q=query, name=name, **where))
-    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", q=query, name=name, **where)
+        return lead("c", corpus_id, "judge", **where)
+    made = _judging(visit, corpus, _labels(corpus), to)
+    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", **where)
     return made
 
 

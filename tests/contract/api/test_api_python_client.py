@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(300)
 QUERY, TEXTS = "soup in the kitchen", ["The proxy.", "A kitchen has pasta and soup.", "Night."]
 NAMED_OTHERWISE = {"Corpus": "CorpusFacts"}
 CALLS: list[calls.Call[Any]] = [
-    calls.search("c", QUERY, 3, "me"),
+    calls.search("c", QUERY, 3, {"client_id": "me", "filter": {"lang": "de"}, "per": "passage"}),
     calls.rerank(QUERY, TEXTS, {"corpus_id": "c"}),
     calls.feedback("q", "rating", "d", None, 5),
     calls.feedback("q", "click", "d", 1, None),

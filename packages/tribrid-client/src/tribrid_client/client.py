@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import httpx
 from pydantic import BaseModel
@@ -33,12 +33,14 @@ class SearchHow(TypedDict, total=False):
         filter: what alone is searched, by documents' metadata, such as {"lang": "de", "year": {"$gte": 2020}}.
         offset: results to leave out at the start.
         facets: fields of the metadata, to count documents by their values.
+        per: `doc` or `passage`: the best passages, several of one document.
         client_id: tells this user's searches from others'.
     """
 
     filter: Mapping[str, Any] | None
     offset: int
     facets: Sequence[str]
+    per: Literal["doc", "passage"]
     client_id: str | None
 
 

@@ -42,8 +42,17 @@ class FirstStage(Answer):
     legs: LegScores
 
 
+class LineSpan(Answer):
+    """Lines of a document, from 1."""
+
+    first: int
+    last: int
+
+
 class SearchResult(Answer):
-    """A document, by its best passage."""
+    """A document, by its best passage; or a passage. `highlights`: the query's words in `text`, [start, end) in code
+    points.
+    """
 
     rank: int
     doc_id: str
@@ -52,6 +61,10 @@ class SearchResult(Answer):
     text: str
     score: float
     passage: PassageSpan
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+    lines: LineSpan | None = None
+    highlights: tuple[tuple[int, int], ...] = ()
     first_stage: FirstStage
 
 

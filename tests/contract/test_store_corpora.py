@@ -32,6 +32,7 @@ from tribrid.types import (
     Trial,
     Triplet,
 )
+from tribrid.types.judging import JudgeLabel
 
 OF_THE_SERVER = {"api_keys", "spending"}
 """Keys are no corpus's, and what a corpus has cost stays spent when it is gone."""
@@ -73,6 +74,7 @@ def test_delete_takes_every_row_of_the_corpus_and_no_other(store: Store) -> None
 def _fill(store: Store, corpus_id: str) -> None:
     store.documents.upsert(corpus_id, [Document("d1", "text")])
     store.judgments.put(corpus_id, QUERIES, replace=False, judge="a")
+    store.judge_labels.put(corpus_id, [JudgeLabel("q", "0" * 64, "d1", "m", "1" * 64, "2" * 64)], 0)
     sha256 = store.evalsets.put(corpus_id, QUERIES, "nDCG@10").sha256
     store.evalsets.freeze(corpus_id, Bundle(sha256=sha256, candidates_sha256="a" * 64, corpus_version=1, depth=2))
     store.settings.patch(corpus_id, {"training": {"epochs": 3}})

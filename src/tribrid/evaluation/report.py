@@ -100,11 +100,7 @@ def _built(inputs: EvaluationInputs) -> Report:
         primary_measure=primary,
         primary_reason=explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",
         measures=measured.keys,
-        compared=Compared(
-            before=inputs.before,
-            after=inputs.after,
-            serves=None if inputs.serves in (inputs.before, inputs.after) else inputs.serves,
-        ),
+        compared=Compared(before=inputs.before, after=inputs.after, serves=inputs.serves_neither),
         before=measured.means.get(inputs.before),
         after=measured.means.get(inputs.after or ""),
         delta=measured.delta or None,

@@ -83,7 +83,7 @@ def index(  # noqa: PLR0913 - a command's options are its parameters
 def _index(session: Session, corpus: str, wanted: Wanted) -> None:
     with library(session) as tribrid, ExitStack() as opened:
         sources = wanted.records(tribrid, corpus, opened)  # a path that cannot be read: nothing is indexed
-        _ensure(tribrid, corpus)
+        ensure(tribrid, corpus)
         read, mirror = wanted.folders, wanted.mirror
         if read or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
@@ -101,10 +101,8 @@ def _index(session: Session, corpus: str, wanted: Wanted) -> None:
                 choice=wanted.choice,
                 delete_emptied=wanted.delete_emptied,
             )
-    session.terminal.result(report, _indexed(report))
-    if not session.terminal.as_json:
-        for line in chain(_skipped(report), _lost(report)):
-            session.terminal.note(line, "yellow")
+    session.terminal.result(report, indexed(report))
+    lines_skipped(session, report)
 
 
 def _rebuild(session: Session, corpus_id: str) -> None:
@@ -115,10 +113,11 @@ def _rebuild(session: Session, corpus_id: str) -> None:
                 shown.update(data)
 
         report = tribrid.corpus(corpus_id).documents.rebuild(emit=emit)
-    session.terminal.result(report, _indexed(report))
+    session.terminal.result(report, indexed(report))
 
 
-def _ensure(tribrid: Library, corpus_id: str) -> None:
+def ensure(tribrid: Library, corpus_id: str) -> None:
+    """Make the corpus if there is none."""
     try:
         tribrid.corpus(corpus_id).require()
     except CorpusNotFound:
@@ -126,7 +125,8 @@ def _ensure(tribrid: Library, corpus_id: str) -> None:
             tribrid.create_corpus(corpus_id)
 
 
-def _indexed(report: IndexedDocuments) -> RenderableType:
+def indexed(report: IndexedDocuments) -> RenderableType:
+    """What became of the documents."""
     rate = f", {report.rate_per_s:,.0f} passages/s" if report.embedded else ""
     return facts(
         {
@@ -140,6 +140,13 @@ def _indexed(report: IndexedDocuments) -> RenderableType:
             "Read in part": Text(f"{report.losses_total:,}", style="yellow") if report.losses_total else None,
         }
     )
+
+
+def lines_skipped(session: Session, report: IndexedDocuments) -> None:
+    """Say what was not taken, to who reads it."""
+    if not session.terminal.as_json:
+        for line in chain(_skipped(report), _lost(report)):
+            session.terminal.note(line, "yellow")
 
 
 def _skipped(report: IndexedDocuments) -> Iterator[str]:

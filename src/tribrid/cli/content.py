@@ -19,6 +19,7 @@ from tribrid.cli.library import Library, library
 from tribrid.cli.progress import gauge
 from tribrid.cli.sources import STDIN, Exclude, Include, Wanted, preview
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
+from tribrid.cli.watching import watch as follow_changes
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.types import EventType
 
@@ -63,18 +64,25 @@ def index(  # noqa: PLR0913 - a command's options are its parameters
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be read, skipped and left out, and why; store nothing.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: index again whenever something changed, until Ctrl-C.")
+    ] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the index anew from the stored documents; without PATH.")
     ] = False,
 ) -> None:
     """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
-    if rebuild == bool(paths):
-        raise InvalidInput("Name what to index, or --rebuild and nothing.", field="PATH")
+    if rebuild == bool(paths) or (watch and dry_run):
+        raise InvalidInput(
+            "Name what to index, with --watch or --dry-run and not both; or --rebuild and nothing.", field="PATH"
+        )
     if not paths:
         _rebuild(session, corpus)
         return
     wanted = Wanted(paths, tuple(include or ()), tuple(exclude or ()), mirror, delete_emptied)
-    if dry_run:
+    if watch:
+        follow_changes(session, wanted, lambda: _index(session, corpus, wanted))
+    elif dry_run:
         preview(session, corpus, wanted)
     else:
         _index(session, corpus, wanted)

@@ -46,7 +46,7 @@ class EngineServer:
         return self._scrolled("POST", {"scroll_id": "a=="})
 
     def _found(self, held: dict[Any, Json], query: Json) -> list[Json]:
-        found = held.items()
+        found = list(held.items())
         if "range" in query:
             ((field, bounds),) = query["range"].items()
             found = [(name, fields) for name, fields in found if fields[field] >= bounds["gte"]]

@@ -89,10 +89,11 @@ def _addresses(host: str) -> list[str]:
 def _statement(source: Source) -> Any:
     from psycopg import sql
 
+    of: sql.Composable
     if source.name is not None:
         of = sql.Identifier(*source.name.split("."))
     else:
-        of = sql.SQL("(\n{}\n)").format(sql.SQL(str(source.query).rstrip().rstrip(";")))  # type: ignore[arg-type]
+        of = sql.SQL("(\n{}\n)").format(sql.SQL(str(source.query).rstrip().rstrip(";")))
     every = sql.SQL("SELECT * FROM {} AS pulled").format(of)
     if source.since is None:
         return every

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tribrid.cli.command import Session
+from tribrid.cli.ids import whole
 from tribrid.cli.library import Library, library
 from tribrid.cli.searching import as_filter
 from tribrid.cli.terminal import Verbatim, moment, table
@@ -56,8 +57,10 @@ def keys(
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:
         if key_id is not None:
-            ended = tribrid.keys.revoke(key_id)
-            session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
+            ended = tribrid.keys.revoke(whole(tribrid, "key", key_id))
+            session.terminal.result(
+                ended, f"{ended.key_id} is revoked; a running server refuses it within two seconds."
+            )
         elif action == "create":
             _warn(session, tribrid, scope or [], yes=yes)
             made = tribrid.keys.create(name, scope or [], corpus, as_filter(filter_))

@@ -221,6 +221,7 @@ _CLOUD_KEYS = {
     "openai": "OPENAI_API_KEY",
     "generation": "TRIBRID_GENERATION_API_KEY",
     "judging": "TRIBRID_JUDGING_API_KEY",
+    "pull": "TRIBRID_PULL_KEY",
     "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 

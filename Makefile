@@ -79,6 +79,10 @@ docs: $(TOOLS) ## Write the reference and TypeScript's types from the program, t
 	@test ! -f .npm-clients/.installed || $(BIN)/python tests/clients/typescript/generate.py
 	@$(BIN)/pytest $(PARALLEL) tests/docs $(ARGS)
 
+.PHONY: site
+site: $(TOOLS) ## Make a site of the documentation in build/docs/site
+	@$(BIN)/python docs/website.py
+
 .PHONY: smoke
 smoke: ## Install the built package alone, without extras and tools, and start it
 	@rm -rf .venv-smoke && $(PYTHON) -m venv .venv-smoke

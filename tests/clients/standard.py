@@ -16,7 +16,8 @@ from langchain_tribrid import TribridRetriever
 class TestTribridRetriever(RetrieversIntegrationTests):  # type: ignore[misc]
     @property
     def retriever_constructor(self) -> type[BaseRetriever]:
-        return TribridRetriever
+        constructor: type[BaseRetriever] = TribridRetriever
+        return constructor
 
     @property
     def retriever_constructor_params(self) -> dict[str, Any]:

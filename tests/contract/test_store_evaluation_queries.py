@@ -42,3 +42,11 @@ def test_queries_of_an_evaluation_are_found_by_their_words(store: Store) -> None
     assert store.evaluations.queries("e1", contains="_") == ([rows[2]], 1)
     assert store.evaluations.queries("e1", sort="-delta_primary", contains="a") == ([rows[2], rows[1]], 2)
     assert store.evaluations.queries("e1", sort="delta_primary", contains="none of them") == ([], 0)
+
+
+def test_queries_of_an_evaluation_are_found_by_their_kind(store: Store) -> None:
+    kinds = [("length=short", 'metadata.x="ä_b"'), ("length=shorter",), ()]
+    rows = [QueryRow(query_id=f"q{n}", text="t", slices=of) for n, of in enumerate(kinds)]
+    store.evaluations.put("e1", "c", reports.report(), rows)
+    for kind, found in (("length=short", rows[:1]), ('metadata.x="ä_b"', rows[:1]), ("metadata.x=", [])):
+        assert store.evaluations.queries("e1", kind=kind) == (found, len(found)), kind

@@ -14,6 +14,7 @@ import pytest
 import handmade
 import tiny
 from tribrid.app import Tribrid
+from tribrid.cli.reports import before_after
 from tribrid.evaluation.arms import retrieval_arm
 from tribrid.loop import evaluate as module
 from tribrid.loop.experiment import advance
@@ -204,6 +205,12 @@ def test_a_model_must_be_above_it_where_it_serves(tribrid: Tribrid) -> None:
     assert guards["untrained"].passed is False
     assert "not above the order before any label" in guards["untrained"].detail
     assert any(note.startswith("The order before any label has") for note in report.notes)
+    # It is what serves, and compared with is another: the heading says both.
+    assert (report.compared.serves, report.compared.heading) == (UNTRAINED_MODEL, "retrieval (untrained serves)")
+    assert report.compared.heading in {column.header for column in before_after(report).columns}
+    tribrid.corpus("c").patch_settings({"reranking": {"reranker_mode": "none"}})
+    report = module.evaluate(corpus(tribrid), "fused", EvaluateParams(model_id=model_id), handmade.nothing)
+    assert (report.compared.serves, report.compared.heading) == (None, "Before: retrieval")
 
 
 def taught_by(tribrid: Tribrid, query: JudgedQuery, source: Source) -> Triplet:

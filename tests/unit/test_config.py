@@ -13,6 +13,7 @@ from tribrid.config import (
     Environment,
     check_overrides,
     child_environment,
+    of_server,
     read_environment,
     resolve,
     with_params,
@@ -58,11 +59,23 @@ def test_a_value_equal_to_the_default_is_still_chosen() -> None:
 
 
 def test_a_stored_setting_that_is_gone_is_ignored_and_one_of_the_environment_is_named() -> None:
-    gone: Any = {"reranking": {"rerank_cache_passages": 10, "rerank_cache_mb": 5}}
-    assert resolve(stored=gone)[0].reranking.rerank_cache_mb == 5
-    assert resolve(corpus=gone)[0].reranking.rerank_cache_mb == 5
+    gone: Any = {"reranking": {"rerank_cache_passages": 10, "rerank_document_chars": 5000}}
+    assert resolve(stored=gone)[0].reranking.rerank_document_chars == 5000
+    assert resolve(corpus=gone)[0].reranking.rerank_document_chars == 5000
     with pytest.raises(UnknownSetting, match="rerank_cache_passages"):
         resolve(environment=gone)
+
+
+def test_a_corpus_has_no_value_of_its_own_of_what_acts_on_the_server() -> None:
+    """One that an older version stored is not looked at; its other settings are."""
+    own: Any = {"serving": {"threads": 3}, "reranking": {"rerank_corpus": "c", "reranker_mode": "none"}}
+    config, origins = resolve(stored={"serving": {"max_requests": 5}}, corpus=own)
+    assert (config.serving.threads, config.serving.max_requests, config.reranking.rerank_corpus) == (None, 5, None)
+    assert (origins["reranking"]["reranker_mode"], origins["serving"]["threads"]) == ("corpus", "default")
+    named = {section: type(of).model_fields for section, of in Config()}
+    of_them = of_server(named)
+    assert {f"serving.{name}" for name in named["serving"]} < set(of_them)
+    assert of_server({"training": ["epochs"], "serving": ["threads"]}) == ["serving.threads"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +140,16 @@ def test_every_setting_says_what_it_means_and_numbers_have_bounds() -> None:
             if schema.get("type") in ("integer", "number"):
                 assert schema.keys() & {"minimum", "exclusiveMinimum"}, f"{section}.{name}"
                 assert schema.keys() & {"maximum", "exclusiveMaximum"}, f"{section}.{name}"
+
+
+def test_a_user_without_a_home_names_a_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:  # as pathlib does it for a user id that no account has
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    assert read_environment({"TRIBRID_DATA_DIR": "/data"}).data_dir == Path("/data")
+    with pytest.raises(InvalidInput, match="TRIBRID_DATA_DIR"):
+        read_environment({})
 
 
 def test_the_environment_is_read() -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tribrid.config.sections import IndexingConfig
+from tribrid.corpus import confined
 from tribrid.corpus.confined import ConfinedReader, Limits
 from tribrid.corpus.contents import Unreadable
+from tribrid.corpus.files import read_folder
+from tribrid.corpus.jsonlines import Skipped
 
 GENEROUS = Limits(max_chars=1_000_000, timeout_s=60, waiting_s=100, memory_mb=1024)
 
@@ -65,6 +71,43 @@ def test_a_file_that_needs_too_much_memory_is_given_up_and_the_next_one_is_read(
     with ConfinedReader(replace(GENEROUS, memory_mb=256)) as reader:
         with pytest.raises(Unreadable, match="more than 256 MiB"):
             reader.read(large, ".html")
+        assert reader.read(page(tmp_path), ".html").text == "words"
+
+
+def python_that_starts(folder: Path, failures: int) -> str:
+    """A Python that fails so often before it starts, as one does for which no memory is left."""
+    script = folder / f"python{failures}"
+    tally = shlex.quote(str(folder / f"tally{failures}"))
+    script.write_text(
+        f'#!/bin/sh\necho >> {tally}\n[ "$(wc -l < {tally})" -gt {failures} ] || exit 1\n'
+        f'exec {shlex.quote(sys.executable)} "$@"\n'
+    )
+    script.chmod(0o700)
+    return str(script)
+
+
+def test_a_process_that_cannot_be_started_says_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    page(folder)
+    monkeypatch.setattr(confined, "_PAUSES_S", (0, 0))
+    for executable, why in ((str(tmp_path / "none"), "No such file"), (python_that_starts(tmp_path, 9), "code 1")):
+        monkeypatch.setattr(sys, "executable", executable)
+        (skipped,) = read_folder(folder, IndexingConfig.model_validate({}))
+        assert type(skipped) is Skipped  # of a kind that deletes nothing
+        assert "cannot be started now" in skipped.reason
+        assert why in skipped.reason
+        assert "index it again later" in skipped.reason
+
+
+def test_a_process_that_starts_at_a_later_attempt_reads_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confined, "_PAUSES_S", (0, 0))
+    monkeypatch.setattr(sys, "executable", python_that_starts(tmp_path, 2))
+    with ConfinedReader(GENEROUS) as reader:
         assert reader.read(page(tmp_path), ".html").text == "words"
 
 

@@ -71,7 +71,16 @@ def test_a_notebook_is_its_cells_without_outputs() -> None:
         )
     )
     assert found.title == "Title"
+    assert found.losses == ("the outputs of 1 cell are not read",)
     assert found.text == '```\n# not a heading\nx = 1\n```\n\n# Title\n\nwords\n\n````\n"""\n```\n"""\n````'
+
+
+def test_what_a_notebook_says_twice_is_said() -> None:
+    found = read_notebook(b'{"cells": [{"cell_type": "markdown", "source": "a", "source": "b"}]}')
+    assert (found.text, found.losses) == (
+        "b",
+        ("the name 'source' comes twice in one object: only its last value is read",),
+    )
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"cells": [3]}', b'{"cells": [{"source": 3}]}', b"[" * 100_000])

@@ -46,6 +46,29 @@ def test_a_table_that_names_make_too_long_has_them_at_its_head() -> None:
     assert found.losses == ("too long to name the columns in each row: they are named at its head",)
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (b'a,b\n1,"open\n2,x\n3,y\n', "line 2: its quotation marks do not pair, so it is read as one row up to line 4"),
+        (
+            b'a,b\n0,z\n1,"open\n2,x\n3,"y"\n4,z\n',
+            "line 3: its quotation marks do not pair, so it is read as one row up",
+        ),
+        (b'a,b\n1,"ope"n\n2,x\n', "line 2: its quotation marks do not pair"),
+    ],
+)
+def test_a_quotation_mark_that_swallows_rows_is_said(source: bytes, told: str) -> None:
+    (loss,) = read_csv(source, None, MAX).losses
+    assert loss.startswith(told)
+    assert read_csv(b'a,b\n1,"two\nlines"\n5" pipe,"say ""x"""\n', None, MAX).losses == ()
+
+
+@pytest.mark.parametrize("source", [b'{"a": 1, "b": [{"c": 1, "c": 2}]}', b'{"c": 1, "c": 2}\n{"a": 3}\n'])
+def test_a_name_twice_in_a_json_object_is_said(source: bytes) -> None:
+    (loss,) = read_json(source).losses
+    assert loss == "the name 'c' comes twice in one object: only its last value is read"
+
+
 def test_what_is_no_text_is_no_table() -> None:
     with pytest.raises(Unreadable, match="binary"):
         read_csv(b"a,b\n\0", None, MAX)

@@ -13,7 +13,8 @@ from tribrid.cloud.judge import Judge, Judged
 from tribrid.config.asked import JudgingConfig
 from tribrid.errors import JudgeFailed, JudgeUnavailable
 from tribrid.mining.judge import Question, Shown, judge_groups, judge_sha256, query_sha256, questions
-from tribrid.types import JudgeLabel, Source
+from tribrid.types import Source
+from tribrid.types.judging import JudgeLabel
 
 PATHS = {"chat": "/v1/chat/completions", "decisions": "/v1/decisions", "systemone": "/v1/systemone"}
 KEY = "sk-very-secret-0123456789"

@@ -125,6 +125,12 @@ def test_what_judges_said_is_no_client_s(corpus: OpenCorpus) -> None:
     assert (risers.named, risers.risen) == ((), 1)
 
 
+def test_a_model_that_says_the_same_is_no_second_client(corpus: OpenCorpus) -> None:
+    doc_id = use(corpus, DEEP, "eve")
+    (named,) = found(corpus, taught(doc_id), taught(doc_id, source=Source.JUDGE)).named
+    assert named.clients == 1
+
+
 def test_what_rises_without_a_click_is_not_named(corpus: OpenCorpus) -> None:
     """Somebody judged it; or whoever used it is no longer in the log."""
     doc_id = search(corpus, Asked(QUERY, 20)).shown[DEEP - 1].doc_id

@@ -140,6 +140,7 @@ def test_a_trusted_source_fills_the_budget_first() -> None:
     assert mined.counts["by_source"] == {
         "logs": {"pairs": 1, "triplets": 7, "queries": 1},
         "judgments": {"pairs": 1, "triplets": 7, "queries": 1},
+        "judge": {"pairs": 0, "triplets": 0, "queries": 0},
         "heuristics": {"pairs": 0, "triplets": 0, "queries": 0},
     }
     assert mined.counts["rejected"] == {"already_mined": 1}

@@ -45,6 +45,15 @@ def test_of_what_is_remembered_only_the_positive_counts() -> None:
     assert triplets_sha256([past]) != triplets_sha256([replace(past, remembered=False)])
 
 
+def test_what_a_model_found_good_is_learned_from_and_not_remembered() -> None:
+    judged = replace(triplet("q", "a", "b", 0.3), evidence="judge:0123", source=Source.JUDGE)
+    (labels,) = labels_by_query([judged])
+    assert labels.grades == {"a": GOOD, "b": BAD}
+    assert (labels.good, labels.clicked) == ([], False)
+    (both,) = labels_by_query([judged, triplet("q", "a", "c")])
+    assert both.good == ["a"]
+
+
 def test_what_too_few_clients_found_good_is_learned_from_and_not_remembered() -> None:
     few = replace(triplet("q", "lone", "b", 0.3), evidence=f"{FEW_EVIDENCE}impression:1")
     (labels,) = labels_by_query([triplet("q", "a", "b"), few])

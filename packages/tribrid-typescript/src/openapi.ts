@@ -158,10 +158,51 @@ export interface paths {
         get: operations["judgments_corpora__corpus_id__judgments_get"];
         /**
          * Put judgments to train from
-         * @description Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. After a second the
+         * @description Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. With `judge`, what he said
+         *     is kept beside what others say, so that their agreement can be told. After a second the
          *     status is 200 whatever happens, as in an upload of documents: look at the body.
          */
         put: operations["put_judgments_corpora__corpus_id__judgments_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/corpora/{corpus_id}/judgments/ratings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who judged what
+         * @description Of judgments that were put without a judge, nobody knows whose they are: they are not among these.
+         */
+        get: operations["ratings_corpora__corpus_id__judgments_ratings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/corpora/{corpus_id}/judgments/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far two judges agree
+         * @description Only documents that both rated count.
+         */
+        get: operations["agreement_corpora__corpus_id__judgments_agreement_get"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -722,6 +763,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/reranker/judge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a model judged, and how well it agrees with people
+         * @description Of the judge in force: another model, shape or guideline is another judge.
+         */
+        get: operations["judge_labels_reranker_judge_get"];
+        put?: never;
+        /**
+         * Let a model judge documents
+         * @description The model that the settings of `judging` name grades what people judged, and frequent queries that nobody judged.
+         *     Only what is not answered yet is asked. Its labels are a source of mining, and never part of an eval dataset.
+         *     `"wait": false`: 202 and the job's address.
+         */
+        post: operations["judge_reranker_judge_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/reranker/train": {
         parameters: {
             query?: never;
@@ -1256,6 +1323,56 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Agreement
+         * @description How far two judges agree on the documents that both rated.
+         */
+        Agreement: {
+            /** Corpus Id */
+            corpus_id: string;
+            /** A */
+            a: string;
+            /** B */
+            b: string;
+            /**
+             * Pairs
+             * @description Documents of queries that both rated.
+             */
+            pairs: number;
+            /**
+             * Queries
+             * @description Of so many queries.
+             */
+            queries: number;
+            /**
+             * Same
+             * @description Pairs with the same grade.
+             */
+            same: number;
+            /**
+             * Kappa
+             * @description Cohen's kappa with quadratic weights: 1 is the same always, 0 no better than by chance; null: it cannot be told, as where both gave one grade throughout.
+             */
+            kappa: number | null;
+            /**
+             * Ci95
+             * @description Its bootstrap interval over queries; null: there are fewer than 5.
+             */
+            ci95: [
+                number,
+                number
+            ] | null;
+            /**
+             * Table
+             * @description Pairs by the grade of a (row) and of b (column).
+             */
+            table: number[][];
+            /**
+             * Disagreements
+             * @description The farthest apart first.
+             */
+            disagreements: components["schemas"]["Disagreement"][];
+        };
         /**
          * AllSettings
          * @description Every setting that holds for a corpus, or where no corpus says otherwise.
@@ -1796,6 +1913,11 @@ export interface components {
              * @description Null: there is no trained model.
              */
             after: string | null;
+            /**
+             * Serves
+             * @description What searches got at that time, where that is neither of the two.
+             */
+            serves: string | null;
         };
         /**
          * ComparedCandidates
@@ -2115,7 +2237,7 @@ export interface components {
              * @description Seconds of this machine.
              */
             compute_s: number | null;
-            /** @description Of a mining: queries from a language model. */
+            /** @description The language model: of a mining what writes queries, of a judging what judges. */
             generation: components["schemas"]["GenerationCost"] | null;
             /**
              * Cloud
@@ -2287,6 +2409,26 @@ export interface components {
              * @description `p_value` corrected for all that was looked at together; null: it was looked at alone.
              */
             p_holm: number | null;
+        };
+        /**
+         * Disagreement
+         * @description A document that two judges graded differently.
+         */
+        Disagreement: {
+            /** Query Id */
+            query_id: string;
+            /** Query */
+            query: string;
+            /** Doc Id */
+            doc_id: string;
+            /** A */
+            a: number;
+            /** B */
+            b: number;
+            /** Note A */
+            note_a: string;
+            /** Note B */
+            note_b: string;
         };
         /**
          * DocumentAnswer
@@ -2929,7 +3071,7 @@ export interface components {
             } | null;
             /**
              * Heaviest Client
-             * @description Share of the pairs it learned from that come from one client, the one with the most.
+             * @description Of the pairs it learned from that clients' acts made, the share of the client with the most.
              */
             heaviest_client: number | null;
             /**
@@ -3102,7 +3244,7 @@ export interface components {
             } | null;
             /**
              * Heaviest Client
-             * @description Share of the pairs it learned from that come from one client, the one with the most.
+             * @description Of the pairs it learned from that clients' acts made, the share of the client with the most.
              */
             heaviest_client: number | null;
             /**
@@ -3357,6 +3499,22 @@ export interface components {
             state: "waiting";
             /** Reason */
             reason: string;
+        };
+        /**
+         * FacetValue
+         * @description How many documents have a value.
+         */
+        FacetValue: {
+            /**
+             * Value
+             * @example de
+             */
+            value: string | boolean | number;
+            /**
+             * Documents
+             * @example 12
+             */
+            documents: number;
         };
         /**
          * FallbackCounts
@@ -3851,7 +4009,7 @@ export interface components {
          * JobKind
          * @enum {string}
          */
-        JobKind: "mine" | "train" | "evaluate";
+        JobKind: "mine" | "train" | "evaluate" | "judge";
         /**
          * JobProblem
          * @description What a job failed of, as RFC 9457 has it: a stable `code`; the facts of the case are further members.
@@ -3914,7 +4072,7 @@ export interface components {
              * Result
              * @description Null: it has not succeeded.
              */
-            result: components["schemas"]["MiningResult"] | components["schemas"]["TrainingResult"] | components["schemas"]["EvaluationResult"] | null;
+            result: components["schemas"]["MiningResult"] | components["schemas"]["TrainingResult"] | components["schemas"]["EvaluationResult"] | components["schemas"]["JudgingResult"] | null;
             /** @description Null: it has not failed. */
             problem: components["schemas"]["JobProblem"] | null;
             /** Cancel Requested */
@@ -3936,6 +4094,269 @@ export interface components {
             finished_at: string | null;
         };
         JsonValue: unknown;
+        /**
+         * Judge
+         * @description Who judged, and how much.
+         */
+        Judge: {
+            /** Judge */
+            judge: string;
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "person" | "model";
+            /** Ratings */
+            ratings: number;
+            /** Queries */
+            queries: number;
+        };
+        /**
+         * JudgeAgreement
+         * @description How well a model's grades agree with people's, on the documents that both graded.
+         */
+        JudgeAgreement: {
+            /**
+             * Pairs
+             * @description Of a query and a document that both graded.
+             */
+            pairs: number;
+            /** Queries */
+            queries: number;
+            /**
+             * Kappa
+             * @description Quadratically weighted; 0: as by chance. Null: `why` says why not.
+             */
+            kappa: number | null;
+            /**
+             * Low
+             * @description Of its interval; null: too few queries.
+             */
+            low: number | null;
+            /** High */
+            high: number | null;
+            /**
+             * Table
+             * @description How often people gave each grade (rows) where the model gave each (columns).
+             */
+            table: number[][];
+            /**
+             * Why
+             * @description Why it cannot be told, in words.
+             */
+            why: string | null;
+        };
+        /**
+         * JudgeBody
+         * @description What a model is to judge.
+         */
+        JudgeBody: {
+            /**
+             * Corpus Id
+             * @description The corpus.
+             * @example tribrid
+             */
+            corpus_id: string;
+            /**
+             * Queries
+             * @description Most queries of each kind. Default: 50.
+             * @example 50
+             */
+            queries?: number | null;
+            /**
+             * Of
+             * @description people: what people judged, to see whether the model agrees; log: frequent queries that nobody judged, to learn from. Default: both.
+             */
+            of?: ("people" | "log") | null;
+            /**
+             * Wait
+             * @description Answer when the work is done; if not, at once with the job's address.
+             * @default true
+             */
+            wait?: boolean;
+        };
+        /**
+         * JudgeLabelPage
+         * @description Some of its labels.
+         */
+        JudgeLabelPage: {
+            /** Corpus Id */
+            corpus_id: string;
+            /**
+             * Source
+             * @description Whose word it is: a model's, and nobody's judgment.
+             * @default judge
+             * @constant
+             */
+            source: "judge";
+            /**
+             * Judge
+             * @description The model; null: none is set.
+             */
+            judge: string | null;
+            /** Protocol */
+            protocol: string;
+            /**
+             * Judge Sha256
+             * @description Of model, shape, guideline and prompt: another one's labels are other labels.
+             */
+            judge_sha256: string;
+            /** Guideline */
+            guideline: string;
+            /**
+             * Labels
+             * @description Documents graded in both orders, once for each query.
+             */
+            labels: number;
+            /**
+             * Unanswered
+             * @description Documents of which a grade is missing; the next judging asks again.
+             */
+            unanswered: number;
+            /**
+             * Same Grade
+             * @description Share of the labels for which both orders give the same grade.
+             */
+            same_grade: number | null;
+            /**
+             * Unsure
+             * @description Labels whose two orders are so far apart that nothing is learned from them.
+             */
+            unsure: number;
+            agreement: components["schemas"]["JudgeAgreement"];
+            /**
+             * Weight
+             * @description What its labels count for in mining; a person's: 1. 0: nothing.
+             */
+            weight: number;
+            /**
+             * Told
+             * @description The same in words.
+             */
+            told: string;
+            /** Rows */
+            rows: components["schemas"]["JudgeLabelRow"][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * JudgeLabelRow
+         * @description What a model said of one document for one query.
+         */
+        JudgeLabelRow: {
+            /** Query */
+            query: string;
+            /** Doc Id */
+            doc_id: string;
+            /** Judge */
+            judge: string;
+            /**
+             * Grade
+             * @description 0 to 3, the mean of the two orders; null: one is missing.
+             */
+            grade: number | null;
+            /** Forward */
+            forward: number | null;
+            /** Backward */
+            backward: number | null;
+            /**
+             * Reason
+             * @description As the model gave it, or its probabilities.
+             */
+            reason: string;
+            /**
+             * Failure
+             * @description Why a grade is missing.
+             */
+            failure: string | null;
+            /** Tokens */
+            tokens: number;
+            /**
+             * Usd
+             * @description Dollars; null: no price is known.
+             */
+            usd: number | null;
+            /** Judged At */
+            judged_at: string | null;
+        };
+        /**
+         * JudgeStanding
+         * @description The judge in force, and what its labels are worth.
+         */
+        JudgeStanding: {
+            /** Corpus Id */
+            corpus_id: string;
+            /**
+             * Source
+             * @description Whose word it is: a model's, and nobody's judgment.
+             * @default judge
+             * @constant
+             */
+            source: "judge";
+            /**
+             * Judge
+             * @description The model; null: none is set.
+             */
+            judge: string | null;
+            /** Protocol */
+            protocol: string;
+            /**
+             * Judge Sha256
+             * @description Of model, shape, guideline and prompt: another one's labels are other labels.
+             */
+            judge_sha256: string;
+            /** Guideline */
+            guideline: string;
+            /**
+             * Labels
+             * @description Documents graded in both orders, once for each query.
+             */
+            labels: number;
+            /**
+             * Unanswered
+             * @description Documents of which a grade is missing; the next judging asks again.
+             */
+            unanswered: number;
+            /**
+             * Same Grade
+             * @description Share of the labels for which both orders give the same grade.
+             */
+            same_grade: number | null;
+            /**
+             * Unsure
+             * @description Labels whose two orders are so far apart that nothing is learned from them.
+             */
+            unsure: number;
+            agreement: components["schemas"]["JudgeAgreement"];
+            /**
+             * Weight
+             * @description What its labels count for in mining; a person's: 1. 0: nothing.
+             */
+            weight: number;
+            /**
+             * Told
+             * @description The same in words.
+             */
+            told: string;
+        };
+        /**
+         * JudgedBy
+         * @description Every rating whose judge is known. The grade that counts is the newest; who gave the others is not known.
+         */
+        JudgedBy: {
+            /** Corpus Id */
+            corpus_id: string;
+            /**
+             * Judges
+             * @description Who rated most first.
+             */
+            judges: components["schemas"]["Judge"][];
+            /**
+             * Ratings
+             * @description By query_id, document and judge.
+             */
+            ratings: components["schemas"]["Rating"][];
+        };
         /**
          * JudgedQueries
          * @description Every judged query, in the form in which they can be put back.
@@ -3959,6 +4380,112 @@ export interface components {
             judgments: {
                 [key: string]: number;
             };
+        };
+        /**
+         * JudgingCost
+         * @description What a judging cost; `units` are the tokens that the model reads.
+         */
+        JudgingCost: {
+            /** Model */
+            model: string | null;
+            /**
+             * Kind
+             * @description RERANK, EMB or GEN.
+             */
+            kind: string | null;
+            /**
+             * Provider
+             * @description `local`: this machine.
+             */
+            provider: string | null;
+            /**
+             * Unit
+             * @description What `units` counts: pairs, queries, tokens or searches.
+             */
+            unit: string | null;
+            /** Units */
+            units: number | null;
+            /** Requests */
+            requests: number | null;
+            /**
+             * Usd
+             * @description Dollars; null: no price is known.
+             */
+            usd: number | null;
+            /**
+             * As Of
+             * @description The day of the price.
+             */
+            as_of: string | null;
+            /** Note */
+            note: string | null;
+            /**
+             * Compute S
+             * @description Seconds of this machine.
+             */
+            compute_s: number | null;
+            /**
+             * Output Units
+             * @description Tokens that it writes.
+             */
+            output_units: number | null;
+            /**
+             * Passages
+             * @description Of an estimate: the passages that it is asked about.
+             */
+            passages: number | null;
+            /** @description What was expected before it ran. */
+            estimated: components["schemas"]["CostEstimate"] | null;
+        };
+        /**
+         * JudgingResult
+         * @description What a judging did.
+         */
+        JudgingResult: {
+            /**
+             * Status
+             * @default succeeded
+             * @constant
+             */
+            status: "succeeded";
+            /** Job Id */
+            job_id: string;
+            /**
+             * Queries
+             * @description Lists that were to be judged.
+             */
+            queries: number;
+            /**
+             * Documents
+             * @description In all of them.
+             */
+            documents: number;
+            /**
+             * Asked
+             * @description Questions.
+             */
+            asked: number;
+            /** Answered */
+            answered: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Stopped
+             * @description Why the asking ended early.
+             */
+            stopped: ("budget" | "failures" | "questions") | null;
+            /**
+             * Trouble
+             * @description The last failure.
+             */
+            trouble: string | null;
+            /**
+             * Left Over
+             * @description Questions that the next judging asks.
+             */
+            left_over: number;
+            standing: components["schemas"]["JudgeStanding"];
+            cost: components["schemas"]["JudgingCost"];
         };
         /**
          * JudgmentCounts
@@ -4456,7 +4983,7 @@ export interface components {
             anonymous: number;
             /**
              * Heaviest Share
-             * @description Share of all pairs that come from the client with the most; one that several agree on is shared among them. Null: no client is known.
+             * @description Of the pairs that clients' acts made, the share of the client with the most; one that several agree on is shared among them. Null: there are none.
              */
             heaviest_share: number | null;
             /**
@@ -4567,7 +5094,7 @@ export interface components {
             margin: components["schemas"]["MiningMargin"];
             /**
              * By Source
-             * @description logs, judgments and heuristics.
+             * @description logs, judgments, judge and heuristics.
              * @default {}
              */
             by_source: {
@@ -4618,6 +5145,36 @@ export interface components {
             clients: components["schemas"]["MiningClients"] | null;
             /** @description Null: no language model was asked. */
             generated: components["schemas"]["GeneratedQueries"] | null;
+            /** @description Null: no model had judged. */
+            judge: components["schemas"]["MiningJudge"] | null;
+        };
+        /**
+         * MiningJudge
+         * @description What was known of the judging model whose labels were there to mine.
+         */
+        MiningJudge: {
+            /**
+             * Judge
+             * @description The model.
+             */
+            judge: string;
+            /** Labels */
+            labels: number;
+            /**
+             * Weight
+             * @description What they counted for; a person's: 1. 0: nothing was learned from them.
+             */
+            weight: number;
+            /**
+             * Kappa
+             * @description Its agreement with people; null: it cannot be told.
+             */
+            kappa: number | null;
+            /**
+             * Low
+             * @description The lower end of its interval.
+             */
+            low: number | null;
         };
         /**
          * MiningMargin
@@ -4693,7 +5250,7 @@ export interface components {
             margin: components["schemas"]["MiningMargin"];
             /**
              * By Source
-             * @description logs, judgments and heuristics.
+             * @description logs, judgments, judge and heuristics.
              * @default {}
              */
             by_source: {
@@ -4744,6 +5301,8 @@ export interface components {
             clients: components["schemas"]["MiningClients"] | null;
             /** @description Null: no language model was asked. */
             generated: components["schemas"]["GeneratedQueries"] | null;
+            /** @description Null: no model had judged. */
+            judge: components["schemas"]["MiningJudge"] | null;
             /**
              * Status
              * @default succeeded
@@ -5501,6 +6060,40 @@ export interface components {
             judged: components["schemas"]["DocumentJudged"][];
         };
         /**
+         * Rating
+         * @description What one judge said of a document for a query.
+         */
+        Rating: {
+            /** Query Id */
+            query_id: string;
+            /** Query */
+            query: string;
+            /** Doc Id */
+            doc_id: string;
+            /**
+             * Judge
+             * @example anna
+             */
+            judge: string;
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "person" | "model";
+            /** Grade */
+            grade: number;
+            /**
+             * Note
+             * @description Why, in the judge's words; empty where he said nothing.
+             */
+            note: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
          * ReadSearch
          * @description A logged search that mining read.
          */
@@ -6030,7 +6623,7 @@ export interface components {
              * Result
              * @description Null: it has not succeeded.
              */
-            result: components["schemas"]["MiningResult"] | components["schemas"]["TrainingResult"] | components["schemas"]["EvaluationResult"] | null;
+            result: components["schemas"]["MiningResult"] | components["schemas"]["TrainingResult"] | components["schemas"]["EvaluationResult"] | components["schemas"]["JudgingResult"] | null;
             /** @description Null: it has not failed. */
             problem: components["schemas"]["JobProblem"] | null;
             /** Cancel Requested */
@@ -6143,6 +6736,19 @@ export interface components {
              * @example 41.5
              */
             took_ms: number;
+            /**
+             * Matching
+             * @description Documents that the filter lets through, whatever the query; null: there is none.
+             */
+            matching: number | null;
+            /**
+             * Facets
+             * @description Of each field that was asked for, the 100 most frequent values and how many documents have each, among all that the filter lets through, whatever the query.
+             * @default {}
+             */
+            facets: {
+                [key: string]: components["schemas"]["FacetValue"][];
+            };
         };
         /**
          * SearchBody
@@ -6167,6 +6773,34 @@ export interface components {
              * @default 10
              */
             top_k?: number;
+            /**
+             * Offset
+             * @description Results to leave out at the start; with top_k up to 1000.
+             * @default 0
+             */
+            offset?: number;
+            /**
+             * Filter
+             * @description What alone is searched, by documents' metadata: $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin and $exists of a field, and $and, $or, $not of filters.
+             * @example {
+             *       "lang": "de",
+             *       "year": {
+             *         "$gte": 2020
+             *       }
+             *     }
+             */
+            filter?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /**
+             * Facets
+             * @description Fields of the metadata: of their values it is counted how many documents have each.
+             * @default []
+             * @example [
+             *       "lang"
+             *     ]
+             */
+            facets?: string[];
             /**
              * Client Id
              * @description Tells this user's searches from others'; kept in the log. A query that he soon asks again in other words counts against what was shown for it.
@@ -6368,7 +7002,7 @@ export interface components {
          * @description Where a triplet's label came from, in order of trust.
          * @enum {string}
          */
-        Source: "logs" | "judgments" | "heuristics";
+        Source: "logs" | "judgments" | "judge" | "heuristics";
         /**
          * SourceTotals
          * @description How much of one source there is among the triplets.
@@ -7001,7 +7635,7 @@ export interface components {
              * Result
              * @description Null: it has not succeeded.
              */
-            result: components["schemas"]["MiningResult"] | components["schemas"]["TrainingResult"] | components["schemas"]["EvaluationResult"] | null;
+            result: components["schemas"]["MiningResult"] | components["schemas"]["TrainingResult"] | components["schemas"]["EvaluationResult"] | components["schemas"]["JudgingResult"] | null;
             /** @description Null: it has not failed. */
             problem: components["schemas"]["JobProblem"] | null;
             /** Cancel Requested */
@@ -7343,10 +7977,10 @@ export interface components {
             };
         };
         /**
-         * @description What a program may ask about an error.
+         * @description Of an error, to program against.
          * @enum {string}
          */
-        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_input" | "job_not_found" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
+        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
     };
     responses: never;
     parameters: never;
@@ -7695,6 +8329,10 @@ export interface operations {
             query?: {
                 /** @description Drop all judgments there were before. */
                 replace?: boolean;
+                /** @description Whose grades they are; without it nobody's. */
+                judge?: string | null;
+                /** @description Whether the judge is a person or a model. */
+                by?: "person" | "model";
             };
             header?: never;
             path: {
@@ -7730,6 +8368,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StoredJudgments"] | components["schemas"]["Interruption"];
+                };
+            };
+            /** @description A problem: what happened and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    ratings_corpora__corpus_id__judgments_ratings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                corpus_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every rating of a judge who is known, with his note. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgedBy"];
+                };
+            };
+            /** @description A problem: what happened and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    agreement_corpora__corpus_id__judgments_agreement_get: {
+        parameters: {
+            query: {
+                /** @description A judge. */
+                a: string;
+                /** @description Another. */
+                b: string;
+            };
+            header?: never;
+            path: {
+                corpus_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Weighted kappa with its interval, and every document that they graded differently. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agreement"];
                 };
             };
             /** @description A problem: what happened and what to do. */
@@ -8770,6 +9475,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MiningResult"] | components["schemas"]["JobEnd"] | components["schemas"]["JobInterruption"];
+                };
+            };
+            /** @description With `wait` off: the job is queued. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAddress"];
+                };
+            };
+            /** @description A problem: what happened and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    judge_labels_reranker_judge_get: {
+        parameters: {
+            query: {
+                /** @description The corpus. */
+                corpus_id: string;
+                /** @description Rows to leave out at the start. */
+                offset?: number;
+                /** @description Rows to answer at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its agreement, and a page of its labels with their reasons. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeLabelPage"];
+                };
+            };
+            /** @description A problem: what happened and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    judge_reranker_judge_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JudgeBody"];
+            };
+        };
+        responses: {
+            /** @description What was asked and answered, and how well the model agrees with people. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgingResult"] | components["schemas"]["JobEnd"] | components["schemas"]["JobInterruption"];
                 };
             };
             /** @description With `wait` off: the job is queued. */

@@ -18,7 +18,7 @@ class BackupManifest(Answer):
     """What a backup says of itself, in its `manifest.json`.
 
     Attributes:
-        format: of the file, 1.
+        format: of the file; whoever writes it says which.
         version: of the Tribrid that made it.
         revision: the last migration of its tables.
         rows: by table, in the order in which they can be put back.

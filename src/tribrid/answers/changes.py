@@ -58,11 +58,21 @@ class Part(Answer):
     delta: Delta | None = None
 
 
+def slice_key(field: str, name: str) -> str:
+    """What a query's row calls a slice."""
+    return f"{field}={name}"
+
+
 class SlicePart(Part):
     """Queries that have something in common."""
 
     field: str = Field(description="What they are told apart by: their length, a field of the documents' metadata ...")
     slice: str = Field(description="What they have in common.")
+
+    @property
+    def key(self) -> str:
+        """What the rows of its queries name it by."""
+        return slice_key(self.field, self.slice)
 
 
 class CorpusPart(Part):

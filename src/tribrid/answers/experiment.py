@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field
@@ -47,6 +48,16 @@ class WinShare(Answer):
 
     observed: float | None
     low: float
+    high: float
+
+
+class ExperimentDay(Answer):
+    """How it stood at the end of a day (UTC) on which something told the two apart."""
+
+    day: date
+    wins: int = Field(description="Of the challenger, from the beginning.")
+    losses: int
+    low: float = Field(description="Of the confidence sequence of its share.")
     high: float
 
 

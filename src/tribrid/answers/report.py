@@ -55,6 +55,14 @@ class Compared(Answer):
 
     before: str
     after: str | None = Field(description="Null: there is no trained model.")
+    serves: str | None = Field(
+        default=None, description="What searches got at that time, where that is neither of the two."
+    )
+
+    @property
+    def heading(self) -> str:
+        """Of what stands under `before`: it names what serves."""
+        return f"Before: {self.before}" if self.serves is None else f"{self.before} ({self.serves} serves)"
 
 
 class System(Answer):
@@ -294,6 +302,9 @@ class QueryRow(Answer):
     top_after: tuple[TopDoc, ...] = ()
     relevant: tuple[RelevantDoc, ...] = Field(default=(), description="At most 20, the highest grade first.")
     relevant_total: int = 0
+    slices: tuple[str, ...] = Field(
+        default=(), description="The kinds of queries that it is one of, each as field=slice of the report's `slices`."
+    )
 
     def means(self, side: Side) -> Means | None:
         """What `before` or `after` measured."""

@@ -155,6 +155,13 @@ class MovedBy(Answer):
     )
 
 
+class PastQuery(Answer):
+    """A query of the training that a document was good for."""
+
+    query: str | None = Field(description="The first of those that are nearly the same; null: its words are gone.")
+    likeness: float = Field(description="How like the present query it is, 0 to 1.")
+
+
 class Explanation(Answer):
     """Why a model ranks a document where it does."""
 
@@ -166,6 +173,7 @@ class Explanation(Answer):
     likeness: float | None = Field(
         description="How like this query the nearest of them is, 0 to 1; null: there is none."
     )
+    past: tuple[PastQuery, ...] = Field(default=(), description="The 3 likest of them.")
 
 
 class FeedbackAnswer(Answer):

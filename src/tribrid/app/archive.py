@@ -1,4 +1,5 @@
-"""The file of a backup: a zip with a checksum for each entry in `manifest.json`, written and read as a stream.
+"""The file of a backup: a zip with a checksum for each entry in `manifest.json`, written and read as a stream. Its last
+bytes, the end of the zip's comment, are the checksum of all before them: no byte can be another, or too many.
 
 It is written aside and renamed when it is whole. Nothing in it is believed: what its manifest does not name, what has
 another checksum, and a name that leads out of a folder are refused, and named.
@@ -12,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from pydantic import ValidationError
 
@@ -21,9 +23,12 @@ from tribrid.errors import Conflict, InvalidInput, Unavailable
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 2**20
-FORMAT = 1
+FORMAT = 2
+"""1 had no checksum of the whole file."""
 _ONLY_OWN = 0o600
 _FASTEST = 1
+_SEAL_BYTES = 64
+"""Of a sha256, in hex."""
 
 
 class ArchiveWriter:
@@ -51,7 +56,8 @@ class ArchiveWriter:
 
     def finish(self, manifest: BackupManifest) -> None:
         """Add what the archive says of itself, at last."""
-        self._zip.writestr(MANIFEST, manifest.model_dump_json(indent=1), zipfile.ZIP_DEFLATED)
+        told = manifest.model_copy(update={"format": FORMAT})
+        self._zip.writestr(MANIFEST, told.model_dump_json(indent=1), zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
@@ -68,12 +74,26 @@ def new_archive(path: Path) -> Iterator[ArchiveWriter]:
         with open(os.open(staged, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _ONLY_OWN), "w+b") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=_FASTEST) as file:
                 yield ArchiveWriter(file)
+                file.comment = b"sha256 of all before it: " + b"0" * _SEAL_BYTES
+            seal = _digest(stream, stream.seek(-_SEAL_BYTES, os.SEEK_END))
+            stream.seek(-_SEAL_BYTES, os.SEEK_END)
+            stream.write(seal)
             stream.flush()
             os.fsync(stream.fileno())
         os.link(staged, path)  # unlike a rename it leaves alone what was put there meanwhile
     finally:
         with suppress(FileNotFoundError):
             staged.unlink()
+
+
+def _digest(stream: IO[bytes], length: int) -> bytes:
+    """Of so many bytes from the start of a file."""
+    digest = hashlib.sha256()
+    stream.seek(0)
+    while chunk := stream.read(min(CHUNK_BYTES, length)):
+        digest.update(chunk)
+        length -= len(chunk)
+    return digest.hexdigest().encode()
 
 
 class Archive:
@@ -134,7 +154,8 @@ class Archive:
         """Read all of it.
 
         Raises:
-            InvalidInput: an entry is damaged, is missing or does not belong there; names it.
+            InvalidInput: an entry is damaged, is missing or does not belong there, and is named; or anything else in
+                the file is not as it was written.
         """
         for name in [name for name in self._zip.namelist() if name != MANIFEST]:
             if name not in self.manifest.entries:
@@ -142,6 +163,18 @@ class Archive:
         for name in self.manifest.entries:
             for _ in self.chunks(name):
                 pass
+        if self.manifest.format > 1 and not self._is_sealed():
+            raise InvalidInput(
+                f"{self.path} is damaged: it was cut short, or bytes before, behind or between what was backed up are "
+                "not as written. Restore another backup.",
+                path=str(self.path),
+            )
+
+    def _is_sealed(self) -> bool:
+        with self.path.open("rb") as stream:
+            length = stream.seek(-_SEAL_BYTES, os.SEEK_END)
+            seal = stream.read()
+            return _digest(stream, length) == seal
 
     def extract(self, prefix: str, folder: Path) -> None:
         """Write the entries whose name begins so, and that without it, to their places below the folder.

@@ -43,31 +43,42 @@ class Evaluations(FolderPart):
         return report
 
     def queries(
-        self, evaluation_id: str, *, offset: int = 0, limit: int = 100, sort: str | None = None, contains: str = ""
+        self,
+        evaluation_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        sort: str | None = None,
+        contains: str = "",
+        kind: str | None = None,
     ) -> QueryRows:
         """A page of a report's queries, with both rankings. `sort` names a number, e.g. -delta_primary, -delta.ndcg@10.
 
         Args:
             contains: only queries whose text holds this.
+            kind: only queries of this slice, by its `key`. Reports of older releases do not say which these are.
 
         Raises:
             EvaluationNotFound, InvalidInput.
         """
         path = None if sort is None else _row_path(sort)
         self._report(evaluation_id)
-        rows, total = self._folder.store.evaluations.queries(evaluation_id, offset, limit, path, contains)
+        rows, total = self._folder.store.evaluations.queries(evaluation_id, offset, limit, path, contains, kind)
         return QueryRows(evaluation_id=evaluation_id, total=total, offset=offset, queries=tuple(rows))
 
-    def page(self, evaluation_id: str) -> str:
+    def page(self, evaluation_id: str, studio: str | None = None) -> str:
         """The report as one HTML page that loads nothing from anywhere. The documents that it shows are quoted as they
         are now; of one that is gone only the id is left.
+
+        Args:
+            studio: the address of the corpus's pages, for links to judge, and to all queries; None: no links.
 
         Raises:
             EvaluationNotFound.
         """
         report = self._report(evaluation_id)
         rows = list(self._rows(evaluation_id))
-        return render_html(report, rows, self._documents(report, rows))
+        return render_html(report, rows, self._documents(report, rows), studio)
 
     def junit(self, evaluation_id: str) -> str:
         """The report's checks as JUnit XML.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from tribrid.answers.answer import time_at
 from tribrid.answers.experiment import (
     Challenger,
     Contestant,
     CountedSearches,
+    ExperimentDay,
     ExperimentStatus,
     ExperimentWaiting,
     WinShare,
@@ -20,6 +23,7 @@ from tribrid.evaluation.sequential import e_value, win_share
 from tribrid.loop.counting import said
 from tribrid.loop.experiment import advance, begin, promote_winner, settled, switched_on
 from tribrid.store.experiments import Experiment as Started
+from tribrid.store.logs import DAY_US
 from tribrid.workspace.corpus import OpenCorpus
 
 _PAUSED = (
@@ -56,6 +60,17 @@ class Experiment(CorpusPart):
             return None
         return ExperimentWaiting(reason=waiting or _paused(corpus.config))
 
+    def history(self) -> tuple[ExperimentDay, ...]:
+        """How the newest experiment stood at the end of each day on which something told the two apart.
+
+        Raises:
+            CorpusNotFound.
+        """
+        self.require()
+        experiments = self._folder.store.experiments
+        latest = experiments.latest(self.corpus_id)
+        return () if latest is None else tuple(_days(experiments.sequence(latest), latest.terms.alpha))
+
     def start(self, model_id: str | None = None, *, again: bool = False) -> Standing | None:
         """Interleave the champion with a challenger on the corpus's searches from now on. One that was stopped goes on.
 
@@ -80,6 +95,16 @@ class Experiment(CorpusPart):
         """
         self._folder.store.settings.patch(self.corpus_id, {"reranking": {"experiment": "off"}})
         return self.get()
+
+
+def _days(sequence: Sequence[tuple[int, int]], alpha: float) -> Iterator[ExperimentDay]:
+    """Each day's end, of what told the two apart in order."""
+    wins = losses = 0
+    for day, outcomes in groupby(sequence, key=itemgetter(0)):
+        told = [outcome for _, outcome in outcomes]
+        wins, losses = wins + told.count(1), losses + told.count(-1)
+        low, high = win_share(wins, losses, alpha)
+        yield ExperimentDay(day=time_at(day * DAY_US).date(), wins=wins, losses=losses, low=low, high=high)
 
 
 def _status(corpus: OpenCorpus, latest: Started, waiting: str | None, held_back: str | None) -> ExperimentStatus:

@@ -12,6 +12,7 @@ from tribrid.answers.search import (
     FirstStage,
     LegScores,
     MovedBy,
+    PastQuery,
     SideBySide,
 )
 from tribrid.encoders.budget import Budget
@@ -19,6 +20,7 @@ from tribrid.errors import DocumentNotFound, NoModel, TribridError
 from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop.arms import require_model
 from tribrid.loop.serving import Candidates, Ranking
+from tribrid.mining.splits import cluster_of
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import LearnedScorer, Scorer
 from tribrid.types import Candidate, Document
@@ -27,6 +29,8 @@ from tribrid.workspace.corpus import OpenCorpus
 CHAMPION = "champion"
 _TOLD = 8
 """Features that an explanation names."""
+_REMEMBERED = 3
+"""Past queries that it names."""
 
 
 def compare(corpus: OpenCorpus, query: str, systems: Sequence[str], top_k: int) -> SideBySide:
@@ -59,13 +63,13 @@ def explain(corpus: OpenCorpus, query: str, doc_id: str, model_id: str | None) -
     at = next((at for at, candidate in enumerate(best) if candidate.doc_id == doc_id), None)
     if at is None:
         raise DocumentNotFound(f"{doc_id!r} is not among the {len(best)} candidates that are reranked.", doc_id=doc_id)
-    return _explained(scorer, corpus.read(query, best), at)
+    return _explained(corpus, scorer, corpus.read(query, best), at)
 
 
-def _explained(scorer: LearnedScorer, reading: Reading, at: int) -> Explanation:
+def _explained(corpus: OpenCorpus, scorer: LearnedScorer, reading: Reading, at: int) -> Explanation:
     doc_id = reading.candidates[at].doc_id
     score, effects = scorer.reranker.effects(reading, at)
-    past = [likeness for _, likeness in scorer.reranker.recalled(reading, doc_id)]
+    past = sorted(scorer.reranker.recalled(reading, doc_id), key=lambda row: -row[1])
     largest = sorted((row for row in effects if row[2]), key=lambda row: -abs(row[2]))[:_TOLD]
     return Explanation(
         doc_id=doc_id,
@@ -73,8 +77,17 @@ def _explained(scorer: LearnedScorer, reading: Reading, at: int) -> Explanation:
         score=score,
         moved_by=tuple(MovedBy(feature=name, value=value, effect=effect) for name, value, effect in largest),
         past_queries=len(past),
-        likeness=max(past, default=None),
+        likeness=past[0][1] if past else None,
+        past=_named(corpus, scorer.model_id, past[:_REMEMBERED]),
     )
+
+
+def _named(corpus: OpenCorpus, model_id: str, past: Sequence[tuple[str, float]]) -> tuple[PastQuery, ...]:
+    """Past queries by their words, as the triplets that the model learned from still have them."""
+    data = corpus.store.models.get(model_id).manifest.get("data") or {}
+    texts = corpus.store.triplets.queries(str(data.get("triplet_set_id"))) if past else []
+    words = {cluster_of(text): text for text in texts}
+    return tuple(PastQuery(query=words.get(cluster), likeness=likeness) for cluster, likeness in past)
 
 
 def _candidates(corpus: OpenCorpus, query: str, top_k: int) -> Candidates:

@@ -38,8 +38,7 @@ def keys(
         typer.Option(
             "--filter",
             metavar="JSON",
-            help='The only documents that it finds, such as \'{"team": "a"}\'; with the scopes search and feedback. Of '
-            "a new key.",
+            help='Only what it finds, such as \'{"team": "a"}\'; with scopes search and feedback. Of a new key.',
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
@@ -52,9 +51,7 @@ def keys(
     from tribrid.answers.keys import KeyList
 
     if action != "create" and any((scope, corpus, filter_, name, yes)):
-        raise InvalidInput(
-            "--scope, --corpus, --filter, --name and --yes are for `tribrid keys create`.", action=action
-        )
+        raise InvalidInput("Options are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:
@@ -68,9 +65,8 @@ def keys(
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
             found = KeyList(keys=tuple(tribrid.keys.list()))
-            session.terminal.result(
-                found, table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
-            )
+            listed = table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
+            session.terminal.result(found, listed)
 
 
 _HEADS = ["Key", "Name", "Scopes", "Corpora", "Filter", "Made", "Revoked"]

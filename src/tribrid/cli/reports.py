@@ -54,7 +54,7 @@ def before_after(report: EvaluationReport) -> Table:
     made = table(
         [
             "Measure",
-            (f"Before: {compared.before}", "right"),
+            (compared.heading, "right"),
             (f"After: {compared.after}", "right"),
             ("Change", "right"),
             ("95 % interval", "right"),

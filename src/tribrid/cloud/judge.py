@@ -159,13 +159,18 @@ def _read_systemone(content: bytes, question: Question) -> tuple[Answer, dict[st
 
 def _scored(name: str, given: Json, probabilities: Mapping[str, object]) -> dict[str, Given]:
     """The mean of the grades under their probabilities; nothing where these are none, or the model refuses."""
-    each = [probabilities.get(str(grade)) for grade in range(TOP_GRADE + 1)]
-    shares = [float(p) for p in each if isinstance(p, int | float) and not isinstance(p, bool) and 0 <= p <= 1]
+    each = [_share(probabilities.get(str(grade))) for grade in range(TOP_GRADE + 1)]
+    shares = [share for share in each if share is not None]
     total = sum(shares)
-    if given.get("type") != "score" or len(shares) != len(each) or not total > _LEAST_SUM:
+    if given.get("type") != "score" or len(shares) != len(each) or total <= _LEAST_SUM:
         return {}
     mean = sum(grade * share for grade, share in enumerate(shares)) / total
     return {name: Given(mean, "probabilities " + ", ".join(f"{g}: {p:.2f}" for g, p in enumerate(shares)))}
+
+
+def _share(value: object) -> float | None:
+    grade = _grade(value)
+    return grade if grade is not None and grade <= 1 else None
 
 
 def _usage(content: bytes, body: Json) -> Answer:

@@ -9,7 +9,7 @@ down, so a better default reaches everyone who did not choose otherwise.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -53,6 +53,10 @@ _EXACT = frozenset({int, float, bool})
 _SECTIONS = {name: type(section).model_fields for name, section in Config()}
 _RETIRED = frozenset({("reranking", "rerank_cache_passages")})
 """Settings that an older version stored and that are gone."""
+_OF_SERVER = frozenset(
+    {("reranking", "rerank_corpus"), ("reranking", "rerank_cache_mb"), *(("serving", n) for n in _SECTIONS["serving"])}
+)
+"""Settings that act on the whole server: no corpus has a value of its own."""
 Overrides = Mapping[str, Mapping[str, object]]
 """Sparse settings by section: {"training": {"epochs": 3}}."""
 Checked = dict[str, dict[str, bool | int | float | str | list[str] | None]]
@@ -129,10 +133,17 @@ def check_overrides(overrides: Overrides) -> Checked:
     return {section: {name: dumped[section][name] for name in fields} for section, fields in overrides.items()}
 
 
-def _without_retired(stored: Overrides) -> Overrides:
-    """What was stored, less settings that are gone: a folder in which one was set still opens."""
+def of_server(overrides: Mapping[str, Iterable[str]]) -> list[str]:
+    """Of these, the settings that no corpus has a value of its own of."""
+    return [
+        f"{section}.{name}" for section, fields in overrides.items() for name in fields if (section, name) in _OF_SERVER
+    ]
+
+
+def _without(stored: Overrides, names: frozenset[tuple[str, str]]) -> Overrides:
+    """What was stored, less settings that are gone, or that corpora no longer have: such a folder still opens."""
     return {
-        section: {name: value for name, value in fields.items() if (section, name) not in _RETIRED}
+        section: {name: value for name, value in fields.items() if (section, name) not in names}
         for section, fields in stored.items()
     }
 
@@ -147,8 +158,8 @@ def resolve(
     """
     layers: list[tuple[Origin, Overrides]] = [
         ("environment", environment or {}),
-        ("global", stored or {}),
-        ("corpus", corpus or {}),
+        ("global", _without(stored or {}, _RETIRED)),
+        ("corpus", _without(corpus or {}, _RETIRED | _OF_SERVER)),
     ]
     origins: dict[str, dict[str, Origin]] = {
         section: dict.fromkeys(type(getattr(Config(), section)).model_fields, "default")
@@ -156,8 +167,7 @@ def resolve(
     }
     merged: Checked = {}
     for origin, layer in layers:
-        kept = layer if origin == "environment" else _without_retired(layer)
-        for section, fields in check_overrides(kept).items():
+        for section, fields in check_overrides(layer).items():
             merged.setdefault(section, {}).update(fields)
             origins[section].update(dict.fromkeys(fields, origin))
     return Config.model_validate(merged), origins
@@ -235,7 +245,6 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     plain = {
         field: env[ENV_PREFIX + field.upper()]
         for field in (
-            "data_dir",
             "database_url",
             "host",
             "port",
@@ -247,7 +256,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         )
         if env.get(ENV_PREFIX + field.upper())
     }
-    plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
+    plain["data_dir"] = _data_dir(env)
     cloud_keys = {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)}
     try:
         checked = check_overrides(overrides)
@@ -256,6 +265,18 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         raise _of_variable(_invalid(error)) from None
     except InvalidInput as error:
         raise _of_variable(error) from None
+
+
+def _data_dir(env: Mapping[str, str]) -> str:
+    if given := env.get(f"{ENV_PREFIX}DATA_DIR"):
+        return given
+    try:
+        return str(Path.home() / ".tribrid")
+    except RuntimeError:  # a container's user whom nobody made
+        raise InvalidInput(
+            "TRIBRID_DATA_DIR: this user has no home folder for the data. Name a folder that it may write.",
+            setting="data_dir",
+        ) from None
 
 
 def _of_variable(error: InvalidInput) -> InvalidInput:

@@ -174,27 +174,26 @@ class LogsConfig(Section):
 
 
 class ServingConfig(Section):
+    """Of the whole server: no corpus has values of its own."""
+
     requests_per_minute: int | None = Field(
         None,
         ge=1,
         le=10_000_000,
         description="Requests a minute that one API key, or one address without a key, may send; ten seconds' worth "
-        "may come at once, the rest is a 429 with Retry-After. None: no limit while no key is asked for, else 6000. "
-        "Of the whole server: a corpus's own value is not looked at.",
+        "may come at once, the rest is a 429 with Retry-After. None: no limit while no key is asked for, else 6000.",
     )
     max_upload_mb: int = Field(
         4096,
         ge=1,
         le=1_000_000,
-        description="Longest upload of documents or logs, MiB. Of the whole server: a corpus's own value is not "
-        "looked at.",
+        description="Longest upload of documents or logs, MiB.",
     )
     max_rerank_mb: int = Field(
         32,
         ge=1,
         le=1024,
-        description="Longest body of a rerank call, MiB. Read when the server starts; a corpus's own value is not "
-        "looked at.",
+        description="Longest body of a rerank call, MiB. Read when the server starts.",
     )
     threads: int | None = Field(
         None,

@@ -24,13 +24,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tribrid.corpus.contents import Contents, Unreadable
+from tribrid.corpus.contents import Contents, NotStarted, Unreadable
 from tribrid.corpus.readers import read_file
 from tribrid.errors import MissingExtra
 
 # A reader that can stop by itself does, before it is ended and all that it read is lost.
 _BUDGET_SHARE = 0.8
 _LEAVING_S = 5
+_PAUSES_S = (0.2, 1.0)
+"""Between attempts to start the process: what it lacks may be free again."""
 _BLOCK_BYTES = 1 << 16
 _MIB = 1 << 20
 _REASON_CHARS = 300
@@ -43,7 +45,7 @@ class Limits:
     Attributes:
         max_chars: of title and text together.
         timeout_s: processor time, seconds.
-        waiting_s: by the clock, seconds, with the start of the process.
+        waiting_s: by the clock, seconds; the start of the process may take as long.
         memory_mb: of the process that reads it, MiB; kept on Linux alone.
     """
 
@@ -78,7 +80,8 @@ class ConfinedReader:
 
         Raises:
             Unreadable: with the reason, which may be that it took too long or too much.
-            OSError: it cannot be opened, or no process can be started.
+            NotStarted: no process can be started, which says nothing of the file.
+            OSError: it cannot be opened.
         """
         process = self._running()
         deadline = time.monotonic() + self._limits.waiting_s
@@ -97,16 +100,34 @@ class ConfinedReader:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
             self._end()
-        if self._process is None:
-            # -P: a file `json.py` in the folder that is read is not the standard library's.
-            command = [sys.executable, "-P", "-m", "tribrid.corpus.confined"]
-            limits = astuple(self._limits)
+        for pause_s in _PAUSES_S:
+            try:
+                return self._process or self._started()
+            except NotStarted:
+                time.sleep(pause_s)
+        return self._process or self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        # -P: a file `json.py` in the folder that is read is not the standard library's.
+        command = [sys.executable, "-P", "-m", "tribrid.corpus.confined", *map(str, astuple(self._limits))]
+        try:
             self._process = subprocess.Popen(
-                [*command, *map(str, limits)],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle
             )
+            ready = _answer(self._process, time.monotonic() + self._limits.waiting_s)
+        except TimeoutError:
+            self._end()
+            raise NotStarted(f"it took longer than {self._limits.waiting_s:g} s") from None
+        except OSError as error:
+            self._end()
+            raise NotStarted(str(error.strerror or error)) from error
+        if not ready:
+            process = self._process
+            self._end()
+            raise NotStarted(f"it ended with {_ending(process.returncode)}")
         return self._process
 
     def _why_it_ended(self) -> str:
@@ -115,8 +136,7 @@ class ConfinedReader:
         code = process.returncode if process else 0
         if code == -signal.SIGPROF:
             return f"took longer than {self._limits.timeout_s:g} s of processor time"
-        what = signal.Signals(-code).name if code < 0 else f"code {code}"
-        return f"ended the process that read it ({what}); it may need more than {self._limits.memory_mb:,} MiB"
+        return f"ended the process that read it ({_ending(code)}); it may need more than {self._limits.memory_mb:,} MiB"
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -127,6 +147,10 @@ class ConfinedReader:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _ending(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
 def _send(process: subprocess.Popen[bytes], request: dict[str, str]) -> None:
@@ -184,6 +208,7 @@ def _serve(limits: Limits) -> None:
     # What a library prints is no answer.
     with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)
+        answers.write(b"\n")  # all that is needed is loaded
         for line in sys.stdin.buffer:
             signal.setitimer(signal.ITIMER_PROF, limits.timeout_s)
             answer = json.dumps(_read(**json.loads(line), limits=limits)).encode() + b"\n"

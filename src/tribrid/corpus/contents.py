@@ -13,6 +13,10 @@ class Unreadable(Exception):
     """Why a file cannot be read; never leaves `corpus/`."""
 
 
+class NotStarted(Exception):
+    """Why nothing can be read now, whatever the file; never leaves `corpus/`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What was read of a file.

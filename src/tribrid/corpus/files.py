@@ -19,7 +19,7 @@ from pathlib import Path
 from tribrid.config.sections import IndexingConfig
 from tribrid.corpus.choosing import ALL, Choice
 from tribrid.corpus.confined import ConfinedReader, Limits
-from tribrid.corpus.contents import Contents, Unreadable
+from tribrid.corpus.contents import Contents, NotStarted, Unreadable
 from tribrid.corpus.folders import LeftOut, Wordless, walk
 from tribrid.corpus.jsonlines import Loss, Skipped
 from tribrid.corpus.readers import RECORDS, WEB_PAGES, ending, is_bounded, is_read, read_file, stem
@@ -99,6 +99,9 @@ def _read(path: Path, name: str, limits: Limits, confined: ConfinedReader) -> It
         uri = path.resolve().as_uri()
     except Unreadable as error:
         yield _skipped(name, str(error))
+        return
+    except NotStarted as error:
+        yield _skipped(name, f"the process that reads such files cannot be started now ({error}): index it again later")
         return
     except OSError as error:
         yield _skipped(name, f"cannot be read: {error.strerror or error}")

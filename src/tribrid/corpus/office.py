@@ -1,7 +1,7 @@
 """Word documents and Jupyter notebooks to text in which a heading is a `#` line and code is fenced.
 
-Of a Word document the text as it stands: no headers, footers, notes, comments and pictures. Of a notebook the cells: no
-outputs, which repeat with every run.
+Of a Word document the text as it stands: no headers, footers, notes, comments and pictures. Of a notebook the cells,
+and how many of them have outputs that are not read: logs, tables and pictures, which change with every run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable
 from tribrid.corpus.markdown import fence, markdown_title
 from tribrid.corpus.packed import unzipped
+from tribrid.corpus.repeated import Repeated
 
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -84,14 +85,16 @@ def read_notebook(data: bytes) -> Contents:
         Unreadable: it is no notebook.
     """
     source, losses = decode(data)
+    repeated = Repeated()
     try:
-        notebook = json.loads(source)
-        sheets = notebook.get("worksheets", [notebook])
-        cells = [_cell(cell) for sheet in sheets for cell in sheet["cells"]]
+        notebook = json.loads(source, object_pairs_hook=repeated)
+        found = [cell for sheet in notebook.get("worksheets", [notebook]) for cell in sheet["cells"]]
+        cells, outputs = [_cell(cell) for cell in found], sum(bool(cell.get("outputs")) for cell in found)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"not a readable notebook: {type(error).__name__}: {error}") from None
     text = "\n\n".join(filter(None, cells))
-    return Contents(markdown_title(text), text, losses)
+    unread = f"the outputs of {outputs:,} cell{'s' if outputs > 1 else ''} are not read" if outputs else None
+    return Contents(markdown_title(text), text, (*losses, *filter(None, (repeated.last_read, unread))))
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

@@ -29,3 +29,8 @@ class Repeated:
     def fault(self) -> str | None:
         """What is wrong with what was parsed, or None."""
         return None if self._name is None else f"the name {self._name[:_SHOWN_CHARS]!r} comes twice in one object"
+
+    @property
+    def last_read(self) -> str | None:
+        """The same of what was read all the same, or None."""
+        return None if self.fault is None else f"{self.fault}: only its last value is read"

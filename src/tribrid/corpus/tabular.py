@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable
+from tribrid.corpus.repeated import Repeated
 
 _DELIMITERS = ",;\t|"
 _PROBE_CHARS = 1 << 14
@@ -33,7 +34,11 @@ def read_csv(data: bytes, delimiter: str | None, max_chars: int) -> Contents:
         Unreadable: it is no text, or no table.
     """
     text, losses = decode(data)
-    names, *rows = _rows(text, delimiter or _delimiter(text)) or [[]]
+    delimiter = delimiter or _delimiter(text)
+    # A cell may be as long as the file, whose length is limited.
+    csv.field_size_limit(max(len(text), 1))
+    losses = (*losses, *_open_quotes(text, delimiter))
+    names, *rows = _rows(text, delimiter) or [[]]
     if not _are_names(names):
         names, rows = [], [names, *rows]
     text = "\n\n".join(filter(None, (_row(row, names) for row in rows)))
@@ -44,10 +49,21 @@ def read_csv(data: bytes, delimiter: str | None, max_chars: int) -> Contents:
     return Contents("", text or "\n".join(names), losses)
 
 
+def _open_quotes(text: str, delimiter: str) -> Iterator[str]:
+    """The first row whose quotation marks do not pair: it may have swallowed those after it."""
+    reader, before = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 0
+    try:
+        for _ in reader:
+            before = reader.line_num
+    except csv.Error:
+        lenient = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        end = next((lenient.line_num for _ in lenient if lenient.line_num > before), before + 1)
+        upto = f", so it is read as one row up to line {end:,}" if end > before + 1 else ""
+        yield f"line {before + 1:,}: its quotation marks do not pair{upto}"
+
+
 def _rows(text: str, delimiter: str) -> list[list[str]]:
     """The rows that have a cell which is not empty."""
-    # A cell may be as long as the file, whose length is limited.
-    csv.field_size_limit(max(len(text), 1))
     try:
         rows = [
             [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -81,32 +97,34 @@ def read_json(data: bytes) -> Contents:
         Unreadable: it is no text.
     """
     source, losses = decode(data)
-    values, broken = _values(source)
+    repeated = Repeated()
+    values, broken = _values(source, repeated)
     if values is None:
         return Contents("", source, (*losses, "is no JSON, so it is read as plain text"))
     text = "\n\n".join(filter(None, (_paragraph(item) for value in values for item in _items(value))))
-    return Contents(_title(values), text, (*losses, *broken))
+    return Contents(_title(values), text, (*losses, *broken, *filter(None, [repeated.last_read])))
 
 
-def _values(source: str) -> tuple[list[object] | None, tuple[str, ...]]:
+def _values(source: str, repeated: Repeated) -> tuple[list[object] | None, tuple[str, ...]]:
     """The value, or those of the lines; None where that is no JSON. And which lines are none."""
     try:
-        return [json.loads(source)], ()
+        return [json.loads(source, object_pairs_hook=repeated)], ()
     except (ValueError, RecursionError):
-        values, broken = _line_values(source)
+        repeated.forget()
+        values, broken = _line_values(source, repeated)
     # A file of lines may have a broken one; comments in a file of settings make most of its lines so.
     if not any(isinstance(value, Mapping | list) for value in values) or len(broken) > len(values):
         return None, ()
     return values, _told(broken, len(values) + len(broken))
 
 
-def _line_values(source: str) -> tuple[list[object], list[int]]:
+def _line_values(source: str, repeated: Repeated) -> tuple[list[object], list[int]]:
     """The values of the lines, and the numbers of those that are none."""
     values: list[object] = []
     broken: list[int] = []
     for number, line in enumerate(source.split("\n"), 1):
         try:
-            values += [json.loads(line)] if line.strip() else []
+            values += [json.loads(line, object_pairs_hook=repeated)] if line.strip() else []
         except (ValueError, RecursionError):
             broken.append(number)
     return values, broken

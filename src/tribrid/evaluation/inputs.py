@@ -48,6 +48,7 @@ class EvaluationInputs:
     `seeds`: the primary measure of models that differ from `after` in their seed alone, where some were measured.
     `given`: query_ids of which the run `given` knows the order in which their documents came to a rerank.
     `timeout_ms`: when a search stops reranking.
+    `serves`: what searches get now, by its system's name; None: it is not known.
     `serves_untrained`: whether the order before any label serves, there being no champion.
     `risers`: what `after` lifts into the top 10 of frequent queries; None where it is no model trained here.
     """
@@ -73,7 +74,13 @@ class EvaluationInputs:
     given: Collection[str] = ()
     timeout_ms: float | None = None
     risers: Risers | None = None
+    serves: str | None = None
     serves_untrained: bool = False
+
+    @property
+    def serves_neither(self) -> str | None:
+        """What searches get, where that is neither of the two that are compared."""
+        return None if self.serves in (self.before, self.after) else self.serves
 
     @property
     def leaked(self) -> int:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from tribrid.answers.changes import Consistency, CorpusPart, Delta, Gate, SlicePart, Verdict
+from tribrid.answers.changes import Consistency, CorpusPart, Delta, Gate, SlicePart, Verdict, slice_key
 from tribrid.answers.evalsets import log_span, source_of
 from tribrid.answers.report import (
     Candidates,
@@ -47,7 +47,7 @@ from tribrid.evaluation.measures import (
 )
 from tribrid.evaluation.moves import MOST, relevant_moves, top
 from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
-from tribrid.evaluation.slices import slice_rows, slices
+from tribrid.evaluation.slices import Slice, slice_rows, slices
 from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import LEGS, EvalDataset
 
@@ -85,10 +85,12 @@ def _built(inputs: EvaluationInputs) -> Report:
     measured = measure(inputs, _systems(inputs, believed), believed)
     primary = report_key(inputs.dataset.primary_measure)
     ceiling = recall_ceiling(inputs.candidates.doc_ids, measured.queries)
-    across = _across(inputs, measured, primary)
+    kinds = slices(measured.queries, inputs.slice_facts, inputs.config)
+    across = _across(inputs, measured, primary, kinds)
     latency = _latency(inputs.latency_ms)
     decision = decide(_evidence(inputs, measured, primary, across, latency.p95), inputs.gate)
     config, candidates = inputs.config, inputs.candidates
+    scored = (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
     summary = EvaluationReport(
         **dict(inputs.about),
         eval_dataset=_dataset_facts(inputs.dataset, len(measured.queries)),
@@ -98,7 +100,7 @@ def _built(inputs: EvaluationInputs) -> Report:
         primary_measure=primary,
         primary_reason=explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",
         measures=measured.keys,
-        compared=Compared(before=inputs.before, after=inputs.after),
+        compared=Compared(before=inputs.before, after=inputs.after, serves=inputs.serves_neither),
         before=measured.means.get(inputs.before),
         after=measured.means.get(inputs.after or ""),
         delta=measured.delta or None,
@@ -111,12 +113,8 @@ def _built(inputs: EvaluationInputs) -> Report:
         gate=Gate(minimum_effect=inputs.gate.minimum_effect, guards=decision.guards),
         notes=tuple(notes(_findings(inputs, measured, primary, ceiling, believed))),
         latency_ms=latency,
-        calibration=calibrate_served(
-            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
-        ),
-        answerable=answerable_served(
-            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
-        ),
+        calibration=calibrate_served(inputs.systems, *scored),
+        answerable=answerable_served(inputs.systems, *scored),
         cost=inputs.cost,
         fallbacks=Fallbacks(count=sum(inputs.fallbacks.values()), reasons=dict(inputs.fallbacks)),
         leakage=inputs.leakage,
@@ -125,7 +123,7 @@ def _built(inputs: EvaluationInputs) -> Report:
         risers=inputs.risers,
         settings=Statistics(resamples=config.resamples, confidence=config.confidence, seed=config.seed),
     )
-    return Report(summary, _rows(inputs, measured, primary))
+    return Report(summary, _rows(inputs, measured, primary, kinds))
 
 
 def _systems(inputs: EvaluationInputs, believed: Beliefs | None) -> dict[str, Run]:
@@ -165,12 +163,11 @@ class _Across:
     consistency: Consistency | None = None
 
 
-def _across(inputs: EvaluationInputs, measured: Measured, primary: str) -> _Across:
+def _across(inputs: EvaluationInputs, measured: Measured, primary: str, kinds: Sequence[Slice]) -> _Across:
     before, after = measured.compared.get(inputs.before), measured.compared.get(inputs.after or "")
     if before is None or after is None:
         return _Across()
-    found = slices(measured.queries, inputs.slice_facts, inputs.config)
-    across = _Across(slice_rows(found, before[primary], after[primary], inputs.config))
+    across = _Across(slice_rows(kinds, before[primary], after[primary], inputs.config))
     if not inputs.others:
         return across
     here = CorpusChange(
@@ -280,12 +277,22 @@ def _latency(latency_ms: Sequence[float]) -> Latency:
     return Latency(p50=float(p50), p95=float(p95), queries=len(latency_ms))
 
 
-def _rows(inputs: EvaluationInputs, measured: Measured, primary: str) -> list[QueryRow]:
+def _kinds_of(kinds: Sequence[Slice]) -> dict[str, list[str]]:
+    """query_id → the keys of its slices."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        for query_id in kind.query_ids:
+            found.setdefault(query_id, []).append(slice_key(kind.field, kind.name))
+    return found
+
+
+def _rows(inputs: EvaluationInputs, measured: Measured, primary: str, kinds: Sequence[Slice]) -> list[QueryRow]:
     after_name = inputs.after if inputs.after in measured.values else None
     before_values = measured.values.get(inputs.before, {})
     after_values = measured.values[after_name] if after_name else {}
     runs = inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {})
     rows: list[QueryRow] = []
+    kinds_of = _kinds_of(kinds)
     for query in measured.queries:
         before = {key: of[query.query_id] for key, of in before_values.items()} or None
         after = {key: of[query.query_id] for key, of in after_values.items()} or None
@@ -303,6 +310,7 @@ def _rows(inputs: EvaluationInputs, measured: Measured, primary: str) -> list[Qu
                 top_after=top(runs[1], query),
                 relevant=tuple(relevant[:MOST]),
                 relevant_total=len(relevant),
+                slices=tuple(kinds_of.get(query.query_id, ())),
             )
         )
     return rows

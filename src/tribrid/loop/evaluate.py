@@ -163,8 +163,19 @@ def _run_systems(
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
         risers=risers,
+        serves=_serves(corpus, challenger_id),
         serves_untrained=corpus.serves_untrained,
     )
+
+
+def _serves(corpus: OpenCorpus, challenger_id: str | None) -> str:
+    """What searches get now, by its system's name."""
+    mode = corpus.config.reranking.reranker_mode
+    if mode == "learning" and corpus.champion_id:
+        return "challenger" if corpus.champion_id == challenger_id else "champion"
+    if mode == "learning":
+        return UNTRAINED_MODEL if corpus.serves_untrained else "retrieval"
+    return "retrieval" if mode == "none" else mode
 
 
 def _leakage(corpus: OpenCorpus, dataset: EvalDataset, training: Manifest, taught: Sequence[Triplet]) -> Leakage | None:

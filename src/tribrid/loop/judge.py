@@ -18,14 +18,16 @@ from tribrid.cloud.judge import Judge, Judged
 from tribrid.errors import InvalidInput
 from tribrid.evaluation.agreement import Agreed, agreement, pairs_of
 from tribrid.loop.asking import Asked, Round, Tariff, Trouble, check_model, refuse_useless, tell
-from tribrid.loop.eval_queries import dataset_in_force
+from tribrid.loop.eval_queries import dataset_in_force, eval_queries_of
 from tribrid.loop.index import catch_up
 from tribrid.loop.nextlabels import rank_queries, scorers_of
 from tribrid.loop.params import JudgeParams
+from tribrid.loop.people import by_people
 from tribrid.mining.judge import UNSURE, Given, Question, Shown, judge_sha256, query_sha256, questions
 from tribrid.mining.splits import QueryMatcher
 from tribrid.store.database import now_us
-from tribrid.types import Emit, JudgedQuery, JudgeLabel, Passage
+from tribrid.types import Emit, JudgedQuery, Passage
+from tribrid.types.judging import JudgeLabel
 from tribrid.types.stored import JudgedCounts
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -147,25 +149,31 @@ class _Work:
 
     def heard(self, question: Question, answer: Judged | Trouble) -> None:
         """Keep what was answered, or why nothing was, at once."""
-        failed = None if isinstance(answer, Judged) else answer.detail
-        given: Sequence[Given | None] = answer.given if isinstance(answer, Judged) else [None] * len(question.documents)
-        used = self.tariff.used(question, answer) if isinstance(answer, Judged) else (0, 0)
-        usd = self.tariff.cost(*used).usd
-        count, labels = len(question.documents), []
-        for shown, one in zip(question.documents, given, strict=True):
-            label = self._label(question.query, shown)
-            side = "backward" if question.backward else "forward"
-            label = replace(
-                label,
-                **({side: one.grade, "reason": one.reason or label.reason} if one else {}),  # type: ignore[arg-type]
-                failure=None if one else failed or "The answer leaves this document out.",
-                tokens=label.tokens + sum(used) // count,
-                usd=None if usd is None or label.usd is None else label.usd + usd / count,
-                judged_us=now_us(),
-            )
-            self.known[label.query_sha256, label.doc_id] = label
-            labels.append(label)
+        labels = [self._label(question.query, shown) for shown in question.documents]
+        if isinstance(answer, Judged):
+            used, count = self.tariff.used(question, answer), len(labels)
+            usd = self.tariff.cost(*used).usd
+            paid = [_paid(label, sum(used) // count, None if usd is None else usd / count) for label in labels]
+            labels = [_graded(label, one, question) for label, one in zip(paid, answer.given, strict=True)]
+        else:
+            labels = [replace(label, failure=answer.detail) for label in labels]
+        labels = [replace(label, judged_us=now_us()) for label in labels]
+        self.known |= {(label.query_sha256, label.doc_id): label for label in labels}
         self.corpus.store.judge_labels.put(self.corpus.corpus_id, labels, self.erasures)
+
+
+def _paid(label: JudgeLabel, tokens: int, usd: float | None) -> JudgeLabel:
+    """The label with its part of what a question cost; unknown as soon as one part is."""
+    whole = None if usd is None or label.usd is None else label.usd + usd
+    return replace(label, tokens=label.tokens + tokens, usd=whole)
+
+
+def _graded(label: JudgeLabel, given: Given | None, question: Question) -> JudgeLabel:
+    """The label with the grade of one order."""
+    if given is None:
+        return replace(label, failure="The answer leaves this document out.")
+    told = replace(label, reason=given.reason or label.reason, failure=None)
+    return replace(told, backward=given.grade) if question.backward else replace(told, forward=given.grade)
 
 
 def judge_in_force(corpus: OpenCorpus) -> str:
@@ -190,9 +198,13 @@ def wanted(corpus: OpenCorpus, params: JudgeParams, emit: Emit) -> list[Listed]:
 
 
 def people_said(corpus: OpenCorpus) -> dict[str, tuple[str, dict[str, int]]]:
-    """What people judged, to train from or to decide on: the query's hash → its text, and doc_id → grade."""
+    """What people judged, and no model alone, to train from or to decide on.
+
+    Returns:
+        The query's hash → its text, and doc_id → grade.
+    """
     dataset = dataset_in_force(corpus)
-    judged: list[JudgedQuery] = [*corpus.store.judgments.list(corpus.corpus_id)]
+    judged = by_people(corpus.store.judgments.list(corpus.corpus_id), corpus.store.ratings.list(corpus.corpus_id))
     if dataset is not None and dataset.evidence is None:
         judged += dataset.queries
     found: dict[str, tuple[str, dict[str, int]]] = {}
@@ -225,9 +237,11 @@ def _mixed(query: str, doc_ids: Mapping[str, int]) -> list[str]:
 
 
 def _of_log(corpus: OpenCorpus, judged: Sequence[str], most: int) -> list[Listed]:
-    """The queries that most clients ask and nobody judged, with the first documents of all that ranks here."""
+    """The queries that most clients ask, with the first documents of all that ranks here: those that nobody judged, and
+    that no eval dataset asks, since of these nothing may be learned.
+    """
     asked = corpus.store.logs.crowd(corpus.corpus_id, _CROWD * most).queries
-    done = QueryMatcher(judged)
+    done = QueryMatcher([*judged, *(query.text for query in eval_queries_of(corpus))])
     new: list[tuple[str, int, JudgedQuery | None]] = []
     for text, clients in asked.items():
         if len(new) < most and not done.matches(text):

@@ -13,7 +13,8 @@ from tribrid.loop.judge import agreed, judge_in_force, weight_of
 from tribrid.loop.params import MineParams
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
-from tribrid.types import Emit, JudgeLabel, Source
+from tribrid.types import Emit, Source
+from tribrid.types.judging import JudgeLabel
 from tribrid.types.stored import JudgeFacts
 from tribrid.workspace.corpus import OpenCorpus
 

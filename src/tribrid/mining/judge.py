@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive
 from tribrid.mining.remembered import LEAST_WEIGHT
-from tribrid.types import JudgeLabel, Source
+from tribrid.types import Source
+from tribrid.types.judging import JudgeLabel
 
 TOP_GRADE = 3
 LEVELS = (
@@ -168,34 +169,38 @@ def judge_groups(labels: Iterable[JudgeLabel], weight: float, said: Collection[t
 
 
 def _group(labels: Sequence[JudgeLabel], weight: float) -> Group:
-    sure = sorted((one for one in labels if one.apart <= UNSURE), key=lambda one: (-(one.grade or 0.0), one.doc_id))
-    good = [one for one in sure if one.grade is not None and one.grade >= GOOD]
-    bad = [one for one in sure if one.grade is not None and one.grade <= BAD]
-    between = {one.doc_id for one in labels} - {one.doc_id for one in (*good, *bad)}
-    first = labels[0]
+    good, bad = _sorted(labels)
+    told = {one.doc_id for one in (*good, *bad)}
     positives = tuple(_positive(one, weight) for one in good)
     return Group(
-        f"judge-{first.query_sha256[:16]}",
-        first.query,
+        f"judge-{labels[0].query_sha256[:16]}",
+        labels[0].query,
         Source.JUDGE,
         positives,
-        tuple(
-            Known(
-                one.doc_id,
-                _sureness(one),
-                EXPLICITLY_BAD,
-                f"the negative was graded {one.grade:.1f}",
-                "judge_not_relevant",
-            )
-            for one in bad
-        ),
-        {one.doc_id: lower for one in positives if (lower := _lower(one, good))},
-        between,
+        explicit=tuple(map(_bad, bad)),
+        preferred={positive.doc_id: _lower(positive, good) for positive in positives},
+        unknown={one.doc_id for one in labels if one.doc_id not in told},
     )
 
 
+def _sorted(labels: Sequence[JudgeLabel]) -> tuple[list[JudgeLabel], list[JudgeLabel]]:
+    """The relevant documents, best first, and those that are not; without what the two orders dispute."""
+    sure = sorted((one for one in labels if one.apart <= UNSURE), key=lambda one: (-_grade(one), one.doc_id))
+    return [one for one in sure if _grade(one) >= GOOD], [one for one in sure if _grade(one) <= BAD]
+
+
+def _grade(label: JudgeLabel) -> float:
+    """Of a label that has one."""
+    return label.grade or 0.0
+
+
+def _bad(label: JudgeLabel) -> Known:
+    reason = f"the negative was graded {_grade(label):.1f}"
+    return Known(label.doc_id, _sureness(label), EXPLICITLY_BAD, reason, "judge_not_relevant")
+
+
 def _positive(label: JudgeLabel, weight: float) -> Positive:
-    grade = label.grade or 0.0
+    grade = _grade(label)
     sure = max(LEAST_WEIGHT, weight * _sureness(label) * grade / TOP_GRADE)
     reason = f"graded {grade:.1f} by {label.judge}"
     return Positive(label.doc_id, sure, grade, reason, f"judge:{label.judge_sha256[:12]}")
@@ -213,7 +218,7 @@ def _lower(positive: Positive, good: Sequence[JudgeLabel]) -> tuple[Known, ...]:
             one.doc_id, gap / TOP_GRADE * _sureness(one), grade, f"the negative was graded {grade:.1f}", "judge_lower"
         )
         for one in reversed(good)
-        if (gap := positive.standing - (grade := one.grade or 0.0)) >= LOWER_BY
+        if (gap := positive.standing - (grade := _grade(one))) >= LOWER_BY
     )
 
 

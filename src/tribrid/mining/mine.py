@@ -48,12 +48,12 @@ from tribrid.types import (
     Document,
     Emit,
     JudgedQuery,
-    JudgeLabel,
     LoggedList,
     Review,
     Source,
     Triplet,
 )
+from tribrid.types.judging import JudgeLabel
 from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]

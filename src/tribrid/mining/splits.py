@@ -167,7 +167,12 @@ def query_clusters(queries: Sequence[str], threshold: float = QUERY_SIMILARITY) 
     for view in _VIEWS:
         _join_similar(parent, [view(text) for text in texts], threshold)
     number_of = {text: number for number, text in enumerate(texts)}
-    return [_digest(texts[_root(parent, number_of[text])])[:16] for text in normal]
+    return [cluster_of(texts[_root(parent, number_of[text])]) for text in normal]
+
+
+def cluster_of(first: str) -> str:
+    """The id of the cluster whose alphabetically first member this is."""
+    return _digest(normalise(first))[:16]
 
 
 def _join_similar(parent: list[int], sets: Sequence[frozenset[str]], threshold: float) -> None:

@@ -46,17 +46,24 @@ _DEFINITIONS = (
 Entries = list[tuple[str, object]]
 
 
-def render_html(report: EvaluationReport, rows: Sequence[QueryRow], documents: Documents = NO_DOCUMENTS) -> str:
+def render_html(
+    report: EvaluationReport,
+    rows: Sequence[QueryRow],
+    documents: Documents = NO_DOCUMENTS,
+    studio: str | None = None,
+) -> str:
     """The page for a report and its per-query rows.
 
     Args:
         rows: one for each evaluable query, in any order.
         documents: those that `queries.named_documents` names, to quote; of others the page shows the id.
+        studio: the address of the corpus's pages on the server that shows this one; None: it is a file, without links.
     """
     changes = [(row.delta_primary, row.text) for row in rows if row.delta_primary is not None]
     return render(
         "report.html",
         report=report,
+        studio=studio,
         corpus=report.corpus_id or "Evaluation",
         made=_made(report),
         unit=Axis(0.0, 1.0),

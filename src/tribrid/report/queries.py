@@ -36,6 +36,7 @@ class Ranked(NamedTuple):
     mark: str
     score: str
     quote: Markup | None
+    unjudged: bool = False
 
 
 class Move(NamedTuple):
@@ -130,6 +131,7 @@ def _ranked(
             mark=_grade(doc) + _movement(doc, old_ranks),
             score=f"{doc.score:#.3g}".replace("-", "−"),
             quote=quote,
+            unjudged=doc.grade is None,
         )
 
 

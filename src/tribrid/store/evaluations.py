@@ -14,7 +14,7 @@ from tribrid.answers.report import EvaluationReport, QueryRow
 from tribrid.errors import Erased, EvaluationNotFound, InvalidInput
 from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
-from tribrid.store.database import Database, batches, insert_into, now_us
+from tribrid.store.database import Database, batches, insert_into, now_us, to_json
 from tribrid.store.erasing import OF_CONTENT, erasures_seen
 from tribrid.types import Look
 
@@ -145,12 +145,19 @@ class Evaluations:
         return None
 
     def queries(
-        self, evaluation_id: str, offset: int = 0, limit: int = 100, sort: str | None = None, contains: str = ""
+        self,
+        evaluation_id: str,
+        offset: int = 0,
+        limit: int = 100,
+        sort: str | None = None,
+        contains: str = "",
+        kind: str | None = None,
     ) -> tuple[builtins.list[QueryRow], int]:
         """A stretch of the per-query rows, and how many there are in all.
 
         Args:
             contains: only those whose text holds this, in capitals or not.
+            kind: only those of this slice, by its key.
             sort: a number in the rows, as a path: "delta_primary" or "after.ndcg@10"; "-delta_primary" for the highest
                 first. Rows where it is null come last, ties in the order stored. None: the order stored.
 
@@ -160,16 +167,21 @@ class Evaluations:
         """
         order = [_QUERY.position] if sort is None else [_by_number(sort), _QUERY.position]
         with self._database.read() as connection:
-            these = _QUERY.evaluation_number == _find(connection, evaluation_id).evaluation_number
+            own = these = _QUERY.evaluation_number == _find(connection, evaluation_id).evaluation_number
             if sort is not None:
                 _check_path(connection.execute(sa.select(_QUERY.data).where(these).limit(1)).scalar(), sort)
             if contains:
                 these = sa.and_(these, _QUERY.data["text"].as_string().icontains(contains, autoescape=True))
-            total = connection.execute(
-                sa.select(sa.func.count()).select_from(tables.evaluation_queries).where(these)
-            ).scalar_one()
-            page = sa.select(_QUERY.data).where(these).order_by(*order).offset(offset).limit(limit)
-            return [QueryRow.model_validate(row) for row in connection.execute(page).scalars()], total
+            if kind is not None:
+                these = sa.and_(these, _QUERY.data["slices"].as_string().contains(to_json(kind), autoescape=True))
+            # One pass over the rows finds the stretch: each is kilobytes of JSON to look into.
+            places = connection.execute(sa.select(_QUERY.position).where(these).order_by(*order)).scalars().all()
+            chosen = places[offset : offset + limit]
+            found: dict[int, object] = {}
+            for batch in batches(chosen, BATCH_ROWS):
+                rows = sa.select(_QUERY.position, _QUERY.data).where(own, _QUERY.position.in_(batch))
+                found |= {row.position: row.data for row in connection.execute(rows)}
+            return [QueryRow.model_validate(found[place]) for place in chosen], len(places)
 
     def list(self, corpus_id: str, limit: int = 100) -> builtins.list[EvaluationRow]:
         """The corpus's evaluations, newest first, at most `limit`."""

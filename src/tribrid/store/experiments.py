@@ -269,6 +269,12 @@ class Experiments:
         with self._database.read() as connection:
             return [(int(wins), int(losses)) for wins, losses in connection.execute(each)]
 
+    def sequence(self, experiment: Experiment) -> list[tuple[int, int]]:
+        """What told the two apart, in order: the day, and 1 or -1 from the challenger's side."""
+        each = _told(experiment).where(_TRIAL.outcome != 0).add_columns(_TRIAL.day, _TRIAL.outcome)
+        with self._database.read() as connection:
+            return [(day, outcome) for day, outcome in connection.execute(each.order_by(_TRIAL.position))]
+
     def settle(self, experiment: Experiment, position: int, tally: Tally, told: Mapping[int, int] = _NOTHING) -> bool:
         """Count the searches up to this number; False if somebody else was faster, and nothing is changed.
 

@@ -14,7 +14,7 @@ from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into
 from tribrid.store.erasing import erasures_seen
 from tribrid.store.tables_judging import judge_labels
-from tribrid.types import JudgeLabel
+from tribrid.types.judging import JudgeLabel
 
 BATCH_ROWS = 500
 _KEY = ("corpus_id", "judge_sha256", "query_sha256", "doc_id")

@@ -72,13 +72,16 @@ def evaluation(
     evaluation_id: str,
     q: Annotated[str, Query(max_length=1000)] = "",
     sort: Annotated[str, Query(max_length=200)] = "delta_primary",
+    kind: Annotated[str, Query(max_length=2000)] = "",
     offset: Offset = 0,
 ) -> Response:
     """One evaluation: the verdict, what the gate refused, by how much, and a page of its queries."""
     corpus = visit.tribrid.corpus(corpus_id)
     report = _report(visit, corpus, evaluation_id)
     by = sort if sort and report.delta else None
-    rows = visit.tribrid.evaluations.queries(evaluation_id, offset=offset, limit=ROWS, sort=by, contains=q.strip())
+    rows = visit.tribrid.evaluations.queries(
+        evaluation_id, offset=offset, limit=ROWS, sort=by, contains=q.strip(), kind=kind or None
+    )
     deltas = [(key, report.delta[key]) for key in report.primary_first] if report.delta else []
     return visit.page(
         "evaluation.html",
@@ -94,10 +97,13 @@ def evaluation(
         q=q,
         sort=sort,
         sorts=SORTS,
+        kind=kind,
         rows=ROWS,
         serves=corpus.models().champion,
         others=[row for row in corpus.evaluations(LISTED) if row.evaluation_id != evaluation_id],
-        to=lambda at: link("c", corpus_id, "evaluations", evaluation_id, q=q, sort=sort, offset=at) + "#queries",
+        to=lambda at: (
+            link("c", corpus_id, "evaluations", evaluation_id, q=q, sort=sort, kind=kind, offset=at) + "#queries"
+        ),
     )
 
 
@@ -105,7 +111,10 @@ def evaluation(
 def report(visit: Here, corpus_id: str, evaluation_id: str) -> Response:
     """The report as one page that loads nothing, to keep or to send on."""
     _report(visit, visit.tribrid.corpus(corpus_id), evaluation_id)
-    return HTMLResponse(visit.tribrid.evaluations.page(evaluation_id), headers=PAGE_HEADERS)
+    page = visit.tribrid.evaluations.page(evaluation_id, link("c", corpus_id))
+    # Its links lead to pages that want the session's cookie, which no browser sends from another origin.
+    policy = PAGE_HEADERS["Content-Security-Policy"].replace("sandbox", "sandbox allow-same-origin")
+    return HTMLResponse(page, headers=PAGE_HEADERS | {"Content-Security-Policy": policy})
 
 
 @router.get("/studio/c/{corpus_id}/evaluations/{evaluation_id}/queries.csv")

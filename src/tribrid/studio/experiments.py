@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from tribrid.answers.experiment import ExperimentStatus
 from tribrid.api.forms import Posted
 from tribrid.report.plots import Axis
+from tribrid.studio.forecast import forecast, history
 from tribrid.studio.visit import Here, lead
 
 router = APIRouter()
@@ -18,11 +22,15 @@ def experiment(visit: Here, corpus_id: str) -> Response:
     corpus = visit.tribrid.corpus(corpus_id)
     models = corpus.models() if visit.may("train") else None
     candidates = [model for model in models.models if model.model_id != models.champion] if models else []
+    found = corpus.experiment.get()
+    counting = found if isinstance(found, ExperimentStatus) else None
     return visit.page(
         "experiment.html",
         corpus=corpus_id,
         here="experiment",
-        found=corpus.experiment.get(),
+        found=found,
+        forecast=forecast(counting, datetime.now(UTC)) if counting and counting.state == "running" else "",
+        history=history(corpus.experiment.history()) if counting else None,
         candidates=candidates,
         axis=Axis(0.0, 1.0),
     )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from tribrid.answers.judgments import JudgedBy
+from tribrid.answers.judgments import JudgedBy, Rating
 from tribrid.api.attending import admitted
 from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.evaluation.readiness import SPREAD, detectable
+from tribrid.loop.people import by_people
 from tribrid.report.quoting import quoted
-from tribrid.studio.pool import Work, by_people, dataset, seen_by, waiting, work
+from tribrid.studio.pool import Work, dataset, seen_by, waiting, work
 from tribrid.studio.steps import LEAST_JUDGED
 from tribrid.studio.visit import Here, Visit, lead, link
 from tribrid.types import JudgedQuery
@@ -39,14 +41,14 @@ class Asked(BaseModel):
     rated), or with `q` what there is to judge of that query: `doc`, or what comes `after` another. `name`: who judges.
     """
 
-    q: str = Field("", max_length=MAX_QUERY_CHARS)
-    doc: str = Field("", max_length=2000)
-    after: str = Field("", max_length=2000)
-    undo: str = Field("", max_length=2000)
-    offset: int = Field(0, ge=0, le=2**31 - 1)
+    q: str = Field(default="", max_length=MAX_QUERY_CHARS)
+    doc: str = Field(default="", max_length=2000)
+    after: str = Field(default="", max_length=2000)
+    undo: str = Field(default="", max_length=2000)
+    offset: int = Field(default=0, ge=0, le=2**31 - 1)
     telling: bool = False
-    who: str = Field("", max_length=512)
-    name: str = Field("", max_length=200)
+    who: str = Field(default="", max_length=512)
+    name: str = Field(default="", max_length=200)
 
 
 class _Labels(NamedTuple):
@@ -107,11 +109,14 @@ def grade(visit: Here, corpus_id: str, form: Posted) -> Response:
     name = form.text("name")
     judge, note = judge_of(visit, name), form.text("note")
     corpus.judgments.grade(form.text("query_id"), query, doc_id, given, judge=judge, note=note)
-    where = {"doc": doc_id} if given is None else {"after": doc_id, "undo": doc_id}
+    to = (
+        Asked(q=query, name=name, doc=doc_id) if given is None else Asked(q=query, name=name, after=doc_id, undo=doc_id)
+    )
+    where = to.model_dump(exclude_unset=True)
     if not visit.swapped:
-        return lead("c", corpus_id, "judge", q=query, name=name, **where)
-    made = _judging(visit, corpus, _labels(corpus), Asked(q=query, name=name, **where))
-    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", q=query, name=name, **where)
+        return lead("c", corpus_id, "judge", **where)
+    made = _judging(visit, corpus, _labels(corpus), to)
+    made.headers["HX-Push-Url"] = link("c", corpus_id, "judge", **where)
     return made
 
 
@@ -149,8 +154,8 @@ def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Res
     ratings = corpus.judgments.ratings(this.query_id).ratings
     this = seen_by(judge, this, ratings)
     chosen = asked.doc or this.after(asked.after)
-    said = [rating for rating in ratings if rating.doc_id == chosen]
     document = None if chosen is None else corpus.documents.get(chosen)
+    mine, others = _said(ratings, chosen, judge)
     return visit.page(
         "judging.html" if visit.swapped else "judge-query.html",
         corpus=corpus.corpus_id,
@@ -159,8 +164,8 @@ def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Res
         work=this,
         titles={doc_id: row.title or doc_id for doc_id, row in found.documents.items()},
         document=document,
-        mine=next((rating for rating in said if rating.judge == judge), None),
-        others=[rating for rating in said if rating.judge != judge],
+        mine=mine,
+        others=others,
         judge=judge,
         name=asked.name,
         snippet=quoted(document.text, q, _QUOTE_CHARS) if document else None,
@@ -169,6 +174,12 @@ def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Res
         skip=_skipped(this, chosen),
         following=next((text for text in _suggested(corpus, labels) if text != q), None),
     )
+
+
+def _said(ratings: Sequence[Rating], doc_id: str | None, judge: str) -> tuple[Rating | None, list[Rating]]:
+    """What this judge said of a document, and what others did."""
+    said = {rating.judge: rating for rating in ratings if rating.doc_id == doc_id}
+    return said.pop(judge, None), list(said.values())
 
 
 def _skipped(this: Work, chosen: str | None) -> str | None:

@@ -61,13 +61,13 @@ def _lists(day: Day | None) -> Value:
 
 def _fallbacks(days: Sequence[date], logged: Mapping[date, Day]) -> Over:
     failed, lists = (sum(getattr(day, name) for day in logged.values()) for name in ("fallbacks", "impressions"))
-    plot = _plot(days, lambda day: _share(logged.get(day)), least=0.01)
+    plot = _plot(days, lambda day: _failed(logged.get(day)))
     of = f"of {counted(lists, 'search', 'searches')}"
     return Over("Fallbacks", f"{failed:,}" if failed else "0", of, plot, failed=failed > 0)
 
 
-def _share(day: Day | None) -> Value | None:
-    return (day.fallbacks / day.impressions, f"{day.fallbacks:,} of {day.impressions:,}") if day else None
+def _failed(day: Day | None) -> Value | None:
+    return (float(day.fallbacks), f"{day.fallbacks:,} of {day.impressions:,}") if day else None
 
 
 def _clicked(days: Sequence[date], logged: Mapping[date, Day]) -> Over:
@@ -100,7 +100,7 @@ def _took(day: Day | None) -> Value | None:
     return day.took_ms, f"{milliseconds(day.took_ms)}, mean of {day.searches:,}"
 
 
-def _plot(days: Sequence[date], value: Callable[[date], Value | None], least: float = 1.0) -> Curve:
+def _plot(days: Sequence[date], value: Callable[[date], Value | None]) -> Curve:
     """Values by day, from 0 on; where a day has none the line is broken."""
     pieces: list[list[Point]] = [[]]
     for at, day in enumerate(days):
@@ -111,4 +111,4 @@ def _plot(days: Sequence[date], value: Callable[[date], Value | None], least: fl
             pieces[-1].append(Point(at - len(days) + 1, found[0], title=f"{day}: {found[1]}"))
     series = [Series(piece, "after") for piece in pieces if piece]
     highest = max((point.y for piece in pieces for point in piece), default=0.0)
-    return Curve(series, Axis(0.5 - len(days), 0.5), Axis(0.0, max(highest * 1.08, least)), ())
+    return Curve(series, Axis(0.5 - len(days), 0.5), Axis(0.0, max(highest * 1.08, 1.0)), ())

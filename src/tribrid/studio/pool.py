@@ -72,24 +72,6 @@ def seen_by(judge: str, this: Work, ratings: Iterable[Rating]) -> Work:
     return replace(this, grades=kept | own)
 
 
-def by_people(judged: Iterable[JudgedQuery], ratings: Iterable[Rating]) -> list[JudgedQuery]:
-    """The judgments without those that models alone gave: what decides is measured by people's word."""
-    givers: dict[tuple[str, str], set[str]] = {}
-    for rating in ratings:
-        givers.setdefault((rating.query_id, rating.doc_id), set()).add(rating.by)
-    return [
-        replace(
-            query,
-            judgments={
-                doc_id: grade
-                for doc_id, grade in query.judgments.items()
-                if givers.get((query.query_id, doc_id)) != {"model"}
-            },
-        )
-        for query in judged
-    ]
-
-
 def waiting(asked: Iterable[str], judged: Sequence[JudgedQuery]) -> list[str]:
     """Those of the queries that have no judgment yet, each once."""
     known = {normalise(query.text) for query in judged}

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from tribrid.answers.costs import CostEstimate
+from tribrid.answers.jobs import JobStatus
 from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import Corpus
 from tribrid.errors import InvalidInput, JobNotFound
 from tribrid.report.plots import Curve, Point, Series, curve
 from tribrid.studio.fields import changed, fields
 from tribrid.studio.visit import Here, Visit, lead
-from tribrid.types import Event, Job, JobKind, Source
+from tribrid.studio.words import lasted
+from tribrid.types import Event, Job, JobKind, Source, State
 
 router = APIRouter()
-LINES, EVENTS_READ = 300, 5000
+LINES, POINTS, EVENTS_READ, EVENTS_AT_ONCE = 300, 200, 20_000, 5000
 ADMINS = ("base_model",)
 """Hyperparameters that the scope `train` is not enough for."""
 _AXES = frozenset({"step", "epoch"})
@@ -99,7 +103,7 @@ def _run(visit: Visit, corpus_id: str, job_id: str) -> Response:
     job = visit.tribrid.jobs.get(job_id)
     if job.corpus_id != corpus_id:
         raise JobNotFound(f"There is no job {job_id!r} in {corpus_id!r}.", job_id=job_id)
-    events = visit.tribrid.jobs.events(job_id, limit=EVENTS_READ)
+    events = _events(visit, job_id)
     return visit.page(
         "run-part.html" if visit.swapped else "run.html",
         corpus=corpus_id,
@@ -107,8 +111,48 @@ def _run(visit: Visit, corpus_id: str, job_id: str) -> Response:
         job=job,
         lines=[event for event in events if event.type in ("log", "error", "state")][-LINES:],
         curves=curves(events),
+        left=left(job, events, visit.tribrid.corpus(corpus_id).estimate(job.kind, job.params), datetime.now(UTC)),
         others=[other for other in visit.tribrid.corpus(corpus_id).runs() if other.run_id != job_id][:20],
     )
+
+
+def _events(visit: Visit, job_id: str) -> list[Event]:
+    """The run's events: all, but for what one of many thousands told after those that are read."""
+    found: list[Event] = []
+    while len(found) < EVENTS_READ:
+        page = visit.tribrid.jobs.events(job_id, found[-1].seq if found else 0, EVENTS_AT_ONCE)
+        found += page
+        if len(page) < EVENTS_AT_ONCE:
+            break
+    return found
+
+
+def left(job: JobStatus, events: Sequence[Event], cost: CostEstimate, now: datetime) -> str:
+    """How long a running job will still take, in words; empty where it does not run."""
+    if job.state is not State.RUNNING or job.started_at is None:
+        return ""
+    passed_s = (now - job.started_at).total_seconds()
+    stage = _stage_left_s(events)
+    of_stage = f" This stage takes about {lasted(stage)} more." if stage is not None else ""
+    if not cost.compute_s:
+        return f"For {lasted(passed_s)} so far.{of_stage}"
+    if passed_s > cost.compute_s:
+        return f"For {lasted(passed_s)} so far, longer than the {lasted(cost.compute_s)} that were estimated.{of_stage}"
+    return f"About {lasted(cost.compute_s - passed_s)} left, of {lasted(cost.compute_s)} estimated.{of_stage}"
+
+
+def _stage_left_s(events: Sequence[Event]) -> float | None:
+    """How long the present stage takes from its last word on, at the rate it had; None where it does not count."""
+    told = [event for event in events if event.type == "progress" and event.data.get("total")]
+    if not told:
+        return None
+    last = told[-1]
+    if "eta_s" in last.data:
+        return float(last.data["eta_s"])
+    first = next(event for event in told if event.data.get("stage") == last.data.get("stage"))
+    done = last.data.get("done", 0) - first.data.get("done", 0)
+    passed_s = (last.at_us - first.at_us) / 1e6
+    return (last.data["total"] - last.data["done"]) * passed_s / done if done > 0 and passed_s > 0 else None
 
 
 def curves(events: Sequence[Event]) -> list[tuple[str, Curve]]:
@@ -128,7 +172,10 @@ def _is_number(value: object) -> bool:
 
 
 def _curve(of: Mapping[float, float]) -> Curve:
-    return curve([Series([Point(x, y, title=f"step {x:g}: {y:.4g}") for x, y in sorted(of.items())], "after")])
+    """At most some hundred points, evenly spaced, and the last."""
+    every = sorted(of.items())
+    shown = every if len(every) <= POINTS else [*every[:: math.ceil(len(every) / POINTS)], every[-1]]
+    return curve([Series([Point(x, y, title=f"step {x:g}: {y:.4g}") for x, y in dict(shown).items()], "after")])
 
 
 def _queued(corpus_id: str, job: Job) -> Response:

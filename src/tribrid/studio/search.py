@@ -78,7 +78,7 @@ def _found(corpus: Corpus, q: str, systems: list[str], doc: str) -> Mapping[str,
         "height": ROW_PX * SHOWN,
         "quotes": {key: quoted(row.text, q, _QUOTE_CHARS) for key, row in found.documents.items()},
         "chosen": chosen,
-        "served": _served(found.rankings, doc),
+        "served": _served(found.rankings),
         "explained": _explained(corpus, q, doc) if chosen else None,
     }
 
@@ -116,9 +116,9 @@ def _lines(left: ComparedRanking, right: ComparedRanking) -> list[Line]:
     ]
 
 
-def _served(rankings: tuple[ComparedRanking, ...], doc_id: str) -> bool:
-    """Whether the document stands in the list that users are shown, so that feedback on it can be taken."""
-    return any(ranking.system == CHAMPION and ranking.rank_of(doc_id) for ranking in rankings)
+def _served(rankings: tuple[ComparedRanking, ...]) -> set[str]:
+    """The documents of the list that users are shown: feedback can be taken on no other."""
+    return {row.doc_id for ranking in rankings if ranking.system == CHAMPION for row in ranking.ranks}
 
 
 def _explained(corpus: Corpus, query: str, doc_id: str) -> Explanation | str:

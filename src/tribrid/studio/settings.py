@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from tribrid.answers.settings import AllSettings
 from tribrid.api.forms import Form, Posted
+from tribrid.config import of_server
 from tribrid.errors import UnknownSetting
 from tribrid.studio.fields import changed, fields
 from tribrid.studio.visit import Here, Visit, lead
@@ -50,11 +51,17 @@ def save_of_corpus(visit: Here, corpus_id: str, form: Posted) -> Response:
 
 
 def _page(visit: Visit, found: AllSettings, corpus_id: str | None, section: str) -> Response:
+    own = found.settings
+    if corpus_id:  # without what a corpus has no value of its own of
+        own = {
+            section: {n: of for n, of in all_of.items() if not of_server({section: [n]})}
+            for section, all_of in own.items()
+        }
     return visit.page(
         "settings.html",
         corpus=corpus_id,
         here="settings" if corpus_id else "all-settings",
-        sections={name: fields(name, of) for name, of in found.settings.items()},
+        sections={name: fields(name, of) for name, of in own.items() if of},
         opened=section,
         own="corpus" if corpus_id else "global",
         address=f"/studio/c/{corpus_id}/settings" if corpus_id else "/studio/settings",

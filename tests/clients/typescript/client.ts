@@ -10,7 +10,7 @@ import { type Answer, type Document, type Schemas, TribridClient, TribridError, 
 declare const process: { argv: string[] };
 
 const QUERY = "soup in the kitchen";
-const TEXTS: Document[] = ["The proxy.", { id: "notes/soup.md", text: "A kitchen has pasta and soup." }, "Night."];
+const TEXTS: Document[] = ["The proxy.", { id: "typed/soup.md", text: "A kitchen has pasta and soup." }, "Night."];
 const [url, corpus, mute, slow, closed] = process.argv.slice(2) as [string, string, string, string, string];
 const client = new TribridClient({ baseUrl: `${url}/` });
 

@@ -7,21 +7,17 @@ another's interpreter.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 import pytest
 
 from clients.calls import CALLS, TEXTS
-from conftest import REPO_ROOT, STRICT
+from conftest import REPO_ROOT
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 SCRIPT = REPO_ROOT / "tests" / "clients" / "calls.py"
-PYTHON = Path(os.environ.get("RERANK_CLIENTS_PYTHON") or REPO_ROOT / ".venv-clients" / "bin" / "python")
 NAMES = [call.__name__ for call in CALLS]
 TOP_N = {"cohere_1": 3, "voyage_async": 2, "langchain_cohere": 3}
 MODELLESS = {"llama_index_tei", "haystack_tei"}
@@ -29,24 +25,11 @@ MODELLESS = {"llama_index_tei", "haystack_tei"}
 
 
 @pytest.fixture(scope="module")
-def outcomes(client: httpx.Client, corpus: str) -> Any:
+def outcomes(in_frameworks: Callable[..., str], client: httpx.Client, corpus: str) -> Any:
     """What every client made of its answers, and of a refusal."""
-    if not PYTHON.exists():
-        if os.environ.get(STRICT):
-            pytest.fail(f"the clients are not installed: there is no {PYTHON}. Run `make clients`")
-        pytest.skip("the clients are not installed: run `make clients`")
     url = str(client.base_url).rstrip("/")
-    offline = {"HF_HUB_OFFLINE": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "HAYSTACK_TELEMETRY_ENABLED": "False"}
-    done = subprocess.run(
-        [str(PYTHON), str(SCRIPT), url, corpus, "no-such-model"],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **offline},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    offline = {"HF_HUB_OFFLINE": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    return json.loads(in_frameworks(str(SCRIPT), url, corpus, "no-such-model", **offline))
 
 
 @pytest.mark.parametrize("name", NAMES)

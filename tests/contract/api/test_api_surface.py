@@ -215,7 +215,7 @@ def test_a_parameter_that_a_route_has_not_is_named(
 def test_a_parameter_with_two_values_is_named(
     method: str, url: str, name: str, client: httpx.Client, surface: None
 ) -> None:
-    assert refused(client.request(method, url), 422)["field"] == name
+    assert refused(client.request(method, url), 422, "invalid_input")["field"] == name
     assert ok(client.get("/info?corpus_id=surface&corpus_id=surface"))
 
 
@@ -237,6 +237,14 @@ def in_both(schema: dict[str, Any]) -> list[str]:
                 fields = schema["components"]["schemas"].get(name, {}).get("properties", {})
                 found += [f"{method} {path}: {name}" for name in in_url & fields.keys()]
     return found
+
+
+def test_a_setting_of_the_whole_server_is_no_corpus_s(client: httpx.Client, surface: None) -> None:
+    for section, name, value in (("serving", "max_upload_mb", 1), ("reranking", "rerank_corpus", "surface")):
+        body = refused(client.patch("/corpora/surface/config", json={section: {name: value}}), 422, "invalid_input")
+        assert body["setting"] == f"{section}.{name}"
+        assert "acts on the whole server" in body["detail"]
+        ok(client.patch("/corpora/surface/config", json={section: {name: None}}))  # what an older version took
 
 
 def test_every_method_on_every_path(schema: dict[str, Any], client: httpx.Client, surface: None) -> None:

@@ -64,7 +64,7 @@ def run(program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def tarballs(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Of two copies of the package, made at other times and with the rights of the two usual umasks."""
-    made = []
+    made: list[Path] = []
     for time_s, mode in ((1_700_000_000, 0o644), (1_750_000_000, 0o664)):
         copy = tmp_path_factory.mktemp("package") / "source"
         shutil.copytree(PACKAGE, copy, ignore=LEFT_OUT)
@@ -164,7 +164,7 @@ def test_a_search_and_a_rerank_take_feedback(outcome: Mapping[str, Any], client:
     assert reranked["order"][0] == 1
     assert len(reranked["order"]) == 2
     assert reranked["text"]["text"] == "A kitchen has pasta and soup."
-    assert reranked["told"]["doc_id"] == "notes/soup.md"
+    assert reranked["told"]["doc_id"] == "typed/soup.md"
     logged = client.get(f"/corpora/{corpus}/logs/stats").json()["feedback"]
     assert (logged["click"], logged["rating"]) == (1, 1)
 

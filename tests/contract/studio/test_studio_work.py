@@ -148,6 +148,26 @@ def test_looking_is_not_logged_and_what_one_says_is(bare: Page, corpus: Corpus) 
     assert (stats.impressions, stats.feedback) == (1, {"thumbs_up": 1})
 
 
+def test_a_click_on_any_result_is_told(bare: Page, corpus: Corpus) -> None:
+    bare.goto(f"/studio/c/{JUDGED}/search?q=read+soup")
+    bare.get_by_role("button", name="Click The soup").last.click()
+    expect(bare.get_by_role("status")).to_contain_text("Noted")
+    assert corpus.logs.stats().feedback == {"click": 1}
+
+
+def test_an_upload_that_breaks_off_is_told_and_one_that_ends_shows_its_page(page: Page, corpus: Corpus) -> None:
+    page.goto(f"/studio/c/{JUDGED}/documents")
+    file = FilePayload(name="new.md", mimeType="text/plain", buffer=b"# New")
+    page.route("**/documents", lambda route: route.abort())
+    page.get_by_label("Files").set_input_files([file])
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("alert")).to_contain_text("broke the connection off")
+    page.unroute("**/documents")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("status")).to_contain_text("1 file read")
+    assert corpus.documents.get("new.md").title == "New"
+
+
 def test_systems_stand_side_by_side_with_lines_between(page: Page, served: Studio) -> None:
     page.goto(f"/studio/c/{CORPUS}/search?q=read+soup&system=retrieval&system={served.model_id}&system=champion")
     assert page.locator(".hits").count() == 3
@@ -232,7 +252,7 @@ def test_an_evaluation_is_searched_sorted_and_taken_along(bare: Page, served: St
     bare.goto(f"/studio/c/{CORPUS}/evaluations/{served.evaluation_id}")
     bare.get_by_label("Words of the query").fill("JSON")
     bare.get_by_role("button", name="Show").click()
-    expect(bare.get_by_role("heading", name="1 query that hold this")).to_be_visible()
+    expect(bare.get_by_role("heading", name="1 query that holds this")).to_be_visible()
     rows = (
         served.server.client()
         .get(f"/studio/c/{CORPUS}/evaluations/{served.evaluation_id}/queries.csv")

@@ -1,0 +1,27 @@
+"""Whose word judgments are: people's, or models' alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tribrid.answers.judgments import Rating
+from tribrid.types import JudgedQuery
+
+
+def by_people(judged: Iterable[JudgedQuery], ratings: Iterable[Rating]) -> list[JudgedQuery]:
+    """The judgments without those that models alone gave: what decides is measured by people's word."""
+    givers: dict[tuple[str, str], set[str]] = {}
+    for rating in ratings:
+        givers.setdefault((rating.query_id, rating.doc_id), set()).add(rating.by)
+    return [
+        replace(
+            query,
+            judgments={
+                doc_id: grade
+                for doc_id, grade in query.judgments.items()
+                if givers.get((query.query_id, doc_id)) != {"model"}
+            },
+        )
+        for query in judged
+    ]

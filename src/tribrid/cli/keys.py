@@ -58,9 +58,7 @@ def keys(
     with library(session) as tribrid:
         if key_id is not None:
             ended = tribrid.keys.revoke(whole(tribrid, "key", key_id))
-            session.terminal.result(
-                ended, f"{ended.key_id} is revoked; a running server refuses it within two seconds."
-            )
+            session.terminal.result(ended, f"{ended.key_id} is revoked; running servers refuse it within two seconds.")
         elif action == "create":
             _warn(session, tribrid, scope or [], yes=yes)
             made = tribrid.keys.create(name, scope or [], corpus, as_filter(filter_))

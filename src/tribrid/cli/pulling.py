@@ -18,30 +18,33 @@ from tribrid.types import EventType
 if TYPE_CHECKING:
     from tribrid.answers.documents import PulledDocuments
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="postgresql://host/database, opensearch+https://host:9200, elasticsearch+https://host:9200 or "
+        "qdrant+https://host:6333; +http where there is no certificate. Without a password: that is PGPASSWORD or "
+        "~/.pgpass for PostgreSQL, TRIBRID_PULL_KEY for the others.",
+    ),
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=SOURCE_FIELD",
+        help="What a document's doc_id, text, title, uri or metadata.NAME is; a field given again is a further "
+        "paragraph. Default: the field of the same name, and the engine's id.",
+    ),
+]
+
 
 def pull(  # noqa: PLR0913 - a command's options are its parameters
     session: Session,
     corpus: Corpus,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="postgresql://host/database, opensearch+https://host:9200, elasticsearch+https://host:9200 or "
-            "qdrant+https://host:6333; +http where there is no certificate. Without a password: that is PGPASSWORD or "
-            "~/.pgpass for PostgreSQL, TRIBRID_PULL_KEY for the others.",
-        ),
-    ],
+    source: Source,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The table, index or collection to read.")] = None,
     *,
-    maps: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=SOURCE_FIELD",
-            help="What a document's doc_id, text, title, uri or metadata.NAME is; a field given again is a further "
-            "paragraph. Default: the field of the same name, and the engine's id.",
-        ),
-    ] = None,
+    maps: Maps = None,
     query: Annotated[
         str | None, typer.Option(metavar="SQL", help="PostgreSQL: a SELECT in the place of the table.")
     ] = None,

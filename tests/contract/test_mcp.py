@@ -14,6 +14,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.types import TextContent
 
 from tribrid.app import Tribrid
+from tribrid.errors import Unauthorized
+from tribrid.mcp import serve
 from waiting import awaited
 
 READING = {"corpora", "search", "document", "readiness", "evaluations", "report", "job"}
@@ -36,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 def talked(folder: Path, key: str | None, talk: Any) -> Any:
     """What `talk` makes of a client of the program on this folder."""
-    env = {**os.environ, "TRIBRID_DATA_DIR": str(folder), **({"TRIBRID_MCP_KEY": key} if key else {})}
+    env = {**os.environ, "TRIBRID_DATA_DIR": str(folder), **({"TRIBRID_MCP_KEY": key} if key is not None else {})}
 
     async def run() -> Any:
         async with Client(
@@ -129,6 +131,13 @@ def test_a_key_that_may_search_only_searches_and_ends_when_it_is_revoked(folder:
     assert not before.is_error
     assert after.is_error
     assert "revoked" in words(after)
+
+
+@pytest.mark.parametrize("key", ["", " ", "tribrid_of_nobody"])
+def test_a_key_of_nobody_is_not_the_same_as_none(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIBRID_MCP_KEY", key)
+    with Tribrid(folder) as tribrid, pytest.raises(Unauthorized, match="nobody has this key"):
+        serve(tribrid)
 
 
 def test_wrong_arguments_are_told(folder: Path) -> None:

@@ -198,7 +198,7 @@ class Environment(BaseModel):
     port: int = Field(8000, ge=1, le=65535)
     api_key: str | None = Field(None, repr=False, pattern=r"\S")
     overrides: Checked = {}
-    mcp_key: str | None = Field(None, repr=False, pattern=r"\S")
+    mcp_key: str | None = Field(None, repr=False)
     cloud_keys: dict[str, str] = Field({}, repr=False)
     models_file: Path | None = None
     models_dir: Path | None = None
@@ -250,13 +250,15 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             "host",
             "port",
             "api_key",
-            "mcp_key",
             "models_file",
             "models_dir",
             *_OF_PROCESS,
         )
         if env.get(ENV_PREFIX + field.upper())
     }
+    # An empty one too: it is nobody's key, while who has none may read everything.
+    if (mcp_key := env.get(f"{ENV_PREFIX}MCP_KEY")) is not None:
+        plain["mcp_key"] = mcp_key
     plain["data_dir"] = _data_dir(env)
     cloud_keys = {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)}
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -68,7 +69,8 @@ class Mapped:
 
     def _note(self, fields: Mapping[str, Any]) -> None:
         """Keep the latest change."""
-        if self._changed is None or (value := _at(fields, self._changed)) is None:
+        value = None if self._changed is None else _at(fields, self._changed)
+        if value is None or value != value:  # not-a-number is before and after nothing
             return
         order = _order(value)
         if self._latest is None or order > self._latest:
@@ -145,16 +147,23 @@ def _values(values: Sequence[Any]) -> Any:
 
 def _json(value: Any) -> Any:
     """As JSON has it; what JSON has not, as text."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (float, decimal.Decimal)):
+        return _number(value)
+    if value is None or isinstance(value, (bool, int, str)):
         return value
-    if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):
         return {str(name): _json(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_json(inner) for inner in value]
     text = _text(value)
     return text if isinstance(text, str) else str(value)
+
+
+def _number(value: float | decimal.Decimal) -> int | float | str:
+    """As JSON has it; not-a-number, infinity, and what lies beyond every float, as text."""
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if isinstance(value, decimal.Decimal) and value == value.to_integral_value() else float(value)
 
 
 def _order(value: Any) -> tuple[int, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tribrid.app import Tribrid
+from tribrid.app.bounds import Bounds
 from tribrid.config import read_environment
 from tribrid.errors import DocumentNotFound, Forbidden, InvalidInput, QueryNotFound
 from tribrid.types import FILTERED_EVIDENCE, Document
@@ -148,6 +149,13 @@ def test_a_pinned_library_finds_and_tells_of_nothing_else(tribrid: Tribrid) -> N
     ):
         with pytest.raises(Forbidden, match="pinned to a filter"):
             refused()
+
+
+def test_a_search_was_within_a_pinned_filter_by_what_the_filter_means() -> None:
+    pinned = Filter.read({"staff": True})
+    narrower = Filter.read({"year": 2020}).within(pinned).given
+    kept: list[Any] = [{"staff": True}, narrower, None, {"staff": 1}, {"$and": [{"staff": 1.0}]}, {"year": 2020}]
+    assert [Bounds(pinned=pinned).searched(given) for given in kept] == [True, True, False, False, False, False]
 
 
 def test_nobody_passed_over_what_a_filter_left_out(tribrid: Tribrid) -> None:

@@ -6,6 +6,7 @@ nobody has. A corpus that he names and may not is refused, whether or not there 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,8 +50,8 @@ class Bounds:
         """Whether a search was made within these bounds, by the filter that the log kept of it."""
         if self.pinned is None:
             return True
-        pinned = self.pinned.given
-        return kept == pinned or (kept is not None and kept.get("$and", [None])[0] == pinned)
+        pinned = _spelled(self.pinned.given)
+        return kept is not None and pinned in (_spelled(kept), _spelled(kept.get("$and", [None])[0]))
 
     def require_all_documents(self, purpose: str) -> None:
         """For what shows documents, or tells of them, in ways that no filter reaches.
@@ -74,6 +75,11 @@ class Bounds:
         named = sorted(self.corpora or ())
         detail = f"This key is bound: it is for {', '.join(named)} and {limit}. Name a corpus that it is for."
         return Forbidden(detail, corpora=named)
+
+
+def _spelled(given: object) -> str:
+    """A filter so that only the same one is equal: to Python True is 1, to a filter it is not."""
+    return json.dumps(given, sort_keys=True)
 
 
 EVERYWHERE = Bounds()

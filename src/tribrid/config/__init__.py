@@ -243,22 +243,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         section, separator, field = name.removeprefix(ENV_PREFIX).lower().partition("__")
         if name.startswith(ENV_PREFIX) and separator:
             overrides.setdefault(section, {})[field] = value
-    plain = {
-        field: env[ENV_PREFIX + field.upper()]
-        for field in (
-            "database_url",
-            "host",
-            "port",
-            "api_key",
-            "models_file",
-            "models_dir",
-            *_OF_PROCESS,
-        )
-        if env.get(ENV_PREFIX + field.upper())
-    }
-    # An empty one too: it is nobody's key, while who has none may read everything.
-    if (mcp_key := env.get(f"{ENV_PREFIX}MCP_KEY")) is not None:
-        plain["mcp_key"] = mcp_key
+    plain = _single_values(env)
     plain["data_dir"] = _data_dir(env)
     cloud_keys = {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)}
     try:
@@ -268,6 +253,15 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         raise _of_variable(_invalid(error)) from None
     except InvalidInput as error:
         raise _of_variable(error) from None
+
+
+def _single_values(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables of one value; an empty one is none. But an empty TRIBRID_MCP_KEY is nobody's key: who has none may
+    read everything.
+    """
+    fields = ("database_url", "host", "port", "api_key", "mcp_key", "models_file", "models_dir", *_OF_PROCESS)
+    given = {field: env.get(ENV_PREFIX + field.upper()) for field in fields}
+    return {field: value for field, value in given.items() if value is not None and (value or field == "mcp_key")}
 
 
 def _data_dir(env: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from tribrid.answers.answer import Answer, Time
-from tribrid.answers.changes import Means
+from tribrid.answers.changes import Delta, Means
 from tribrid.answers.jobs import MiningClients
 from tribrid.types import Source
 
@@ -163,6 +163,39 @@ class TrainingQueries(Answer):
     queries: tuple[TrainingQuery, ...]
 
 
+class OrdersAgree(Answer):
+    """How alike two orders of the same candidates are, as means over the queries."""
+
+    kendall_tau: float = Field(description="1: the same order; 0: as alike as chance makes them.")
+    shared_at_10: float = Field(description="Share of the first ten that both have there.")
+
+
+class StudentMeasures(Answer):
+    """What a student is worth on an eval dataset, on the same candidates as its teacher and the first stage."""
+
+    eval_dataset: str = Field(description="Its sha256.")
+    queries: int
+    ndcg_at_10: dict[str, float] = Field(description="Of `first_stage`, `teacher` and `student`.")
+    over_first_stage: Delta = Field(description="The student's minus the first stage's.")
+    over_teacher: Delta = Field(description="The student's minus the teacher's.")
+
+
+class Student(Answer):
+    """A cross-encoder that was taught a model's order."""
+
+    base_model: str
+    learned_from: dict[str, int] = Field(description="Queries by where they are from: `training`, `log`, `documents`.")
+    lists: int = Field(description="Queries that there was time to learn from.")
+    steps: int = Field(description="After how many steps it was best.")
+    took_s: float
+    max_tokens: int = Field(description="That it reads of a pair.")
+    snippet_chars: int = Field(description="That it was taught on of a passage's text.")
+    held_out: int = Field(description="Queries that it did not learn from, on which the orders are compared.")
+    agrees: OrdersAgree = Field(description="The student's order with the teacher's.")
+    first_stage_agrees: OrdersAgree = Field(description="The first stage's order with the teacher's.")
+    measured: StudentMeasures
+
+
 class ModelExport(Answer):
     """A folder that was written."""
 
@@ -170,3 +203,4 @@ class ModelExport(Answer):
     folder: str
     files: tuple[str, ...]
     loads_in: dict[str, str] = Field(description="Library → how it loads what it can.")
+    student: Student | None = Field(default=None, description="What was written, where that is a cross-encoder taught.")

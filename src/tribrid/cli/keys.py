@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import RenderableType
 
 from tribrid.cli.command import Session
 from tribrid.cli.ids import whole
@@ -16,7 +17,7 @@ from tribrid.cli.terminal import Verbatim, moment, table
 from tribrid.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from tribrid.answers.keys import KeyFacts
+    from tribrid.answers.keys import KeyFacts, KeyList
 
 
 def keys(
@@ -66,11 +67,14 @@ def keys(
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
             found = KeyList(keys=tuple(tribrid.keys.list()))
-            listed = table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
-            session.terminal.result(found, listed)
+            session.terminal.result(found, _listed(found))
 
 
 _HEADS = ["Key", "Name", "Scopes", "Corpora", "Filter", "Made", "Revoked"]
+
+
+def _listed(found: KeyList) -> RenderableType:
+    return table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
 
 
 def _row(key: KeyFacts) -> Sequence[str]:

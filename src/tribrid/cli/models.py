@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
 from tribrid.cli.command import Corpus, Session
-from tribrid.cli.events import measured
+from tribrid.cli.events import Teller, measured
 from tribrid.cli.ids import whole, whole_or_none
 from tribrid.cli.library import library
+from tribrid.cli.progress import gauge
 from tribrid.cli.terminal import facts, indented, moment, one_line, table
 from tribrid.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from tribrid.answers.models import ModelList, ModelNames, ModelPromotion, ModelRecord
+    from tribrid.answers.models import ModelList, ModelNames, ModelPromotion, ModelRecord, Student
 
 _NO_MODEL = "There is no trained model yet. Make one: tribrid mine CORPUS, then tribrid train CORPUS"
 _REASON_CHARS = 80
@@ -33,18 +34,42 @@ def models(
             help="A corpus's models; one model's record; or a folder with the model and its card.",
         ),
     ],
+    *,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="cross-encoder",
+            help="Of an export: a plain Hugging Face cross-encoder that is taught the model's order, which needs no "
+            "Tribrid. It is measured first, and not written if it ranks worse than the first stage.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="What that starts from, an id or a folder. Default: training.base_model."),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Longest that it reads and learns. Default: 20. Measuring comes on top.")
+    ] = None,
 ) -> None:
     """List a corpus's trained models, and which serves; show all that is kept of one; or export it.
 
     An export loads in onnxruntime, and its cross-encoder, if it has one, in sentence-transformers.
     """
+    if as_ is None and (base, minutes) != (None, None):
+        raise InvalidInput("--base and --minutes are of an export --as cross-encoder.")
+    if as_ is not None and words[:1] != ["export"]:
+        raise InvalidInput("--as is of an export: tribrid models export MODEL_ID FOLDER --as cross-encoder.")
     match words:
         case [corpus_id] | ["list", corpus_id]:
             _list(session, corpus_id)
         case ["show", model_id]:
             _show(session, model_id)
-        case ["export", model_id, folder]:
+        case ["export", model_id, folder] if as_ is None:
             _export(session, model_id, Path(folder))
+        case ["export", model_id, folder]:
+            asked = {"as_": as_, "base_model": base, **({} if minutes is None else {"minutes": minutes})}
+            _teach(session, model_id, Path(folder), asked)
         case _:
             raise InvalidInput("Say: tribrid models CORPUS, models show MODEL_ID, or models export MODEL_ID FOLDER.")
 
@@ -120,6 +145,30 @@ def _export(session: Session, model_id: str, folder: Path) -> None:
         done = tribrid.models.export(whole(tribrid, "model", model_id), folder)
     loads = [f"{name}: {how}" for name, how in done.loads_in.items()]
     session.terminal.result(done, f"Wrote {done.folder}", *(indented(line) for line in loads))
+
+
+def _teach(session: Session, model_id: str, folder: Path, asked: Mapping[str, Any]) -> None:
+    with library(session) as tribrid, gauge(session.terminal.err, "Teaching") as shown:
+        done = tribrid.models.export(model_id, folder, **asked, emit=Teller(shown).told)
+    loads = [f"{name}: {how}" for name, how in done.loads_in.items()]
+    session.terminal.result(
+        done, f"Wrote {done.folder}", *(indented(line) for line in loads), Text(), *_worth(done.student)
+    )
+
+
+def _worth(student: Student | None) -> Iterator[RenderableType]:
+    if student is None:
+        return
+    found, agrees = student.measured, student.agrees
+    low, high = found.over_first_stage.ci95
+    yield facts(
+        {
+            "ndcg@10": ", ".join(f"{name.replace('_', ' ')} {v:.4f}" for name, v in found.ndcg_at_10.items()),
+            "Gain": f"{found.over_first_stage.mean:+.4f} over the first stage, 95 % interval {low:+.4f} to {high:+.4f}",
+            "Like its teacher": f"Kendall's tau {agrees.kendall_tau:.2f}, {agrees.shared_at_10:.0%} of the first 10",
+            "Measured on": f"{found.queries:,} queries of the eval dataset; orders on {student.held_out:,} others",
+        }
+    )
 
 
 def promote(

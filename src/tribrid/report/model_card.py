@@ -23,7 +23,7 @@ def model_card(record: ModelRecord, report: EvaluationReport | None, served: Jso
     parts = [
         *_head(record, served, loads_in),
         *_contents(record, served, loads_in),
-        *_data(record),
+        *made_from(record),
         *_measures(report),
         *_limits(record, served, report),
     ]
@@ -95,10 +95,11 @@ def _code(loads_in: Mapping[str, str]) -> Iterator[str]:
         yield from ["import onnxruntime", "", f'onnxruntime.InferenceSession("this-folder/{name}")']
 
 
-def _data(record: ModelRecord) -> Iterator[str]:
+def made_from(record: ModelRecord, head: str = "Made from") -> Iterator[str]:
+    """The lines that say what a model was trained on."""
     lineage = record.lineage
     triplets, base, code = lineage.triplet_set, record.base or {}, lineage.code
-    yield from ["## Made from", ""]
+    yield from [f"## {head}", ""]
     if triplets:
         for source, counts in triplets.by_source.items():
             yield f"- {source}: {counts.queries:,} queries, {counts.triplets:,} triplets"

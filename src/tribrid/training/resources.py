@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -110,6 +111,11 @@ class Pace:
     def allows(self, seconds: float) -> bool:
         """Whether so many seconds more are within the budget, with `reserve_s` left for what comes afterwards."""
         return self._budget_s is None or self.spent_s + seconds + self.reserve_s <= self._budget_s
+
+    @property
+    def left_budget_s(self) -> float:
+        """What is left of the budget; infinite where there is none."""
+        return math.inf if self._budget_s is None else self._budget_s - self.spent_s - self.reserve_s
 
     def within(self, share: float) -> bool:
         """Whether at most this share of the budget, 0..1, is spent."""

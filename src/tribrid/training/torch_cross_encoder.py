@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tribrid.config.sections import TrainingConfig
-from tribrid.encoders.models import Role
-from tribrid.encoders.pairs import PairLimits
+from tribrid.training.base import Base
 from tribrid.training.lessons import Lesson, choose_weight
 from tribrid.training.memory import passes_mib
 from tribrid.training.resources import MIB, Run, free_mib
@@ -17,23 +15,6 @@ from tribrid.training.torch_joint import JointModel
 from tribrid.training.torch_loop import OUT_OF_TIME, Loop, Progress
 from tribrid.training.torch_pairs import PairModel
 from tribrid.types.stored import CrossEncoderMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """Where a training starts.
-
-    Attributes:
-        folder: safetensors, config, tokenizer.
-        role: what it holds, as `trainable_as` says.
-        model: its name.
-        limits: what of a query and of a passage is read.
-    """
-
-    folder: Path
-    role: Role
-    model: str
-    limits: PairLimits
 
 
 def train_cross_encoder(

@@ -49,12 +49,12 @@ class HubModel:
                 f"training.base_model: {base.name} cannot be loaded by transformers: {str(error)[:500]}",
                 model=base.name,
             ) from error
-        self._max_tokens = min(max_tokens_of(base, "cross-encoder"), limits.query_tokens + limits.passage_tokens)
+        self.max_tokens = min(max_tokens_of(base, "cross-encoder"), limits.query_tokens + limits.passage_tokens)
         # Of the tokenizer as it will be saved: training, serving and sentence-transformers then read one and the same.
         self._tokenizer_folder = work / "tokenizer"
-        tokenizer.model_max_length = self._max_tokens
+        tokenizer.model_max_length = self.max_tokens
         tokenizer.save_pretrained(self._tokenizer_folder)
-        self._encoder = WholePairEncoder(self._tokenizer_folder, self._max_tokens, limits.snippet_chars)
+        self._encoder = WholePairEncoder(self._tokenizer_folder, self.max_tokens, limits.snippet_chars)
         self._pad = int(model.config.pad_token_id or 0)
         self._model_id = model_id
         self._rows: dict[tuple[tuple[str, int], tuple[str, int]], Any] = {}
@@ -82,14 +82,18 @@ class HubModel:
         scores: Tensor = module(*parts)
         return scores
 
-    def export(self, folder: Path) -> float:
-        """See PairModel."""
+    def save(self, folder: Path) -> None:
+        """Write it as transformers and sentence-transformers load it."""
         model = self._logits.model.cpu().eval()
         model.config.sentence_transformers = {"activation_fn": LOGITS}
         model.save_pretrained(folder, safe_serialization=True)
         shutil.copytree(self._tokenizer_folder, folder, dirs_exist_ok=True)
+
+    def export(self, folder: Path) -> float:
+        """See PairModel."""
+        self.save(folder)
         try:
-            difference = write_export(folder, folder, "cross-encoder", self._model_id, self._max_tokens)
+            difference = write_export(folder, folder, "cross-encoder", self._model_id, self.max_tokens)
             add_int8(folder, [Int8File(MODEL, MODEL_INT8, exact=0.5)])
         except ModelUnavailable as error:
             raise TrainingFailed(f"The trained cross-encoder cannot be served: {error.detail}") from error

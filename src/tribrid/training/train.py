@@ -16,6 +16,7 @@ from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.private import own_folder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
+from tribrid.training.base import Base
 from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
@@ -227,7 +228,7 @@ def _cross_encoder(
 ) -> tuple[float, CrossEncoderMetrics]:
     """Train it on four folds, choose its weight on the fifth; returns the weight and what was measured."""
     # Imported here: torch is the training extra's, and this module is imported without it.
-    from tribrid.training.torch_cross_encoder import Base, train_cross_encoder
+    from tribrid.training.torch_cross_encoder import train_cross_encoder
 
     depth = config.cross_encoder_depth
     lessons = [Lesson.of(item, found, depth) for item, found in zip(inputs.lists, choice.held_out, strict=True)]

@@ -129,8 +129,9 @@ def training(url: str, corpus: str) -> Iterator[str]:
     try:
         yield run_id
     finally:
-        state = httpx.get(f"{url}/jobs/{run_id}").json()["state"]
-        print(f"(the training was {state} at the end)")
+        job = httpx.get(f"{url}/jobs/{run_id}").json()
+        state = job["state"]
+        print(f"(the training was {state} at the end{': ' + job['problem']['detail'] if job['problem'] else ''})")
         if state == "running":
             httpx.post(f"{url}/reranker/train/run/{run_id}/cancel", timeout=30)
 

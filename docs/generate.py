@@ -279,6 +279,10 @@ def variables() -> Iterator[str]:
             "Key of the server whose model judges; sent only to `TRIBRID_JUDGING__BASE_URL`'s address.",
         ),
         (
+            "`TRIBRID_PULL_KEY`",
+            "Key of the engine that `tribrid pull` reads, not of PostgreSQL: `user:password`, or an API key.",
+        ),
+        (
             "`OPENAI_API_KEY`",
             "The same where `generation.base_url` or `judging.base_url` is OpenAI's, and sent nowhere else.",
         ),

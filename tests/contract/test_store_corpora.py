@@ -15,6 +15,7 @@ from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
 from tribrid.store.evalsets import Bundle
 from tribrid.store.experiments import Terms
+from tribrid.store.ratings import Said
 from tribrid.store.reviews import triplet_id
 from tribrid.store.untrained import UntrainedComparison
 from tribrid.types import (
@@ -31,6 +32,7 @@ from tribrid.types import (
     Trial,
     Triplet,
 )
+from tribrid.types.judging import JudgeLabel
 
 OF_THE_SERVER = {"api_keys", "spending"}
 """Keys are no corpus's, and what a corpus has cost stays spent when it is gone."""
@@ -72,6 +74,7 @@ def test_delete_takes_every_row_of_the_corpus_and_no_other(store: Store) -> None
 def _fill(store: Store, corpus_id: str) -> None:
     store.documents.upsert(corpus_id, [Document("d1", "text")])
     store.judgments.put(corpus_id, QUERIES, replace=False, judge="a")
+    store.judge_labels.put(corpus_id, [JudgeLabel("q", "0" * 64, "d1", "m", "1" * 64, "2" * 64)], 0)
     sha256 = store.evalsets.put(corpus_id, QUERIES, "nDCG@10").sha256
     store.evalsets.freeze(corpus_id, Bundle(sha256=sha256, candidates_sha256="a" * 64, corpus_version=1, depth=2))
     store.settings.patch(corpus_id, {"training": {"epochs": 3}})
@@ -212,11 +215,13 @@ def test_what_each_judge_said_is_kept_beside_the_grade_that_holds(store: Store) 
         return [(one.judge, one.by, one.grade, one.note) for one in store.ratings.list("c", "q1")]
 
     store.judgments.put("c", [JudgedQuery("q1", "leave", {"a": 0})], replace=False, judge="m", by="model")
-    store.judgments.grade("c", "q1", "leave", "a", 3, "anna", "just that")
-    assert store.judgments.grade("c", "q1", "leave", "a", 1, "bert") == {"a": 1}
+    store.judgments.grade("c", "q1", "leave", "a", 3, Said("anna", note="just that"))
+    assert store.judgments.grade("c", "q1", "leave", "a", 1, Said("bert")) == {"a": 1}
     assert said() == [("anna", "person", 3, "just that"), ("bert", "person", 1, ""), ("m", "model", 0, "")]
-    assert store.judgments.grade("c", "q1", "leave", "a", None, "bert") == {"a": 3}, "what was said last of the others"
-    store.judgments.grade("c", "q1", "leave", "a", 2, "anna", "on a second look")
+    assert store.judgments.grade("c", "q1", "leave", "a", None, Said("bert")) == {"a": 3}, (
+        "what was said last of the others"
+    )
+    store.judgments.grade("c", "q1", "leave", "a", 2, Said("anna", note="on a second look"))
     assert said()[0] == ("anna", "person", 2, "on a second look")
     store.judgments.put("c", [JudgedQuery("q2", "other", {"a": 1})], replace=True)
     assert said() == []

@@ -15,6 +15,7 @@ from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store
 from tribrid.store.erasing import OF_CONTENT
+from tribrid.store.ratings import Said
 from tribrid.store.reviews import triplet_id
 from tribrid.types import (
     Document,
@@ -72,7 +73,7 @@ def filled(store: Store) -> Store:
     ask(store, "q3", "tea", "ann")
     judged = [JudgedQuery("j1", SECRET, {"d1": 1}), JudgedQuery("j2", "tea", {"d1": 1, "d2": 0})]
     store.judgments.put("c", judged, replace=False, judge="jo")
-    store.judgments.grade("c", "j1", SECRET, "d1", 1, "jo", f"says what {SECRET} is")
+    store.judgments.grade("c", "j1", SECRET, "d1", 1, Said("jo", note=f"says what {SECRET} is"))
     store.evalsets.put(
         "c", [JudgedQuery("e1", SECRET, {"d1": 1}), JudgedQuery("e2", "coffee", {"d1": 2, "d2": 1})], "nDCG@10"
     )

@@ -142,6 +142,16 @@ def test_every_setting_says_what_it_means_and_numbers_have_bounds() -> None:
                 assert schema.keys() & {"maximum", "exclusiveMaximum"}, f"{section}.{name}"
 
 
+def test_a_user_without_a_home_names_a_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:  # as pathlib does it for a user id that no account has
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    assert read_environment({"TRIBRID_DATA_DIR": "/data"}).data_dir == Path("/data")
+    with pytest.raises(InvalidInput, match="TRIBRID_DATA_DIR"):
+        read_environment({})
+
+
 def test_the_environment_is_read() -> None:
     found = read_environment(
         {

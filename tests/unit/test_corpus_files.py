@@ -199,7 +199,7 @@ def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
 
 def test_pdf_gives_the_text_of_its_pages(tmp_path: Path) -> None:
     document = one(tmp_path / "a.pdf", pdf("First page", "Second page", title="The Report"))
-    assert (document.title, document.text) == ("The Report", "First page\n\nSecond page")
+    assert (document.title, document.text) == ("The Report", "First page\n\n\fSecond page")
     assert reason(tmp_path / "scan.pdf", pdf("")) == "holds no text"
 
 

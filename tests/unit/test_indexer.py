@@ -232,11 +232,11 @@ class TestBatches:
         assert all(a["done"] < b["done"] for a, b in pairwise(data))
         assert {found["total"] for found in data} == {report.embedded_passages}
         assert (data[-1]["done"], data[-1]["eta_s"]) == (report.embedded_passages, 0)
-        for found in data[:-1]:
-            if found["done"] >= found["total"] / 10:
-                passed_s = found["done"] / found["rate_per_s"]
-                left_s = report.took_s - passed_s
-                assert left_s / 1.5 - 0.2 <= found["eta_s"] <= left_s * 1.5 + 0.2, (found, left_s)
+        # The long ones come last: by passages done, less would be left than there is.
+        told = [found for found in data[:-1] if found["total"] / 10 <= found["done"] <= found["total"] / 2]
+        assert told
+        for found in told:
+            assert found["eta_s"] > (found["total"] - found["done"]) / found["rate_per_s"], found
 
     def test_a_document_deleted_meanwhile_is_left_out(self, index):
         corpus = Corpus(a="cells", b="stars")

@@ -1913,6 +1913,11 @@ export interface components {
              * @description Null: there is no trained model.
              */
             after: string | null;
+            /**
+             * Serves
+             * @description What searches got at that time, where that is neither of the two.
+             */
+            serves: string | null;
         };
         /**
          * ComparedCandidates

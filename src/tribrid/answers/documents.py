@@ -76,6 +76,15 @@ class IndexedDocuments(Answer):
     rate_per_s: float = Field(description="Passages embedded a second.")
 
 
+class PulledDocuments(IndexedDocuments):
+    """What a pull from another engine changed, and what of it was not taken."""
+
+    newest: str | None = Field(
+        description="The latest value of the field `changed`: `since` of the next pull. Null: none was named, or seen.",
+        examples=["2026-03-01T12:00:00+00:00"],
+    )
+
+
 class ReadDocument(Answer):
     """A document that would be taken."""
 

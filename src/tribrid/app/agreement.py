@@ -16,11 +16,8 @@ def agreement(found: JudgedBy, a: str, b: str) -> Agreement:
     Raises:
         NotFound: one of them rated nothing.
     """
-    for name in (a, b):
-        if name not in {judge.judge for judge in found.judges}:
-            raise NotFound(f"{name!r} rated nothing in {found.corpus_id!r}.", judge=name)
-    sides = [{(one.query_id, one.doc_id): one for one in found.ratings if one.judge == name} for name in (a, b)]
-    both = [(sides[0][key], sides[1][key]) for key in sides[0] if key in sides[1]]
+    one, other = _ratings_of(a, found), _ratings_of(b, found)
+    both = [(one[key], other[key]) for key in one if key in other]
     pairs = [Pair(x.query_id, _level(x), _level(y)) for x, y in both]
     told = measured(pairs, confidence=_CONFIDENCE, seed=_SEED, top=TOP_GRADE)
     apart = sorted((pair for pair in both if _level(pair[0]) != _level(pair[1])), key=_distance)
@@ -29,13 +26,20 @@ def agreement(found: JudgedBy, a: str, b: str) -> Agreement:
         a=a,
         b=b,
         pairs=len(both),
-        queries=len({x.query_id for x, _ in both}),
+        queries=told.queries,
         same=len(both) - len(apart),
         kappa=told.kappa,
         ci95=None if told.low is None or told.high is None else (told.low, told.high),
         table=tuple(map(tuple, told.table)),
         disagreements=tuple(_apart(x, y) for x, y in apart),
     )
+
+
+def _ratings_of(name: str, found: JudgedBy) -> dict[tuple[str, str], Rating]:
+    ratings = {(rating.query_id, rating.doc_id): rating for rating in found.ratings if rating.judge == name}
+    if not ratings:
+        raise NotFound(f"{name!r} rated nothing in {found.corpus_id!r}.", judge=name)
+    return ratings
 
 
 def _distance(pair: tuple[Rating, Rating]) -> tuple[int, str, str]:

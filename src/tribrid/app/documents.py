@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from tribrid.answers.documents import (
     DocumentPage,
     IndexedDocuments,
     IndexPreview,
+    PulledDocuments,
     ReadDocument,
 )
 from tribrid.app.incoming import Came, Reading
@@ -29,7 +30,10 @@ from tribrid.corpus.given import Given, given_documents
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.corpus.records import RECORD_FILES, parse_records
 from tribrid.corpus.uploaded import uploaded
-from tribrid.errors import CorpusNotFound
+from tribrid.engines.mapping import all_or_nothing
+from tribrid.engines.pulled import mapped, records
+from tribrid.engines.source import source_at
+from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.loop import index
 from tribrid.retrieval.indexer import IndexReport
 from tribrid.retrieval.metadata import lets_through
@@ -199,6 +203,48 @@ class Documents(CorpusPart):
             return self.add(
                 found, emit=emit, mirror=mirror, paths=[source], choice=choice, delete_emptied=delete_emptied
             )
+
+    def pull(
+        self,
+        source: str,
+        name: str | None = None,
+        *,
+        mapping: Mapping[str, str | Sequence[str]] | None = None,
+        query: str | None = None,
+        changed: str | None = None,
+        since: str | None = None,
+        mirror: bool = False,
+        emit: Emit = quiet,
+    ) -> PulledDocuments:
+        """Bring in a table or query of PostgreSQL, an index of OpenSearch or Elasticsearch, or a collection of Qdrant.
+        What is there unchanged is not embedded again. Credentials are the environment's: libpq's variables for
+        PostgreSQL, TRIBRID_PULL_KEY for the others.
+
+        Args:
+            source: postgresql://host/database, opensearch+https://host:9200, elasticsearch+https://…,
+                qdrant+https://host:6333; with http in the place of https where there is no certificate.
+            name: the table, index or collection.
+            mapping: a document's field (doc_id, text, title, uri, metadata.NAME) to the record's. Several are joined
+                as paragraphs, one inside another has a dot. Default: the field of the same name, and the engine's id.
+            query: of PostgreSQL, a SELECT in the place of the table.
+            changed: the record's field that says when it was last changed; the answer has its latest value.
+            since: only records that were changed then or later.
+            mirror: also delete all documents that did not come, wherever they came from.
+
+        Raises:
+            CorpusNotFound, ModelUnavailable, NotFound.
+            InvalidInput: the source is none, may not be asked, or refuses; or documents have no such field.
+            NoDocuments: of `mirror`: no record is a document.
+            Unavailable: the source cannot be read. MissingExtra: psycopg is not installed.
+        """
+        if mirror and since is not None:
+            raise InvalidInput("mirror: what was not changed does not come either, and would be deleted.")
+        environment = self._folder.environment
+        asked, fields = source_at(environment, source, name, query, changed, since), mapped(mapping or {}, changed)
+        found = fields.documents(records(asked, environment, fields.needed), self.indexing().max_document_chars)
+        with self.bringing_in():
+            report = self.add(all_or_nothing(found) if mirror else found, mirror=mirror, emit=emit)
+        return PulledDocuments(**dict(report), newest=fields.newest)
 
     def preview_path(
         self,

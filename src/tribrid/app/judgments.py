@@ -89,17 +89,14 @@ class Judgments(CorpusPart):
         """
         if query_id is None:
             query_id = self._query_id(text)
-        fault = id_fault(query_id, "query_id") or (None if text.strip() else "text is empty")
-        if fault or (grade is not None and not 0 <= grade <= MAX_GRADE):
-            raise InvalidInput(f"{fault or f'grade: 0 to {MAX_GRADE}'}.", grade=grade)
-        check_text("text", text)
+        _check_grade(query_id, text, grade)
         check_note(note)
         if judge is not None:
             check_judge(judge)
+        said = None if judge is None else Said(judge, by, note.strip())
         store = self._folder.store
         if grade is not None:
             store.documents.get(self.corpus_id, doc_id)
-        said = None if judge is None else Said(judge, by, note.strip())
         left = store.judgments.grade(self.corpus_id, query_id, text, doc_id, grade, said)
         return JudgedQuery(query_id, text, left)
 
@@ -142,6 +139,13 @@ class Judgments(CorpusPart):
             NotFound: one of them rated nothing here.
         """
         return agreement(self.ratings(), a, b)
+
+
+def _check_grade(query_id: str, text: str, grade: int | None) -> None:
+    fault = id_fault(query_id, "query_id") or (None if text.strip() else "text is empty")
+    if fault or (grade is not None and not 0 <= grade <= MAX_GRADE):
+        raise InvalidInput(f"{fault or f'grade: 0 to {MAX_GRADE}'}.", grade=grade)
+    check_text("text", text)
 
 
 def find_query(text: str, queries: Iterable[JudgedQuery]) -> JudgedQuery | None:

@@ -125,19 +125,16 @@ class Reranking(FolderPart):
         _check_count(len(documents), config.reranking.rerank_max_documents)
         inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
         identified = identify(self._folder.store, found.corpus_id, inline, config)
-        whole = identified.documents
-        cut = [_cut(document, how.get("max_tokens_per_doc")) for document in whole]
+        cut = [_cut(document, how.get("max_tokens_per_doc")) for document in identified.documents]
         # Clients ask for a thousand and mean all.
         chunks = min(how.get("max_chunks_per_doc") or config.reranking.rerank_passages_per_document, MAX_CHUNKS)
-        all_of_it = not how.get("truncate", True)
-        asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id, all_of_it)
-        shortened = sum(len(a.text) < len(b.text) for a, b in zip(cut, whole, strict=True))
+        asked = GivenQuery(storable(query), cut, chunks, top_n or len(cut), client_id, not how.get("truncate", True))
+        shortened = sum(len(a.text) < len(b.text) for a, b in zip(cut, identified.documents, strict=True))
         asked.accept(shortened)
         answer = self._answer(found, asked, budget)
         if not identified.kept:
             answer = replace(answer, query_id=None)  # a click could be learned on another text
-        partly = max(answer.partly, shortened)
-        return _answered(found, asked, inline, answer, partly, identified)
+        return _answered(found, asked, inline, answer, max(answer.partly, shortened), identified)
 
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:

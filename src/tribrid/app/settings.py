@@ -60,13 +60,7 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
             raise InvalidInput(f"{section}: must be an object of settings, or null.", setting=section)
     setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
     checked = check_overrides(setting)
-    wide = of_server(setting) if corpus_id is not None else []
-    if wide:
-        raise InvalidInput(
-            f"{wide[0]}: It acts on the whole server, so a corpus has no value of its own. Set it for all corpora: "
-            f"PATCH /config, or `tribrid config {wide[0]}=VALUE` without a corpus.",
-            setting=wide[0],
-        )
+    _require_of_corpora(setting, corpus_id)
     check_measures(checked)
     check_outbound(folder.environment, checked)
     defaults = Config().model_dump(mode="json")
@@ -78,6 +72,16 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
     patch = {s: None if f is None else {**f, **checked.get(s, {})} for s, f in removed.items()}
     folder.store.settings.patch(corpus_id or GLOBAL_SCOPE, patch)
     return settings(folder, corpus_id)
+
+
+def _require_of_corpora(setting: Mapping[str, Mapping[str, Any]], corpus_id: str | None) -> None:
+    wide = of_server(setting) if corpus_id is not None else []
+    if wide:
+        raise InvalidInput(
+            f"{wide[0]}: It acts on the whole server, so a corpus has no value of its own. Set it for all corpora: "
+            f"PATCH /config, or `tribrid config {wide[0]}=VALUE` without a corpus.",
+            setting=wide[0],
+        )
 
 
 _MEASURES = {("evaluation", "measures"), ("evaluation", "primary_measure"), ("gate", "guard_measures")}

@@ -19,9 +19,11 @@ from tribrid.cli.keys import keys
 from tribrid.cli.learning import evaluate, mine, train
 from tribrid.cli.logs import logs
 from tribrid.cli.models import models, promote, rollback
-from tribrid.cli.operating import config, doctor, mcp, serve
+from tribrid.cli.operating import doctor, mcp, serve
+from tribrid.cli.pulling import pull
 from tribrid.cli.runs import runs
 from tribrid.cli.searching import feedback, search
+from tribrid.cli.settings import config
 from tribrid.cli.triplets import readiness, review, triplets
 
 SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
@@ -31,6 +33,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("serve", SET_UP, serve),
     ("mcp", SET_UP, mcp),
     ("index", SET_UP, index),
+    ("pull", SET_UP, pull),
     ("corpora", SET_UP, corpora),
     ("search", SEARCH, search),
     ("feedback", SEARCH, feedback),

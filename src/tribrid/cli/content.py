@@ -19,6 +19,7 @@ from tribrid.cli.library import Library, library
 from tribrid.cli.progress import gauge
 from tribrid.cli.sources import STDIN, Exclude, Include, Wanted, preview
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
+from tribrid.cli.watching import watch as follow_changes
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.types import EventType
 
@@ -63,18 +64,25 @@ def index(  # noqa: PLR0913 - a command's options are its parameters
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be read, skipped and left out, and why; store nothing.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: index again whenever something changed, until Ctrl-C.")
+    ] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the index anew from the stored documents; without PATH.")
     ] = False,
 ) -> None:
     """Index documents: new and changed ones are embedded, unchanged ones are not. Creates the corpus if need be."""
-    if rebuild == bool(paths):
-        raise InvalidInput("Name what to index, or --rebuild and nothing.", field="PATH")
+    if rebuild == bool(paths) or (watch and dry_run):
+        raise InvalidInput(
+            "Name what to index, with --watch or --dry-run and not both; or --rebuild and nothing.", field="PATH"
+        )
     if not paths:
         _rebuild(session, corpus)
         return
     wanted = Wanted(paths, tuple(include or ()), tuple(exclude or ()), mirror, delete_emptied)
-    if dry_run:
+    if watch:
+        follow_changes(session, wanted, lambda: _index(session, corpus, wanted))
+    elif dry_run:
         preview(session, corpus, wanted)
     else:
         _index(session, corpus, wanted)
@@ -83,7 +91,7 @@ def index(  # noqa: PLR0913 - a command's options are its parameters
 def _index(session: Session, corpus: str, wanted: Wanted) -> None:
     with library(session) as tribrid, ExitStack() as opened:
         sources = wanted.records(tribrid, corpus, opened)  # a path that cannot be read: nothing is indexed
-        _ensure(tribrid, corpus)
+        ensure(tribrid, corpus)
         read, mirror = wanted.folders, wanted.mirror
         if read or mirror:
             opened.enter_context(tribrid.corpus(corpus).documents.bringing_in())
@@ -101,10 +109,8 @@ def _index(session: Session, corpus: str, wanted: Wanted) -> None:
                 choice=wanted.choice,
                 delete_emptied=wanted.delete_emptied,
             )
-    session.terminal.result(report, _indexed(report))
-    if not session.terminal.as_json:
-        for line in chain(_skipped(report), _lost(report)):
-            session.terminal.note(line, "yellow")
+    session.terminal.result(report, indexed(report))
+    lines_skipped(session, report)
 
 
 def _rebuild(session: Session, corpus_id: str) -> None:
@@ -115,10 +121,11 @@ def _rebuild(session: Session, corpus_id: str) -> None:
                 shown.update(data)
 
         report = tribrid.corpus(corpus_id).documents.rebuild(emit=emit)
-    session.terminal.result(report, _indexed(report))
+    session.terminal.result(report, indexed(report))
 
 
-def _ensure(tribrid: Library, corpus_id: str) -> None:
+def ensure(tribrid: Library, corpus_id: str) -> None:
+    """Make the corpus if there is none."""
     try:
         tribrid.corpus(corpus_id).require()
     except CorpusNotFound:
@@ -126,7 +133,8 @@ def _ensure(tribrid: Library, corpus_id: str) -> None:
             tribrid.create_corpus(corpus_id)
 
 
-def _indexed(report: IndexedDocuments) -> RenderableType:
+def indexed(report: IndexedDocuments) -> RenderableType:
+    """What became of the documents."""
     rate = f", {report.rate_per_s:,.0f} passages/s" if report.embedded else ""
     return facts(
         {
@@ -140,6 +148,13 @@ def _indexed(report: IndexedDocuments) -> RenderableType:
             "Read in part": Text(f"{report.losses_total:,}", style="yellow") if report.losses_total else None,
         }
     )
+
+
+def lines_skipped(session: Session, report: IndexedDocuments) -> None:
+    """Say what was not taken, to who reads it."""
+    if not session.terminal.as_json:
+        for line in chain(_skipped(report), _lost(report)):
+            session.terminal.note(line, "yellow")
 
 
 def _skipped(report: IndexedDocuments) -> Iterator[str]:

@@ -8,6 +8,7 @@ import typer
 
 from tribrid.cli.command import Session
 from tribrid.cli.differences import evaluation_difference, two_to_compare
+from tribrid.cli.ids import whole
 from tribrid.cli.library import Library, library
 from tribrid.cli.reportfiles import Html, JUnit, ReportFiles
 from tribrid.cli.reports import report_view
@@ -36,11 +37,12 @@ def evaluations(
     files.check()
     with library(session) as tribrid:
         if pair:
-            found = tribrid.evaluations.diff(*pair)
+            found = tribrid.evaluations.diff(*(whole(tribrid, "evaluation", typed) for typed in pair))
             session.terminal.result(found, *evaluation_difference(found))
         elif asked:
-            report = tribrid.evaluations.get(asked[0])
-            files.write(session, tribrid, asked[0])
+            evaluation_id = whole(tribrid, "evaluation", asked[0])
+            report = tribrid.evaluations.get(evaluation_id)
+            files.write(session, tribrid, evaluation_id)
             session.terminal.result(report, report_view(report))
         else:
             _list(session, tribrid, corpus)

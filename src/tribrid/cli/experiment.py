@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tribrid.cli.command import Corpus, Session
+from tribrid.cli.ids import whole_or_none
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, plain
 from tribrid.errors import InvalidInput
@@ -49,7 +50,8 @@ def experiment(
         raise InvalidInput(f"MODEL_ID and --again go with start, not with {action}.")
     with library(session) as tribrid:
         if action == "start":
-            found = tribrid.corpus(corpus).experiment.start(model, again=again)
+            model_id = whole_or_none(tribrid, "model", model)
+            found = tribrid.corpus(corpus).experiment.start(model_id, again=again)
         else:
             found = (
                 tribrid.corpus(corpus).experiment.stop()

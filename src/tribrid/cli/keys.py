@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import RenderableType
 
 from tribrid.cli.command import Session
+from tribrid.cli.ids import whole
 from tribrid.cli.library import Library, library
 from tribrid.cli.searching import as_filter
 from tribrid.cli.terminal import Verbatim, moment, table
 from tribrid.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from tribrid.answers.keys import KeyFacts
+    from tribrid.answers.keys import KeyFacts, KeyList
 
 
 def keys(
@@ -38,8 +40,7 @@ def keys(
         typer.Option(
             "--filter",
             metavar="JSON",
-            help='The only documents that it finds, such as \'{"team": "a"}\'; with the scopes search and feedback. Of '
-            "a new key.",
+            help='Only what it finds, such as \'{"team": "a"}\'; with scopes search and feedback. Of a new key.',
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="Who it is for. Of a new key.")] = "",
@@ -52,15 +53,13 @@ def keys(
     from tribrid.answers.keys import KeyList
 
     if action != "create" and any((scope, corpus, filter_, name, yes)):
-        raise InvalidInput(
-            "--scope, --corpus, --filter, --name and --yes are for `tribrid keys create`.", action=action
-        )
+        raise InvalidInput("Options are for `tribrid keys create`.", action=action)
     if (action == "revoke") != (key_id is not None):
         raise InvalidInput("`tribrid keys revoke KEY_ID` takes the key's id, and nothing else does.", action=action)
     with library(session) as tribrid:
         if key_id is not None:
-            ended = tribrid.keys.revoke(key_id)
-            session.terminal.result(ended, f"{key_id} is revoked; a running server refuses it within two seconds.")
+            ended = tribrid.keys.revoke(whole(tribrid, "key", key_id))
+            session.terminal.result(ended, f"{ended.key_id} is revoked; running servers refuse it within two seconds.")
         elif action == "create":
             _warn(session, tribrid, scope or [], yes=yes)
             made = tribrid.keys.create(name, scope or [], corpus, as_filter(filter_))
@@ -68,12 +67,14 @@ def keys(
             session.terminal.note("This key is shown once and stored nowhere: keep it now.")
         else:
             found = KeyList(keys=tuple(tribrid.keys.list()))
-            session.terminal.result(
-                found, table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
-            )
+            session.terminal.result(found, _listed(found))
 
 
 _HEADS = ["Key", "Name", "Scopes", "Corpora", "Filter", "Made", "Revoked"]
+
+
+def _listed(found: KeyList) -> RenderableType:
+    return table(_HEADS, map(_row, found.keys)) if found.keys else "There are no API keys."
 
 
 def _row(key: KeyFacts) -> Sequence[str]:

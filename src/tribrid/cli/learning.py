@@ -10,8 +10,10 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from tribrid.cli.assignments import assignment
 from tribrid.cli.command import EXIT_REFUSED, Corpus, Session
 from tribrid.cli.events import follow, words
+from tribrid.cli.ids import whole, whole_or_none
 from tribrid.cli.judgedfiles import text_of
 from tribrid.cli.library import Library, library
 from tribrid.cli.reportfiles import Html, JUnit, ReportFiles
@@ -77,7 +79,11 @@ def train(
     ] = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Train a reranker on the mined triplets. A durable job: what is interrupted goes on from its checkpoint."""
+    """Train a reranker on the mined triplets.
+
+    While a server runs, Ctrl-C only stops the watching. Without one the training stops too, and goes on from its last
+    checkpoint once you say `tribrid runs RUN_ID --follow` or start a server.
+    """
     from tribrid.answers.jobs import TrainingResult
 
     named = {"epochs": epochs, "batch_size": batch_size}
@@ -95,7 +101,7 @@ def train(
     )
 
 
-def _arm(text: str) -> dict[str, Any]:
+def _arm(tribrid: Library, text: str) -> dict[str, Any]:
     """NAME=RUN, NAME=order:RUN or NAME=model:MODEL_ID as the library takes it.
 
     Raises:
@@ -104,7 +110,7 @@ def _arm(text: str) -> dict[str, Any]:
     name, value = assignment(text)
     kind, _, rest = value.partition(":")
     if kind == "model":
-        return {"name": name, "model_id": rest}
+        return {"name": name, "model_id": whole(tribrid, "model", rest)}
     restrict = kind == "order"
     return {"name": name, "run": text_of(Path(rest if restrict else value)), "restrict": restrict}
 
@@ -130,11 +136,14 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
     if no_wait and (any(files) or gate):
         raise InvalidInput("--html, --junit and --gate need the report: leave out --no-wait.")
     files.check()
-    arms = [_arm(text) for text in arm or []]
     try:
         done = run_job(
             session,
-            lambda tribrid: tribrid.corpus(corpus).submit_evaluate(model_id=model, corpus_ids=also or [], arms=arms),
+            lambda tribrid: tribrid.corpus(corpus).submit_evaluate(
+                model_id=whole_or_none(tribrid, "model", model),
+                corpus_ids=also or [],
+                arms=[_arm(tribrid, text) for text in arm or []],
+            ),
             EvaluationResult,
             lambda report: [report_view(report)],
             wait=not no_wait,
@@ -173,18 +182,6 @@ def run_job(
         then(tribrid, outcome)
     session.terminal.result(outcome, *view(outcome))
     return outcome
-
-
-def assignment(text: str) -> tuple[str, str]:
-    """NAME=VALUE as (name, value); numbers are told from words by the setting they are for.
-
-    Raises:
-        InvalidInput: there is no name or no equals sign.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise InvalidInput(f"{text!r} is not NAME=VALUE.", given=text)
-    return name.strip(), value.strip()
 
 
 def _mined(found: MiningResult) -> list[RenderableType]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tribrid.cli.command import Corpus, Session
 from tribrid.cli.events import Teller, measured
+from tribrid.cli.ids import whole, whole_or_none
 from tribrid.cli.library import library
 from tribrid.cli.progress import gauge
 from tribrid.cli.terminal import facts, indented, moment, one_line, table
@@ -103,7 +104,7 @@ def _history(promotions: Sequence[ModelPromotion]) -> Iterator[RenderableType]:
 
 def _show(session: Session, model_id: str) -> None:
     with library(session) as tribrid:
-        found = tribrid.models.get(model_id)
+        found = tribrid.models.get(whole(tribrid, "model", model_id))
     session.terminal.result(found, *_record(found))
 
 
@@ -141,7 +142,7 @@ def _record(found: ModelRecord) -> Iterator[RenderableType]:
 
 def _export(session: Session, model_id: str, folder: Path) -> None:
     with library(session) as tribrid:
-        done = tribrid.models.export(model_id, folder)
+        done = tribrid.models.export(whole(tribrid, "model", model_id), folder)
     loads = [f"{name}: {how}" for name, how in done.loads_in.items()]
     session.terminal.result(done, f"Wrote {done.folder}", *(indented(line) for line in loads))
 
@@ -182,7 +183,8 @@ def promote(
 ) -> None:
     """Make a model the one that serves, if an evaluation shows that it is better than what serves now."""
     with library(session) as tribrid:
-        answer = tribrid.corpus(corpus).promote(model, reason=reason, force=force)
+        model_id = whole_or_none(tribrid, "model", model)
+        answer = tribrid.corpus(corpus).promote(model_id, reason=reason, force=force)
     session.terminal.result(answer, _aliases(answer))
 
 

@@ -1,23 +1,17 @@
-"""The commands that look after an installation: serve, config, doctor."""
+"""The commands that look after an installation: serve, mcp, doctor."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from tribrid.cli.command import Session
-from tribrid.cli.learning import assignment
 from tribrid.cli.library import library
 from tribrid.cli.terminal import seconds, table
-from tribrid.errors import InvalidInput, Unavailable
-
-if TYPE_CHECKING:
-    from tribrid.answers.settings import Setting
+from tribrid.errors import Unavailable
 
 
 def serve(
@@ -58,57 +52,6 @@ def mcp(session: Session) -> None:
 
     with library(session) as tribrid:
         served.serve(tribrid)
-
-
-def config(
-    session: Session,
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="CORPUS|SECTION.FIELD=VALUE", help="A corpus (else all), and what to set."),
-    ] = None,
-    *,
-    unset: Annotated[
-        list[str] | None, typer.Option(metavar="SECTION.FIELD", help="Back to the value it had; can be given again.")
-    ] = None,
-) -> None:
-    """Show or change the settings: each with its value and where that comes from."""
-    given = settings or []
-    names = [text for text in given if "=" not in text]
-    if len(names) > 1:
-        raise InvalidInput(f"{names[1]!r} is neither the one corpus nor SECTION.FIELD=VALUE.", given=names[1])
-    corpus_id = names[0] if names else None
-    overrides: dict[str, dict[str, Any]] = {}
-    for name, value in (assignment(text) for text in given if "=" in text):
-        _put(overrides, name, None if value == "null" else value)
-    for name in unset or []:
-        _put(overrides, name, None)
-    with library(session) as tribrid:
-        whose = tribrid if corpus_id is None else tribrid.corpus(corpus_id)
-        found = whose.patch_settings(overrides) if overrides else whose.settings()
-    changed = {(section, field) for section, fields in overrides.items() for field in fields}
-    session.terminal.result(found, _settings(found.settings, changed))
-
-
-def _put(overrides: dict[str, dict[str, Any]], name: str, value: str | None) -> None:
-    section, dot, field = name.partition(".")
-    if not dot or not section or not field:
-        raise InvalidInput(f"{name!r} is not SECTION.FIELD: `tribrid config` lists every setting.", setting=name)
-    if field in overrides.setdefault(section, {}):
-        raise InvalidInput(f"{name} is given twice.", setting=name)
-    overrides[section][field] = value
-
-
-def _settings(settings: Mapping[str, Mapping[str, Setting]], changed: set[tuple[str, str]]) -> Table:
-    """Every setting, or those just changed, with what is not the default in bold."""
-    made = table(["Setting", "Value", "From", "Meaning"], [])
-    for section, fields in settings.items():
-        for field, entry in fields.items():
-            if changed and (section, field) not in changed:
-                continue
-            style = "" if entry.origin == "default" else "bold"
-            value = "none" if entry.value is None else str(entry.value)
-            made.add_row(f"{section}.{field}", Text(value, style=style), entry.origin, entry.description)
-    return made
 
 
 def doctor(session: Session) -> None:

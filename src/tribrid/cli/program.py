@@ -18,6 +18,7 @@ from typer.main import get_command
 import tribrid
 from tribrid.cli import commands
 from tribrid.cli.command import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, DataDir, Everywhere, Json, forget_stdout
+from tribrid.cli.spoken import spoken
 from tribrid.cli.terminal import Terminal
 from tribrid.errors import InvalidInput, TribridError, Unavailable
 
@@ -94,9 +95,9 @@ def _told(error: TribridError, argv: Sequence[str]) -> int:
     options = argv[: argv.index("--")] if "--" in argv else argv
     terminal = Terminal(as_json="--json" in options)
     try:
-        terminal.error(error.detail)
+        terminal.error(spoken(error.detail))
         if terminal.as_json:
-            terminal.json(error.problem())
+            terminal.json({**error.problem(), "detail": spoken(error.detail)})
     except BrokenPipeError:
         forget_stdout()
     return error.exit_code

@@ -10,6 +10,7 @@ import typer
 
 from tribrid.cli.command import Session
 from tribrid.cli.library import Library
+from tribrid.cli.spoken import spoken
 from tribrid.errors import InvalidInput, TribridError
 
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the report as a web page.")]
@@ -55,7 +56,7 @@ class ReportFiles(NamedTuple):
         # Slow to import (see tribrid.cli).
         from tribrid.report.junit import render_junit_error
 
-        _write(session, self.junit, lambda: render_junit_error(corpus_id, error.detail))
+        _write(session, self.junit, lambda: render_junit_error(corpus_id, spoken(error.detail)))
 
 
 def _write(session: Session, file: Path | None, render: Callable[[], str]) -> None:

@@ -8,9 +8,12 @@ import typer
 from rich.console import RenderableType
 
 from tribrid.cli import events
+from tribrid.cli.assignments import assignable
 from tribrid.cli.command import Session
 from tribrid.cli.differences import run_difference, two_to_compare
+from tribrid.cli.ids import whole_or_none
 from tribrid.cli.library import Library, library
+from tribrid.cli.spoken import spoken
 from tribrid.cli.terminal import facts, moment, one_line, table
 from tribrid.errors import InvalidInput, RunNotFound
 
@@ -39,6 +42,7 @@ def runs(
     if pair := two_to_compare(asked, "runs"):
         run_id, diff = pair
     with library(session) as tribrid:
+        run_id, diff = whole_or_none(tribrid, "job", run_id), whole_or_none(tribrid, "job", diff)
         if run_id is None:
             if follow or cancel or diff:
                 raise InvalidInput("Name the run: tribrid runs RUN_ID.")
@@ -85,13 +89,13 @@ def _run_view(run: JobStatus) -> RenderableType:
             "Kind": run.kind,
             "Corpus": run.corpus_id,
             "State": _state(run) + (", asked to end" if run.cancel_requested and going else ""),
-            "Parameters": events.measured(run.params),
+            "Parameters": "\n".join(f"{name}={value}" for name, value in assignable(run.params)),
             "Progress": events.measured(run.progress or {}) if going else None,
             "Created": moment(run.created_at),
             "Started": moment(run.started_at),
             "Finished": moment(run.finished_at),
             "Model": made.model_id if made else None,
-            "Problem": run.problem.detail if run.problem else None,
+            "Problem": spoken(run.problem.detail) if run.problem else None,
             **events.words(made.metrics if isinstance(made, TrainingResult) else {}),
         }
     )
@@ -110,7 +114,7 @@ def _list_runs(session: Session, tribrid: Library, corpus_id: str | None) -> Non
             "interrupted" if run.interrupted else run.state,
             moment(run.created_at),
             run.model_id,
-            one_line(run.problem.detail if run.problem else "", 60),
+            one_line(spoken(run.problem.detail) if run.problem else "", 60),
         ]
         for run in found
     ]

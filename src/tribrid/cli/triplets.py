@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tribrid.cli.command import Corpus, Session
+from tribrid.cli.ids import whole
 from tribrid.cli.library import library
 from tribrid.cli.terminal import facts, one_line, table
 from tribrid.types import TripletStatus
@@ -97,7 +98,8 @@ def review(
     from tribrid.answers.triplets import DecidedTriplets
 
     with library(session) as tribrid:
-        decided = tuple(tribrid.review(triplet_id, decision) for triplet_id in triplet_ids)
+        these = [whole(tribrid, "triplet", typed) for typed in triplet_ids]  # all, before the first is decided on
+        decided = tuple(tribrid.review(triplet_id, decision) for triplet_id in these)
     session.terminal.result(DecidedTriplets(decided=decided), _rows(decided))
 
 

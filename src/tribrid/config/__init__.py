@@ -221,6 +221,7 @@ _CLOUD_KEYS = {
     "openai": "OPENAI_API_KEY",
     "generation": "TRIBRID_GENERATION_API_KEY",
     "judging": "TRIBRID_JUDGING_API_KEY",
+    "pull": "TRIBRID_PULL_KEY",
     "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 
@@ -245,7 +246,6 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     plain = {
         field: env[ENV_PREFIX + field.upper()]
         for field in (
-            "data_dir",
             "database_url",
             "host",
             "port",
@@ -257,7 +257,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         )
         if env.get(ENV_PREFIX + field.upper())
     }
-    plain.setdefault("data_dir", str(Path.home() / ".tribrid"))
+    plain["data_dir"] = _data_dir(env)
     cloud_keys = {name: env[variable] for name, variable in _CLOUD_KEYS.items() if env.get(variable)}
     try:
         checked = check_overrides(overrides)
@@ -266,6 +266,18 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         raise _of_variable(_invalid(error)) from None
     except InvalidInput as error:
         raise _of_variable(error) from None
+
+
+def _data_dir(env: Mapping[str, str]) -> str:
+    if given := env.get(f"{ENV_PREFIX}DATA_DIR"):
+        return given
+    try:
+        return str(Path.home() / ".tribrid")
+    except RuntimeError:  # a container's user whom nobody made
+        raise InvalidInput(
+            "TRIBRID_DATA_DIR: this user has no home folder for the data. Name a folder that it may write.",
+            setting="data_dir",
+        ) from None
 
 
 def _of_variable(error: InvalidInput) -> InvalidInput:

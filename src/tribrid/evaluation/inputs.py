@@ -78,6 +78,11 @@ class EvaluationInputs:
     serves_untrained: bool = False
 
     @property
+    def serves_neither(self) -> str | None:
+        """What searches get, where that is neither of the two that are compared."""
+        return None if self.serves in (self.before, self.after) else self.serves
+
+    @property
     def leaked(self) -> int:
         """Queries that were trained on."""
         return len(self.leakage.overlapping) if self.leakage else 0

@@ -90,6 +90,7 @@ def _built(inputs: EvaluationInputs) -> Report:
     latency = _latency(inputs.latency_ms)
     decision = decide(_evidence(inputs, measured, primary, across, latency.p95), inputs.gate)
     config, candidates = inputs.config, inputs.candidates
+    scored = (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
     summary = EvaluationReport(
         **dict(inputs.about),
         eval_dataset=_dataset_facts(inputs.dataset, len(measured.queries)),
@@ -99,11 +100,7 @@ def _built(inputs: EvaluationInputs) -> Report:
         primary_measure=primary,
         primary_reason=explanation if primary == "ndcg@10" else "Chosen for this eval dataset.",
         measures=measured.keys,
-        compared=Compared(
-            before=inputs.before,
-            after=inputs.after,
-            serves=None if inputs.serves in (inputs.before, inputs.after) else inputs.serves,
-        ),
+        compared=Compared(before=inputs.before, after=inputs.after, serves=inputs.serves_neither),
         before=measured.means.get(inputs.before),
         after=measured.means.get(inputs.after or ""),
         delta=measured.delta or None,
@@ -116,12 +113,8 @@ def _built(inputs: EvaluationInputs) -> Report:
         gate=Gate(minimum_effect=inputs.gate.minimum_effect, guards=decision.guards),
         notes=tuple(notes(_findings(inputs, measured, primary, ceiling, believed))),
         latency_ms=latency,
-        calibration=calibrate_served(
-            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
-        ),
-        answerable=answerable_served(
-            inputs.systems, (inputs.after, inputs.before), inputs.dataset.queries, config.score_threshold
-        ),
+        calibration=calibrate_served(inputs.systems, *scored),
+        answerable=answerable_served(inputs.systems, *scored),
         cost=inputs.cost,
         fallbacks=Fallbacks(count=sum(inputs.fallbacks.values()), reasons=dict(inputs.fallbacks)),
         leakage=inputs.leakage,
@@ -284,16 +277,22 @@ def _latency(latency_ms: Sequence[float]) -> Latency:
     return Latency(p50=float(p50), p95=float(p95), queries=len(latency_ms))
 
 
+def _kinds_of(kinds: Sequence[Slice]) -> dict[str, list[str]]:
+    """query_id → the keys of its slices."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        for query_id in kind.query_ids:
+            found.setdefault(query_id, []).append(slice_key(kind.field, kind.name))
+    return found
+
+
 def _rows(inputs: EvaluationInputs, measured: Measured, primary: str, kinds: Sequence[Slice]) -> list[QueryRow]:
     after_name = inputs.after if inputs.after in measured.values else None
     before_values = measured.values.get(inputs.before, {})
     after_values = measured.values[after_name] if after_name else {}
     runs = inputs.systems.get(inputs.before, {}), inputs.systems.get(after_name or "", {})
     rows: list[QueryRow] = []
-    kinds_of: dict[str, list[str]] = {}
-    for kind in kinds:
-        for query_id in kind.query_ids:
-            kinds_of.setdefault(query_id, []).append(slice_key(kind.field, kind.name))
+    kinds_of = _kinds_of(kinds)
     for query in measured.queries:
         before = {key: of[query.query_id] for key, of in before_values.items()} or None
         after = {key: of[query.query_id] for key, of in after_values.items()} or None

@@ -8,6 +8,7 @@ from tribrid.errors import Unavailable
 from tribrid.private import own_folder
 from tribrid.store.access import Access
 from tribrid.store.artifacts import Artifacts
+from tribrid.store.beginnings import Beginnings
 from tribrid.store.candidates import Candidates
 from tribrid.store.corpora import Corpora
 from tribrid.store.database import Database
@@ -69,6 +70,7 @@ class Store:
         self.experiments = Experiments(database)
         self.untrained = UntrainedComparisons(database)
         self.rows = Rows(database)
+        self.beginnings = Beginnings(database)
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> Store:

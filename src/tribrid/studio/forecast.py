@@ -67,4 +67,4 @@ def _until_decided(wins: int, losses: int, evidence: float, most: int) -> float 
 
 
 def _about(days: float) -> str:
-    return "within a day" if days < 1 else f"in about {counted(round(days), 'day')}"
+    return "within a day" if days < 1 else f"in about {counted(math.ceil(days), 'day')}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from tribrid.answers.judgments import JudgedBy
+from tribrid.answers.judgments import JudgedBy, Rating
 from tribrid.api.attending import admitted
 from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
@@ -153,8 +154,8 @@ def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Res
     ratings = corpus.judgments.ratings(this.query_id).ratings
     this = seen_by(judge, this, ratings)
     chosen = asked.doc or this.after(asked.after)
-    said = [rating for rating in ratings if rating.doc_id == chosen]
     document = None if chosen is None else corpus.documents.get(chosen)
+    mine, others = _said(ratings, chosen, judge)
     return visit.page(
         "judging.html" if visit.swapped else "judge-query.html",
         corpus=corpus.corpus_id,
@@ -163,8 +164,8 @@ def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Res
         work=this,
         titles={doc_id: row.title or doc_id for doc_id, row in found.documents.items()},
         document=document,
-        mine=next((rating for rating in said if rating.judge == judge), None),
-        others=[rating for rating in said if rating.judge != judge],
+        mine=mine,
+        others=others,
         judge=judge,
         name=asked.name,
         snippet=quoted(document.text, q, _QUOTE_CHARS) if document else None,
@@ -173,6 +174,12 @@ def _judging(visit: Visit, corpus: Corpus, labels: _Labels, asked: Asked) -> Res
         skip=_skipped(this, chosen),
         following=next((text for text in _suggested(corpus, labels) if text != q), None),
     )
+
+
+def _said(ratings: Sequence[Rating], doc_id: str | None, judge: str) -> tuple[Rating | None, list[Rating]]:
+    """What this judge said of a document, and what others did."""
+    said = {rating.judge: rating for rating in ratings if rating.doc_id == doc_id}
+    return said.pop(judge, None), list(said.values())
 
 
 def _skipped(this: Work, chosen: str | None) -> str | None:

@@ -144,16 +144,15 @@ def left(job: JobStatus, events: Sequence[Event], cost: CostEstimate, now: datet
 def _stage_left_s(events: Sequence[Event]) -> float | None:
     """How long the present stage takes from its last word on, at the rate it had; None where it does not count."""
     told = [event for event in events if event.type == "progress" and event.data.get("total")]
-    now = [event for event in told if event.data.get("stage") == told[-1].data.get("stage")]
-    if now and isinstance(now[-1].data.get("eta_s"), int | float):
-        return float(now[-1].data["eta_s"])
-    if len(now) < 2:
+    if not told:
         return None
-    done = [float(str(event.data.get("done", 0))) for event in (now[0], now[-1])]
-    passed_s = (now[-1].at_us - now[0].at_us) / 1e6
-    if done[1] <= done[0] or passed_s <= 0:
-        return None
-    return (float(str(now[-1].data["total"])) - done[1]) * passed_s / (done[1] - done[0])
+    last = told[-1]
+    if "eta_s" in last.data:
+        return float(last.data["eta_s"])
+    first = next(event for event in told if event.data.get("stage") == last.data.get("stage"))
+    done = last.data.get("done", 0) - first.data.get("done", 0)
+    passed_s = (last.at_us - first.at_us) / 1e6
+    return (last.data["total"] - last.data["done"]) * passed_s / done if done > 0 and passed_s > 0 else None
 
 
 def curves(events: Sequence[Event]) -> list[tuple[str, Curve]]:

@@ -30,7 +30,7 @@ def test_a_part_of_a_corpus_is_searched(cli: Cli, notes: Path) -> None:
     assert {row["doc_id"] for row in found["results"]} == {"n0", "n2", "n4"}
     assert found["facets"] == {"lang": [{"value": "de", "documents": 3}]}
     shown = cli(*german, "--facet", "lang", "--facet", "none", "--offset", "2").out
-    assert "Guide > Soup · lines" in shown
+    assert "Guide · lines 1 to 5" in shown
     assert "lang: de (3)" in shown
     assert "none: no document has it" in shown
     assert "n0" not in shown or "n2" not in shown

@@ -18,6 +18,7 @@ import pytest
 
 from cli_calls import Cli, start
 from tribrid.errors import MissingExtra
+from waiting import until
 
 
 def test_nobody_reading_is_no_error(data_dir: Path, corpus: str) -> None:
@@ -68,6 +69,41 @@ def test_a_folder_and_a_folder_in_it_at_once_lose_nothing(data_dir: Path, tmp_pa
         assert process.returncode == 0, err.decode()
     found = cli("corpora", "twice", "--json").document
     assert (found["documents"], found["passages"]) == (30, 30)
+
+
+def test_a_folder_is_watched_until_ctrl_c(data_dir: Path, tmp_path: Path, cli: Cli) -> None:
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    (folder / "a.md").write_text("Soup by night.")
+    watching = start(data_dir, "index", "watched", str(folder), "--watch", preexec_fn=_at_a_terminal)
+    try:
+        until(lambda: cli("corpora", "watched").code == 0)
+        until(lambda: documents_of(cli, "watched") == 1)
+        (folder / "b.md").write_text("Soup by day.")
+        until(lambda: documents_of(cli, "watched") == 2)
+        folder.rename(tmp_path / "away")  # a round fails, and nothing is deleted
+        assert watching.stderr is not None
+        told = b""
+        while b"cannot be read" not in told:
+            told += os.read(watching.stderr.fileno(), 4096)
+        assert documents_of(cli, "watched") == 2
+        (tmp_path / "away" / "c.md").write_text("No soup.")
+        (tmp_path / "away").rename(folder)
+        until(lambda: documents_of(cli, "watched") == 3)
+        (folder / "c.md").unlink()
+        until(lambda: documents_of(cli, "watched") == 2)
+        os.killpg(watching.pid, signal.SIGINT)
+        _, err = watching.communicate(timeout=60)
+    finally:
+        watching.kill()
+    assert watching.returncode in (0, 130)  # 130: the last round was just ending
+    assert "Traceback" not in err.decode()
+    assert cli("index", "watched", "-", "--watch").code == 2
+    assert cli("index", "watched", str(folder), "--watch", "--dry-run").code == 2
+
+
+def documents_of(cli: Cli, corpus_id: str) -> int:
+    return int(cli("corpora", corpus_id, "--json").document["documents"])
 
 
 @pytest.fixture

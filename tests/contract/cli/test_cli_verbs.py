@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +13,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+import tribrid
 from cli_calls import FAST, Cli, start
 from http_examples import DOCUMENTS, EVALUATION, ndjson
 from tribrid.cli.commands import NAMES
 from tribrid.encoders import bfloat16
+from tribrid.types import Scope
 
 HEAVY = [
     "lancedb",
@@ -327,8 +331,55 @@ def test_settings_tell_where_they_come_from(cli: Cli, corpus: str) -> None:
     assert epochs(corpus, "--unset", "training.epochs") == (3, "global")
     assert epochs("training.epochs=null") == (2, "default")
     shown = cli("config", corpus).out
-    assert re.search(r"reranking\.tribrid_reranker_topn\s+20\s+corpus", shown)
+    assert re.search(r"^reranking\.tribrid_reranker_topn=20\n +corpus: ", shown, re.MULTILINE)
     assert cli("config", corpus, "--unset", "reranking.tribrid_reranker_topn").code == 0
+
+
+def test_settings_are_chosen_by_name_and_pattern(cli: Cli, corpus: str) -> None:
+    every = cli("config", "--json").document["settings"]
+    found = cli("config", corpus, "training.*", "gate.guard_measures", "--json").document
+    assert found["corpus_id"] == corpus
+    assert {section: set(fields) for section, fields in found["settings"].items()} == {
+        "training": set(every["training"]),
+        "gate": {"guard_measures"},
+    }
+    assert re.fullmatch(r"training\.epochs=2\n +default: .*\n", cli("config", "training.epo*").out)
+    assert cli("config", "trainings.*").code == 2
+
+
+def test_every_setting_as_it_is_shown_can_be_typed(data_dir: Path, cli: Cli) -> None:
+    narrow = {**os.environ, "TTY_COMPATIBLE": "1", "COLUMNS": "80", "NO_COLOR": "1"}
+    listed = start(data_dir, "config", env=narrow).communicate(timeout=60)[0].decode()
+    shown = [words for line in listed.splitlines() if not line.startswith(" ") for words in shlex.split(line)]
+    before = cli("config", "--json").document["settings"]
+    assert len(shown) == sum(map(len, before.values()))
+    after = cli("config", *shown, "--json").document["settings"]
+    values = [{s: {n: entry["value"] for n, entry in f.items()} for s, f in of.items()} for of in (before, after)]
+    assert values[0] == values[1]
+    assert cli("config", *(f"--unset={one.partition('=')[0]}" for one in shown)).code == 0
+
+
+def test_an_id_is_known_by_its_beginning(cli: Cli, corpus: str, run_id: str) -> None:
+    (model,) = cli("models", corpus, "--json").document["models"]
+    model_id = model["model_id"]
+    assert cli("models", "show", model_id[:8], "--json").document["model_id"] == model_id
+    assert cli("runs", run_id[:8], "--json").document["job_id"] == run_id
+    assert "epochs=1" in cli("runs", run_id[:8]).out
+    assert cli("runs", run_id[:3]).code == 3  # as good as nothing
+    triplets = cli("triplets", corpus, "--json").document["triplets"]
+    triplet_id = triplets[0]["triplet_id"]
+    assert cli("review", "accept", triplet_id[:12], "--json").document["decided"][0]["triplet_id"] == triplet_id
+
+
+def test_what_several_ids_begin_with_is_refused(data_dir: Path, cli: Cli) -> None:
+    with tribrid.Tribrid(data_dir) as opened:
+        for key_id in ("abcd01", "abcd02", "abcd0211"):
+            opened.store.access.add(key_id, "", [Scope.SEARCH], "0" * 64, None, None)
+    refused = cli("keys", "revoke", "abcd")
+    assert refused.code == 2
+    assert "abcd01, abcd02, abcd0211" in refused.err
+    assert cli("keys", "revoke", "abcd02", "--json").document["key_id"] == "abcd02"  # whole, and another begins so
+    assert cli("keys", "revoke", "abcd021", "--json").document["key_id"] == "abcd0211"
 
 
 def test_doctor_does_what_it_says_works(cli: Cli) -> None:

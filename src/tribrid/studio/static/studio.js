@@ -64,9 +64,17 @@ document.addEventListener("keydown", (event) => {
   const found = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (found) {
     event.preventDefault();
-    found.click();
+    press(found);
   }
 });
+
+// A form that was just exchanged is a plain one until htmx has seen it; to press it then would load a whole page.
+function press(found, tries = 50) {
+  const form = found.closest("form[hx-post]");
+  const waits = form && window.htmx && !form.hasAttribute("data-htmx-powered");
+  if (waits && tries) setTimeout(press, 10, found, tries - 1);
+  else found.click();
+}
 
 // A part of the page was exchanged: go on reading where the new one begins.
 document.addEventListener("htmx:after:swap", () => document.querySelector("[data-focus]")?.focus());

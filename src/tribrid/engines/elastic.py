@@ -1,0 +1,72 @@
+"""The documents of an OpenSearch or Elasticsearch index, as one moment has them.
+
+By a scroll, which is the same in both and in every version. A point in time is asked for in two ways, and needs an
+order over all shards, which the two do not have by one name.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from tribrid.engines.http import Engine, since_value
+from tribrid.engines.source import Records, Source
+from tribrid.errors import TribridError, Unavailable
+
+_AT_ONCE = 500
+_KEEP = "5m"
+"""How long the engine keeps the scroll between two requests: meanwhile that many documents are stored here."""
+
+
+def documents(source: Source, key: str | None) -> Records:
+    """Every document, as it is asked for.
+
+    Args:
+        key: user:password, or an API key as Elasticsearch encodes it.
+
+    Raises:
+        NotFound, InvalidInput, Unavailable: as Engine.ask.
+    """
+    wanted: dict[str, Any] = {"match_all": {}}
+    if source.since is not None:
+        wanted = {"range": {str(source.changed): {"gte": since_value(source.since)}}}
+    first = f"/{quote(str(source.name), safe=',*')}/_search?scroll={_KEEP}"
+    with Engine(source.address, _headers(key)) as engine:
+        answer = engine.ask("POST", first, {"size": _AT_ONCE, "sort": ["_doc"], "query": wanted})
+        scroll_id = answer.get("_scroll_id")
+        try:
+            while hits := _hits(answer):
+                for hit in hits:
+                    yield hit.get("_id"), hit.get("_source") or {}
+                scroll_id = answer.get("_scroll_id", scroll_id)
+                answer = engine.ask("POST", "/_search/scroll", {"scroll": _KEEP, "scroll_id": scroll_id})
+        finally:
+            with suppress(TribridError):  # it is only let go of: unasked it goes after a while
+                engine.ask("DELETE", "/_search/scroll", {"scroll_id": [scroll_id]})
+
+
+def _hits(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One answer's documents.
+
+    Raises:
+        Unavailable: not all shards answered. What is missing would look as if it were gone.
+    """
+    shards = answer.get("_shards") or {}
+    if answer.get("timed_out") or shards.get("failed"):
+        raise Unavailable(f"pull: only {shards.get('successful')} of {shards.get('total')} shards answered. Try again.")
+    try:
+        found: list[dict[str, Any]] = answer["hits"]["hits"]
+    except (KeyError, TypeError):
+        raise Unavailable("pull: the answer has no hits: is this OpenSearch or Elasticsearch?") from None
+    return found
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    if key is None:
+        return {}
+    if ":" in key:
+        return {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
+    return {"Authorization": f"ApiKey {key}"}

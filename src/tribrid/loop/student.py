@@ -28,9 +28,9 @@ from tribrid.mining.splits import QueryMatcher, query_clusters
 from tribrid.private import own_folder
 from tribrid.scoring.learned import Scores
 from tribrid.scoring.scorer import LearnedScorer, ranked
-from tribrid.training.base import Base
 from tribrid.training.lessons import Lesson
 from tribrid.training.resources import READING_SHARE, Pace, Run
+from tribrid.training.start import Base
 from tribrid.types import Candidate, Emit, EvalDataset
 from tribrid.workspace.corpus import OpenCorpus
 

@@ -128,8 +128,10 @@ def test_a_collection_is_pulled_page_by_page(tribrid: Tribrid, tmp_path: Path) -
         assert (pulled.documents, pulled.newest) == (5, "50")
         assert documents.get("3").metadata == {"at": 30}
         asked = len(engine.asked)
-        assert documents.pull(source, "soups", mapping={"metadata.at": "at"}, changed="at", since="40").unchanged == 2
+        points[4]["text"] = points[1]["text"] = "Salad"
+        documents.pull(source, "soups", mapping={"metadata.at": "at"}, changed="at", since="40")
         assert engine.asked[asked][1]["filter"] == {"must": [{"key": "at", "range": {"gte": 40}}]}
+        assert [documents.get(doc_id).text for doc_id in ("4", "1")] == ["Salad", "Soup 1"]
         with pytest.raises(NotFound, match="no such collection"):
             documents.pull(source, "salads")
 

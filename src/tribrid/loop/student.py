@@ -28,9 +28,9 @@ from tribrid.mining.splits import QueryMatcher, query_clusters
 from tribrid.private import own_folder
 from tribrid.scoring.learned import Scores
 from tribrid.scoring.scorer import LearnedScorer, ranked
-from tribrid.training.base import Base
 from tribrid.training.lessons import Lesson
 from tribrid.training.resources import READING_SHARE, Pace, Run
+from tribrid.training.start import Base
 from tribrid.types import Candidate, Emit, EvalDataset
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -165,12 +165,13 @@ def _lessons(corpus: OpenCorpus, teacher: LearnedScorer, pace: Pace, emit: Emit)
             found.append(lesson_of(read.query_id, clusters[read.query_id], read.reading, scores))
         if not pace.within(READING_SHARE):
             break
-    if len(found) < LEAST_QUERIES:
+    unlike = len({lesson.item.cluster for lesson in found})
+    if unlike < LEAST_QUERIES:
         raise NoTriplets(
-            f"A student takes at least {LEAST_QUERIES} queries to learn from, and there are {len(found)} beside the "
-            "eval dataset's: judged or logged ones, titles and headings of documents. Give it more of them, or more "
-            "minutes.",
-            queries=len(found),
+            f"A student takes at least {LEAST_QUERIES} queries to learn from that are unlike, and there was time for "
+            f"{unlike} beside the eval dataset's: judged or logged ones, titles and headings of documents. Give it "
+            "more of them, or more minutes.",
+            queries=unlike,
         )
     return found, dict(Counter(sources[lesson.item.labels.query_id] for lesson in found))
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tribrid.config.sections import TrainingConfig
-from tribrid.training.base import Base
 from tribrid.training.lessons import Lesson, choose_weight
 from tribrid.training.memory import passes_mib
 from tribrid.training.resources import MIB, Run, free_mib
+from tribrid.training.start import Base
 from tribrid.training.torch_hub import HubModel
 from tribrid.training.torch_joint import JointModel
 from tribrid.training.torch_loop import OUT_OF_TIME, Loop, Progress

@@ -21,11 +21,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tribrid.config.sections import TrainingConfig
 from tribrid.encoders.pairs import PairLimits
 from tribrid.scoring.learned import Reading, Scores
-from tribrid.training.base import Base
 from tribrid.training.lessons import Lesson, Pair
 from tribrid.training.lists import BAD, BETWEEN, GOOD, Labels, TrainingList
 from tribrid.training.memory import passes_mib, require_memory
 from tribrid.training.resources import Run, free_mib
+from tribrid.training.start import Base
 from tribrid.training.torch_hub import HubModel
 from tribrid.training.torch_loop import Loop
 from tribrid.training.torch_pairs import score

@@ -16,13 +16,13 @@ from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.private import own_folder
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
-from tribrid.training.base import Base
 from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
 from tribrid.training.lists import PastQuery, TrainingList, memory_of, remembered
 from tribrid.training.memory import require_memory
 from tribrid.training.resources import Pace, Run, free_mib
+from tribrid.training.start import Base
 from tribrid.types import Emit
 from tribrid.types.stored import BlendMetrics, CrossEncoderMetrics, Manifest, TrainingMetrics
 from tribrid.version import __version__

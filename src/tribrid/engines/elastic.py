@@ -12,9 +12,33 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from tribrid.engines.http import Engine, since_value
+from pydantic import Field
+
+from tribrid.engines.http import Engine, Form, formed, since_value
 from tribrid.engines.source import Records, Source
 from tribrid.errors import TribridError, Unavailable
+
+
+class _Shards(Form):
+    total: int = 0
+    successful: int = 0
+    failed: int = 0
+
+
+class _Hit(Form):
+    id: str = Field(alias="_id")
+    source: dict[str, Any] | None = Field(None, alias="_source")
+
+
+class _Hits(Form):
+    hits: list[_Hit]
+
+
+class _Answer(Form):
+    hits: _Hits
+    shards: _Shards = Field(_Shards(), alias="_shards")
+    timed_out: bool = False
+
 
 _AT_ONCE = 500
 _KEEP = "5m"
@@ -40,7 +64,7 @@ def documents(source: Source, key: str | None) -> Records:
         try:
             while hits := _hits(answer):
                 for hit in hits:
-                    yield hit.get("_id"), hit.get("_source") or {}
+                    yield hit.id, hit.source or {}
                 scroll_id = answer.get("_scroll_id", scroll_id)
                 answer = engine.ask("POST", "/_search/scroll", {"scroll": _KEEP, "scroll_id": scroll_id})
         finally:
@@ -48,20 +72,17 @@ def documents(source: Source, key: str | None) -> Records:
                 engine.ask("DELETE", "/_search/scroll", {"scroll_id": [scroll_id]})
 
 
-def _hits(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _hits(answer: Mapping[str, Any]) -> list[_Hit]:
     """One answer's documents.
 
     Raises:
-        Unavailable: not all shards answered. What is missing would look as if it were gone.
+        Unavailable: it is none, or not all shards answered. What is missing would look as if it were gone.
     """
-    shards = answer.get("_shards") or {}
-    if answer.get("timed_out") or shards.get("failed"):
-        raise Unavailable(f"pull: only {shards.get('successful')} of {shards.get('total')} shards answered. Try again.")
-    try:
-        found: list[dict[str, Any]] = answer["hits"]["hits"]
-    except (KeyError, TypeError):
-        raise Unavailable("pull: the answer has no hits: is this OpenSearch or Elasticsearch?") from None
-    return found
+    found = formed(answer, _Answer, "OpenSearch or Elasticsearch")
+    if found.timed_out or found.shards.failed:
+        shards = found.shards
+        raise Unavailable(f"pull: only {shards.successful} of {shards.total} shards answered. Try again.")
+    return found.hits.hits
 
 
 def _headers(key: str | None) -> dict[str, str]:

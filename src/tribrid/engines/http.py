@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tribrid.cloud.line import fits_a_header
 from tribrid.errors import InvalidInput, NotFound, Unavailable
@@ -102,6 +104,28 @@ class Engine:
             raise InvalidInput(f"pull: {error}, which is never asked.", field="source") from None
         except httpx.TransportError as error:
             raise Unavailable(f"pull: {self._host} cannot be reached: {type(error).__name__}.") from None
+
+
+class Form(BaseModel):
+    """What of an engine's answer is read."""
+
+    model_config = ConfigDict(strict=True)
+
+
+_Form = TypeVar("_Form", bound=Form)
+
+
+def formed(answer: object, form: type[_Form], engine: str) -> _Form:
+    """An answer in its form.
+
+    Raises:
+        Unavailable: it is in another one.
+    """
+    try:
+        return form.model_validate(answer)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
+        raise Unavailable(f"pull: the answer is not as {engine} gives it: {where}. Is this {engine}?") from None
 
 
 def since_value(since: str) -> float | int | str:

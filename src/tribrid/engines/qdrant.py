@@ -7,9 +7,23 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from tribrid.engines.http import Engine, since_value
+from tribrid.engines.http import Engine, Form, formed, since_value
 from tribrid.engines.source import Records, Source
-from tribrid.errors import Unavailable
+
+
+class _Point(Form):
+    id: int | str
+    payload: dict[str, Any] | None = None
+
+
+class _Page(Form):
+    points: list[_Point]
+    next_page_offset: int | str | None = None
+
+
+class _Answer(Form):
+    result: _Page
+
 
 _AT_ONCE = 500
 
@@ -27,11 +41,9 @@ def points(source: Source, key: str | None) -> Records:
     path = f"/collections/{quote(str(source.name), safe='')}/points/scroll"
     with Engine(source.address, {} if key is None else {"api-key": key}) as engine:
         while True:
-            answer = engine.ask("POST", path, asked).get("result")
-            if not isinstance(answer, dict) or not isinstance(answer.get("points"), list):
-                raise Unavailable("pull: the answer has no points: is this Qdrant?")
-            for point in answer["points"]:
-                yield point.get("id"), point.get("payload") or {}
-            if answer.get("next_page_offset") is None:
+            page = formed(engine.ask("POST", path, asked), _Answer, "Qdrant").result
+            for point in page.points:
+                yield point.id, point.payload or {}
+            if page.next_page_offset is None:
                 return
-            asked["offset"] = answer["next_page_offset"]
+            asked["offset"] = page.next_page_offset

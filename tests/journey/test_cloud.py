@@ -139,7 +139,7 @@ def test_an_evaluation_measures_the_service_and_its_rivals_and_pays_for_them(
 
 
 def check_report(report: dict[str, Any], server: RerankServer, other: RerankServer) -> None:
-    assert report["compared"] == {"before": "retrieval", "after": "cloud"}
+    assert report["compared"] == {"before": "retrieval", "after": "cloud", "serves": None}
     assert {"cloud", "rival", "retrieval", "oracle"} <= set(report["systems"])
     assert report["systems"]["cloud"]["ndcg@10"] == pytest.approx(report["systems"]["rival"]["ndcg@10"])
     assert (report["failed"], report["promoted"]) == ({}, False)

@@ -45,7 +45,8 @@ def filled(tribrid: Tribrid, corpus_id: str, word: str) -> dict[str, str]:
         Impression(f"{word}-search", corpus_id, f"{word} query", shown, "retrieval", False, None, 1.0, now_us())
     )
     judged = [JudgedQuery("q", f"{word} query", {doc_id: 1})]
-    store.judgments.put(corpus_id, judged, replace=False)
+    for judge in ("anna", "bert"):
+        store.judgments.put(corpus_id, judged, replace=False, judge=judge)
     dataset = store.evalsets.put(corpus_id, judged, "ndcg@10")
     triplet = Triplet("q", f"{word} query", (doc_id, 0), ("other.md", 0), Source.LOGS, 1.0, "clicked", f"{word}-e")
     store.triplets.put(corpus_id, {}, {}, [triplet])
@@ -108,6 +109,8 @@ CALLS: dict[str, list[Sent]] = {
     "GET /info": _BY_CORPUS,
     "GET /reranker/status": _BY_CORPUS,
     "GET /reranker/readiness": _BY_CORPUS,
+    "POST /reranker/judge": _OF_CORPUS,
+    "GET /reranker/judge": _BY_CORPUS,
     "POST /reranker/mine": _OF_CORPUS,
     "POST /reranker/train": _OF_CORPUS,
     "POST /reranker/evaluate": [

@@ -4638,6 +4638,16 @@ export interface components {
             dense: components["schemas"]["LegScore"] | null;
         };
         /**
+         * LineSpan
+         * @description Lines of a document, from 1.
+         */
+        LineSpan: {
+            /** First */
+            first: number;
+            /** Last */
+            last: number;
+        };
+        /**
          * LogEvidence
          * @description A held-out span of a log, and what it says of documents.
          *
@@ -6005,6 +6015,12 @@ export interface components {
              * @default 0
              */
             relevant_total: number;
+            /**
+             * Slices
+             * @description The kinds of queries that it is one of, each as field=slice of the report's `slices`.
+             * @default []
+             */
+            slices: string[];
         };
         /**
          * QueryRows
@@ -6793,6 +6809,13 @@ export interface components {
                 [key: string]: components["schemas"]["JsonValue"];
             } | null;
             /**
+             * Per
+             * @description Each document once, by its best passage; or the best passages, several of one document.
+             * @default doc
+             * @enum {string}
+             */
+            per?: "doc" | "passage";
+            /**
              * Facets
              * @description Fields of the metadata: of their values it is counted how many documents have each.
              * @default []
@@ -6809,7 +6832,7 @@ export interface components {
         };
         /**
          * SearchResult
-         * @description A document, by its best passage.
+         * @description A document, by its best passage; or a passage.
          */
         SearchResult: {
             /**
@@ -6847,6 +6870,38 @@ export interface components {
              */
             score: number;
             passage: components["schemas"]["PassageSpan"];
+            /**
+             * Headings
+             * @description That the passage stands under, the outermost first.
+             * @default []
+             * @example [
+             *       "Leave",
+             *       "Parents"
+             *     ]
+             */
+            headings: string[];
+            /**
+             * Page
+             * @description Of a PDF, that on which the passage begins, from 1.
+             */
+            page: number | null;
+            /** @description Of code and text, those of the passage. Null: the document is no such file. */
+            lines: components["schemas"]["LineSpan"] | null;
+            /**
+             * Highlights
+             * @description Words of `text` that the query asks for: stretches [start, end) in Unicode code points.
+             * @default []
+             * @example [
+             *       [
+             *         16,
+             *         20
+             *       ]
+             *     ]
+             */
+            highlights: [
+                number,
+                number
+            ][];
             first_stage: components["schemas"]["FirstStage"];
         };
         /**

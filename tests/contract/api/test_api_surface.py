@@ -261,8 +261,9 @@ def test_every_method_on_every_path(schema: dict[str, Any], client: httpx.Client
 def test_a_corpus_that_is_not_there(operations: dict[str, Any], client: httpx.Client) -> None:
     for method, path in calls(operations, "none"):
         if path.startswith("/corpora/none") and method in ("GET", "DELETE"):
-            refused(client.request(method, path), 404, "corpus_not_found")
-    for path in ("mine", "train", "evaluate", "rollback"):
+            judges = {"a": "anna", "b": "bert"} if path.endswith("/agreement") else None
+            refused(client.request(method, path, params=judges), 404, "corpus_not_found")
+    for path in ("mine", "train", "evaluate", "judge", "rollback"):
         refused(client.post(f"/reranker/{path}", json={"corpus_id": "none"}), 404, "corpus_not_found")
     for path in ("status", "models", "triplets", "evaluations", "train/runs"):
         refused(client.get(f"/reranker/{path}", params={"corpus_id": "none"}), 404, "corpus_not_found")

@@ -216,6 +216,7 @@ def test_postgresql_refuses_in_words_and_loses_nothing(
         ("opensearch+http://ann:secret@127.0.0.1:9", "TRIBRID_PULL_KEY"),
         ("postgresql://ann:secret@127.0.0.1:9/db", "PGPASSWORD"),
         ("postgresql://127.0.0.1:9/db?password=secret", "PGPASSWORD"),
+        ("postgresql://me:se/cret@127.0.0.1/db", "PGPASSWORD"),
         ("qdrant+http://169.254.169.254", "never asked"),
         ("postgresql://169.254.169.254/db", "never asked"),
         ("opensearch+http://127.0.0.1:9/?key=secret", "an address such as"),

@@ -254,6 +254,16 @@ def test_lost_files_of_a_champion_mean_the_fused_order_and_say_why(tribrid: Trib
         folder.with_suffix(".away").rename(folder)
 
 
+def test_of_what_a_model_alone_said_nothing_is_learned(tribrid: Tribrid) -> None:
+    tribrid.create_corpus("said").documents.add(learnable.documents())
+    corpus, queries = tribrid.corpus("said"), learnable.queries("m", 3, seed=2)
+    corpus.judgments.put(queries, judge="a-model", by="model")
+    assert corpus.mine(sources=["judgments"]).triplets == 0
+    corpus.judgments.put(queries, judge="anna")
+    assert corpus.mine(sources=["judgments"]).triplets > 0
+    corpus.delete()
+
+
 def test_a_failed_job_raises_where_it_was_waited_for(tribrid: Tribrid) -> None:
     """A corpus whose only labels are of documents that retrieval never brings teaches no order."""
     tribrid.create_corpus("poor")

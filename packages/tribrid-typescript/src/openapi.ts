@@ -8386,7 +8386,7 @@ export interface operations {
                 replace?: boolean;
                 /** @description Whose grades they are; without it nobody's. */
                 judge?: string | null;
-                /** @description Whether the judge is a person or a model. */
+                /** @description Whether the judge is a person or a model. Of a model's grades nothing is learned. */
                 by?: "person" | "model";
             };
             header?: never;

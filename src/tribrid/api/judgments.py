@@ -60,7 +60,9 @@ async def put_judgments(
     judge: Annotated[
         str | None, Query(description="Whose grades they are; without it nobody's.", max_length=512)
     ] = None,
-    by: Annotated[GivenBy, Query(description="Whether the judge is a person or a model.")] = "person",
+    by: Annotated[
+        GivenBy, Query(description="Whether the judge is a person or a model. Of a model's grades nothing is learned.")
+    ] = "person",
 ) -> Response:
     """Queries of the eval dataset are never trained on: they are named in `in_eval_dataset`. With `judge`, what he said
     is kept beside what others say, so that their agreement can be told. After a second the

@@ -39,7 +39,9 @@ class Judgments(CorpusPart):
         Args:
             judgments, queries: as of `judged_queries`.
             bundle: what else their file held.
-            judge: whose grades they are, a person's or a model's; None: nobody says.
+            judge: whose grades they are; None: nobody says.
+            by: whether the judge is a person or a model. A model's grades are compared with people's, and nothing is
+                learned from those that it alone gave.
 
         Raises:
             CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs.

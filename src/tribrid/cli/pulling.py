@@ -62,10 +62,13 @@ def pull(  # noqa: PLR0913 - a command's options are its parameters
     """Index what another engine holds: new and changed documents are embedded, unchanged ones are not. Creates the
     corpus if need be. Nothing is written to the engine.
     """
+    from tribrid.engines.source import source_at
+
     mapping: dict[str, list[str]] = {}
     for field, of in map(assignment, maps or []):
         mapping.setdefault(field, []).append(of)
     with library(session) as tribrid:
+        source_at(tribrid.environment, source, name, query, changed, since)  # a wrong one makes no corpus
         ensure(tribrid, corpus)
         with gauge(session.terminal.err, "Pulling") as shown:
 

@@ -46,7 +46,8 @@ def check_address(environment: Environment, section: str, name: str, url: str) -
     allowed = None if named is None else {host.strip().lower() for host in named.split(",")}
     host, setting = _host(url), f"{section}.{name}"
     if _is_metadata(host):
-        raise InvalidInput(f"{setting}: {host} is a link-local address, which is never asked.", setting=setting)
+        what = "a link-local address or a metadata service"
+        raise InvalidInput(f"{setting}: {host} is {what}, which is never asked.", setting=setting)
     own = environment.address(section, name)
     if allowed is not None and host not in allowed and not (own and host == _host(own)):
         raise InvalidInput(

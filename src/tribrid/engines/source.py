@@ -78,7 +78,9 @@ def _parted(address: str) -> tuple[Kind, str]:
         known = ", ".join(f"{scheme}://" for scheme in _KINDS)
         raise InvalidInput(f"The source is an address that begins with one of {known}.", field="source")
     if kind == "postgresql":
-        _refuse(password is not None or "password" in parse_qs(parts.query), "PGPASSWORD, or put it into ~/.pgpass")
+        # A password with a slash ends the host's part early: what is left of it stands in the path.
+        has_password = password is not None or "@" in parts.path or "password" in parse_qs(parts.query)
+        _refuse(has_password, "PGPASSWORD, or put it into ~/.pgpass")
         return kind, address
     _refuse(parts.username is not None, "TRIBRID_PULL_KEY")
     if not host or parts.query or parts.fragment:

@@ -7,10 +7,17 @@ from dataclasses import replace
 
 from tribrid.answers.judgments import Rating
 from tribrid.types import JudgedQuery
+from tribrid.workspace.corpus import OpenCorpus
+
+
+def judged_by_people(corpus: OpenCorpus) -> list[JudgedQuery]:
+    """The corpus's judgments without those that models alone gave."""
+    store = corpus.store
+    return by_people(store.judgments.list(corpus.corpus_id), store.ratings.list(corpus.corpus_id))
 
 
 def by_people(judged: Iterable[JudgedQuery], ratings: Iterable[Rating]) -> list[JudgedQuery]:
-    """The judgments without those that models alone gave: what decides is measured by people's word."""
+    """The judgments without those that models alone gave: people's word is learned in full, and decides."""
     givers: dict[tuple[str, str], set[str]] = {}
     for rating in ratings:
         givers.setdefault((rating.query_id, rating.doc_id), set()).add(rating.by)

@@ -162,8 +162,8 @@ class Tools:
         return f"Logged {signal}."
 
     def judge(self, corpus_id: CorpusId, query: str, doc_id: str, grade: Grade) -> Judged:
-        """Keep how relevant a document is for a query, to train from, as a model's word. It does not touch the eval
-        dataset, by which rankings are measured.
+        """Keep how relevant a document is for a query, as a model's word beside people's. How far the two agree is
+        shown to people; nothing is learned from it, and nothing measured by it.
         """
         judge = f"mcp:{self._caller().label}"
         kept = self._seen().corpus(corpus_id).judgments.grade(None, query, doc_id, grade, judge=judge, by="model")

@@ -85,9 +85,13 @@ def _marked_lines(text: str) -> Iterator[int]:
 def highlights(text: str, query: str) -> list[tuple[int, int]]:
     """The words of a text that BM25 finds for the query, as stretches [start, end) in code points, in order."""
     wanted = frozenset(query_terms(query))
+    if not wanted:
+        return []
+    # Every search comes by here, so each word is looked at once.
+    asked = {word: list(_asked_for(word, wanted)) for word in set(_WORD.findall(text))}
     found: list[tuple[int, int]] = []
-    for word in _WORD.finditer(text) if wanted else ():
-        for start, end in _asked_for(word[0], wanted):
+    for word in _WORD.finditer(text):
+        for start, end in asked[word[0]]:
             start, end = start + word.start(), end + word.start()
             if found and start < found[-1][1]:
                 start = found.pop()[0]

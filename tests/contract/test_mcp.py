@@ -105,14 +105,14 @@ def test_a_key_says_more_and_on_which_corpora(folder: Path) -> None:
     names, told, judged, elsewhere, listed = talked(folder, key, talk)
     assert names == READING | {"feedback", "judge", "evaluate"}
     assert not told.is_error
-    assert judged[-1].structured_content["judgments"] == {"expenses": 3, "leave": 0}
+    assert judged[-1].structured_content["grades"] == {"expenses": 3, "leave": 0}
     assert elsewhere.is_error
     assert [row["corpus_id"] for row in listed.structured_content["corpora"]] == ["handbook"]
     with Tribrid(folder) as tribrid:
         assert tribrid.corpus("handbook").logs.stats().impressions == 1
-        assert [query.judgments for query in tribrid.corpus("handbook").judgments.get().queries] == [
-            {"expenses": 3, "leave": 0}
-        ]
+        judgments = tribrid.corpus("handbook").judgments
+        assert [query.judgments for query in judgments.get().queries] == [{}], "a model's word is no judgment"
+        assert {(rating.judge, rating.by) for rating in judgments.ratings().ratings} == {("mcp:agent", "model")}
 
 
 def test_a_key_that_may_search_only_searches_and_ends_when_it_is_revoked(folder: Path) -> None:

@@ -215,12 +215,19 @@ def test_what_each_judge_said_is_kept_beside_the_grade_that_holds(store: Store) 
         return [(one.judge, one.by, one.grade, one.note) for one in store.ratings.list("c", "q1")]
 
     store.judgments.put("c", [JudgedQuery("q1", "leave", {"a": 0})], replace=False, judge="m", by="model")
+    assert [query.judgments for query in store.judgments.list("c")] == [{}], "a model's word is no judgment"
     store.judgments.grade("c", "q1", "leave", "a", 3, Said("anna", note="just that"))
     assert store.judgments.grade("c", "q1", "leave", "a", 1, Said("bert")) == {"a": 1}
     assert said() == [("anna", "person", 3, "just that"), ("bert", "person", 1, ""), ("m", "model", 0, "")]
     assert store.judgments.grade("c", "q1", "leave", "a", None, Said("bert")) == {"a": 3}, (
         "what was said last of the others"
     )
+    assert store.judgments.grade("c", "q1", "leave", "a", 0, Said("m", "model")) == {"a": 3}, "nor takes one's place"
+    store.judgments.put("c", [JudgedQuery("q1", "leave", {"a": 0})], replace=False, judge="m", by="model")
+    assert store.judgments.list("c")[0].judgments == {"a": 3}
+    assert store.judgments.grade("c", "q1", "leave", "a", None, Said("anna")) == {}, "and does not come to hold"
+    assert store.judgments.grade("c", "q1", "leave", "a", None, Said("m", "model")) == {}
+    assert store.judgments.list("c") == [], "of which nobody says anything any more"
     store.judgments.grade("c", "q1", "leave", "a", 2, Said("anna", note="on a second look"))
     assert said()[0] == ("anna", "person", 2, "on a second look")
     store.judgments.put("c", [JudgedQuery("q2", "other", {"a": 1})], replace=True)

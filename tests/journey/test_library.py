@@ -258,8 +258,13 @@ def test_of_what_a_model_alone_said_nothing_is_learned(tribrid: Tribrid) -> None
     tribrid.create_corpus("said").documents.add(learnable.documents())
     corpus, queries = tribrid.corpus("said"), learnable.queries("m", 3, seed=2)
     corpus.judgments.put(queries, judge="a-model", by="model")
-    assert corpus.mine(sources=["judgments"]).triplets == 0
+    with pytest.raises(NoTriplets):
+        corpus.mine(sources=["judgments"])
     corpus.judgments.put(queries, judge="anna")
+    for judge, replace in ((None, False), ("a-model", True)):
+        with pytest.raises(InvalidInput, match="take nobody's place"):
+            corpus.judgments.put(queries, replace, judge=judge, by="model")
+    assert corpus.judgments.agreement("anna", "a-model").same == 3
     assert corpus.mine(sources=["judgments"]).triplets > 0
     corpus.delete()
 

@@ -40,19 +40,17 @@ class Judgments(CorpusPart):
             judgments, queries: as of `judged_queries`.
             bundle: what else their file held.
             judge: whose grades they are; None: nobody says.
-            by: whether the judge is a person or a model. A model's grades are compared with people's, and nothing is
-                learned from those that it alone gave.
+            by: whether the judge is a person or a model. What a model says is no judgment: it is kept as its ratings,
+                compared with people's, and nothing is learned from it.
 
         Raises:
-            CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs.
+            CorpusNotFound. InvalidInput: or the bundle says that nobody judged them, but that they are from logs; a
+                model without a name, or one that would replace what people said.
         """
-        if (source := (bundle or {}).get("source")) not in (None, "judgments"):
-            raise InvalidInput(f"source: these labels are from {whose(source)}, and no judgments.", field="source")
+        _check_origin(bundle, judge, by, replace=replace)
         judged = judged_queries(judgments, queries)
         store = self._folder.store
         unknown = unknown_documents(self._folder, self.corpus_id, judged)
-        if judge is not None:
-            check_judge(judge)
         store.judgments.put(self.corpus_id, judged, replace, judge, by)
         asked = [q.text for q in eval_queries_of(self._open())]
         matcher = QueryMatcher(asked)
@@ -83,7 +81,7 @@ class Judgments(CorpusPart):
             query_id: None for that of the judged query in these words, or a new one.
             grade: 0 to 3, 1 and more is relevant; None takes the judgment back, and what another judge said last holds.
             judge: whose grade it is; None: nobody says, and then there is no note.
-            by: whether the judge is a person or a model.
+            by: whether the judge is a person or a model. What a model says is its rating, and no judgment.
 
         Raises:
             CorpusNotFound, DocumentNotFound.
@@ -141,6 +139,15 @@ class Judgments(CorpusPart):
             NotFound: one of them rated nothing here.
         """
         return agreement(self.ratings(), a, b)
+
+
+def _check_origin(bundle: Mapping[str, Any] | None, judge: str | None, by: GivenBy, *, replace: bool) -> None:
+    if by == "model" and (judge is None or replace):
+        raise InvalidInput("by: a model is named by `judge`, and its grades take nobody's place.", field="by")
+    if (source := (bundle or {}).get("source")) not in (None, "judgments"):
+        raise InvalidInput(f"source: these labels are from {whose(source)}, and no judgments.", field="source")
+    if judge is not None:
+        check_judge(judge)
 
 
 def _check_grade(query_id: str, text: str, grade: int | None) -> None:

@@ -22,7 +22,6 @@ from tribrid.loop.eval_queries import dataset_in_force, eval_queries_of
 from tribrid.loop.index import catch_up
 from tribrid.loop.nextlabels import rank_queries, scorers_of
 from tribrid.loop.params import JudgeParams
-from tribrid.loop.people import judged_by_people
 from tribrid.mining.judge import UNSURE, Given, Question, Shown, judge_sha256, query_sha256, questions
 from tribrid.mining.splits import QueryMatcher
 from tribrid.store.database import now_us
@@ -204,7 +203,7 @@ def people_said(corpus: OpenCorpus) -> dict[str, tuple[str, dict[str, int]]]:
         The query's hash → its text, and doc_id → grade.
     """
     dataset = dataset_in_force(corpus)
-    judged = judged_by_people(corpus)
+    judged = [query for query in corpus.store.judgments.list(corpus.corpus_id) if query.judgments]
     if dataset is not None and dataset.evidence is None:
         judged += dataset.queries
     found: dict[str, tuple[str, dict[str, int]]] = {}

@@ -11,7 +11,6 @@ from tribrid.loop.held_out import held_out_of
 from tribrid.loop.index import catch_up
 from tribrid.loop.judge import agreed, judge_in_force, weight_of
 from tribrid.loop.params import MineParams
-from tribrid.loop.people import judged_by_people
 from tribrid.mining.mine import Mined, MiningInputs
 from tribrid.mining.mine import mine as mine_triplets
 from tribrid.types import Emit, Source
@@ -40,7 +39,7 @@ def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined
         impressions=corpus.store.logs.iterate_with_feedback(corpus.corpus_id),
         named=corpus.store.logs.iterate_with_feedback(corpus.corpus_id, named=True),
         fell_back=corpus.store.logs.fallbacks_with_feedback(corpus.corpus_id),
-        judged=judged_by_people(corpus),
+        judged=corpus.store.judgments.list(corpus.corpus_id),
         judge_labels=labels,
         judge_weight=judge_facts["weight"] if judge_facts else 0.0,
         documents=documents,

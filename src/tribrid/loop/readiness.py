@@ -13,7 +13,6 @@ from tribrid.corpus.lexical import normalise
 from tribrid.errors import TribridError
 from tribrid.evaluation.readiness import Known, Labels, assess, labels_view
 from tribrid.loop.eval_queries import dataset_in_force
-from tribrid.loop.people import by_people
 from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.heuristics import heuristic_groups
 from tribrid.mining.splits import QueryMatcher
@@ -42,9 +41,7 @@ def readiness(corpus: OpenCorpus) -> Readiness:
     eval_queries, held_out = _eval_queries(corpus)
     matcher = QueryMatcher(query.text for query in (eval_queries or ())[:MOST_EVAL_QUERIES])
     log = corpus.store.labelled.log(corpus.corpus_id, MOST_SEARCHES, held_out)
-    judged = by_people(
-        corpus.store.labelled.judged(corpus.corpus_id, MOST_JUDGED), corpus.store.ratings.list(corpus.corpus_id)
-    )
+    judged = corpus.store.labelled.judged(corpus.corpus_id, MOST_JUDGED)
     in_logs, logs = _admitted(matcher, _used(log.used), whole=log.whole)
     graded = ((q.text, {doc_id for doc_id, grade in q.judgments.items() if grade >= 1}) for q in judged)
     in_judgments, judgments = _admitted(matcher, graded, whole=len(judged) < MOST_JUDGED)

@@ -79,11 +79,11 @@ class Report(BaseModel):
 
 
 class Judged(BaseModel):
-    """A query with its judgments, as they stand now."""
+    """What this agent said of a query so far."""
 
     query_id: str
     query: str
-    judgments: dict[str, int] = Field(description="Grades by doc_id.")
+    grades: dict[str, int] = Field(description="By doc_id.")
 
 
 class Job(BaseModel):
@@ -166,8 +166,10 @@ class Tools:
         shown to people; nothing is learned from it, and nothing measured by it.
         """
         judge = f"mcp:{self._caller().label}"
-        kept = self._seen().corpus(corpus_id).judgments.grade(None, query, doc_id, grade, judge=judge, by="model")
-        return Judged(query_id=kept.query_id, query=kept.text, judgments=dict(kept.judgments))
+        judgments = self._seen().corpus(corpus_id).judgments
+        kept = judgments.grade(None, query, doc_id, grade, judge=judge, by="model")
+        said = [rating for rating in judgments.ratings(kept.query_id).ratings if rating.judge == judge]
+        return Judged(query_id=kept.query_id, query=kept.text, grades={rating.doc_id: rating.grade for rating in said})
 
     def evaluate(self, corpus_id: CorpusId) -> Job:
         """Measure the newest trained ranking against what serves now, on the eval dataset. It is promoted where it wins

@@ -77,11 +77,17 @@ def rate(connection: sa.Connection, corpus_id: str, query_id: str, doc_id: str, 
 
 
 def take_back(connection: sa.Connection, corpus_id: str, query_id: str, doc_id: str, judge: str) -> int | None:
-    """Delete a judge's rating. The newest grade that another gave the document; None where nobody did."""
+    """Delete a judge's rating. The newest grade that a person gave the document; None where nobody did."""
     this = sa.and_(_RATING.corpus_id == corpus_id, _RATING.query_id == query_id, _RATING.doc_id == doc_id)
     connection.execute(sa.delete(ratings).where(this, _RATING.judge == judge))
-    left = sa.select(_RATING.grade).where(this).order_by(_RATING.created_us.desc(), _RATING.judge).limit(1)
+    people = sa.select(_RATING.grade).where(this, _RATING.given_by == "person")
+    left = people.order_by(_RATING.created_us.desc(), _RATING.judge).limit(1)
     return connection.execute(left).scalar_one_or_none()
+
+
+def some() -> sa.ColumnElement[bool]:
+    """Of a judged query: whether somebody's rating is kept of it."""
+    return sa.exists().where(_same_query())
 
 
 def _row(

@@ -15,7 +15,6 @@ from tribrid.api.forms import Form, Posted
 from tribrid.app.corpus import MAX_QUERY_CHARS, Corpus
 from tribrid.errors import InvalidInput, NoEvalDataset
 from tribrid.evaluation.readiness import SPREAD, detectable
-from tribrid.loop.people import by_people
 from tribrid.report.quoting import quoted
 from tribrid.studio.pool import Work, dataset, seen_by, waiting, work
 from tribrid.studio.steps import LEAST_JUDGED
@@ -125,8 +124,7 @@ def fix(visit: Here, corpus_id: str, form: Posted) -> Response:
     """Make the judged queries the eval dataset, together with those that it has."""
     corpus = visit.tribrid.corpus(corpus_id)
     labels = _labels(corpus)
-    judged = by_people(labels.judged, corpus.judgments.ratings().ratings)
-    queries = dataset(labels.measured, judged, "half" if form.text("share") == "half" else "all")
+    queries = dataset(labels.measured, labels.judged, "half" if form.text("share") == "half" else "all")
     if not queries:
         raise InvalidInput("No query that people judged has a relevant document yet: there is nothing to measure on.")
     corpus.eval_dataset.put(queries)

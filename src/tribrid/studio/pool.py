@@ -74,7 +74,7 @@ def seen_by(judge: str, this: Work, ratings: Iterable[Rating]) -> Work:
 
 def waiting(asked: Iterable[str], judged: Sequence[JudgedQuery]) -> list[str]:
     """Those of the queries that have no judgment yet, each once."""
-    known = {normalise(query.text) for query in judged}
+    known = {normalise(query.text) for query in judged if query.judgments}
     found: dict[str, str] = {}
     for text in asked:
         if text.strip() and normalise(text) not in known:

@@ -62,7 +62,7 @@ def read_task(corpus: OpenCorpus, dataset: EvalDataset, emit: Emit) -> Task:
     for found in read_queries(corpus, queries, emit):
         readings[found.query_id] = found.reading
         for leg, run in found.legs.items():
-            legs[leg][found.query_id] = list(run)
+            legs.setdefault(leg, {})[found.query_id] = list(run)
     frozen = freeze(readings, config.reranking.tribrid_reranker_topn)
     # By corpus, because everything goes with its corpus, and two corpora may give the same lists.
     key, payload = f"{corpus.corpus_id}/{frozen.sha256}", {"depth": frozen.depth, "doc_ids": frozen.doc_ids}

@@ -18,13 +18,15 @@ from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.scoring.memory import Memory
 from tribrid.scoring.nearness import nearness, spelling, standard
 from tribrid.scoring.space import Space
-from tribrid.types import DENSE, SPARSE, Candidate
+from tribrid.types import DENSE, GRAPH, SPARSE, Candidate
 
 HALF = 12
 """Tokens. A window is two halves, about a sentence, and each half is in two windows."""
 BM25_K1, BM25_B = 1.2, 0.75
 """LanceDB's constants, here and in `retrieval`: every BM25 is on one scale."""
 _TINY = 1e-9
+GRAPH_FEATURES = ("graph", "graph_place")
+"""How near a candidate is to the first ones, over the nearest, and 1 / its rank by that; 0: no edge leads to it."""
 _RELATIVE = (
     "fused",
     "cosine",
@@ -140,7 +142,11 @@ def _leg_features(candidates: Sequence[Candidate]) -> Features:
     inside = [c.legs[DENSE].score for c in candidates if DENSE in c.legs]
     floor = min(inside, default=0.0)
     cosine = np.array([c.legs[DENSE].score if DENSE in c.legs else floor for c in candidates], np.float32)
+    near = np.array([c.legs[GRAPH].score if GRAPH in c.legs else 0.0 for c in candidates], np.float32)
+    places = np.array([1 / c.legs[GRAPH].rank if GRAPH in c.legs else 0.0 for c in candidates], np.float32)
     return {
+        "graph": near / max(float(near.max()), _TINY),
+        "graph_place": places,
         "fused": fused,
         "cosine": cosine,
         "bm25": sparse / max(float(sparse.max()), _TINY),

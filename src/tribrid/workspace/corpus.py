@@ -18,6 +18,7 @@ from tribrid.retrieval.metadata import Metadata
 from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.search import Retriever
 from tribrid.retrieval.selection import Selection
+from tribrid.retrieval.walk import GraphLeg
 from tribrid.scoring.calibration import first_stage_calibration
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
@@ -100,7 +101,14 @@ class OpenCorpus:
                 "again, or set indexing.embedding_model back.",
                 corpus_id=self.corpus_id,
             )
-        return Retriever(self.index, self.embedder, self.config.retrieval)
+        return Retriever(self.index, self.embedder, self.config.retrieval, self._graph_leg)
+
+    @property
+    def _graph_leg(self) -> GraphLeg | None:
+        """The third leg; None where it is off, or no document names another."""
+        most, candidates = self.config.retrieval.graph_candidates, self.config.reranking.tribrid_reranker_topn
+        graph = self.folder.graph(self._found.row) if most else None
+        return GraphLeg(graph, candidates, min(most, candidates)) if graph else None
 
     @cached_property
     def metadata(self) -> Metadata:

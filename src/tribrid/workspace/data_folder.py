@@ -25,6 +25,7 @@ from tribrid.encoders.tokens import PassageEmbedder
 from tribrid.encoders.turns import cores
 from tribrid.encoders.variants import MANIFEST as EXPORTED
 from tribrid.errors import ModelUnavailable
+from tribrid.retrieval.graph import Graph, Node
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.metadata import Described, Metadata
 from tribrid.scoring.learned import LearnedReranker
@@ -61,6 +62,7 @@ class DataFolder:
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self._metadata: LoadOnce[tuple[str, int, int], Metadata] = LoadOnce(self._load_metadata, _METADATA_KEPT)
+        self._graphs: LoadOnce[tuple[str, int, int], Graph] = LoadOnce(self._load_graph, _METADATA_KEPT)
         self.fallbacks = Fallbacks()
         self.unlogged = Unlogged()
 
@@ -128,6 +130,13 @@ class DataFolder:
 
     def _load_metadata(self, key: tuple[str, int, int]) -> Metadata:
         return Metadata(starmap(Described, self.store.documents.described(key[0])))
+
+    def graph(self, corpus: CorpusRow) -> Graph:
+        """What of the corpus's documents belongs together, as of this version of it or a newer one."""
+        return self._graphs.get((corpus.corpus_id, corpus.created_us, corpus.version))
+
+    def _load_graph(self, key: tuple[str, int, int]) -> Graph:
+        return Graph(Node(doc_id, *place, found) for doc_id, place, found in self.store.mentions.all(key[0]))
 
     def index_dir(self, corpus_id: str) -> Path:
         """Where the corpus's index lives. Corpus ids cannot hold a path separator (checked when created)."""

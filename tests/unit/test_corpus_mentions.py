@@ -67,3 +67,11 @@ def test_what_a_script_imports() -> None:
 def test_each_is_named_once_and_not_without_end() -> None:
     assert mentions_of(Document("a.md", "[x](b.md) [y](b.md)")) == [Mention("link", "b.md", 1.0)]
     assert len(mentions_of(Document("a.md", "".join(f"[x]({n}.md)" for n in range(MOST + 50))))) == MOST
+
+
+def test_links_of_web_pages_come_with_them() -> None:
+    page = Document("site/a.html", "text", metadata={"links": ["b.html", "../c.html#x", "https://x.example/", 7]})
+    assert [mention.target for mention in mentions_of(page)] == ["site/b.html", "c.html#x", "https://x.example/"]
+    crawled = Document("1", "text", uri="https://x.example/guide/a", metadata={"links": ["b", "/c", "a"]})
+    assert [mention.target for mention in mentions_of(crawled)] == ["https://x.example/guide/b", "https://x.example/c"]
+    assert mentions_of(Document("1", "text", metadata={"links": "no list"})) == []

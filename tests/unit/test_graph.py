@@ -74,6 +74,7 @@ def test_what_a_document_gives_is_shared_out() -> None:
     assert [one.doc_id for one in near] == ["b.md", "c.md"]
     first, second = 1 / (SOFTENED + 1), 1 / (SOFTENED + 2)
     assert [one.score for one in near] == pytest.approx([first / 2 + second, first / 2])
+    assert Graph(nodes).around(["a.md", "d.md"], 1) == near[:1]
 
 
 def test_a_call_counts_more_than_being_of_one_file() -> None:

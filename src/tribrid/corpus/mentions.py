@@ -11,7 +11,7 @@ import posixpath
 import re
 import warnings
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from tribrid.types import Document
 from tribrid.types.edges import Mention
@@ -27,6 +27,7 @@ _SCRIPT_IMPORT = re.compile(
 _SCRIPTS = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".vue", ".svelte")
 _PYTHON = (".py", ".pyi")
 _OWN = ("self", "cls")
+_WEB = ("http://", "https://")
 
 
 def mentions_of(document: Document) -> list[Mention]:
@@ -37,26 +38,31 @@ def mentions_of(document: Document) -> list[Mention]:
     elif path.lower().endswith(_SCRIPTS):
         found = _of_script(document.text, path)
     else:
-        found = _links(document.text, document.doc_id)
+        found = _links(document)
     distinct = dict.fromkeys(found)
     return list(distinct)[:MOST]
 
 
-def _links(text: str, doc_id: str) -> Iterator[Mention]:
-    for pattern in (_LINK, _LINK_TARGET):
-        for link in pattern.finditer(text):
-            if (target := _address(link[1], doc_id)) not in ("", doc_id):
-                yield Mention("link", target)
+def _links(document: Document) -> Iterator[Mention]:
+    """Those of Markdown, and those that `links` of the metadata names, as a reader of web pages does."""
+    listed = document.metadata.get("links")
+    written = [link for link in listed if isinstance(link, str)] if isinstance(listed, list) else []
+    written += [link[1] for pattern in (_LINK, _LINK_TARGET) for link in pattern.finditer(document.text)]
+    for link in written:
+        if (target := _address(link, document)) not in ("", document.doc_id, document.uri):
+            yield Mention("link", target)
 
 
-def _address(written: str, doc_id: str) -> str:
+def _address(written: str, document: Document) -> str:
     """Where a link leads: an address, or a path from where doc_ids begin; empty where it stays on its page."""
     if "://" in written:
         return written
     page, mark, part = unquote(written).partition("#")
     if not page:
         return ""
-    folder = posixpath.dirname(doc_id.partition("#")[0])
+    if document.uri.startswith(_WEB):
+        return urljoin(document.uri, written)
+    folder = posixpath.dirname(document.doc_id.partition("#")[0])
     path = posixpath.normpath(posixpath.join(folder, page)) if not page.startswith("/") else page.lstrip("/")
     return f"{path}{mark}{part}"
 

@@ -46,7 +46,7 @@ class GraphLeg:
             depth: documents of the new leg, at most.
         """
         found = {hit.key[0]: hit.key for hit in documents(fused)}
-        near = self.graph.around(list(found))
+        near = self.graph.around(list(found), depth if among is None else None)  # the filter comes before the cut
         beyond = snapshot.best_passages([one.doc_id for one in near if one.doc_id not in found], vector, among)
         keys = found | {doc_id: (doc_id, passage.ordinal) for doc_id, passage in beyond.items()}
         hits = [Hit(keys[one.doc_id], one.score) for one in near if one.doc_id in keys][:depth]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
 from tribrid.store.database import Database, insert_into
-from tribrid.store.documents import content_sha
+from tribrid.store.documents import row_sha
 from tribrid.store.tables_mentions import mentions
 from tribrid.types import Document, Place
 from tribrid.types.edges import Mention
@@ -34,23 +34,23 @@ class Mentions:
         self._database = database
 
     def unread(self, corpus_id: str) -> list[str]:
-        """The documents whose present text was not read yet."""
+        """The documents that were not read as they are now."""
         same = sa.and_(_MENTION.corpus_id == _DOCUMENT.corpus_id, _MENTION.doc_id == _DOCUMENT.doc_id)
-        beside = tables.documents.outerjoin(mentions, sa.and_(same, _MENTION.content_sha == _DOCUMENT.content_sha))
+        beside = tables.documents.outerjoin(mentions, sa.and_(same, _MENTION.row_sha == _DOCUMENT.row_sha))
         these = sa.select(_DOCUMENT.doc_id).select_from(beside).order_by(_DOCUMENT.doc_id)
         with self._database.read() as connection:
             missing = these.where(_DOCUMENT.corpus_id == corpus_id, _MENTION.doc_id.is_(None))
             return list(connection.execute(missing).scalars())
 
     def put(self, corpus_id: str, read: Sequence[tuple[Document, Sequence[Mention]]]) -> None:
-        """Keep what was read. Of a document that is gone or has another text by now, nothing is kept. The corpus's
+        """Keep what was read. Of a document that is gone or is another by now, nothing is kept. The corpus's
         version goes up, by which who holds its graph knows that there is another.
 
         Raises:
             CorpusNotFound.
         """
-        rows = {document.doc_id: (content_sha(document), found) for document, found in read}
-        now = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha).where(
+        rows = {document.doc_id: (row_sha(document), found) for document, found in read}
+        now = sa.select(_DOCUMENT.doc_id, _DOCUMENT.row_sha).where(
             _DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(list(rows))
         )
         with self._database.begin() as connection:
@@ -59,7 +59,7 @@ class Mentions:
             kept = [_row(corpus_id, doc_id, *rows[doc_id]) for doc_id in sorted(there)]
             if kept:
                 new = insert_into(connection, mentions)
-                changed = {name: new.excluded[name] for name in ("content_sha", "mentions")}
+                changed = {name: new.excluded[name] for name in ("row_sha", "mentions")}
                 connection.execute(new.on_conflict_do_update(index_elements=list(_KEY), set_=changed), kept)
                 bump_version(connection, corpus_id)
 
@@ -78,4 +78,4 @@ class Mentions:
 
 
 def _row(corpus_id: str, doc_id: str, sha: str, found: Sequence[Mention]) -> Mapping[str, object]:
-    return {"corpus_id": corpus_id, "doc_id": doc_id, "content_sha": sha, "mentions": [list(one) for one in found]}
+    return {"corpus_id": corpus_id, "doc_id": doc_id, "row_sha": sha, "mentions": [list(one) for one in found]}

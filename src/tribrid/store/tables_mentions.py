@@ -12,8 +12,8 @@ mentions = sa.Table(
     metadata,
     sa.Column("corpus_id", ID, primary_key=True),
     sa.Column("doc_id", ID, primary_key=True),
-    # Of the text that it was read from.
-    sa.Column("content_sha", sa.String(64), nullable=False),
+    # Of the document that it was read from.
+    sa.Column("row_sha", sa.String(64), nullable=False),
     # [kind, target, weight] of each.
     sa.Column("mentions", JSON, nullable=False),
     sa.ForeignKeyConstraint(

@@ -18,7 +18,7 @@ def upgrade() -> None:
         "mentions",
         sa.Column("corpus_id", ID, nullable=False),
         sa.Column("doc_id", ID, nullable=False),
-        sa.Column("content_sha", sa.String(64), nullable=False),
+        sa.Column("row_sha", sa.String(64), nullable=False),
         sa.Column("mentions", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("corpus_id", "doc_id", name="pk_mentions"),
         sa.ForeignKeyConstraint(

@@ -108,7 +108,7 @@ class OpenCorpus:
         """The third leg; None where it is off, or no document names another."""
         most, candidates = self.config.retrieval.graph_candidates, self.config.reranking.tribrid_reranker_topn
         graph = self.folder.graph(self._found.row) if most else None
-        return GraphLeg(graph, candidates, min(most, candidates)) if graph else None
+        return GraphLeg(graph, candidates, min(most, candidates // 2)) if graph else None
 
     @cached_property
     def metadata(self) -> Metadata:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -85,7 +85,7 @@ def _answer(answer: SearchAnswer) -> Iterator[RenderableType]:
 def results(rows: Iterable[SearchResult]) -> Table:
     """Search results: rank, title and snippet, score, and where each leg had it."""
     found = list(rows)
-    shown = [*LEGS, *([GRAPH] if any(row.first_stage.legs.graph for row in found) else [])]
+    shown = _legs(found)
     made = table([("", "right"), "Document", ("Score", "right"), *((leg.title(), "right") for leg in shown)], [])
     for row in found:
         legs = row.first_stage.legs
@@ -99,6 +99,11 @@ def results(rows: Iterable[SearchResult]) -> Table:
         ranks = [f"#{leg.rank}" if leg else "–" for leg in (getattr(legs, name) for name in shown)]
         made.add_row(str(row.rank), document, f"{row.score:.3f}", *ranks)
     return made
+
+
+def _legs(rows: Sequence[SearchResult]) -> list[str]:
+    """Those that have a column: that of the graph only where it had a part."""
+    return [*LEGS, *([GRAPH] if any(row.first_stage.legs.graph for row in rows) else [])]
 
 
 def _where(row: SearchResult) -> str:

@@ -10,7 +10,7 @@ import ast
 import posixpath
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urljoin
 
 from tribrid.types import Document
@@ -82,14 +82,22 @@ def _of_python(text: str, path: str, part: str) -> Iterator[Mention]:
         return  # of another version, or a stretch of a file: it names nothing that could be relied on
     scope = part.rpartition(".")[0]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (Mention("import", alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = _module(node, path)
-            yield from (Mention("import", f"{module}.{alias.name}".strip(".")) for alias in node.names)
-        elif isinstance(node, ast.Call | ast.ClassDef):
-            called = [node.func] if isinstance(node, ast.Call) else node.bases
-            yield from (Mention("call", name) for one in called if (name := _dotted(one, scope)))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (Mention("import", name) for name in _imported(node, path))
+        elif isinstance(node, ast.Call):
+            yield from _called([node.func], scope)
+        elif isinstance(node, ast.ClassDef):
+            yield from _called(node.bases, scope)
+
+
+def _called(called: Sequence[ast.expr], scope: str) -> Iterator[Mention]:
+    names = (_dotted(one, scope) for one in called)
+    return (Mention("call", name) for name in names if name)
+
+
+def _imported(node: ast.Import | ast.ImportFrom, path: str) -> list[str]:
+    module = f"{_module(node, path)}." if isinstance(node, ast.ImportFrom) else ""
+    return [f"{module}{alias.name}".strip(".") for alias in node.names]
 
 
 def _module(node: ast.ImportFrom, path: str) -> str:

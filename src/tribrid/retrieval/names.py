@@ -48,7 +48,6 @@ class Names:
         self.number_of: dict[str, int] = {}
         self._uris: dict[str, int] = {}
         self._wholes: list[str] = []
-        self._parts: list[str] = []
         self._defined: defaultdict[str, list[int]] = defaultdict(list)
         self._modules: dict[str, str] = {}
         self._nested: dict[str, str] = {}
@@ -58,7 +57,6 @@ class Names:
                 self._uris.setdefault(uri, number)
             path, _, part = doc_id.partition(":")
             self._wholes.append(path)
-            self._parts.append(part)
             if path.endswith(_PYTHON):
                 self._note_module(path)
                 self._defined[part.rpartition(".")[2]].append(number)
@@ -87,14 +85,11 @@ class Names:
 
     def _called(self, number: int, target: str) -> list[Meant]:
         owner, _, name = target.rpartition(".")
-        there = self._defined.get(name, []) if name else []
-        here = [other for other in there if self._wholes[other] == self._wholes[number]]
-        same = [other for other in here if self._parts[other] == target]
-        if same:
-            return [(other, 1.0) for other in same]
+        beside = self.number_of.get(f"{self._wholes[number]}:{target}")
         inside = self.number_of.get(f"{self._module(owner)}:{name}")
-        if inside is not None:
-            return [(inside, 1.0)]
+        if beside is not None or inside is not None:
+            return [(found, 1.0) for found in (beside, inside) if found is not None][:1]
+        there = self._defined.get(name, []) if name else []
         return [(other, _HALF / len(there)) for other in there] if len(there) <= MOST_NAMESAKES else []
 
     def _note_module(self, path: str) -> None:

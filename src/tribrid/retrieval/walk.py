@@ -6,11 +6,11 @@ ones stay as they are, in their order: the edges say what belongs together, not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 
 from tribrid.config.sections import RetrievalConfig
-from tribrid.retrieval.fusion import Hit, Key, Legs, documents
+from tribrid.retrieval.fusion import Hit, Legs, best_first, documents
 from tribrid.retrieval.graph import Graph
 from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.rows import Positions, Vector
@@ -50,27 +50,35 @@ class GraphLeg:
         beyond = snapshot.best_passages([one.doc_id for one in near if one.doc_id not in found], vector, among)
         keys = found | {doc_id: (doc_id, passage.ordinal) for doc_id, passage in beyond.items()}
         hits = [Hit(keys[one.doc_id], one.score) for one in near if one.doc_id in keys][:depth]
-        new: dict[Key, str] = {keys[doc_id]: doc_id for doc_id in beyond}
-        return replace(
-            legs,
+        return Legs(
             hits={**legs.hits, GRAPH: hits},
-            cosines={**legs.cosines, **{key: beyond[doc_id].cosine for key, doc_id in new.items()}},
-            row_ids={**legs.row_ids, **{key: beyond[doc_id].row_id for key, doc_id in new.items()}},
+            cosines={**legs.cosines, **{keys[doc_id]: passage.cosine for doc_id, passage in beyond.items()}},
+            row_ids={**legs.row_ids, **{keys[doc_id]: passage.row_id for doc_id, passage in beyond.items()}},
         )
 
     def placed(self, legs: Legs, fused: Sequence[Hit], config: RetrievalConfig, *, per_passage: bool) -> list[Hit]:
         """The fused passages with what the graph proposes among the candidates, best first."""
         count = list if per_passage else documents
-        known = {hit.key: hit for hit in fused}
-        first = {hit.key[0] for hit in count(fused)[: self.candidates - self.most]}
-        near = [hit.key for hit in legs.hits[GRAPH] if hit.key[0] not in first][: self.most]
-        proposed = [known.get(key) or Hit(key, _unmatched(legs.cosines[key], config)) for key in near]
-        taken = {hit.key[0] for hit in proposed}
-        others = [hit for hit in fused if hit.key[0] not in taken]
+        stay = _documents(count(fused)[: self.candidates - self.most])
+        proposed = self._proposed(legs, fused, stay, config)
+        others = _without(fused, _documents(proposed))
         head = count(others)[: self.candidates - len(proposed)]
         kept = {hit.key for hit in head}
-        tail = [hit for hit in others if hit.key not in kept]
-        return _below(_below(head, sorted(proposed, key=lambda hit: (-hit.score, hit.key))), tail)
+        return _below(_below(head, proposed), [hit for hit in others if hit.key not in kept])
+
+    def _proposed(self, legs: Legs, fused: Sequence[Hit], stay: Set[str], config: RetrievalConfig) -> list[Hit]:
+        """The nearest that are not among those that stay, by fused score."""
+        near = _without(legs.hits[GRAPH], stay)[: self.most]
+        known = {hit.key: hit for hit in fused}
+        return best_first(known.get(one.key) or Hit(one.key, _unmatched(legs.cosines[one.key], config)) for one in near)
+
+
+def _documents(hits: Iterable[Hit]) -> set[str]:
+    return {hit.key[0] for hit in hits}
+
+
+def _without(hits: Iterable[Hit], doc_ids: Set[str]) -> list[Hit]:
+    return [hit for hit in hits if hit.key[0] not in doc_ids]
 
 
 def _unmatched(cosine: float, config: RetrievalConfig) -> float:

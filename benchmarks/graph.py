@@ -33,8 +33,8 @@ from tribrid.workspace.corpus import open_corpus
 from workbench import SEEDS, indexed, judged, train_and_evaluate
 
 CANDIDATES = 50
-FROM_GRAPH = (0, 10, 20)
-CHOSEN = 20
+FROM_GRAPH = (0, 5, 10, 20)
+CHOSEN = 10
 RESAMPLES, SEED = 10_000, 13
 
 

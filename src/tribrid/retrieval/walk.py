@@ -16,6 +16,9 @@ from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.rows import Positions, Vector
 from tribrid.types import GRAPH
 
+_NEARNESS = 0.5
+"""What is proposed is chosen by its fused score times this power of its nearness: it lies beside the first ones, and is
+like the query."""
 _STEP = 1e-6
 """Between the fused score of the last of one part of the list and that of the first of the next."""
 
@@ -67,10 +70,14 @@ class GraphLeg:
         return _below(_below(head, proposed), [hit for hit in others if hit.key not in kept])
 
     def _proposed(self, legs: Legs, fused: Sequence[Hit], stay: Set[str], config: RetrievalConfig) -> list[Hit]:
-        """The nearest that are not among those that stay, by fused score."""
-        near = _without(legs.hits[GRAPH], stay)[: self.most]
+        """The most promising that are not among those that stay, by fused score."""
         known = {hit.key: hit for hit in fused}
-        return best_first(known.get(one.key) or Hit(one.key, _unmatched(legs.cosines[one.key], config)) for one in near)
+        near = {
+            one: known.get(one.key) or Hit(one.key, _unmatched(legs.cosines[one.key], config))
+            for one in _without(legs.hits[GRAPH], stay)
+        }
+        promising = sorted(near, key=lambda one: (near[one].score * one.score**_NEARNESS, one.key), reverse=True)
+        return best_first(near[one] for one in promising[: self.most])
 
 
 def _documents(hits: Iterable[Hit]) -> set[str]:
@@ -82,8 +89,10 @@ def _without(hits: Iterable[Hit], doc_ids: Set[str]) -> list[Hit]:
 
 
 def _unmatched(cosine: float, config: RetrievalConfig) -> float:
-    """The fused score of a passage that has none of the query's words and is not among the nearest."""
-    return config.dense_weight * cosine if config.fusion == "weighted" else 0.0
+    """The fused score of a passage that neither leg returned: as if it stood below the last that the dense one did."""
+    if config.fusion == "weighted":
+        return config.dense_weight * max(cosine, 0.0)
+    return 1 / (config.rrf_k + config.leg_depth)
 
 
 def _below(head: Sequence[Hit], tail: Sequence[Hit]) -> list[Hit]:

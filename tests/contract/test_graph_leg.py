@@ -10,7 +10,8 @@ import pytest
 from tribrid.app import Tribrid
 from tribrid.app.corpus import Corpus
 from tribrid.config import read_environment
-from tribrid.types import Document, JudgedQuery
+from tribrid.types import Document, JudgedQuery, Source, Triplet
+from tribrid.workspace.corpus import open_corpus
 
 QUERY = "renew the certificate of proxy number 3 by night"
 FAR = Document("far.md", "backup disk full restore tape", "Elsewhere", metadata={"team": "b"})
@@ -63,3 +64,16 @@ def test_what_is_named_is_proposed_where_anything_is_named_at_all(corpus: Corpus
     corpus.patch_settings({"retrieval": {"graph_candidates": 4}})
     corpus.erase(doc_id=FAR.doc_id)
     assert FAR.doc_id not in found(corpus)
+
+
+def test_what_was_good_for_one_query_is_proposed_for_others_and_not_where_it_is_learned(corpus: Corpus) -> None:
+    first = next(iter(found(corpus)))
+    good = [
+        Triplet("q", "another", (doc_id, 0), ("d39.md", 0), Source.LOGS, 1.0, "click") for doc_id in (first, "far.md")
+    ]
+    opened = open_corpus(corpus._folder, "c")
+    opened.store.triplets.put("c", {}, {}, good)
+    assert found(corpus)[FAR.doc_id] is not None
+    opened = open_corpus(corpus._folder, "c")
+    assert FAR.doc_id in {c.doc_id for c in opened.retriever.retrieve(QUERY, 10)}
+    assert FAR.doc_id not in {c.doc_id for c in opened.teaching.retrieve(QUERY, 10)}

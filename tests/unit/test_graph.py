@@ -87,3 +87,17 @@ def test_parts_of_a_whole_with_very_many_say_nothing(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(graph, "MOST_SIBLINGS", 2)
     assert around([node("a.py:f"), node("a.py:g")], "a.py:f") == ["a.py:g"]
     assert around([node("a.py:f"), node("a.py:g"), node("a.py:h")], "a.py:f") == []
+
+
+def test_what_was_good_for_one_query_belongs_together_the_fewer_the_more() -> None:
+    nodes = [node(name) for name in "abcde"]
+    found = Graph(nodes, [["a", "b"], ["a", "c", "d"], ["e"], ["gone", "e"]])
+    assert [near.doc_id for near in found.around(["a"])] == ["b", "d", "c"]
+    near = {one.doc_id: one.score for one in found.around(["a"])}
+    assert near["b"] / near["c"] == pytest.approx(2)
+    assert found.around(["e"]) == []
+
+
+def test_what_too_many_are_good_for_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MOST_GOOD", 2)
+    assert not Graph([node("a"), node("b"), node("c")], [["a", "b", "c"]])

@@ -23,13 +23,18 @@ class Retrieved:
     legs: Mapping[str, Sequence[ScoredDoc]]
 
 
-def read_queries(corpus: OpenCorpus, queries: Mapping[str, str], emit: Emit) -> Iterator[Retrieved]:
+def read_queries(
+    corpus: OpenCorpus, queries: Mapping[str, str], emit: Emit, *, teaching: bool = False
+) -> Iterator[Retrieved]:
     """Search for each query (query_id → text), one after the other, as they are asked for.
 
     The readings hold no tokens: these are read from the index when they are used, and only the latest are kept, so
     that memory does not grow with the queries.
+
+    Args:
+        teaching: they are learned from.
     """
-    retriever = corpus.retriever
+    retriever = corpus.teaching if teaching else corpus.retriever
     kept = corpus.kept_tokens()
     step = max(1, len(queries) // 20)
     for number, (query_id, text) in enumerate(queries.items(), 1):

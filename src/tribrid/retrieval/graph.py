@@ -2,13 +2,14 @@
 
 An edge is a link, an import, a call, or that one document is a part of the other; parts of one whole are siblings.
 Edges are walked both ways, one step. What a document gives is shared out among its neighbours, so that one with many
-says little of each. Pure: it is made of what documents say of themselves, and asks nobody.
+says little of each.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,21 @@ from tribrid.retrieval.names import Names, parent_of, whole_of
 from tribrid.types import FIRST_RANK
 from tribrid.types.edges import EdgeKind, Mention
 
-WEIGHTS: Mapping[EdgeKind, float] = {"link": 1.0, "import": 1.0, "call": 1.0, "parent": 1.0, "sibling": 0.2}
-"""What an edge of each kind counts."""
+WEIGHTS: Mapping[EdgeKind, float] = {
+    "link": 1.0,
+    "import": 1.0,
+    "call": 1.0,
+    "parent": 1.0,
+    "sibling": 0.2,
+    "good_for": 1.0,
+}
+"""What an edge of each kind counts; `good_for`: both were good for one query, the more the fewer others were."""
 SEEDS = 30
 """Documents from which a search walks: its first so many."""
 SOFTENED = 5
 """A seed at rank r gives 1 / (SOFTENED + r)."""
+MOST_GOOD = 100
+"""For a query with more good documents, they are too many to belong together."""
 MOST_SIBLINGS = 500
 """Parts of a whole with more say nothing of each other."""
 
@@ -49,11 +59,16 @@ class Near(NamedTuple):
 class Graph:
     """The edges of one state of a corpus. Safe for threads."""
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[Node], good_for: Iterable[Collection[str]] = ()) -> None:
+        """From what the documents say.
+
+        Args:
+            good_for: of each past query, the documents that were good for it.
+        """
         known = sorted(nodes, key=lambda node: node.doc_id)  # so that of equals the last by id is first, as everywhere
         self._doc_ids = [node.doc_id for node in known]
         self._number_of = {doc_id: number for number, doc_id in enumerate(self._doc_ids)}
-        self._starts, self._targets, self._weights = _rows(_edges(known), len(known))
+        self._starts, self._targets, self._weights = _rows(_edges(known, good_for), len(known))
         self._families, self._family_of = _families(known)
 
     def __bool__(self) -> bool:
@@ -68,12 +83,13 @@ class Graph:
             found: doc_ids, best first; the first SEEDS count.
             most: so many at most; None: all.
         """
-        targets, shares = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
+        targets: list[Ints] = [np.zeros(0, np.int32)]
+        shares: list[Floats] = [np.zeros(0, np.float32)]
         for rank, doc_id in enumerate(found[:SEEDS], FIRST_RANK):
             if (number := self._number_of.get(doc_id)) is not None:
                 for others, weights in self._beside(number):
                     targets.append(others)
-                    shares.append(weights / (SOFTENED + rank))
+                    shares.append(weights / np.float32(SOFTENED + rank))
         numbers, at = np.unique(np.concatenate(targets), return_inverse=True)
         scores = np.bincount(at, np.concatenate(shares), len(numbers))
         nearest = np.lexsort((-numbers, -scores))[:most]
@@ -90,7 +106,7 @@ class Graph:
             yield siblings, np.full(len(siblings), WEIGHTS["sibling"] / total, np.float32)
 
 
-def _edges(nodes: Sequence[Node]) -> Mapping[tuple[int, int], float]:
+def _edges(nodes: Sequence[Node], good_for: Iterable[Collection[str]]) -> Mapping[tuple[int, int], float]:
     """(number, number) → weight, both ways; of several edges between two documents the strongest."""
     names = Names((node.doc_id, node.uri) for node in nodes)
     edges: dict[tuple[int, int], float] = {}
@@ -106,7 +122,20 @@ def _edges(nodes: Sequence[Node]) -> Mapping[tuple[int, int], float]:
         for mention in node.mentions:
             for other, sure in names.meant(number, mention):
                 add(number, other, WEIGHTS[mention.kind] * mention.weight * sure)
+    for pair, votes in _votes(good_for, names.number_of).items():
+        add(*pair, WEIGHTS["good_for"] * min(votes, 1.0))
     return edges
+
+
+def _votes(good_for: Iterable[Collection[str]], number_of: Mapping[str, int]) -> Mapping[tuple[int, int], float]:
+    """How often two documents were good for one query; each query shares out one vote a document."""
+    votes: defaultdict[tuple[int, int], float] = defaultdict(float)
+    for doc_ids in good_for:
+        together = sorted(number_of[doc_id] for doc_id in doc_ids if doc_id in number_of)
+        if len(together) <= MOST_GOOD:
+            for pair in combinations(together, 2):
+                votes[pair] += 1 / (len(together) - 1)
+    return votes
 
 
 def _rows(edges: Mapping[tuple[int, int], float], count: int) -> tuple[Ints, Ints, Floats]:

@@ -68,6 +68,10 @@ class Retriever:
         self._config = config
         self._graph = graph
 
+    def walking(self, graph: GraphLeg | None) -> Retriever:
+        """The same with another third leg."""
+        return Retriever(self._index, self._encoder, self._config, graph)
+
     def retrieve(self, query: str, depth: int) -> list[Candidate]:
         """The `depth` best documents, best first; fewer when the corpus or the legs hold fewer.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 MentionKind = Literal["link", "import", "call"]
-EdgeKind = Literal["link", "import", "call", "parent", "sibling"]
+EdgeKind = Literal["link", "import", "call", "parent", "sibling", "good_for"]
 
 
 class Mention(NamedTuple):

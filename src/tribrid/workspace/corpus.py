@@ -101,13 +101,23 @@ class OpenCorpus:
                 "again, or set indexing.embedding_model back.",
                 corpus_id=self.corpus_id,
             )
-        return Retriever(self.index, self.embedder, self.config.retrieval, self._graph_leg)
+        return Retriever(self.index, self.embedder, self.config.retrieval, self._graph_leg(mined=True))
 
-    @property
-    def _graph_leg(self) -> GraphLeg | None:
-        """The third leg; None where it is off, or no document names another."""
+    @cached_property
+    def teaching(self) -> Retriever:
+        """The same for whoever learns: that two documents were good for one query proposes nothing for that query.
+
+        Raises:
+            StaleIndex: as `retriever`.
+        """
+        return self.retriever.walking(self._graph_leg(mined=False))
+
+    def _graph_leg(self, *, mined: bool) -> GraphLeg | None:
+        """The third leg; None where it is off, or there is no edge."""
         most, candidates = self.config.retrieval.graph_candidates, self.config.reranking.tribrid_reranker_topn
-        graph = self.folder.graph(self._found.row) if most else None
+        if not most:
+            return None
+        graph = self.folder.graph(self._found.row, self.store.triplets.state(self.corpus_id) if mined else None)
         return GraphLeg(graph, candidates, min(most, candidates // 2)) if graph else None
 
     @cached_property

@@ -1,20 +1,25 @@
 """Does the graph leg find what simply taking more candidates does not, and does the trained order keep it?
 
     python benchmarks/graph.py demo --train
-    python benchmarks/graph.py ../shared/data/wikiqa --train
+    python benchmarks/graph.py ../shared/data/wikiqa --train           # pages
+    python benchmarks/graph.py ../shared/data/bestbuy-xbox             # a log of clicks
+    python benchmarks/graph.py ../shared/data/nfcorpus                 # judgments
 
-First untrained: recall of the candidates with so many of them from the graph, against as many fused ones; paired
-bootstrap over the queries, and what the leg adds to a search in milliseconds. Then, with --train, nDCG@10 of the model
-that is trained and measured with the leg, against the one without.
+Recall of the candidates with so many of them from the graph, against as many fused ones; paired bootstrap over the
+queries, and what a search takes. With --train instead nDCG@10 of the model that is trained and measured with the leg,
+and of the one without.
 
 The demo's edges are calls, and parts of one class or file. WikiQA's are the sentences of one page: which stand on one
-says each question's list of candidates, all of which are of one page, the answers and all others.
+says each question's list of candidates, all of which are of one page, the answers and all others. Of a log, the clicks
+of half of the clients make the edges, and it is measured on what the other half asks and the first did not. Of
+judgments, those of the training queries do. Both go the product's way, through mining.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import statistics
 import tempfile
@@ -22,9 +27,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from real_clicks import Click, as_judged, read
 from tribrid.app import Tribrid
+from tribrid.corpus.lexical import normalise
 from tribrid.demo.collection import collect
 from tribrid.evaluation.comparison import compare
 from tribrid.evaluation.measures import evaluable
@@ -35,15 +42,18 @@ from workbench import SEEDS, indexed, judged, train_and_evaluate
 CANDIDATES = 50
 FROM_GRAPH = (0, 5, 10, 20)
 CHOSEN = 10
+MOST_QUERIES = 600
 RESAMPLES, SEED = 10_000, 13
 
 
 class Collection(NamedTuple):
-    """Documents as records, and queries to learn from and to measure on."""
+    """Documents as records, and queries to learn from and to measure on; clicks; and whether mining makes the edges."""
 
     records: Sequence[Mapping[str, object]]
     training: Sequence[JudgedQuery]
     evaluation: Sequence[JudgedQuery]
+    log: bytes = b""
+    mined: bool = False
 
 
 def demo() -> Collection:
@@ -53,6 +63,43 @@ def demo() -> Collection:
     return Collection(records, found.training, found.evaluation)
 
 
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    """The documents of a collection in BEIR's form."""
+    return [json.loads(line) for line in (folder / "corpus.jsonl").read_text("utf-8").splitlines() if line]
+
+
+def with_log(folder: Path) -> Collection:
+    """A shop: half of the clients made the log, and of what the others asked, what those did not."""
+    records = records_of(folder)
+    known = frozenset(record["_id"] for record in records)
+    halves: tuple[list[Click], list[Click]] = ([], [])
+    for click in read(folder / "raw/train.csv", known):
+        halves[hashlib.sha256(click[3].encode()).digest()[0] % 2].append(click)
+    asked = {normalise(query) for _, query, _, _ in halves[0]}
+    fresh = [click for click in halves[1] if normalise(click[1]) not in asked]
+    log = "".join(
+        json.dumps({"query": query, "doc_id": doc_id, "timestamp": time, "client_id": user}) + "\n"
+        for time, query, doc_id, user in halves[0]
+    )
+    return Collection(records, (), as_judged(fresh)[:MOST_QUERIES], log.encode(), mined=True)
+
+
+def with_judgments(folder: Path) -> Collection:
+    """A collection whose training judgments make the edges."""
+    training, evaluation = judged(folder, "qrels_train.tsv"), judged(folder, "qrels.tsv")
+    return Collection(records_of(folder), training, evaluation, mined=True)
+
+
+def chosen(name: str) -> tuple[str, Collection]:
+    """The collection of an argument, and what its corpus is called."""
+    folder = Path(name)
+    if name == "demo":
+        return name, demo()
+    if any(folder.glob("candidates*.tsv")):
+        return folder.name, with_pages(folder)
+    return folder.name, with_log(folder) if (folder / "raw/train.csv").is_file() else with_judgments(folder)
+
+
 def with_pages(folder: Path) -> Collection:
     """A collection whose lists of candidates are pages."""
     page_of: dict[str, str] = {}
@@ -60,8 +107,7 @@ def with_pages(folder: Path) -> Collection:
         with path.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream, delimiter="\t"):
                 page_of.setdefault(row["corpus-id"], row["query-id"])
-    lines = (folder / "corpus.jsonl").read_text("utf-8").splitlines()
-    records = [json.loads(line) for line in lines if line]
+    records = records_of(folder)
     for record in records:
         if record["_id"] in page_of:
             record["metadata"] = {"parent_id": page_of[record["_id"]]}
@@ -77,8 +123,15 @@ def library(name: str, collection: Collection, cache: Path | None) -> Iterator[T
         lines = "".join(json.dumps(record) + "\n" for record in collection.records)
         (folder / "corpus.jsonl").write_text(lines, "utf-8")
         with indexed(folder, cache) as tribrid:
-            tribrid.corpus(name).judgments.put(collection.training)
-            tribrid.corpus(name).eval_dataset.put(collection.evaluation)
+            corpus = tribrid.corpus(name)
+            corpus.eval_dataset.put(collection.evaluation)
+            if collection.training:
+                corpus.judgments.put(collection.training)
+            if collection.log:
+                corpus.logs.add([collection.log], "clicks")
+            if collection.mined:
+                mined = corpus.mine(max_pairs=500)
+                print(f"{mined.pairs} pairs mined, {mined.remembered} remembered")
             yield tribrid
 
 
@@ -133,21 +186,22 @@ def trained(tribrid: Tribrid, name: str, seeds: Sequence[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("collection", help="demo, or a folder in BEIR's form with lists of candidates")
+    parser.add_argument("collection", help="demo, or a folder in BEIR's form")
     parser.add_argument("--cache", type=Path, default=None, help="keep the index here, and use it again")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     args = parser.parse_args()
-    folder = Path(args.collection)
-    name, collection = ("demo", demo()) if args.collection == "demo" else (folder.name, with_pages(folder))
+    name, collection = chosen(args.collection)
     with library(name, collection, args.cache) as tribrid:
         print(f"## {name}: {len(collection.records):,} documents\n")
-        print("Training queries, on which the numbers of the leg were chosen:\n")
-        untrained(tribrid, name, evaluable(collection.training))
-        print("\nEval queries:\n")
-        untrained(tribrid, name, evaluable(collection.evaluation))
         if args.train:
             trained(tribrid, name, args.seeds)
+            return
+        if not collection.mined:
+            print("Training queries:\n")
+            untrained(tribrid, name, evaluable(collection.training))
+        print("\nEval queries:\n")
+        untrained(tribrid, name, evaluable(collection.evaluation))
 
 
 if __name__ == "__main__":

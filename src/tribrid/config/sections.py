@@ -45,8 +45,8 @@ class RetrievalConfig(Section):
         0,
         ge=0,
         le=200,
-        description="Of the candidates that are reranked, so many at most come from the graph leg: what the first ones "
-        "link to, import, call, or are parts of, in place of the last. 0: the leg is off.",
+        description="Of the candidates that are reranked, so many at most, and half at most, come from the graph leg: "
+        "what belongs with the first ones, in place of the last. 10 is what was measured. 0: the leg is off.",
     )
 
 

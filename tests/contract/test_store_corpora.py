@@ -14,9 +14,9 @@ from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
 from tribrid.store.evalsets import Bundle
-from tribrid.store.experiments import Terms
 from tribrid.store.ratings import Said
 from tribrid.store.reviews import triplet_id
+from tribrid.store.terms import Terms
 from tribrid.store.untrained import UntrainedComparison
 from tribrid.types import (
     Document,

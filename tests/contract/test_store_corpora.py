@@ -97,6 +97,7 @@ def _fill(store: Store, corpus_id: str) -> None:
     mixed = replace(mixed, trial=Trial(experiment.experiment_id, ("challenger",)))
     store.logs.add_impression(mixed)
     store.experiments.join(mixed)
+    store.schedules.take(corpus_id, "0 3 * * *", 1, 2, {})
 
 
 def _rows(store: Store) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+import reports
 from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts
 from tribrid.answers.costs import CostEstimate
@@ -17,12 +18,14 @@ from tribrid.answers.jobs import JobStatus, MiningCounts
 from tribrid.answers.judgments import Rating
 from tribrid.answers.logs import Day, LogStats
 from tribrid.answers.models import ModelList
+from tribrid.answers.report import EvaluationReport
 from tribrid.answers.search import SideBySide
 from tribrid.answers.settings import Setting
 from tribrid.answers.triplets import TripletPage
 from tribrid.config import Config
 from tribrid.errors import InvalidInput
 from tribrid.studio import pool, words
+from tribrid.studio.evaluations import on_schedule
 from tribrid.studio.fields import Field, changed, fields
 from tribrid.studio.overtime import over_time
 from tribrid.studio.runs import curves, left
@@ -264,6 +267,23 @@ def test_no_data_zero_and_failed_look_different_over_time() -> None:
     old = over_time([day(1, 1)], date(2027, 5, 1))
     assert old is not None
     assert old.end == date(2026, 5, 1)
+
+
+def test_scheduled_evaluations_are_drawn_by_day_on_one_dataset_and_measure() -> None:
+    def made(day: int, value: float, **changes: Any) -> EvaluationReport:
+        systems = {"retrieval": {"ci95": {}, "ndcg@10": 0.4}, "challenger": {"ci95": {}, "ndcg@10": value}}
+        at = AT + timedelta(days=day)
+        return reports.report(**{"scheduled": True, "created_at": at, "systems": systems, **changes})
+
+    other = {**reports.SMALLEST["eval_dataset"], "sha256": "ef" * 32}
+    mixed = [made(0, 0.9, eval_dataset=other), made(1, 0.5), made(2, 0.7, scheduled=False), made(8, 0.6)]
+    assert on_schedule(mixed[:2]) is None
+    found = on_schedule(mixed)
+    assert found is not None
+    assert found.measure == "ndcg@10"
+    first_stage, serves = found.curve.series
+    assert [(point.x, point.y) for point in first_stage.points] == [(0, 0.4), (7, 0.4)]
+    assert [(point.x, point.y) for point in serves.points] == [(0, 0.5), (7, 0.6)]
 
 
 def test_a_run_says_how_long_it_will_take() -> None:

@@ -503,7 +503,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_rerank_post"];
         delete?: never;
@@ -526,7 +527,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_reranking_post"];
         delete?: never;
@@ -549,7 +551,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_v1_rerank_post"];
         delete?: never;
@@ -572,7 +575,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_v1_reranking_post"];
         delete?: never;

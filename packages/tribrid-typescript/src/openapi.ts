@@ -503,7 +503,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_rerank_post"];
         delete?: never;
@@ -526,7 +527,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_reranking_post"];
         delete?: never;
@@ -549,7 +551,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_v1_rerank_post"];
         delete?: never;
@@ -572,7 +575,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_v1_reranking_post"];
         delete?: never;
@@ -1287,7 +1291,8 @@ export interface paths {
          * @description 503 with Retry-After while the models are being loaded or if they cannot be, and where no search is answered: the
          *     database is away, or no corpus can be searched. If only some of it does not work, `status` is `degraded` and
          *     `troubles` say what: a corpus whose index is damaged or gone, documents that are not indexed, a disk that takes no
-         *     log. A key that is bound to corpora hears of those alone.
+         *     log, a scheduled evaluation that failed or found something worse. A key that is bound to corpora hears of those
+         *     alone.
          */
         get: operations["ready_ready_get"];
         put?: never;
@@ -1623,22 +1628,27 @@ export interface components {
         };
         /**
          * Challenger
-         * @description The model that is tried.
+         * @description The ranking that is tried.
          */
         Challenger: {
             /**
              * Model Id
-             * @description `retrieval`: no trained model.
+             * @description `retrieval`: no trained model; `given`: the order in which the documents of a rerank came.
              */
             model_id: string;
             /**
              * Credit
-             * @description Feedback on what it had put into the lists.
+             * @description Feedback on what it had put into the lists; of an A/B, what its clients' searches were worth together: 1 / rank of the best document used.
              */
             credit: number;
             /**
+             * Clients
+             * @description Of an A/B: clients counted who saw its lists.
+             */
+            clients: number | null;
+            /**
              * Loaded
-             * @description Null: the experiment does not run.
+             * @description Null: the experiment does not run, or it is no model.
              */
             loaded: boolean | null;
             /**
@@ -2022,19 +2032,24 @@ export interface components {
         };
         /**
          * Contestant
-         * @description One of the two models.
+         * @description One of the two rankings.
          */
         Contestant: {
             /**
              * Model Id
-             * @description `retrieval`: no trained model.
+             * @description `retrieval`: no trained model; `given`: the order in which the documents of a rerank came.
              */
             model_id: string;
             /**
              * Credit
-             * @description Feedback on what it had put into the lists.
+             * @description Feedback on what it had put into the lists; of an A/B, what its clients' searches were worth together: 1 / rank of the best document used.
              */
             credit: number;
+            /**
+             * Clients
+             * @description Of an A/B: clients counted who saw its lists.
+             */
+            clients: number | null;
         };
         /**
          * CorpusBody
@@ -2256,7 +2271,8 @@ export interface components {
         };
         /**
          * CountedSearches
-         * @description What was counted: one outcome a client and day (UTC), the first search that told the two apart.
+         * @description What was counted: one outcome a client and day (UTC), the first search that told the two apart; of an A/B one
+         *     outcome a client, its first search.
          */
         CountedSearches: {
             /**
@@ -2275,12 +2291,12 @@ export interface components {
             ties: number;
             /**
              * Identical
-             * @description Ties in which both models gave the same list.
+             * @description Ties in which both gave the same list.
              */
             identical: number;
             /**
              * Repeated
-             * @description Searches besides the one that is their client's outcome of the day.
+             * @description Searches besides the one that is their client's outcome.
              */
             repeated: number;
             /**
@@ -3063,6 +3079,12 @@ export interface components {
              */
             mode: string;
             /**
+             * Scheduled
+             * @description Made by evaluation.schedule, of what served.
+             * @default false
+             */
+            scheduled: boolean;
+            /**
              * Training
              * @description What the training measured of itself.
              */
@@ -3236,6 +3258,12 @@ export interface components {
              */
             mode: string;
             /**
+             * Scheduled
+             * @description Made by evaluation.schedule, of what served.
+             * @default false
+             */
+            scheduled: boolean;
+            /**
              * Training
              * @description What the training measured of itself.
              */
@@ -3396,6 +3424,26 @@ export interface components {
             run_id: string | null;
             /** Decision */
             decision: string;
+            /**
+             * Scheduled
+             * @description Made by evaluation.schedule, of what served.
+             * @default false
+             */
+            scheduled: boolean;
+            /**
+             * Measure
+             * @description Report key of the measure that decides.
+             * @default
+             */
+            measure: string;
+            /**
+             * Systems
+             * @description Each system's mean of it.
+             * @default {}
+             */
+            systems: {
+                [key: string]: number;
+            };
         };
         /**
          * ExpectedGain
@@ -3433,6 +3481,13 @@ export interface components {
              * @enum {string}
              */
             state: "running" | "paused" | "decided" | "ended";
+            /**
+             * Design
+             * @description Both rankings mixed in each list, or one of them for each client.
+             * @default interleave
+             * @enum {string}
+             */
+            design: "interleave" | "ab";
             /**
              * Started At
              * Format: date-time
@@ -3480,6 +3535,16 @@ export interface components {
             not_promoted: string | null;
             /** Reason */
             reason: string;
+            /**
+             * Ends In Days
+             * @description At the traffic of the last days, if users go on choosing as they do; null: not known.
+             */
+            ends_in_days: number | null;
+            /**
+             * Forecast
+             * @description The same in words; null: it does not run.
+             */
+            forecast: string | null;
             /**
              * Waiting
              * @description Why the next experiment does not begin.
@@ -6278,6 +6343,8 @@ export interface components {
             collected: number;
             /** Took Ms */
             took_ms: number;
+            /** @description Null: it takes part in no experiment. */
+            experiment: components["schemas"]["SearchTrial"] | null;
             /**
              * Id
              * @description What POST /feedback takes, as query_id.
@@ -6906,14 +6973,14 @@ export interface components {
         };
         /**
          * SearchTrial
-         * @description A search's part in an experiment.
+         * @description A search's or a rerank's part in an experiment.
          */
         SearchTrial: {
             /** Experiment Id */
             experiment_id: string;
             /**
              * Interleaved
-             * @description Whether both models' rankings are mixed in it.
+             * @description Whether both rankings are mixed in it.
              */
             interleaved: boolean;
             /**
@@ -7823,10 +7890,10 @@ export interface components {
         Trouble: {
             /**
              * What
-             * @description What it is about: the disk takes no data; the database cannot be read; searches are not logged; a corpus cannot be searched; documents of a corpus are stored and not indexed.
+             * @description What it is about: the disk takes no data; the database cannot be read; searches are not logged; a corpus cannot be searched; documents of a corpus are stored and not indexed; a scheduled evaluation failed, or found that something became worse.
              * @enum {string}
              */
-            what: "disk" | "store" | "log" | "index" | "documents";
+            what: "disk" | "store" | "log" | "index" | "documents" | "evaluation";
             /**
              * Corpus Id
              * @description Null: all of them.
@@ -7903,6 +7970,8 @@ export interface components {
             collected: number;
             /** Took Ms */
             took_ms: number;
+            /** @description Null: it takes part in no experiment. */
+            experiment: components["schemas"]["SearchTrial"] | null;
             /**
              * Id
              * @description What POST /feedback takes, as query_id.

@@ -188,6 +188,7 @@ class About(Answer):
     champion_id: str | None = Field(default=None, description="What served then; null: no trained model.")
     run_id: str | None = Field(default=None, description="The training run that made the model.")
     mode: str = Field(default="learning", description="reranking.reranker_mode.")
+    scheduled: bool = Field(default=False, description="Made by evaluation.schedule, of what served.")
     training: dict[str, JsonValue] | None = Field(default=None, description="What the training measured of itself.")
     heaviest_client: float | None = Field(
         default=None,

@@ -63,10 +63,10 @@ class SearchResult(Answer):
 
 
 class SearchTrial(Answer):
-    """A search's part in an experiment."""
+    """A search's or a rerank's part in an experiment."""
 
     experiment_id: str
-    interleaved: bool = Field(description="Whether both models' rankings are mixed in it.")
+    interleaved: bool = Field(description="Whether both rankings are mixed in it.")
     excluded: str | None = Field(description="Why it does not count; null: it counts.")
 
 

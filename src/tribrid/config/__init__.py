@@ -222,6 +222,7 @@ _CLOUD_KEYS = {
     "generation": "TRIBRID_GENERATION_API_KEY",
     "judging": "TRIBRID_JUDGING_API_KEY",
     "pull": "TRIBRID_PULL_KEY",
+    "alerts": "TRIBRID_ALERT_KEY",
     "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 

@@ -87,7 +87,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
     """The report, stored; `promoted` says whether the challenger won its place."""
     erasures = corpus.store.erasures.count(corpus.corpus_id, OF_CONTENT)
     dataset = corpus.store.evalsets.current(corpus.corpus_id)
-    challenger_id = params.model_id or newest_model(corpus, params.run_id)
+    challenger_id = _serving(corpus) if params.served else params.model_id or newest_model(corpus, params.run_id)
     task = read_task(corpus, dataset, emit)
     inputs = _run_systems(corpus, task, challenger_id, params.arms, emit)
     others = [
@@ -103,6 +103,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
             about=inputs.about.model_copy(
                 update={
                     "evaluation_id": evaluation_id,
+                    "scheduled": params.served,
                     "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
                 }
             ),
@@ -166,6 +167,11 @@ def _run_systems(
         serves=_serves(corpus, challenger_id),
         serves_untrained=corpus.serves_untrained,
     )
+
+
+def _serving(corpus: OpenCorpus) -> str | None:
+    """The trained model that serves; None where none does."""
+    return corpus.champion_id if corpus.config.reranking.reranker_mode == "learning" else None
 
 
 def _serves(corpus: OpenCorpus, challenger_id: str | None) -> str:
@@ -302,7 +308,7 @@ def _queries_of(taught: Sequence[Triplet]) -> list[str]:
 def _made_nothing(corpus: OpenCorpus, params: EvaluateParams) -> list[str]:
     """A note where the newest training made no model, so that none, or an older one, is measured."""
     newest = corpus.store.jobs.list(corpus.corpus_id, JobKind.TRAIN, None, 1)
-    if params.model_id or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
+    if params.served or params.model_id or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
         return []
     why = (newest[0].problem or {}).get("detail", "")
     return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]

@@ -91,6 +91,10 @@ class GivenList:
         """The candidates by number, in fused order."""
         return [ScoredDoc(str(number), c.score) for number, c in enumerate(self.reading.candidates)]
 
+    def as_given(self) -> list[str]:
+        """The candidates by number, in the order in which the documents came."""
+        return [str(number) for number in sorted(range(len(self.positions)), key=lambda n: min(self.positions[n]))]
+
     def ranked(self, scorer: Scorer, config: Config, budget: Budget) -> Ranking:
         """As many of the best candidates as a search reranks, as the scorer orders them; the others below.
 
@@ -101,7 +105,7 @@ class GivenList:
         depth = min(config.reranking.tribrid_reranker_topn, len(self.reading.candidates))
         order = self.reranked(scorer, depth, budget)
         read = depth if budget.read is None else budget.read[0]
-        return Ranking(order, scorer.model_id, None, read, time_note(config, budget))
+        return Ranking(order, scorer.model_id, None, read, time_note(config, budget), calibration=scorer.calibration)
 
     def reranked(self, scorer: Scorer, depth: int, budget: Budget | None = None) -> list[ScoredDoc]:
         """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search. Those

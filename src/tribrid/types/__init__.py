@@ -198,11 +198,14 @@ class ShownDoc:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A search's part in an experiment: the team of each document shown, in rank order; or why it does not count."""
+    """A search's part in an experiment: the team of each document shown, in rank order; or why it does not count.
+    `mixed`: both rankings are in it.
+    """
 
     experiment_id: str
     teams: tuple[Team, ...] = ()
     excluded: str | None = None
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ import pytest
 
 from conftest import REPO_ROOT
 
-_LOADED = re.compile(r"""<[a-z]+ class="mermaid"|<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="(https?:)?//""")
+_LOADED = re.compile(
+    r"""<[a-z]+ class="mermaid"|<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="(https?:)?//"""
+)
 
 
 @pytest.fixture

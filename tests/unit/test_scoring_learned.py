@@ -21,6 +21,7 @@ from tribrid.scoring.learned import (
     MANIFEST,
     LearnedReranker,
     Reading,
+    Reordering,
     reorder_head,
     standard,
     write_artifact,
@@ -57,8 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Blend, Blend, 
         statistics=STATISTICS,
         memory=memory,
         snippet_chars=SNIPPET_CHARS,
-        cross_encoder_weight=0.0,
-        cross_encoder_depth=5,
+        cross_encoder=Reordering(0.0, 5),
     )
     return folder, blend, without, memory
 

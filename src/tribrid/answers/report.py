@@ -157,6 +157,25 @@ class Risers(Answer):
     named: tuple[Riser, ...] = Field(default=(), description="Those that rise on what too few clients did.")
 
 
+class FieldDrift(Answer):
+    """A field of the documents' metadata, in what the model learned from and in what it was measured on."""
+
+    name: str
+    kind: str = Field(description="number, date or category.")
+    missing_then: float = Field(description="Share of the candidates of training queries that had none, 0 to 1.")
+    missing_now: float = Field(description="The same of the candidates of this evaluation.")
+    psi: float = Field(description="Population stability index between the two: 0.1 is a change, 0.25 a large one.")
+    told: str = Field(description="The same in words.")
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the model meets what it has hardly seen."""
+        return self.psi >= LARGE_DRIFT
+
+
+LARGE_DRIFT = 0.25
+
+
 class LearningPoint(Answer):
     """A measurement on queries held out of the training data."""
 
@@ -231,6 +250,7 @@ class EvaluationReport(About):
     failed: dict[str, str] = Field(default={}, description="Systems that could not be run, and what happened.")
     looks: Looks | None = None
     risers: Risers | None = Field(default=None, description="Null: no model trained here was measured.")
+    fields: tuple[FieldDrift, ...] = Field(default=(), description="Those that features.fields named at the training.")
     settings: Statistics
 
     @model_validator(mode="before")

@@ -30,6 +30,7 @@ from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.loop import rerank
 from tribrid.loop.given_documents import GivenQuery
 from tribrid.loop.rerank import Reranked
+from tribrid.scoring.fields import refuse
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.corpora import CorpusRow
 from tribrid.types import Document
@@ -101,7 +102,8 @@ class Reranking(FolderPart):
 
         Args:
             documents: strings, or objects with `text`, and perhaps `title`, `id` (or `doc_id`), `metadata`; in the
-                order in which they were found.
+                order in which they were found. What features.fields names may stand in `metadata` or beside it; what
+                is missing there is read from the corpus's own document.
             corpus_id: whose reranker it is, and where it is logged.
             model: a corpus, a model version, a local cross-encoder or the built-in encoder; None or `default`: the
                 corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
@@ -114,6 +116,7 @@ class Reranking(FolderPart):
             CorpusNotFound, ModelNotFound, TooLarge.
             Forbidden: of `bound_to` with a filter.
             InvalidInput: no query, no document, or one that cannot be read.
+            InvalidField: a document's field is not what features.fields says.
             ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
             Overloaded, Cancelled: the reranker did not begin.
         """
@@ -123,7 +126,10 @@ class Reranking(FolderPart):
         config = self._config(found.corpus_id)
         _check(query, top_n, client_id, how)
         _check_count(len(documents), config.reranking.rerank_max_documents)
-        inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
+        named, rank_fields = config.features.named, how.get("rank_fields")
+        names = [field.name for field in named]
+        inline = [inline_document(document, at, rank_fields, names) for at, document in enumerate(documents)]
+        refuse(named, ((item.doc_id or f"documents[{at}]", item.metadata) for at, item in enumerate(inline)))
         identified = identify(self._folder.store, found.corpus_id, inline, config)
         cut = [_cut(document, how.get("max_tokens_per_doc")) for document in identified.documents]
         # Clients ask for a thousand and mean all.

@@ -5,7 +5,7 @@ Liberal in what is taken, because each client has its own form; what cannot be r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,15 @@ class Inline:
     given: str | Mapping[str, Any] = ""
 
 
-def inline_document(value: object, position: int, rank_fields: Sequence[str] | None) -> Inline:
+def inline_document(
+    value: object, position: int, rank_fields: Sequence[str] | None, named: Collection[str] = ()
+) -> Inline:
     """A document of a request.
 
     Args:
         position: in the request, from 0.
         rank_fields: of an object, the fields that make its text, in this order; None: its title and its text.
+        named: fields of the object that are metadata wherever they stand, in it or beside it.
 
     Raises:
         InvalidInput: it is neither a string nor an object with a text or an id; names its place.
@@ -52,6 +55,7 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
         raise InvalidInput(f"{place}: must be a string, or an object with a `text`.", position=position)
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
+    beside = {name: value[name] for name in named if value.get(name) is not None and name not in metadata}
     doc_id = _id(value, metadata, place)
     text, title = _named(value, rank_fields, place) if rank_fields else _plain(value, place)
     if text is None and doc_id is None:
@@ -59,7 +63,7 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
             f"{place}: has no text. Fields that are read: {', '.join(rank_fields or TEXT_FIELDS)}.", position=position
         )
     uri = value.get("uri")
-    return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", metadata, value)
+    return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", {**metadata, **beside}, value)
 
 
 def _id(value: Mapping[str, object], metadata: Mapping[str, object], place: str) -> str | None:

@@ -17,10 +17,12 @@ from tribrid.jobs.story import kills
 from tribrid.loop import index
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
 from tribrid.loop.frozen import read_queries
+from tribrid.loop.signals import refuse_fields, with_signals
 from tribrid.loop.untrained import keep_trained_on
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
+from tribrid.scoring.signals import Signals
 from tribrid.store.database import now_us
 from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query
 from tribrid.training.resources import READING_SHARE, Pace
@@ -44,6 +46,7 @@ def train(
         Leakage: a training query is, or nearly is, one of the eval dataset's.
         TrainingFailed, Cancelled: as `training.train`.
         Erased: some of the triplets were erased meanwhile.
+        InvalidField: a document's field is not what features.fields says.
     """
     # Imported here: serving must not load what only training needs.
     from tribrid.training.lists import triplets_sha256
@@ -55,6 +58,7 @@ def train(
         if model.run_id == run_id:  # killed between the model's commit and the run's end
             return model
     corpus = corpus.with_params("training", params)
+    refuse_fields(corpus)
     config = corpus.config
     pace = Pace(config.training.time_budget_s)
     triplet_set = corpus.store.triplets.latest(corpus.corpus_id)
@@ -79,6 +83,7 @@ def train(
         pace=pace,
         past=taught.past,
         kills=kills(corpus.store, run_id),
+        signals=taught.signals,
     )
     trained = train_model(inputs, config.training, corpus.folder.run_dir(run_id), emit, cancelled)
     _refuse_erased(corpus, triplet_set.triplet_set_id, erased, run_id)
@@ -131,6 +136,7 @@ class Taught:
     past: Sequence[PastQuery]
     newest: frozenset[str]
     statistics: CorpusStatistics
+    signals: Signals
 
 
 def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, emit: Emit) -> Taught:
@@ -150,14 +156,15 @@ def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, e
     def in_time() -> bool:
         return pace.within(READING_SHARE)
 
-    lists = [
+    read = [
         TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars)
         for query_id, reading in _read_in_time(corpus, known, emit, in_time)
         if reading.candidates
     ]
     rest = [own for own in labels if own.query_id not in learned]
     past = list(_embedded_in_time(corpus, rest, clusters, emit, in_time))
-    return Taught(lists, past, newest, statistics)
+    lists, signals = with_signals(corpus, read, emit)
+    return Taught(lists, past, newest, statistics, signals)
 
 
 def _read_in_time(

@@ -61,6 +61,7 @@ def main() -> None:
             corpus = tribrid.corpus(shop.name)
             corpus.judgments.put(taught)
             corpus.eval_dataset.put(measured)
+            corpus.patch_settings({"features": {"fields": FIELDS}})  # equal texts of other prices are not one product
             corpus.mine(sources=["judgments"])
             for named in ([], FIELDS):
                 corpus.patch_settings({"features": {"fields": named}})

@@ -32,6 +32,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         corpus.documents.add(shop.documents())
         corpus.judgments.put(shop.queries(0, TAUGHT))
         corpus.eval_dataset.put(shop.queries(TAUGHT, shop.NAMES))
+        corpus.patch_settings({"features": {"fields": shop.FIELDS}})
         corpus.mine(sources=["judgments"])
         yield opened
 
@@ -39,6 +40,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
 @pytest.fixture(scope="module")
 def without(tribrid: Tribrid) -> str:
     """A model that knows the texts alone."""
+    tribrid.corpus("shop").patch_settings({"features": None})
     return tribrid.corpus("shop").train(**QUICK).model_id
 
 

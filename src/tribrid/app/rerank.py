@@ -126,10 +126,7 @@ class Reranking(FolderPart):
         config = self._config(found.corpus_id)
         _check(query, top_n, client_id, how)
         _check_count(len(documents), config.reranking.rerank_max_documents)
-        named, rank_fields = config.features.named, how.get("rank_fields")
-        names = [field.name for field in named]
-        inline = [inline_document(document, at, rank_fields, names) for at, document in enumerate(documents)]
-        refuse(named, ((item.doc_id or f"documents[{at}]", item.metadata) for at, item in enumerate(inline)))
+        inline = _inline(documents, how.get("rank_fields"), config)
         identified = identify(self._folder.store, found.corpus_id, inline, config)
         cut = [_cut(document, how.get("max_tokens_per_doc")) for document in identified.documents]
         # Clients ask for a thousand and mean all.
@@ -260,6 +257,17 @@ class Reranking(FolderPart):
         names = dict.fromkeys([*local, *local_rerankers(folder.models_dir)])
         rows += [RerankModel(id=name, kind="local") for name in names]
         return [*rows, RerankModel(id=public_name(config.indexing.embedding_model), kind="encoder")]
+
+
+def _inline(
+    documents: Sequence[str | Mapping[str, JsonValue]], rank_fields: Sequence[str] | None, config: Config
+) -> list[Inline]:
+    """The documents as they are read. Raises as `rerank`."""
+    fields = config.features.named
+    names = [field.name for field in fields]
+    inline = [inline_document(document, at, rank_fields, names) for at, document in enumerate(documents)]
+    refuse(fields, ((item.doc_id or f"documents[{at}]", item.metadata) for at, item in enumerate(inline)))
+    return inline
 
 
 def _check_count(count: int, most: int) -> None:

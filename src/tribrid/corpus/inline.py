@@ -53,9 +53,7 @@ def inline_document(
         return Inline(storable(value), given=value)
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{place}: must be a string, or an object with a `text`.", position=position)
-    metadata = value.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    beside = {name: value[name] for name in named if value.get(name) is not None and name not in metadata}
+    metadata = _metadata(value, named)
     doc_id = _id(value, metadata, place)
     text, title = _named(value, rank_fields, place) if rank_fields else _plain(value, place)
     if text is None and doc_id is None:
@@ -63,7 +61,13 @@ def inline_document(
             f"{place}: has no text. Fields that are read: {', '.join(rank_fields or TEXT_FIELDS)}.", position=position
         )
     uri = value.get("uri")
-    return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", {**metadata, **beside}, value)
+    return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", metadata, value)
+
+
+def _metadata(value: Mapping[str, Any], named: Collection[str]) -> Mapping[str, Any]:
+    given = value.get("metadata")
+    inside = given if isinstance(given, Mapping) else {}
+    return {**{name: value[name] for name in named if value.get(name) is not None}, **inside}
 
 
 def _id(value: Mapping[str, object], metadata: Mapping[str, object], place: str) -> str | None:

@@ -103,6 +103,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
         replace(
             inputs,
             slice_facts=_slice_facts(corpus, dataset),
+            fields=_fields(corpus, challenger_id, task.readings),
             others=[change for change, _ in others if change is not None],
             failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
             about=inputs.about.model_copy(
@@ -168,15 +169,15 @@ def _run_systems(
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
         risers=risers,
-        fields=_fields(challenger, readings),
         serves=_serves(corpus, challenger_id),
         serves_untrained=corpus.serves_untrained,
     )
 
 
-def _fields(challenger: LearnedScorer | None, readings: Readings) -> tuple[FieldDrift, ...]:
+def _fields(corpus: OpenCorpus, challenger_id: str | None, readings: Readings) -> tuple[FieldDrift, ...]:
     """How the candidates' fields differ from those that the challenger learned from."""
-    return () if challenger is None else field_drift(challenger.reranker.signals.fields, readings)
+    fields = corpus.learned(challenger_id).reranker.signals.fields if challenger_id else ()
+    return field_drift(fields, readings)
 
 
 def _serves(corpus: OpenCorpus, challenger_id: str | None) -> str:

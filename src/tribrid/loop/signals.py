@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from tribrid.encoders.onnx import FloatArray
 from tribrid.loop.eval_queries import eval_queries_of
@@ -42,20 +43,20 @@ def with_signals(
     if not lists or not (config.fields or config.clicks):
         return lists, NO_SIGNALS
     shown = [[candidate.doc_id for candidate in item.candidates] for item in lists]
-    metadata = corpus.described({doc_id for doc_ids in shown for doc_id in doc_ids})
-    now = now_us()
-    fields = learn(config.named, shown, metadata, now)
-    _tell_left_out(corpus, {field.name for field in fields}, emit)
-    counted = _counted(corpus) if config.clicks else None
-    signals = Signals(fields, counted.clicks if counted else None)
-    used = _used(counted, lists, shown) if counted else [{}] * len(lists)
+    metadata, now = corpus.described(set(chain.from_iterable(shown))), now_us()
+    signals = Signals(learn(config.named, shown, metadata, now))
+    _tell_left_out(corpus, {field.name for field in signals.fields}, emit)
+    columns = [signals.field_columns(doc_ids, lambda _: metadata, now) for doc_ids in shown]
+    if config.clicks:
+        counted = _counted(corpus)
+        signals = replace(signals, clicks=counted.clicks)
+        used = _used(counted, lists, shown)
+        columns = [{**fields, **clicks} for fields, clicks in zip(columns, used, strict=True)]
+    return [_with(item, own) for item, own in zip(lists, columns, strict=True)], signals
 
-    def described(item: TrainingList, doc_ids: Sequence[str], clicks: Mapping[str, FloatArray]) -> TrainingList:
-        own = signals.field_columns(doc_ids, lambda _: metadata, now)
-        return replace(item, described={**item.described, **own, **clicks})
 
-    found = [described(*one) for one in zip(lists, shown, used, strict=True)]
-    return found, signals
+def _with(item: TrainingList, columns: Mapping[str, FloatArray]) -> TrainingList:
+    return replace(item, described={**item.described, **columns})
 
 
 def _tell_left_out(corpus: OpenCorpus, known: set[str], emit: Emit) -> None:
@@ -88,7 +89,7 @@ def _counted(corpus: OpenCorpus) -> Popularity:
 
 def _used(
     counted: Popularity, lists: Sequence[TrainingList], shown: Sequence[Sequence[str]]
-) -> list[Mapping[str, FloatArray]]:
+) -> list[dict[str, FloatArray]]:
     """The columns of each list, without what was done for its own cluster of queries."""
     matcher = QueryMatcher(counted.queries)
     own: dict[str, set[str]] = {}

@@ -24,12 +24,13 @@ from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.signals import Signals
 from tribrid.store.database import now_us
-from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query
+from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query, triplets_sha256
 from tribrid.training.resources import READING_SHARE, Pace
 from tribrid.types import (
     Emit,
     ModelVersion,
     Triplet,
+    TripletSet,
 )
 from tribrid.types.stored import Manifest, TrainingData
 from tribrid.version import __version__, source_sha256
@@ -49,7 +50,6 @@ def train(
         InvalidField: a document's field is not what features.fields says.
     """
     # Imported here: serving must not load what only training needs.
-    from tribrid.training.lists import triplets_sha256
     from tribrid.training.resources import Pace
     from tribrid.training.train import TrainingInputs
     from tribrid.training.train import train as train_model
@@ -68,17 +68,12 @@ def train(
     taught = read_triplets(corpus, triplets, pace, emit)
     keep_trained_on(corpus, triplets, taught.lists)
     base = locate(config.training.base_model)
-    data: TrainingData = {
-        "triplet_set_id": triplet_set.triplet_set_id,
-        "sha256": triplets_sha256(triplets),
-        "heaviest_client": clients["heaviest_share"] if (clients := triplet_set.counts.get("clients")) else None,
-    }
     inputs = TrainingInputs(
         lists=taught.lists,
         statistics=taught.statistics,
         base=base,
         snippet_chars=config.reranking.rerank_input_snippet_chars,
-        facts=_lineage(corpus, base, run_id, data),
+        facts=_lineage(corpus, base, run_id, _data(triplet_set, triplets)),
         newest=taught.newest,
         pace=pace,
         past=taught.past,
@@ -88,6 +83,15 @@ def train(
     trained = train_model(inputs, config.training, corpus.folder.run_dir(run_id), emit, cancelled)
     _refuse_erased(corpus, triplet_set.triplet_set_id, erased, run_id)
     return _commit(corpus, run_id, trained.folder, trained.manifest)
+
+
+def _data(found: TripletSet, triplets: Sequence[Triplet]) -> TrainingData:
+    clients = found.counts.get("clients")
+    return {
+        "triplet_set_id": found.triplet_set_id,
+        "sha256": triplets_sha256(triplets),
+        "heaviest_client": clients["heaviest_share"] if clients else None,
+    }
 
 
 def _lineage(corpus: OpenCorpus, base: Path, run_id: str, data: TrainingData) -> Manifest:

@@ -1,9 +1,9 @@
 """Fields of documents' metadata as features of the blend: numbers, dates and categories, as a training knew them.
 
-A number is put on a scale that a few huge values do not stretch, by what was learned from: its median is 0, and far
-from it ten times as much is a step. So it is known too how it stands beside the others of its list: whoever compares
-prices compares those that are shown. A missing value is none: a column says that it is missing, and the others have
-the middle there, which speaks neither for nor against it.
+A number counts by its logarithm, on a scale of which the median of what was learned from is 0 and the quartiles are 1
+apart: a few huge values do not stretch it. A second column has how it stands beside the others of its list, for whoever
+compares prices compares those that are shown. A missing value is none: a column says that it is missing, and the others
+have the middle there, which speaks neither for nor against it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DAY_S = 86_400
 MOST_CATEGORIES, LEAST_DOCUMENTS = 20, 5
 """Values of a category that are told apart, and documents that each needs; any other is `other`."""
 FARTHEST = 8.0
-"""On the scale of a number: some 1,500 times its usual distance from the middle. Beyond, more changes nothing."""
+"""On the scale of a number. Beyond, more changes nothing."""
 BINS = 10
 _LAST_SECOND = 1e11
 _SHOWN_CHARS = 100
@@ -130,7 +130,7 @@ class NumberField:
 
     Attributes:
         monotone: as of NamedField.
-        centre, spread: of the values that were learned from, the median, and the distance of the quartiles.
+        centre, spread: of the logarithms that were learned from, the median, and the distance of the quartiles.
         edges: what parts those values into up to BINS groups of the same size.
         shares: of them in each group, and last of those that were missing.
     """
@@ -151,8 +151,8 @@ class NumberField:
         known = found[~np.isnan(found)]
         if not len(known):
             return None
-        low, centre, high = np.quantile(_even(field.kind, known), (0.25, 0.5, 0.75))
-        spread = high - low or float(_even(field.kind, known).std()) or 1.0
+        low, centre, high = np.quantile(_even(known), (0.25, 0.5, 0.75))
+        spread = high - low or float(_even(known).std()) or 1.0
         edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS))
         bare = cls(field.name, field.kind, field.monotone, float(centre), float(spread), tuple(edges.tolist()), ())
         return cls(**{**asdict(bare), "shares": bare.shares_of(found)})
@@ -163,8 +163,8 @@ class NumberField:
 
     def columns(self, metadata: Values, now_us: int) -> Columns:
         """Features of a list's documents, float32 (n,)."""
-        far = (_even(self.kind, self.values(metadata, now_us)) - self.centre) / self.spread
-        scaled = np.clip(np.arcsinh(far), -FARTHEST, FARTHEST)
+        far = (_even(self.values(metadata, now_us)) - self.centre) / self.spread
+        scaled = np.clip(far, -FARTHEST, FARTHEST)
         known = ~np.isnan(scaled)
         middle = float(np.median(scaled[known])) if known.any() else 0.0
         columns = {
@@ -291,9 +291,10 @@ def _numbers(name: str, kind: FieldKind, metadata: Values, now_us: int) -> Numbe
     return found - now_us / 1e6 / DAY_S if kind == "date" else found
 
 
-def _even(kind: FieldKind, values: Numbers) -> Numbers:
-    """Days as their logarithm: a day more is much for what is new, and little for what is old."""
-    return np.sign(values) * np.log1p(np.abs(values)) if kind == "date" else values
+def _even(values: Numbers) -> Numbers:
+    """As logarithms: a coin, or a day, more is much for what is cheap or new, and little for what is dear or old."""
+    found: Numbers = np.sign(values) * np.log1p(np.abs(values))
+    return found
 
 
 def _keys(name: str, metadata: Mapping[str, Any]) -> list[str]:

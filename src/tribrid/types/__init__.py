@@ -305,10 +305,13 @@ class Review:
 
 
 class Place(NamedTuple):
-    """Where a document says it belongs: its address, and the doc_id of what it is a part of."""
+    """Where a document says it belongs: its address, and the doc_id of what it is a part of. `beside`: what else, as JSON,
+    tells it from others that say the same.
+    """
 
     uri: str = ""
     parent_id: str | None = None
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

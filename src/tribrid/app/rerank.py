@@ -102,8 +102,7 @@ class Reranking(FolderPart):
 
         Args:
             documents: strings, or objects with `text`, and perhaps `title`, `id` (or `doc_id`), `metadata`; in the
-                order in which they were found. What features.fields names may stand in `metadata` or beside it; what
-                is missing there is read from the corpus's own document.
+                order in which they were found. What features.fields names may stand in `metadata` or beside it.
             corpus_id: whose reranker it is, and where it is logged.
             model: a corpus, a model version, a local cross-encoder or the built-in encoder; None or `default`: the
                 corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
@@ -115,8 +114,7 @@ class Reranking(FolderPart):
         Raises:
             CorpusNotFound, ModelNotFound, TooLarge.
             Forbidden: of `bound_to` with a filter.
-            InvalidInput: no query, no document, or one that cannot be read.
-            InvalidField: a document's field is not what features.fields says.
+            InvalidInput: no query, no document, or one that cannot be read; InvalidField: or not a field of it.
             ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
             Overloaded, Cancelled: the reranker did not begin.
         """

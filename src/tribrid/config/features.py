@@ -78,3 +78,8 @@ class FeaturesConfig(Section):
     def named(self) -> tuple[NamedField, ...]:
         """The fields, read."""
         return tuple(map(NamedField.of, self.fields))
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether the texts are all that is learned from."""
+        return not self.fields and not self.clicks

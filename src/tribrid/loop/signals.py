@@ -40,12 +40,12 @@ def with_signals(
 ) -> tuple[Sequence[TrainingList], Signals]:
     """The lists with the features of what the settings name, and what was learned for them."""
     config = corpus.config.features
-    if not lists or not (config.fields or config.clicks):
+    if not lists or config.asks_nothing:
         return lists, NO_SIGNALS
     shown = [[candidate.doc_id for candidate in item.candidates] for item in lists]
     metadata, now = corpus.described(set(chain.from_iterable(shown))), now_us()
     signals = Signals(learn(config.named, shown, metadata, now))
-    _tell_left_out(corpus, {field.name for field in signals.fields}, emit)
+    _tell_left_out(corpus, signals, emit)
     columns = [signals.field_columns(doc_ids, lambda _: metadata, now) for doc_ids in shown]
     if config.clicks:
         counted = _counted(corpus)
@@ -59,7 +59,8 @@ def _with(item: TrainingList, columns: Mapping[str, FloatArray]) -> TrainingList
     return replace(item, described={**item.described, **columns})
 
 
-def _tell_left_out(corpus: OpenCorpus, known: set[str], emit: Emit) -> None:
+def _tell_left_out(corpus: OpenCorpus, signals: Signals, emit: Emit) -> None:
+    known = {field.name for field in signals.fields}
     for field in corpus.config.features.named:
         if field.name not in known:
             message = f"features.fields names {field.name}, which no document has that a training query found"

@@ -28,6 +28,7 @@ MOST_CATEGORIES, LEAST_DOCUMENTS = 20, 5
 FARTHEST = 8.0
 """On the scale of a number. Beyond, more changes nothing."""
 BINS = 10
+_LEAST_SPREAD = 1e-9
 _LAST_SECOND = 1e11
 _SHOWN_CHARS = 100
 
@@ -152,7 +153,7 @@ class NumberField:
         if not len(known):
             return None
         low, centre, high = np.quantile(_even(known), (0.25, 0.5, 0.75))
-        spread = high - low or float(_even(known).std()) or 1.0
+        spread = next((far for far in (high - low, float(_even(known).std())) if far > _LEAST_SPREAD), 1.0)
         edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS))
         bare = cls(field.name, field.kind, field.monotone, float(centre), float(spread), tuple(edges.tolist()), ())
         return cls(**{**asdict(bare), "shares": bare.shares_of(found)})

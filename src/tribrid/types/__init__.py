@@ -305,8 +305,8 @@ class Review:
 
 
 class Place(NamedTuple):
-    """Where a document says it belongs: its address, and the doc_id of what it is a part of. `beside`: what else it has,
-    as JSON, that others that say the same may not have.
+    """Where a document says it belongs: its address, and the doc_id of what it is a part of. `beside`: what else it
+    has, as JSON, that others that say the same may not have.
     """
 
     uri: str = ""

@@ -32,7 +32,7 @@ def tribrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tribrid]:
         corpus.documents.add(shop.documents())
         corpus.judgments.put(shop.queries(0, TAUGHT))
         corpus.eval_dataset.put(shop.queries(TAUGHT, shop.NAMES))
-        corpus.patch_settings({"features": {"fields": shop.FIELDS}})
+        corpus.patch_settings({"features": {"fields": shop.FIELDS}, "reranking": {"collect_documents": False}})
         corpus.mine(sources=["judgments"])
         yield opened
 
@@ -156,10 +156,8 @@ def test_the_fields_go_with_a_model_that_is_handed_on(tribrid: Tribrid, learned:
 def test_an_evaluation_tells_that_prices_are_not_what_they_were(corpus: Corpus, learned: str) -> None:
     before = shop.documents()
     try:
-        risen = [
-            replace(d, metadata={**d.metadata, "price": 90 * d.metadata["price"]} if "price" in d.metadata else {})
-            for d in before
-        ]
+        prices = {d.doc_id: d.metadata["price"] for d in before if "price" in d.metadata}
+        risen = [replace(d, metadata={**d.metadata, "price": 90 * prices.get(d.doc_id, 1)}) for d in before]
         corpus.documents.add(risen)
         report = corpus.evaluate(model_id=learned)
         price = next(field for field in report.fields if field.name == "price")

@@ -21,10 +21,9 @@ DAY_US = 86_400_000_000
 
 
 def learned(word: str, values: list[Any], now_us: int = NOW_US) -> Any:
-    """A field that was learned from one list of documents with these values; None: missing."""
+    """A field that was learned from documents with these values; None: missing."""
     name = NamedField.of(word).name
-    metadata = {f"d{at}": {} if value is None else {name: value} for at, value in enumerate(values)}
-    return learn([NamedField.of(word)], [list(metadata)], metadata, now_us)[0]
+    return learn([NamedField.of(word)], [{} if value is None else {name: value} for value in values], now_us)[0]
 
 
 def column(field: Any, values: list[Any], kind: str = "field", now_us: int = NOW_US) -> list[float]:
@@ -83,7 +82,7 @@ def test_what_is_missing_is_in_the_middle_and_said_to_be_missing() -> None:
 
 def test_values_that_are_all_the_same_or_nowhere_do_no_harm() -> None:
     assert column(learned("price:number", [5, 5, 5]), [5, 6]) == [0, pytest.approx(math.log(7 / 6))]
-    assert learn([NamedField.of("price:number"), NamedField.of("brand:category")], [["a"]], {"a": {}}, 0) == ()
+    assert learn([NamedField.of("price:number"), NamedField.of("brand:category")], [{}], 0) == ()
 
 
 def test_a_date_is_as_old_as_it_is_and_the_newest_are_told_apart() -> None:

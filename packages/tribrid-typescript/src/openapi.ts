@@ -3638,6 +3638,11 @@ export interface components {
              */
             psi: number;
             /**
+             * Drifted
+             * @description Whether that is large, and more than chance makes of so few documents.
+             */
+            drifted: boolean;
+            /**
              * Told
              * @description The same in words.
              */

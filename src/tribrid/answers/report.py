@@ -165,15 +165,8 @@ class FieldDrift(Answer):
     missing_then: float = Field(description="Share of the candidates of training queries that had none, 0 to 1.")
     missing_now: float = Field(description="The same of the candidates of this evaluation.")
     psi: float = Field(description="Population stability index between the two: 0.1 is a change, 0.25 a large one.")
+    drifted: bool = Field(description="Whether that is large, and more than chance makes of so few documents.")
     told: str = Field(description="The same in words.")
-
-    @property
-    def drifted(self) -> bool:
-        """Whether the model meets what it has hardly seen."""
-        return self.psi >= LARGE_DRIFT
-
-
-LARGE_DRIFT = 0.25
 
 
 class LearningPoint(Answer):

@@ -7,44 +7,45 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from tribrid.answers.report import LARGE_DRIFT, FieldDrift
+from tribrid.answers.report import FieldDrift
 from tribrid.evaluation.arms import Readings
 from tribrid.scoring.fields import LearnedField, Values
-from tribrid.scoring.learned import Reading
 
-SOME_DRIFT = 0.1
+SOME_DRIFT, LARGE_DRIFT = 0.1, 0.25
+BEYOND_CHANCE = 3.0
+"""So many times what chance makes an index must be to mean anything: few documents differ by chance alone."""
 _LEAST_SHARE = 1e-3
 """What a group without a document counts as: an index of an empty one has no end."""
 
 
 def field_drift(fields: Sequence[LearnedField], readings: Readings) -> tuple[FieldDrift, ...]:
-    """Compare the candidates of these readings with those of the training, field by field."""
+    """Compare the candidates of these readings, each once, with those of the training, field by field."""
     if not fields:
         return ()
-    lists = list(readings.values())
-    values = [one for reading in lists for one in _metadata_of(reading)]
-    now_us = max((reading.now_us for reading in lists), default=0)
-    return tuple(_drift(field, values, now_us) for field in fields) if values else ()
-
-
-def _metadata_of(reading: Reading) -> Values:
-    doc_ids = [candidate.doc_id for candidate in reading.candidates]
-    known = reading.described(doc_ids)
-    return [known.get(doc_id, {}) for doc_id in doc_ids]
+    found: dict[str, Mapping[str, Any]] = {}
+    for reading in readings.values():
+        found.update(reading.described({candidate.doc_id for candidate in reading.candidates} - found.keys()))
+    now_us = max((reading.now_us for reading in readings.values()), default=0)
+    return tuple(_drift(field, list(found.values()), now_us) for field in fields) if found else ()
 
 
 def _drift(field: LearnedField, values: Values, now_us: int) -> FieldDrift:
     now = field.shares_in(values, now_us)
     index, missing = stability(field.shares, now), f"{now[-1]:.0%} of the candidates ({field.shares[-1]:.0%} then)"
-    moved = "much" if index >= LARGE_DRIFT else "a little" if index >= SOME_DRIFT else "hardly"
+    # What two samples of the same values differ by: about this much for each group but one.
+    chance = (len(now) - 1) * (1 / len(values) + 1 / max(field.documents, 1))
+    drifted = index >= max(LARGE_DRIFT, BEYOND_CHANCE * chance)
+    moved = "much" if drifted else "a little" if index >= max(SOME_DRIFT, BEYOND_CHANCE * chance) else "hardly"
     return FieldDrift(
         name=field.name,
         kind=field.kind,
         missing_then=field.shares[-1],
         missing_now=now[-1],
         psi=index,
+        drifted=drifted,
         told=f"since the training its values have {moved} changed (stability index {index:.2f}); missing in {missing}.",
     )
 

@@ -43,8 +43,8 @@ def with_signals(
     if not lists or config.asks_nothing:
         return lists, NO_SIGNALS
     shown = [[candidate.doc_id for candidate in item.candidates] for item in lists]
-    metadata, now = corpus.described(set(chain.from_iterable(shown))), now_us()
-    signals = Signals(learn(config.named, shown, metadata, now))
+    metadata, now = corpus.described(sorted(set(chain.from_iterable(shown)))), now_us()
+    signals = Signals(learn(config.named, list(metadata.values()), now))
     _tell_left_out(corpus, signals, emit)
     columns = [signals.field_columns(doc_ids, lambda _: metadata, now) for doc_ids in shown]
     if config.clicks:

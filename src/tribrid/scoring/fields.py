@@ -12,7 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -133,7 +133,8 @@ class NumberField:
         monotone: as of NamedField.
         centre, spread: of the logarithms that were learned from, the median, and the distance of the quartiles.
         edges: what parts those values into up to BINS groups of the same size.
-        shares: of them in each group, and last of those that were missing.
+        shares: of the documents that were learned from, in each group, and last of those that had none.
+        documents: how many these are.
     """
 
     name: str
@@ -143,20 +144,20 @@ class NumberField:
     spread: float
     edges: tuple[float, ...]
     shares: tuple[float, ...]
+    documents: int
 
     @classmethod
-    def learned(cls, field: NamedField, lists: Sequence[Values], now_us: int) -> NumberField | None:
-        """From lists of documents; None where none of them has the field."""
-        parts = [_numbers(field.name, field.kind, values, now_us) for values in lists]
-        found = np.concatenate([*parts, np.zeros(0)])
+    def learned(cls, field: NamedField, documents: Values, now_us: int) -> NumberField | None:
+        """From documents; None where none of them has the field."""
+        found = _numbers(field.name, field.kind, documents, now_us)
         known = found[~np.isnan(found)]
         if not len(known):
             return None
         low, centre, high = np.quantile(_even(known), (0.25, 0.5, 0.75))
         spread = next((far for far in (high - low, float(_even(known).std())) if far > _LEAST_SPREAD), 1.0)
         edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS))
-        bare = cls(field.name, field.kind, field.monotone, float(centre), float(spread), tuple(edges.tolist()), ())
-        return cls(**{**asdict(bare), "shares": bare.shares_of(found)})
+        bare = cls(field.name, field.kind, field.monotone, float(centre), float(spread), tuple(edges.tolist()), (), 0)
+        return replace(bare, shares=bare.shares_of(found), documents=len(documents))
 
     def values(self, metadata: Values, now_us: int) -> Numbers:
         """float64 (n,): the numbers, or days from now (before it below 0); NaN where missing."""
@@ -204,23 +205,25 @@ class CategoryField:
     Attributes:
         known: values, as JSON, that are told apart, the most frequent first.
         shares: of the documents that were learned from, of each of them, of others, and last of none.
+        documents: how many these are.
     """
 
     name: str
     known: tuple[str, ...]
     shares: tuple[float, ...]
+    documents: int
     kind: FieldKind = "category"
     monotone: int = 0
 
     @classmethod
-    def learned(cls, field: NamedField, lists: Sequence[Values], documents: Values) -> CategoryField | None:
-        """From lists of documents, and each of these documents once; None where none has the field."""
+    def learned(cls, field: NamedField, documents: Values) -> CategoryField | None:
+        """From documents; None where none of them has the field."""
         counted = Counter(key for one in documents for key in _keys(field.name, one))
         if not counted:
             return None
         often = [key for key, count in counted.most_common() if count >= LEAST_DOCUMENTS]
-        bare = cls(field.name, tuple(often[:MOST_CATEGORIES]), ())
-        return cls(field.name, bare.known, bare.shares_of([one for values in lists for one in values]))
+        bare = cls(field.name, tuple(often[:MOST_CATEGORIES]), (), 0)
+        return replace(bare, shares=bare.shares_of(documents), documents=len(documents))
 
     def columns(self, metadata: Values, _now_us: int) -> Columns:
         """Features of a list's documents, float32 (n,)."""
@@ -257,16 +260,12 @@ class CategoryField:
 LearnedField = NumberField | CategoryField
 
 
-def learn(
-    fields: Sequence[NamedField], lists: Sequence[Sequence[str]], metadata: Mapping[str, Mapping[str, Any]], now_us: int
-) -> tuple[LearnedField, ...]:
-    """What is known of the fields from lists of doc_ids; without those that no document has."""
-    values = [[metadata.get(doc_id, {}) for doc_id in doc_ids] for doc_ids in lists]
-    documents = [metadata.get(doc_id, {}) for doc_id in {doc_id for doc_ids in lists for doc_id in doc_ids}]
+def learn(fields: Sequence[NamedField], documents: Values, now_us: int) -> tuple[LearnedField, ...]:
+    """What is known of the fields from documents, each once; without the fields that none of them has."""
     found = [
-        CategoryField.learned(field, values, documents)
+        CategoryField.learned(field, documents)
         if field.kind == "category"
-        else NumberField.learned(field, values, now_us)
+        else NumberField.learned(field, documents, now_us)
         for field in fields
     ]
     return tuple(field for field in found if field is not None)

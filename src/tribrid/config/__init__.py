@@ -73,7 +73,8 @@ def _invalid(error: ValidationError) -> InvalidInput:
         return UnknownSetting(
             f"There is no setting {name!r}. GET /config lists every setting with its default and bounds.", setting=name
         )
-    return InvalidInput(f"{name}: {fault['msg']}", setting=name)
+    said = fault["msg"].removeprefix("Value error, ")  # pydantic's own words before those of a validator
+    return InvalidInput(f"{name}: {said}", setting=name)
 
 
 def type_fault(annotation: Any, value: object, *, text: bool = True) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,33 @@ def test_what_is_no_number_is_refused_with_the_first_document_that_has_it(
         assert json.loads(capsys.readouterr().err)["code"] == "invalid_field"
     finally:
         corpus.documents.delete([document.doc_id for document in odd])
+
+
+def test_what_only_a_call_knows_is_learned_from_as_the_call_had_it(tmp_path: Path) -> None:
+    """How far a shop is depends on who asks: no document has it."""
+    rng = random.Random(6)
+    own = [replace(d, text=f"{d.text} Number {d.doc_id[-1]}.", metadata={}) for d in shop.documents()]
+    with Tribrid(tmp_path) as tribrid:
+        corpus = tribrid.create_corpus("near")
+        corpus.documents.add(own)
+        corpus.patch_settings({"features": {"fields": "distance:number:down"}})
+        judged = []
+        for query in shop.queries(0, shop.NAMES):
+            far = {doc_id: round(rng.lognormvariate(1, 1), 2) for doc_id in query.judgments}
+            given = [{"id": doc_id, "distance": distance} for doc_id, distance in far.items()]
+            found = tribrid.rerank(query.text, given, corpus_id="near")
+            kept = tribrid.store.logs.impression(found.query_id).given_fields
+            assert kept == {doc_id: {"distance": distance} for doc_id, distance in far.items()}
+            nearest = min(far, key=lambda doc_id: far[doc_id])
+            judged.append(replace(query, judgments={doc_id: int(doc_id == nearest) for doc_id in far}))
+        corpus.judgments.put(judged[:TAUGHT])
+        corpus.eval_dataset.put(judged[TAUGHT:])
+        corpus.mine(sources=["judgments"])
+        corpus.train(**QUICK)
+        report = corpus.evaluate()
+        assert report.before is not None
+        assert report.after is not None
+        assert report.after["ndcg@10"] > report.before["ndcg@10"] + 0.2
 
 
 def test_settings_that_name_no_field_are_refused(corpus: Corpus) -> None:

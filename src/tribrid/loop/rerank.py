@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -91,12 +92,20 @@ def rerank(
         source="rerank",
         client_id=asked.client_id,
         given=tuple(document.doc_id for document in asked.documents),
+        given_fields=_given_fields(asked, config),
     )
     id_ = impression.query_id if logged(corpus, impression) else None
     probabilities = calibration.probabilities(np.array([score for _, score in placed])).tolist()
     why, took_ms = impression.fallback_reason, impression.took_ms
     code = ranking.fallback.code if ranking.fallback else None
     return Reranked(id_, placed, probabilities, impression.model_id, why, given.partly, took_ms, ranking.note, code)
+
+
+def _given_fields(asked: GivenQuery, config: Config) -> dict[str, dict[str, Any]] | None:
+    """What the call said of each document that is learned from: how far it is, what it costs today."""
+    names = [field.name for field in config.features.named]
+    came = {d.doc_id: {name: d.metadata[name] for name in names if name in d.metadata} for d in asked.documents}
+    return {doc_id: fields for doc_id, fields in came.items() if fields} or None
 
 
 def rerank_apart(

@@ -6,10 +6,12 @@ no query is told what was clicked for itself, or for what is nearly the same.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from typing import Any
 
+from tribrid.config.features import FeaturesConfig
 from tribrid.encoders.onnx import FloatArray
 from tribrid.loop.eval_queries import eval_queries_of
 from tribrid.loop.held_out import held_out_of
@@ -17,7 +19,7 @@ from tribrid.mining.clicks.popularity import Popularity, count
 from tribrid.mining.holdout import without
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.fields import learn, refuse
-from tribrid.scoring.signals import NO_SIGNALS, Signals
+from tribrid.scoring.signals import NO_SIGNALS, Described, Metadata, Signals
 from tribrid.store.database import now_us
 from tribrid.training.lists import TrainingList
 from tribrid.types import Emit, LoggedList
@@ -36,27 +38,44 @@ def refuse_fields(corpus: OpenCorpus) -> None:
 
 
 def with_signals(
-    corpus: OpenCorpus, lists: Sequence[TrainingList], emit: Emit
+    corpus: OpenCorpus, read: Sequence[tuple[TrainingList, Described]], emit: Emit
 ) -> tuple[Sequence[TrainingList], Signals]:
-    """The lists with the features of what the settings name, and what was learned for them."""
-    config = corpus.config.features
+    """The lists with the features of what the settings name, and what was learned for them.
+
+    Args:
+        read: each list with what gives the metadata of its documents.
+    """
+    config, lists = corpus.config.features, [item for item, _ in read]
     if not lists or config.asks_nothing:
         return lists, NO_SIGNALS
     shown = [[candidate.doc_id for candidate in item.candidates] for item in lists]
-    metadata, now = corpus.described(sorted(set(chain.from_iterable(shown)))), now_us()
-    signals = Signals(learn(config.named, list(metadata.values()), now))
+    values = [_named(config, doc_ids, described) for doc_ids, (_, described) in zip(shown, read, strict=True)]
+    now = now_us()
+    signals = Signals(learn(config.named, _distinct(values), now))
     _tell_left_out(corpus, signals, emit)
-    columns = [signals.field_columns(doc_ids, lambda _: metadata, now) for doc_ids in shown]
+    columns = [signals.field_columns(doc_ids, of, now) for doc_ids, of in zip(shown, values, strict=True)]
     if config.clicks:
         counted = _counted(corpus)
-        signals = replace(signals, clicks=counted.clicks)
-        used = _used(counted, lists, shown)
-        columns = [{**fields, **clicks} for fields, clicks in zip(columns, used, strict=True)]
-    return [_with(item, own) for item, own in zip(lists, columns, strict=True)], signals
+        signals, used = replace(signals, clicks=counted.clicks), _used(counted, lists, shown)
+    else:
+        used = [{}] * len(lists)
+    found = zip(lists, columns, used, strict=True)
+    return [replace(item, described={**item.described, **own, **clicks}) for item, own, clicks in found], signals
 
 
-def _with(item: TrainingList, columns: Mapping[str, FloatArray]) -> TrainingList:
-    return replace(item, described={**item.described, **columns})
+def _named(config: FeaturesConfig, doc_ids: Sequence[str], described: Described) -> Metadata:
+    """Of the metadata, what is learned from: the rest may be large."""
+    if not config.fields:
+        return {}
+    names = [field.name for field in config.named]
+    found = described(doc_ids).items()
+    return {doc_id: {name: of[name] for name in names if name in of} for doc_id, of in found}
+
+
+def _distinct(values: Sequence[Metadata]) -> list[Mapping[str, Any]]:
+    """Each document once, or as often as something else was told of it."""
+    found = {(doc_id, json.dumps(of, sort_keys=True)): of for one in values for doc_id, of in one.items()}
+    return list(found.values())
 
 
 def _tell_left_out(corpus: OpenCorpus, signals: Signals, emit: Emit) -> None:

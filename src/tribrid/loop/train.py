@@ -161,7 +161,7 @@ def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, e
         return pace.within(READING_SHARE)
 
     read = [
-        TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars)
+        (TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars), reading.described)
         for query_id, reading in _read_in_time(corpus, known, emit, in_time)
         if reading.candidates
     ]

@@ -28,22 +28,20 @@ class Signals:
     fields: tuple[LearnedField, ...] = ()
     clicks: Clicks | None = None
 
-    def field_columns(self, doc_ids: Sequence[str], described: Described, now_us: int) -> dict[str, FloatArray]:
-        """The fields' features of a list's documents, float32 (n,); nothing is read where there is no field.
+    def field_columns(self, doc_ids: Sequence[str], metadata: Metadata, now_us: int) -> dict[str, FloatArray]:
+        """The fields' features of a list's documents, float32 (n,).
 
         Args:
             now_us: up to when dates are old.
         """
-        if not self.fields:
-            return {}
-        metadata = described(doc_ids)
         values = [metadata.get(doc_id, {}) for doc_id in doc_ids]
         return {name: column for field in self.fields for name, column in field.columns(values, now_us).items()}
 
     def columns(self, doc_ids: Sequence[str], described: Described, now_us: int) -> dict[str, FloatArray]:
-        """All features of a list's documents, float32 (n,)."""
+        """All features of a list's documents, float32 (n,); no metadata is read where there is no field."""
+        fields = self.field_columns(doc_ids, described(doc_ids), now_us) if self.fields else {}
         used = {} if self.clicks is None else self.clicks.columns(doc_ids)
-        return self.field_columns(doc_ids, described, now_us) | used
+        return fields | used
 
     @property
     def directions(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ from tribrid.errors import InvalidField, InvalidInput
 from tribrid.types import Document
 
 pytestmark = pytest.mark.timeout(300)
-QUICK = {"cross_encoder": False, "folds": 3}
+QUICK: dict[str, Any] = {"cross_encoder": False, "folds": 3}
 TAUGHT = 40
 
 
@@ -212,7 +212,7 @@ def test_what_only_a_call_knows_is_learned_from_as_the_call_had_it(tmp_path: Pat
         judged = []
         for query in shop.queries(0, shop.NAMES):
             far = {doc_id: round(rng.lognormvariate(1, 1), 2) for doc_id in query.judgments}
-            given = [{"id": doc_id, "distance": distance} for doc_id, distance in far.items()]
+            given: list[dict[str, Any]] = [{"id": doc_id, "distance": distance} for doc_id, distance in far.items()]
             found = tribrid.rerank(query.text, given, corpus_id="near")
             kept = tribrid.store.logs.impression(found.query_id).given_fields
             assert kept == {doc_id: {"distance": distance} for doc_id, distance in far.items()}

@@ -68,7 +68,8 @@ def test_a_query_is_not_told_what_was_done_for_itself() -> None:
 def test_a_list_that_was_made_up_says_what_was_used_and_not_what_was_looked_at() -> None:
     tally = counted([search(f"q {n}", f"c {n}", "b", 0, "reconstructed") for n in range(9)]).tally(SHOWN)
     assert tally.used[1] == pytest.approx(9)
-    assert (tally.tried.any(), tally.looked.any()) == (False, False)
+    assert not tally.tried.any()
+    assert not tally.looked.any()
 
 
 def test_bots_and_bad_ratings_do_not_count_and_few_clients_do_where_there_are_no_more() -> None:

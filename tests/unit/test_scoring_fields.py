@@ -35,12 +35,14 @@ def column(field: Any, values: list[Any], kind: str = "field", now_us: int = NOW
 def test_values_are_read_as_they_stand_in_json() -> None:
     assert [number_of(value) for value in (3, -2.5, True, False, 10**30)] == [3, -2.5, 1, 0, 1e30]
     assert math.isnan(number_of(None))
-    for odd in ("3", "", [3], {}, math.inf, math.nan, 10**400):
+    wrong: tuple[Any, ...] = ("3", "", [3], {}, math.inf, math.nan, 10**400)
+    for odd in wrong:
         with pytest.raises(ValueError, match="a number"):
             number_of(odd)
     assert day_of("1970-01-03") == day_of("1970-01-03T00:00:00Z") == day_of(2 * 86_400) == 2
     assert day_of("1970-01-02T23:00:00-01:00") == 2
-    for odd in ("yesterday", True, [1], 1.7e12, "2026-13-01"):
+    wrong = ("yesterday", True, [1], 1.7e12, "2026-13-01")
+    for odd in wrong:
         with pytest.raises(ValueError, match="a date"):
             day_of(odd)
     assert kinds_of(["a", "b", "a"]) == ("a", "b")

@@ -282,7 +282,7 @@ def from_json(found: Mapping[str, Any]) -> LearnedField:
     Raises:
         TypeError, KeyError: it is none.
     """
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
     return CategoryField(**given) if found["kind"] == "category" else NumberField(**given)
 
 

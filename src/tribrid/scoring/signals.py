@@ -47,7 +47,7 @@ class Signals:
     def directions(self) -> dict[str, int]:
         """What more of each feature may do: 1 never harm a document, -1 never help it, 0 either."""
         found = {name: way for field in self.fields for name, way in field.directions.items()}
-        return found | (DIRECTIONS if self.clicks is not None else {})
+        return {**found, **(DIRECTIONS if self.clicks is not None else {})}
 
     def told(self, doc_id: str, described: Described, now_us: int) -> dict[str, float | None]:
         """Features of a document as a person reads them, where that is not the feature itself; None: missing."""

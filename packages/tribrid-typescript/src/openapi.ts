@@ -3218,6 +3218,12 @@ export interface components {
             looks: components["schemas"]["Looks"] | null;
             /** @description Null: no model trained here was measured. */
             risers: components["schemas"]["Risers"] | null;
+            /**
+             * Fields
+             * @description Those that features.fields named at the training.
+             * @default []
+             */
+            fields: components["schemas"]["FieldDrift"][];
             settings: components["schemas"]["Statistics"];
         };
         /**
@@ -3397,6 +3403,12 @@ export interface components {
             looks: components["schemas"]["Looks"] | null;
             /** @description Null: no model trained here was measured. */
             risers: components["schemas"]["Risers"] | null;
+            /**
+             * Fields
+             * @description Those that features.fields named at the training.
+             * @default []
+             */
+            fields: components["schemas"]["FieldDrift"][];
             settings: components["schemas"]["Statistics"];
             /** Job Id */
             job_id: string;
@@ -3662,6 +3674,44 @@ export interface components {
              * @description For dwell the seconds, for rating 1 to 5; else nothing.
              */
             value?: number | null;
+        };
+        /**
+         * FieldDrift
+         * @description A field of the documents' metadata, in what the model learned from and in what it was measured on.
+         */
+        FieldDrift: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @description number, date or category.
+             */
+            kind: string;
+            /**
+             * Missing Then
+             * @description Share of the candidates of training queries that had none, 0 to 1.
+             */
+            missing_then: number;
+            /**
+             * Missing Now
+             * @description The same of the candidates of this evaluation.
+             */
+            missing_now: number;
+            /**
+             * Psi
+             * @description Population stability index between the two: 0.1 is a change, 0.25 a large one.
+             */
+            psi: number;
+            /**
+             * Drifted
+             * @description Whether that is large, and more than chance makes of so few documents.
+             */
+            drifted: boolean;
+            /**
+             * Told
+             * @description The same in words.
+             */
+            told: string;
         };
         /**
          * FirstStage
@@ -8104,7 +8154,7 @@ export interface components {
          * @description Of an error, to program against.
          * @enum {string}
          */
-        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
+        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_field" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
     };
     responses: never;
     parameters: never;

@@ -149,7 +149,9 @@ class MovedBy(Answer):
     """What one feature does to a document's score."""
 
     feature: str
-    value: float
+    value: float | None = Field(
+        description="Of a field of the metadata the document's own, of a date its age in days; null: it has none."
+    )
     effect: float = Field(
         description="The score less what it would be if the feature had the middle value of the list."
     )

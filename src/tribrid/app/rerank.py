@@ -31,6 +31,7 @@ from tribrid.evaluation.notes import GIVEN, RETRIEVAL
 from tribrid.loop import rerank
 from tribrid.loop.given_documents import GivenQuery
 from tribrid.loop.rerank import Reranked
+from tribrid.scoring.fields import refuse
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.corpora import CorpusRow
 from tribrid.types import Document
@@ -104,7 +105,7 @@ class Reranking(FolderPart):
 
         Args:
             documents: strings, or objects with `text`, and perhaps `title`, `id` (or `doc_id`), `metadata`; in the
-                order in which they were found.
+                order in which they were found. What features.fields names may stand in `metadata` or beside it.
             corpus_id: whose reranker it is, and where it is logged.
             model: a corpus, a model version, a local cross-encoder or the built-in encoder; None or `default`: the
                 corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
@@ -116,7 +117,7 @@ class Reranking(FolderPart):
         Raises:
             CorpusNotFound, ModelNotFound, TooLarge.
             Forbidden: of `bound_to` with a filter.
-            InvalidInput: no query, no document, or one that cannot be read.
+            InvalidInput: no query, no document, or one that cannot be read; InvalidField: or not a field of it.
             ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
             Overloaded, Cancelled: the reranker did not begin.
         """
@@ -126,7 +127,7 @@ class Reranking(FolderPart):
         config = self._config(found.corpus_id)
         _check(query, top_n, client_id, how)
         _check_count(len(documents), config.reranking.rerank_max_documents)
-        inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
+        inline = _inline(documents, how.get("rank_fields"), config)
         identified = identify(self._folder.store, found.corpus_id, inline, config)
         cut = [_cut(document, how.get("max_tokens_per_doc")) for document in identified.documents]
         # Clients ask for a thousand and mean all.
@@ -257,6 +258,17 @@ class Reranking(FolderPart):
         names = dict.fromkeys([*local, *local_rerankers(folder.models_dir)])
         rows += [RerankModel(id=name, kind="local") for name in names]
         return [*rows, RerankModel(id=public_name(config.indexing.embedding_model), kind="encoder")]
+
+
+def _inline(
+    documents: Sequence[str | Mapping[str, JsonValue]], rank_fields: Sequence[str] | None, config: Config
+) -> list[Inline]:
+    """The documents as they are read. Raises as `rerank`."""
+    fields = config.features.named
+    names = [field.name for field in fields]
+    inline = [inline_document(document, at, rank_fields, names) for at, document in enumerate(documents)]
+    refuse(fields, ((item.doc_id or f"documents[{at}]", item.metadata) for at, item in enumerate(inline)))
+    return inline
 
 
 def _check_count(count: int, most: int) -> None:

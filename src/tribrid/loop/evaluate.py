@@ -12,17 +12,19 @@ from typing import cast
 from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, EvaluationReport, Leakage, Risers
+from tribrid.answers.report import About, EvaluationReport, FieldDrift, Leakage, Risers
 from tribrid.cloud.prices import together
 from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
 from tribrid.evaluation.arms import (
+    Readings,
     base_scores,
     ranks,
     retrieval_arm,
     run_arms,
 )
 from tribrid.evaluation.consistency import CorpusChange
+from tribrid.evaluation.fields import field_drift
 from tribrid.evaluation.inputs import EvaluationInputs
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
@@ -41,6 +43,7 @@ from tribrid.loop.index import catch_up
 from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
 from tribrid.loop.risers import find_risers
+from tribrid.loop.signals import refuse_fields
 from tribrid.loop.untrained import keep_evaluated
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import UNTRAINED_MODEL, LearnedScorer, Scorer
@@ -64,12 +67,14 @@ def evaluate(corpus: OpenCorpus, evaluation_id: str, params: EvaluateParams, emi
     Raises:
         NoEvalDataset: the corpus has none.
         EvaluationFailed: a needed system could not be run, or the training that it waited for made no model.
+        InvalidField: a document's field is not what features.fields says.
     """
     try:
         summary = corpus.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
     except EvaluationNotFound:
         if corpus.index.count() == 0:
             catch_up(corpus, emit)
+        refuse_fields(corpus)
         summary = compare_systems(corpus, evaluation_id, params, emit)
     if summary.promoted and summary.model_id is not None:
         corpus.learned(summary.model_id)  # loads, or is not promoted
@@ -98,6 +103,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
         replace(
             inputs,
             slice_facts=_slice_facts(corpus, dataset),
+            fields=_fields(corpus, challenger_id, task.readings),
             others=[change for change, _ in others if change is not None],
             failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
             about=inputs.about.model_copy(
@@ -172,6 +178,12 @@ def _run_systems(
 def _serving(corpus: OpenCorpus) -> str | None:
     """The trained model that serves; None where none does."""
     return corpus.champion_id if corpus.config.reranking.reranker_mode == "learning" else None
+
+
+def _fields(corpus: OpenCorpus, challenger_id: str | None, readings: Readings) -> tuple[FieldDrift, ...]:
+    """How the candidates' fields differ from those that the challenger learned from."""
+    fields = corpus.learned(challenger_id).reranker.signals.fields if challenger_id else ()
+    return field_drift(fields, readings)
 
 
 def _serves(corpus: OpenCorpus, challenger_id: str | None) -> str:

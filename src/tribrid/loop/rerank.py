@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -81,7 +82,7 @@ def rerank(
     shown = shown_of(asked, given, placed)
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     trial = _of_shown(ranking, given, shown)
-    impression = _impression(corpus.corpus_id, asked, ranking, shown, trial, query_id, took_ms)
+    impression = _impression(corpus, asked, ranking, shown, trial, query_id, took_ms)
     is_logged = logged(corpus, impression)
     if is_logged:
         corpus.store.experiments.join(impression)
@@ -101,7 +102,7 @@ def rerank(
 
 
 def _impression(
-    corpus_id: str,
+    corpus: OpenCorpus,
     asked: GivenQuery,
     ranking: Ranking,
     shown: tuple[ShownDoc, ...],
@@ -112,7 +113,7 @@ def _impression(
     """What the log keeps."""
     return Impression(
         query_id=query_id,
-        corpus_id=corpus_id,
+        corpus_id=corpus.corpus_id,
         query=asked.text,
         shown=shown,
         model_id=ranking.model_id or RETRIEVAL,
@@ -124,6 +125,7 @@ def _impression(
         client_id=asked.client_id,
         trial=trial,
         given=tuple(document.doc_id for document in asked.documents),
+        given_fields=_given_fields(asked, corpus.config),
     )
 
 
@@ -159,6 +161,13 @@ def _of_shown(ranking: Ranking, given: GivenList, shown: Sequence[ShownDoc]) -> 
     for candidate, team in zip(ranking.order, ranking.trial.teams, strict=False):
         teams.setdefault(given.reading.candidates[int(candidate.doc_id)].doc_id, team)
     return replace(ranking.trial, teams=tuple(teams[doc.doc_id] for doc in shown) if teams else ())
+
+
+def _given_fields(asked: GivenQuery, config: Config) -> dict[str, dict[str, Any]] | None:
+    """What the call said of each document that is learned from: how far it is, what it costs today."""
+    names = [field.name for field in config.features.named]
+    came = {d.doc_id: {name: d.metadata[name] for name in names if name in d.metadata} for d in asked.documents}
+    return {doc_id: fields for doc_id, fields in came.items() if fields} or None
 
 
 def rerank_apart(

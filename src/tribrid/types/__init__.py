@@ -213,7 +213,8 @@ class Impression:
     """A served list. `fallback_reason` is set when the reranker should have run and did not.
 
     `client_id` tells one user's searches from others'; None where nobody said. `trial` is known while the list is
-    served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order.
+    served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order;
+    `given_fields`: by doc_id, what came of the metadata that is learned from.
     `filter`: what alone could be found, as JSON; None: everything.
     """
 
@@ -231,6 +232,7 @@ class Impression:
     trial: Trial | None = None
     given: tuple[str, ...] | None = None
     filter: Mapping[str, Any] | None = None
+    given_fields: Mapping[str, Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,10 +310,11 @@ class Review:
 
 
 class Place(NamedTuple):
-    """Where a document says it belongs: its address, and the doc_id of what it is a part of."""
+    """Where a document belongs: its address, and what it is a part of. `beside`: what tells it from its like, JSON."""
 
     uri: str = ""
     parent_id: str | None = None
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

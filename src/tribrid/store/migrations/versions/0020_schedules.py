@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020_schedules"
-down_revision = "0017_judges"
+down_revision = "0019_given_fields"
 
 ID = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
 

@@ -32,6 +32,7 @@ from tribrid.types import (
     Trial,
     Triplet,
 )
+from tribrid.types.edges import Mention
 from tribrid.types.judging import JudgeLabel
 
 OF_THE_SERVER = {"api_keys", "spending"}
@@ -73,6 +74,7 @@ def test_delete_takes_every_row_of_the_corpus_and_no_other(store: Store) -> None
 
 def _fill(store: Store, corpus_id: str) -> None:
     store.documents.upsert(corpus_id, [Document("d1", "text")])
+    store.mentions.put(corpus_id, [(Document("d1", "text"), [Mention("link", "d2")])])
     store.judgments.put(corpus_id, QUERIES, replace=False, judge="a")
     store.judge_labels.put(corpus_id, [JudgeLabel("q", "0" * 64, "d1", "m", "1" * 64, "2" * 64)], 0)
     sha256 = store.evalsets.put(corpus_id, QUERIES, "nDCG@10").sha256

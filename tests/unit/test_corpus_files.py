@@ -163,6 +163,14 @@ def test_html_becomes_readable_text(tmp_path: Path) -> None:
     )
 
 
+def test_where_a_page_leads_is_kept_without_what_every_page_leads_to(tmp_path: Path) -> None:
+    body = (
+        "<nav><a href=all.html>All</a></nav><p><a href='b.html'>b</a> <a href='b.html'>again</a> <a href='#top'>up</a>"
+    )
+    document = one(tmp_path / "a.html", f"<title>A</title>{body} <a href='../c.html#x'>c</a> <a>none</a></p>")
+    assert document.metadata == {"links": ["b.html", "../c.html#x"]}
+
+
 def test_html_without_a_title_takes_its_first_heading_and_declared_characters_are_decoded(tmp_path: Path) -> None:
     document = one(tmp_path / "a.htm", "<meta charset='iso-8859-1'><h1>Café</h1><p>x</p>".encode("latin-1"))
     assert document.title == "Café"

@@ -18,7 +18,7 @@ from tribrid.types import ScoredDoc, rank_order
 LISTS = [training_list(seed, learnable=True) for seed in range(30)]
 MEMORY = memory_of(LISTS)
 FEATURES: list[Features] = [item.features(MEMORY) for item in LISTS]
-NAMES = feature_names(FEATURES[0], use_memory=True)
+NAMES = feature_names(FEATURES, use_memory=True)
 
 
 @pytest.fixture(scope="module", params=[RETRIEVAL, UNTRAINED_FORM, *LEARNED])

@@ -43,7 +43,7 @@ def fitted() -> tuple[Blend, Blend, Memory]:
     features = [item.features(memory) for item in lists]
     blends = []
     for use_memory in (True, False):
-        names = feature_names(features[0], use_memory)
+        names = feature_names(features, use_memory)
         blends.append(fit(stack(lists, features, names), names, TREES_FORM, UNTRAINED_FORM, seed=1, bags=2).blend())
     return blends[0], blends[1], memory
 

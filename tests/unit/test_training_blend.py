@@ -147,7 +147,7 @@ def test_memory_is_in_the_columns_only_if_it_is_used(form: str) -> None:
     memory = memory_of(lists)
     features = [item.features(memory) for item in lists]
     for use_memory in (False, True):
-        names = feature_names(features[0], use_memory)
+        names = feature_names(features, use_memory)
         assert set(MEMORY_FEATURES) <= set(names) if use_memory else not set(MEMORY_FEATURES) & set(names)
         blend = fit(stack(lists, features, names), names, form, UNTRAINED_FORM, 1).blend()
         assert np.isfinite(blend.score(features[0])).all()
@@ -158,7 +158,7 @@ def test_a_worse_place_is_never_learned_as_a_better_one(form: str) -> None:
     """Whoever acts on what stands at one rank would else teach that it is a good rank."""
     lists = [training_list(seed, learnable=False, good=9) for seed in range(60)]
     features = [item.features(memory_of(lists)) for item in lists]
-    names = feature_names(features[0], use_memory=False)
+    names = feature_names(features, use_memory=False)
     fitted = fit(stack(lists, features, names), names, form, UNTRAINED_FORM, 1)
     linear = Fitted(fitted.linear)
 
@@ -185,7 +185,7 @@ def test_having_been_good_never_counts_against_a_document() -> None:
     rng = np.random.default_rng(0)
     for item, found in zip(lists, features, strict=True):
         found["memory_best"] = np.where(item.grades > 0, 0.0, rng.random(len(item.grades))).astype(np.float32)
-    names = feature_names(features[0], use_memory=True)
+    names = feature_names(features, use_memory=True)
     blend = fit(stack(lists, features, names), names, LINEAR, UNTRAINED_FORM, 1).blend()
     for name in MEMORY_FEATURES:
         liked = features[0] | {name: features[0][name] + 1}

@@ -3725,7 +3725,7 @@ export interface components {
             rank: number;
             /**
              * Score
-             * @description Of both legs, fused.
+             * @description Of both searching legs, fused.
              */
             score: number;
             legs: components["schemas"]["LegScores"];
@@ -4736,7 +4736,7 @@ export interface components {
         };
         /**
          * LegScore
-         * @description One retrieval leg's opinion of a candidate: 1-based rank and raw score (bm25 or cosine).
+         * @description One retrieval leg's opinion of a candidate: 1-based rank and raw score (bm25, cosine, nearness by edges).
          */
         LegScore: {
             /** Rank */
@@ -4751,6 +4751,8 @@ export interface components {
         LegScores: {
             sparse: components["schemas"]["LegScore"] | null;
             dense: components["schemas"]["LegScore"] | null;
+            /** @description Null also where the leg is off (retrieval.graph_candidates), or nothing has an edge. */
+            graph: components["schemas"]["LegScore"] | null;
         };
         /**
          * LineSpan

@@ -27,13 +27,16 @@ class LegScores(Answer):
 
     sparse: LegScore | None = None
     dense: LegScore | None = None
+    graph: LegScore | None = Field(
+        default=None, description="Null also where the leg is off (retrieval.graph_candidates), or nothing has an edge."
+    )
 
 
 class FirstStage(Answer):
     """What retrieval made of a document, before any reranking."""
 
     rank: int = Field(description="From 1.")
-    score: float = Field(description="Of both legs, fused.")
+    score: float = Field(description="Of both searching legs, fused.")
     legs: LegScores
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -15,7 +15,7 @@ from tribrid.cli.command import Corpus, Session
 from tribrid.cli.library import library
 from tribrid.cli.terminal import one_line, plain, table
 from tribrid.errors import InvalidInput
-from tribrid.types import LEGS, Signal
+from tribrid.types import GRAPH, LEGS, Signal
 
 if TYPE_CHECKING:
     from tribrid.answers.search import SearchAnswer, SearchResult
@@ -84,8 +84,10 @@ def _answer(answer: SearchAnswer) -> Iterator[RenderableType]:
 
 def results(rows: Iterable[SearchResult]) -> Table:
     """Search results: rank, title and snippet, score, and where each leg had it."""
-    made = table([("", "right"), "Document", ("Score", "right"), *((leg.title(), "right") for leg in LEGS)], [])
-    for row in rows:
+    found = list(rows)
+    shown = _legs(found)
+    made = table([("", "right"), "Document", ("Score", "right"), *((leg.title(), "right") for leg in shown)], [])
+    for row in found:
         legs = row.first_stage.legs
         title = one_line(row.title or row.doc_id, _TITLE_CHARS)
         document = Text.assemble(
@@ -94,9 +96,14 @@ def results(rows: Iterable[SearchResult]) -> Table:
         if where := _where(row):
             document.append(f"\n{one_line(where, _SNIPPET_CHARS)}", style="dim")
         document.append(f"\n{one_line(row.text, _SNIPPET_CHARS)}")
-        ranks = [f"#{leg.rank}" if leg else "–" for leg in (legs.sparse, legs.dense)]
+        ranks = [f"#{leg.rank}" if leg else "–" for leg in (getattr(legs, name) for name in shown)]
         made.add_row(str(row.rank), document, f"{row.score:.3f}", *ranks)
     return made
+
+
+def _legs(rows: Sequence[SearchResult]) -> list[str]:
+    """Those that have a column: that of the graph only where it had a part."""
+    return [*LEGS, *([GRAPH] if any(row.first_stage.legs.graph for row in rows) else [])]
 
 
 def _where(row: SearchResult) -> str:

@@ -42,6 +42,13 @@ class RetrievalConfig(Section):
     dense_weight: float = Field(0.7, ge=0, le=1, description="Weight of the dense leg; the sparse leg has the rest.")
     rrf_k: int = Field(60, ge=1, le=1000, description="Reciprocal rank fusion's constant k (ranks).")
     leg_depth: int = Field(200, ge=10, le=2000, description="Passages each leg returns before fusion.")
+    graph_candidates: int = Field(
+        0,
+        ge=0,
+        le=200,
+        description="Of the candidates that are reranked, so many at most, and half at most, come from the graph leg: "
+        "what belongs with the first ones, in place of the last. 10 is what was measured. 0: the leg is off.",
+    )
 
 
 class MiningConfig(Section):

@@ -19,7 +19,7 @@ import sys
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -184,14 +184,14 @@ def _contents(answer: dict[str, Any]) -> Contents:
         raise Unreadable(answer["refused"])
     if "errno" in answer:
         raise OSError(answer["errno"], os.strerror(answer["errno"]))
-    return Contents(answer["title"], answer["text"], tuple(answer["losses"]))
+    return Contents(answer["title"], answer["text"], tuple(answer["losses"]), tuple(answer["links"]))
 
 
 def _read(path: str, form: str, limits: Limits) -> dict[str, object]:
     try:
         budget_s = limits.timeout_s * _BUDGET_SHARE
         found = read_file(Path(path), form, max_chars=limits.max_chars, budget_s=budget_s)
-        return {"title": found.title, "text": found.text, "losses": found.losses}
+        return asdict(found)
     except (Unreadable, MissingExtra) as error:
         return {"refused": str(error)}
     except MemoryError:

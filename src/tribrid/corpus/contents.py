@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tribrid.corpus.jsonlines import storable
 
@@ -24,15 +24,17 @@ class Contents:
     Attributes:
         title: empty: the file's name will do.
         losses: what of the file is not in the text, or not as it was; each a sentence's worth.
+        links: where it leads, as it is written there, and the text does not say.
     """
 
     title: str
     text: str
     losses: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
     def tidied(self) -> Contents:
         """The same without what cannot be stored, and without the marks of where a word may break."""
-        return Contents(_tidy(self.title).strip(), _tidy(self.text), self.losses)
+        return replace(self, title=_tidy(self.title).strip(), text=_tidy(self.text))
 
 
 def _tidy(text: str) -> str:

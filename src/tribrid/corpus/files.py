@@ -14,6 +14,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tribrid.config.sections import IndexingConfig
@@ -114,7 +115,7 @@ def _read(path: Path, name: str, limits: Limits, confined: ConfinedReader) -> It
     if isinstance(document, Skipped):
         yield _skipped(name, document.reason)
         return
-    yield document
+    yield replace(document, metadata={"links": list(contents.links)}) if contents.links else document
     yield from (_skipped(name, loss, Loss) for loss in contents.losses)
 
 

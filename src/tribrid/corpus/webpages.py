@@ -10,11 +10,13 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from tribrid.corpus.charsets import decode
 from tribrid.corpus.contents import Contents, Unreadable, plain_lines
+from tribrid.corpus.jsonlines import storable
 from tribrid.corpus.markdown import HEADING_LINE, fence
 from tribrid.corpus.titles import own_title
 
 # As in browsers. The parser's time grows with the square of the depth: 400,000 open divs take it minutes.
 MAX_HTML_DEPTH = 512
+MAX_LINKS, MAX_LINK_CHARS = 200, 1000
 # A page that sends its visitors on has no more to say than this, characters.
 MAX_STUB_CHARS = 1000
 
@@ -55,7 +57,16 @@ def read_html(data: bytes) -> Contents:
     declared = next((found[1] for found in _DECLARED.finditer(data[:_PROBE_BYTES]) if found[1]), None)
     source, losses = decode(data, declared.decode("ascii", "replace") if declared else None)
     title, text = html_text(source)
-    return Contents(title, text, losses)
+    return Contents(title, text, losses, _links(source))
+
+
+def _links(source: str) -> tuple[str, ...]:
+    """Where the page leads from its own text, each once; navigation leads everywhere and says nothing of this page."""
+    tree = LexborHTMLParser(source)
+    tree.strip_tags(["nav", "header", "footer", "template"])
+    found = (storable((node.attributes["href"] or "").strip()) for node in tree.css("a[href]"))
+    kept = (link for link in found if link and len(link) <= MAX_LINK_CHARS and not link.startswith("#"))
+    return tuple(dict.fromkeys(kept))[:MAX_LINKS]
 
 
 def html_text(source: str) -> tuple[str, str]:

@@ -49,7 +49,7 @@ from tribrid.evaluation.moves import MOST, relevant_moves, top
 from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
 from tribrid.evaluation.slices import Slice, slice_rows, slices
 from tribrid.scoring.scorer import UNTRAINED_MODEL
-from tribrid.types import LEGS, EvalDataset
+from tribrid.types import GRAPH, LEGS, EvalDataset
 
 NAMED = (RETRIEVAL, "base", "champion", "challenger", ORACLE)
 """Systems every report has a place for; null where there is no such system."""
@@ -133,7 +133,7 @@ def _systems(inputs: EvaluationInputs, believed: Beliefs | None) -> dict[str, Ru
         if name is not None and name not in inputs.systems and name not in inputs.failed:
             raise EvaluationFailed(f"The report compares {name!r}, but it was not run.", system=name)
     for name, run in inputs.systems.items():
-        if name not in LEGS and not (name in inputs.outside and inputs.outside[name].own_candidates):
+        if name not in (*LEGS, GRAPH) and not (name in inputs.outside and inputs.outside[name].own_candidates):
             _check_frozen(name, run, inputs.candidates.doc_ids)
     best = oracle(inputs.candidates.doc_ids, by_belief(inputs.dataset.queries, believed))
     return {**inputs.systems, ORACLE: best}

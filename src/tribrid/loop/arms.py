@@ -22,13 +22,13 @@ from tribrid.loop.frozen import Task
 from tribrid.loop.params import Arm, ModelArm, RunArm
 from tribrid.scoring.scorer import UNTRAINED_MODEL, Scorer
 from tribrid.store.models import no_model
-from tribrid.types import LEGS, ScoredDoc
+from tribrid.types import GRAPH, LEGS, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
 
 MAX_ARMS = 10
 
 
-TAKEN = frozenset((*LEGS, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder", UNTRAINED_MODEL))
+TAKEN = frozenset((*LEGS, GRAPH, *NAMED, GIVEN, "local", "cloud", "blend", "cross_encoder", UNTRAINED_MODEL))
 """Names of systems that Tribrid itself gives."""
 
 

@@ -25,13 +25,19 @@ class Retrieved:
     legs: Mapping[str, Sequence[ScoredDoc]]
 
 
-def read_queries(corpus: OpenCorpus, queries: Mapping[str, str], emit: Emit) -> Iterator[Retrieved]:
+def read_queries(
+    corpus: OpenCorpus, queries: Mapping[str, str], emit: Emit, *, teaching: bool = False
+) -> Iterator[Retrieved]:
     """Search for each query (query_id → text), one after the other, as they are asked for.
 
     The readings hold no tokens: these are read from the index when they are used, and only the latest are kept, so
     that memory does not grow with the queries.
+
+    Args:
+        teaching: they are learned from.
     """
-    retriever, kept, told = corpus.retriever, corpus.kept_tokens(), _told(corpus, queries)
+    retriever = corpus.teaching if teaching else corpus.retriever
+    kept, told = corpus.kept_tokens(), _told(corpus, queries)
     step = max(1, len(queries) // 20)
     for number, (query_id, text) in enumerate(queries.items(), 1):
         found = retriever.search(text, corpus.config.reranking.tribrid_reranker_topn)
@@ -77,7 +83,7 @@ def read_task(corpus: OpenCorpus, dataset: EvalDataset, emit: Emit) -> Task:
     for found in read_queries(corpus, queries, emit):
         readings[found.query_id] = found.reading
         for leg, run in found.legs.items():
-            legs[leg][found.query_id] = list(run)
+            legs.setdefault(leg, {})[found.query_id] = list(run)
     frozen = freeze(readings, config.reranking.tribrid_reranker_topn)
     # By corpus, because everything goes with its corpus, and two corpora may give the same lists.
     key, payload = f"{corpus.corpus_id}/{frozen.sha256}", {"depth": frozen.depth, "doc_ids": frozen.doc_ids}

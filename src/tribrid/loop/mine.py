@@ -51,7 +51,7 @@ def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined
         sources=params.sources or tuple(Source),
     )
     depth = max(config.mining.negative_depth, config.reranking.tribrid_reranker_topn)
-    mined = mine_triplets(inputs, lambda query: corpus.retriever.retrieve(query, depth), config.mining, emit)
+    mined = mine_triplets(inputs, lambda query: corpus.teaching.retrieve(query, depth), config.mining, emit)
     if judge_facts:
         mined.counts["judge"] = judge_facts
     kept = params.model_dump(mode="json", exclude_unset=True)

@@ -179,7 +179,7 @@ def _read_in_time(
 ) -> Iterator[tuple[str, Reading]]:
     """The queries' candidates, as many as there is time for: at least one."""
     texts = {query_id: own.query for query_id, own in known.items()}
-    for number, found in enumerate(read_queries(corpus, texts, emit), 1):
+    for number, found in enumerate(read_queries(corpus, texts, emit, teaching=True), 1):
         yield found.query_id, found.reading
         if number < len(texts) and not in_time():
             _tell_cut(emit, "read", number, len(texts))

@@ -23,6 +23,7 @@ NO_DOCUMENTS: Documents = MappingProxyType({})
 _WHAT = {
     "sparse": "BM25 alone",
     "dense": "Vectors alone",
+    "graph": "What lies beside the first found, alone",
     "retrieval": "The legs fused, nothing reranked",
     "given": "The order that came with the documents to rerank; of other queries the fused order",
     "base": "The model training started from",

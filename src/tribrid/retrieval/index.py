@@ -8,11 +8,11 @@ and a killed writer leaves the last finished state.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,14 @@ _COPIED = 4
 T = TypeVar("T")
 
 
+class Placed(NamedTuple):
+    """A document's passage: where it stands in the document and in the table, and how near it is."""
+
+    ordinal: int
+    row_id: int
+    cosine: float
+
+
 class Snapshot:
     """One published version of the index: everything read from it belongs together. Safe for threads.
 
@@ -56,6 +64,7 @@ class Snapshot:
         self._weights: TermWeights | None = None
         self._statistics: CorpusStatistics | None = None
         self._numbered: tuple[Metadata, Numbers] | None = None
+        self._of_document: dict[str, list[int]] | None = None
 
     @property
     def rows(self) -> Rows:
@@ -125,6 +134,32 @@ class Snapshot:
             cosines=dict(zip(keys, exact.tolist(), strict=True)),
             row_ids=dict(zip(keys, self.rows.row_ids[either].tolist(), strict=True)),
         )
+
+    def best_passages(self, doc_ids: Iterable[str], vector: Vector, among: Positions | None) -> dict[str, Placed]:
+        """Of each document the passage of the highest cosine; one that may not be found, or is not here, is missing.
+
+        Args:
+            vector, among: as of `legs`.
+        """
+        rows_of = self._rows_by_document()
+        rows = np.array([row for doc_id in doc_ids for row in rows_of.get(doc_id, ())], np.intp)
+        if among is not None:
+            rows = np.intersect1d(rows, among, assume_unique=True)
+        best: dict[str, Placed] = {}
+        cosines = self._vectors_at(rows) @ vector if len(rows) else np.zeros(0, np.float32)
+        ids = self.rows.row_ids[rows].tolist()
+        for (doc_id, ordinal), row_id, cosine in zip(self.rows.keys(rows), ids, cosines.tolist(), strict=True):
+            if doc_id not in best or (cosine, -ordinal) > (best[doc_id].cosine, -best[doc_id].ordinal):
+                best[doc_id] = Placed(ordinal, row_id, cosine)
+        return best
+
+    def _rows_by_document(self) -> dict[str, list[int]]:
+        if self._of_document is None:
+            found: dict[str, list[int]] = {}
+            for row, doc_id in enumerate(self.rows.doc_ids.tolist()):
+                found.setdefault(doc_id, []).append(row)
+            self._of_document = found
+        return self._of_document
 
     def found(self, legs: Legs, keys: Collection[Key]) -> dict[Key, Passage]:
         """Passages that `legs` of this snapshot returned; faster than `passages`."""

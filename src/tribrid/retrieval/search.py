@@ -12,6 +12,7 @@ from tribrid.retrieval.fusion import Legs, collapse, documents, fuse, passages
 from tribrid.retrieval.index import Index, Snapshot
 from tribrid.retrieval.rows import Positions, Vector
 from tribrid.retrieval.selection import Selection
+from tribrid.retrieval.walk import GraphLeg
 from tribrid.types import FIRST_RANK, LEGS, Candidate, ScoredDoc
 
 # Legs are searched this much deeper, until there are enough documents: in a corpus of long documents, hundreds of
@@ -33,7 +34,8 @@ class Retrieved:
 
     Attributes:
         candidates: documents, or passages, by fused score, ranks from 1.
-        leg_runs: each leg's own ranking of the documents it returned, for reports that show each leg alone.
+        leg_runs: each leg's own ranking of the documents it returned, for reports that show each leg alone; the graph's
+            where there is one.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -53,10 +55,22 @@ class _Sought(NamedTuple):
 class Retriever:
     """First-stage search over one index. Deterministic for one published state. Safe for threads."""
 
-    def __init__(self, index: Index, encoder: QueryEncoder, config: RetrievalConfig) -> None:
+    def __init__(
+        self, index: Index, encoder: QueryEncoder, config: RetrievalConfig, graph: GraphLeg | None = None
+    ) -> None:
+        """Search an index.
+
+        Args:
+            graph: the third leg; None where there is none.
+        """
         self._index = index
         self._encoder = encoder
         self._config = config
+        self._graph = graph
+
+    def walking(self, graph: GraphLeg | None) -> Retriever:
+        """The same with another third leg."""
+        return Retriever(self._index, self._encoder, self._config, graph)
 
     def retrieve(self, query: str, depth: int) -> list[Candidate]:
         """The `depth` best documents, best first; fewer when the corpus or the legs hold fewer.
@@ -99,8 +113,12 @@ class Retriever:
 
     def _search(self, snapshot: Snapshot, sought: _Sought) -> Retrieved:
         legs, depth = self._deep_enough(snapshot, sought), sought.depth
+        fused = fuse(legs.hits, legs.cosines, self._config)
+        if self._graph is not None:
+            legs = self._graph.walk(legs, fused, snapshot, sought.vector, sought.among, self._config.leg_depth)
+            fused = self._graph.placed(legs, fused, self._config, per_passage=sought.per_passage)
         best = passages if sought.per_passage else collapse
-        ranked = best(fuse(legs.hits, legs.cosines, self._config), legs.hits, depth)
+        ranked = best(fused, legs.hits, depth)
         texts = snapshot.found(legs, [found.key for found in ranked])
         candidates = [
             Candidate(texts[found.key], rank, found.score, found.legs) for rank, found in enumerate(ranked, FIRST_RANK)

@@ -7,7 +7,7 @@ must always be the whole list that is served, in training too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,15 @@ from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.scoring.memory import Memory
 from tribrid.scoring.nearness import nearness, spelling, standard
 from tribrid.scoring.space import Space
-from tribrid.types import DENSE, SPARSE, Candidate
+from tribrid.types import DENSE, GRAPH, SPARSE, Candidate, LegScore
 
 HALF = 12
 """Tokens. A window is two halves, about a sentence, and each half is in two windows."""
 BM25_K1, BM25_B = 1.2, 0.75
 """LanceDB's constants, here and in `retrieval`: every BM25 is on one scale."""
 _TINY = 1e-9
+GRAPH_FEATURES = ("graph", "graph_place")
+"""How near a candidate is to the first ones, over the nearest, and 1 / its rank by that; 0: no edge leads to it."""
 _RELATIVE = (
     "fused",
     "cosine",
@@ -133,14 +135,22 @@ class _Segments:
         return np.add.reduceat(values, self.starts, axis=1)
 
 
+def _of_leg(candidates: Sequence[Candidate], name: str, read: Callable[[LegScore], float]) -> FloatArray:
+    """float32 (n,): what one leg says of each; 0 where it did not return it."""
+    return np.array([read(c.legs[name]) if name in c.legs else 0.0 for c in candidates], np.float32)
+
+
 def _leg_features(candidates: Sequence[Candidate]) -> Features:
     fused = np.array([c.score for c in candidates], np.float32)
-    sparse = np.array([c.legs[SPARSE].score if SPARSE in c.legs else 0.0 for c in candidates], np.float32)
+    sparse = _of_leg(candidates, SPARSE, lambda leg: leg.score)
     # A candidate outside the dense leg is at most as near as the last one inside it.
     inside = [c.legs[DENSE].score for c in candidates if DENSE in c.legs]
     floor = min(inside, default=0.0)
     cosine = np.array([c.legs[DENSE].score if DENSE in c.legs else floor for c in candidates], np.float32)
+    near = _of_leg(candidates, GRAPH, lambda leg: leg.score)
     return {
+        "graph": near / max(float(near.max()), _TINY),
+        "graph_place": _of_leg(candidates, GRAPH, lambda leg: 1 / leg.rank),
         "fused": fused,
         "cosine": cosine,
         "bm25": sparse / max(float(sparse.max()), _TINY),

@@ -24,6 +24,7 @@ from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
 from tribrid.store.lineage import Lineage
 from tribrid.store.logs import Logs
+from tribrid.store.mentions import Mentions
 from tribrid.store.models import Models
 from tribrid.store.ratings import Ratings
 from tribrid.store.retention import Retention
@@ -49,6 +50,7 @@ class Store:
         self.artifacts = artifacts
         self.corpora = Corpora(database)
         self.documents = Documents(database)
+        self.mentions = Mentions(database)
         self.judgments = Judgments(database)
         self.judge_labels = JudgeLabels(database)
         self.ratings = Ratings(database)

@@ -47,6 +47,11 @@ def content_sha(document: Document) -> str:
     return hashlib.sha256(f"{document.title}\0{document.text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def row_sha(document: Document) -> str:
+    """What tells a document from any other of its id: sha256 over all that it is."""
+    return _row_sha(document, content_sha(document))
+
+
 def _row_sha(document: Document, content: str) -> str:
     rest = json.dumps([content, document.uri, document.metadata], sort_keys=True, default=dict)
     return hashlib.sha256(rest.encode()).hexdigest()

@@ -126,6 +126,13 @@ class Triplets:
         with self._database.read() as connection:
             return _triplet_set(_latest(connection, corpus_id))
 
+    def state(self, corpus_id: str) -> tuple[str, int] | None:
+        """The newest set's id, and how many triplets were erased from it; None where there is none."""
+        newest = sa.select(_SET.triplet_set_id, _SET.erased).where(_SET.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            found = connection.execute(newest.order_by(_SET.set_number.desc()).limit(1)).first()
+        return None if found is None else (found.triplet_set_id, int(found.erased))
+
     def load(self, triplet_set_id: str) -> list[Triplet]:
         """What of the set may be trained on, in order: nothing that waits for review, and what was decided there.
 

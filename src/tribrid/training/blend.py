@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import UNTRAINED, Features, matrix
+from tribrid.scoring.features import GRAPH_FEATURES, UNTRAINED, Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
@@ -361,7 +361,7 @@ def _cross(
     features = [item.features(memory) for item in lists]
     seen = [features[i] for i in inside]
     for use_memory in (False, True):
-        names = feature_names(seen[0], use_memory)
+        names = feature_names(seen, use_memory)
         rows = stack(learned, seen, names)
         linear = _learned(rows, _start(rows, names, start), directions)
         fitted = {LINEAR: Fitted(linear), TREES_FORM: Fitted(linear, _trees(rows, linear, seed, 1, directions))}
@@ -372,6 +372,10 @@ def _cross(
                 held_out[form, use_memory][i] = blend.scores(features[i])
 
 
-def feature_names(features: Features, use_memory: bool) -> list[str]:
-    """The columns of a blend, in order."""
-    return [name for name in features if use_memory or name not in MEMORY_FEATURES]
+def feature_names(features: Sequence[Features], use_memory: bool) -> list[str]:
+    """The columns of a blend, in order. Those of the graph leg are none where it had no part in any list: a column that
+    says nothing would still change which others the trees draw.
+    """
+    walked = any(found[name].any() for found in features for name in GRAPH_FEATURES)
+    left_out = {*(() if use_memory else MEMORY_FEATURES), *(() if walked else GRAPH_FEATURES)}
+    return [name for name in features[0] if name not in left_out]

@@ -212,7 +212,7 @@ def _write(
     kinds = {"blend": choice.use_memory, **({"blend_without_memory": False} if choice.use_memory else {})}
     blends = {}
     for name, use_memory in kinds.items():
-        columns = feature_names(features[0], use_memory)
+        columns = feature_names(features, use_memory)
         rows = stack(lists, features, columns)
         ways = inputs.signals.directions
         blends[name] = fit(rows, columns, choice.form, choice.start, config.seed, directions=ways).blend()

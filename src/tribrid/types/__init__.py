@@ -22,6 +22,7 @@ FILTERED_EVIDENCE = "filtered:"
 """How the evidence of a label begins that rests on a search with a filter: nobody passed over what it left out."""
 
 SPARSE, DENSE = LEGS = ("sparse", "dense")
+GRAPH = "graph"
 
 
 class Signal(StrEnum):
@@ -123,7 +124,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class LegScore:
-    """One retrieval leg's opinion of a candidate: 1-based rank and raw score (bm25 or cosine)."""
+    """One retrieval leg's opinion of a candidate: 1-based rank and raw score (bm25, cosine, nearness by edges)."""
 
     rank: int
     score: float

@@ -19,6 +19,7 @@ from tribrid.retrieval.metadata import Metadata
 from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.search import Retriever
 from tribrid.retrieval.selection import Selection
+from tribrid.retrieval.walk import GraphLeg
 from tribrid.scoring.calibration import first_stage_calibration
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
@@ -102,7 +103,24 @@ class OpenCorpus:
                 "again, or set indexing.embedding_model back.",
                 corpus_id=self.corpus_id,
             )
-        return Retriever(self.index, self.embedder, self.config.retrieval)
+        return Retriever(self.index, self.embedder, self.config.retrieval, self._graph_leg(mined=True))
+
+    @cached_property
+    def teaching(self) -> Retriever:
+        """The same for whoever learns: that two documents were good for one query proposes nothing for that query.
+
+        Raises:
+            StaleIndex: as `retriever`.
+        """
+        return self.retriever.walking(self._graph_leg(mined=False))
+
+    def _graph_leg(self, *, mined: bool) -> GraphLeg | None:
+        """The third leg; None where it is off, or there is no edge."""
+        most, candidates = self.config.retrieval.graph_candidates, self.config.reranking.tribrid_reranker_topn
+        if not most:
+            return None
+        graph = self.folder.graph(self._found.row, self.store.triplets.state(self.corpus_id) if mined else None)
+        return GraphLeg(graph, candidates, min(most, candidates // 2)) if graph else None
 
     @cached_property
     def metadata(self) -> Metadata:

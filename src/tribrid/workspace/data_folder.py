@@ -25,6 +25,7 @@ from tribrid.encoders.tokens import PassageEmbedder
 from tribrid.encoders.turns import cores
 from tribrid.encoders.variants import MANIFEST as EXPORTED
 from tribrid.errors import ModelUnavailable
+from tribrid.retrieval.graph import Graph, Node
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.metadata import Described, Metadata
 from tribrid.scoring.learned import LearnedReranker
@@ -32,6 +33,7 @@ from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
 from tribrid.store.corpora import CorpusRow
 from tribrid.store.settings import GLOBAL_SCOPE
+from tribrid.training.lists import labels_by_query
 from tribrid.workspace.encoders import Encoders
 from tribrid.workspace.fallbacks import Fallbacks
 from tribrid.workspace.unlogged import Unlogged
@@ -39,6 +41,8 @@ from tribrid.workspace.unlogged import Unlogged
 _MODELS_KEPT = 8
 _CONFIGS_KEPT = 100
 _METADATA_KEPT = 8
+_GraphKey = tuple[str, int, int, tuple[str, int] | None]
+"""A corpus, and what its graph is made of."""
 
 
 class DataFolder:
@@ -61,6 +65,7 @@ class DataFolder:
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self._metadata: LoadOnce[tuple[str, int, int], Metadata] = LoadOnce(self._load_metadata, _METADATA_KEPT)
+        self._graphs: LoadOnce[_GraphKey, Graph] = LoadOnce(self._load_graph, _METADATA_KEPT)
         self.fallbacks = Fallbacks()
         self.unlogged = Unlogged()
 
@@ -128,6 +133,20 @@ class DataFolder:
 
     def _load_metadata(self, key: tuple[str, int, int]) -> Metadata:
         return Metadata(starmap(Described, self.store.documents.described(key[0])))
+
+    def graph(self, corpus: CorpusRow, mined: tuple[str, int] | None) -> Graph:
+        """What of the corpus's documents belongs together, as of this version of it or a newer one.
+
+        Args:
+            mined: a set of triplets, and how many were erased from it; None: as documents alone say.
+        """
+        return self._graphs.get((corpus.corpus_id, corpus.created_us, corpus.version, mined))
+
+    def _load_graph(self, key: _GraphKey) -> Graph:
+        corpus_id, _, _, mined = key
+        labels = labels_by_query(self.store.triplets.load(mined[0])) if mined else ()
+        nodes = (Node(doc_id, *place, found) for doc_id, place, found in self.store.mentions.all(corpus_id))
+        return Graph(nodes, (own.good for own in labels))
 
     def index_dir(self, corpus_id: str) -> Path:
         """Where the corpus's index lives. Corpus ids cannot hold a path separator (checked when created)."""

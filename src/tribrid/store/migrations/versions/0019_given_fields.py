@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019_given_fields"
-down_revision = "0017_judges"
+down_revision = "0018_mentions"
 
 
 def upgrade() -> None:

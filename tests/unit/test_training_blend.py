@@ -203,7 +203,7 @@ def test_a_direction_is_kept_where_the_labels_say_the_opposite(form: str, way: i
         lists.append(replace(item, described={**item.described, "field:stock": against}))
     memory = memory_of(lists)
     features = [item.features(memory) for item in lists]
-    names = feature_names(features[0], use_memory=False)
+    names = feature_names(features, use_memory=False)
     rows = stack(lists, features, names)
     spent = fit(rows, names, form, RETRIEVAL, 1)
     kept = fit(rows, names, form, RETRIEVAL, 1, directions={"field:stock": way})

@@ -53,10 +53,10 @@ from tribrid.types import (
     Emit,
     EvalDataset,
     JobKind,
-    Look,
     State,
     Triplet,
 )
+from tribrid.types.looks import Look
 from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 

@@ -378,23 +378,6 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key. A model
-    that is None was not there.
-    """
-
-    evaluation_id: str
-    dataset: str
-    model_id: str | None
-    champion_id: str | None
-    decision: str
-    reasons: tuple[str, ...]
-    after: Mapping[str, float]
-    candidates: str | None
-    created_us: int
-
-
 def rank_order(scored: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     """Best first: score descending, then doc_id descending (trec_eval's tie-break)."""
     return sorted(scored, key=lambda s: (s.score, s.doc_id), reverse=True)

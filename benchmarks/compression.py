@@ -92,7 +92,7 @@ def blends(
     by_reading = {id(reading): of[query_id] for query_id, reading in readings.items()}
     found = []
     for use_memory in (choice.use_memory, False):
-        names = feature_names(features[0], use_memory)
+        names = feature_names(features, use_memory)
         blend = fit(stack(lists, features, names), names, choice.form, config.seed)
         found.append(ndcg(readings, queries, lambda reading, blend=blend: blend.score(by_reading[id(reading)])))  # type: ignore[misc]
     return found[0], found[1]

@@ -44,6 +44,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--clicks", default="raw/train.csv")
     arguments.add_argument("--max-pairs", type=int, default=500)
+    arguments.add_argument("--popularity", action="store_true", help="with features.clicks")
     args = arguments.parse_args()
     corpus = args.folder.name
     documents = (args.folder / "corpus.jsonl").read_text("utf-8").splitlines()
@@ -55,6 +56,7 @@ def main() -> None:
         for time, query, doc_id, user in clicks[:cut]
     )
     with indexed(args.folder, args.cache) as tribrid:
+        tribrid.corpus(corpus).patch_settings({"features": {"clicks": args.popularity}})
         imported = tribrid.corpus(corpus).logs.add([log.encode()], "clicks")
         tribrid.corpus(corpus).eval_dataset.put(evaluation)
         mined = tribrid.corpus(corpus).mine(max_pairs=args.max_pairs, sources=["logs"])

@@ -1,130 +1,312 @@
-"""What a search takes over HTTP: this build against another checkout of Tribrid, both servers up, asked by turns.
+"""This build against another checkout of Tribrid, from an empty folder to a server under load: what each step takes.
 
-    python benchmarks/versus.py OLD_CHECKOUT ../shared/data/scifact [--documents 1000] [--searches 200]
+    python benchmarks/versus.py OLD_CHECKOUT ../shared/data/scifact [--documents N] [--searches 200]
 
-Each build has a data folder and a server of its own, with the same documents, the same judgments mined, and a model
-that it trained on them without a cross-encoder and that serves. Then every query is asked of one and then of the other,
-so that a busy machine slows both. Milliseconds by the client's clock.
-Nothing of the old checkout is changed.
+Each checkout runs in its own environment (`.venv`, as `make install` leaves it; without one, in this one), with a data
+folder and an empty home of its own, so that a first start exports the encoder. What takes long (index, train) runs one
+build after the other; searches and calls of `/rerank` are asked by turns, so that a busy machine slows both. Memory is
+the largest sum of a server's processes' resident sets. Nothing of the old checkout is changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from itertools import cycle, islice
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-WARM = 20
-CORPUS = "versus"
+CORPUS, WARM, CLIENTS = "versus", 20, 16
+SEED_CALLS = {"mine": {"max_pairs": 500}, "train": {"epochs": 2, "batch_size": 16, "wait": True}}
+MIXED_S, RATE_S, RATE = 60, 20, 12
+"""Seconds of mixed load; seconds and searches a second of the load at one rate."""
 
 
-def read(folder: Path, documents: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """The first documents, the judged queries whose documents are among them, and other queries to ask."""
-    with (folder / "corpus.jsonl").open(encoding="utf-8") as stream:
-        rows = [json.loads(line) for line in islice(stream, documents)]
-    texts = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open(encoding="utf-8"))}
-    known, judged = {row["_id"] for row in rows}, {}
-    with (folder / "qrels_train.tsv").open(encoding="utf-8") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            if row["corpus-id"] in known and int(row["score"]) > 0:
-                judged.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
-    queries = [{"query_id": name, "text": texts[name], "judgments": of} for name, of in judged.items()]
-    return rows, queries, [text for name, text in texts.items() if name not in judged]
+@dataclass
+class Build:
+    """A checkout, its data folder and what was measured of it."""
 
+    name: str
+    checkout: Path
+    folder: Path
+    client: httpx.Client = field(init=False)
+    process: psutil.Process = field(init=False)
+    found: dict[str, float] = field(default_factory=dict)
 
-@contextmanager
-def server(checkout: Path, folder: Path) -> Iterator[httpx.Client]:
-    """A server of this checkout on a free port, until the end of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRIBRID_", "PYTHON"))}
-    env = {**kept, "PYTHONPATH": str(checkout / "src"), "HF_HUB_OFFLINE": "1"}
-    call = [sys.executable, "-m", "tribrid.cli", "--data-dir", str(folder), "serve", "--port", str(port)]
-    with (folder.parent / f"{folder.name}.log").open("wb") as log:
-        process = subprocess.Popen(call, env=env, stdout=log, stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=3600) as client:
-            until = time.monotonic() + 300
-            while time.monotonic() < until:
-                try:
-                    if client.get("/ready").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
-                time.sleep(0.2)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def prepare(client: httpx.Client, documents: list[dict[str, Any]], judged: list[dict[str, Any]]) -> dict[str, float]:
-    """Index, mine, train and serve what was trained; seconds of each."""
-    took = {}
-
-    def call(name: str, route: str, body: Any, method: str = "POST") -> None:
+    @contextmanager
+    def up(self, what: str) -> Iterator[None]:
+        """A server until the end of the block; the seconds to /ready are kept as `what`."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        own = self.checkout / ".venv/bin/python"
+        home = self.folder / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRIBRID_", "PYTHON"))}
+        env = {**kept, "PYTHONPATH": str(self.checkout / "src"), "HF_HUB_OFFLINE": "1", "HOME": str(home)}
+        python = str(own) if own.exists() else sys.executable
+        call = [python, "-m", "tribrid.cli", "--data-dir", str(self.folder / "data"), "serve", "--port", str(port)]
         started = time.monotonic()
-        answer = client.request(method, route, json=body).raise_for_status().json()
-        if answer.get("status") == "failed":
-            raise SystemExit(f"{route}: {answer}")
-        took[name] = time.monotonic() - started
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(call, env=env, stdout=log, stderr=log)
+        self.process = psutil.Process(process.pid)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=3600) as self.client:
+                self._wait(process)
+                self.found[what] = time.monotonic() - started
+                yield
+        finally:
+            process.terminate()
+            process.wait(60)
 
-    call("create", "/corpora", {"corpus_id": CORPUS})
-    call("index", f"/corpora/{CORPUS}/documents", documents)
-    call("judge", f"/corpora/{CORPUS}/judgments", {"queries": judged}, "PUT")
-    call("mine", "/reranker/mine", {"corpus_id": CORPUS})
-    call("train", "/reranker/train", {"corpus_id": CORPUS, "cross_encoder": False, "wait": True})
-    call("promote", "/reranker/promote", {"corpus_id": CORPUS, "reason": "to be measured", "force": True})
-    return took
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        for _ in range(6000):
+            try:
+                if self.client.get("/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise SystemExit(f"{self.name} did not become ready: see {self.folder / 'log'}")
+
+    def memory(self) -> float:
+        """MiB of all its processes now."""
+        total = 0
+        for process in (self.process, *self.process.children(recursive=True)):
+            try:
+                total += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        return total / 2**20
+
+    @contextmanager
+    def measured(self, what: str) -> Iterator[None]:
+        """Keep the seconds of the block and the memory at its peak."""
+        peak, ended = [self.memory()], threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.2):
+                peak.append(self.memory())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.found[f"{what}, s"] = time.monotonic() - started
+            ended.set()
+            watcher.join()
+            self.found[f"{what}, peak MiB"] = max(peak)
+
+    def call(self, route: str, body: Any, method: str = "POST") -> Any:
+        """The answer of a route; a job that failed ends the benchmark."""
+        answer = self.client.request(method, route, json=body)
+        if answer.is_error:
+            raise SystemExit(f"{self.name}: {route}: {answer.status_code} {answer.text[:500]}")
+        found = answer.json()
+        if isinstance(found, dict) and found.get("status") == "failed":
+            raise SystemExit(f"{self.name}: {route}: {found}")
+        return found
+
+
+@dataclass(frozen=True)
+class Data:
+    """Documents, judged queries to learn from and to be measured on, and texts of queries."""
+
+    documents: list[dict[str, Any]]
+    taught: list[dict[str, Any]]
+    judged: list[dict[str, Any]]
+
+    @property
+    def texts(self) -> list[str]:
+        """Queries to ask."""
+        return [query["text"] for query in self.judged]
+
+
+def read(folder: Path, documents: int | None) -> Data:
+    """The first documents and the judged queries whose documents are among them."""
+    with (folder / "corpus.jsonl").open(encoding="utf-8") as stream:
+        rows = [json.loads(line) for line in itertools.islice(stream, documents)]
+    texts = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open(encoding="utf-8"))}
+    known = {row["_id"] for row in rows}
+
+    def judged(name: str) -> list[dict[str, Any]]:
+        found: dict[str, dict[str, int]] = {}
+        with (folder / name).open(encoding="utf-8") as stream:
+            for row in csv.DictReader(stream, delimiter="\t"):
+                if row["corpus-id"] in known and int(row["score"]) > 0:
+                    found.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
+        return [{"query_id": query_id, "text": texts[query_id], "judgments": of} for query_id, of in found.items()]
+
+    return Data(rows, judged("qrels_train.tsv"), judged("qrels.tsv"))
+
+
+def loop(build: Build, data: Data) -> None:
+    """Index, the seed's two calls, evaluate; what was trained serves, whatever it is worth."""
+    build.call("/corpora", {"corpus_id": CORPUS})
+    with build.measured("index"):
+        build.call(f"/corpora/{CORPUS}/documents", data.documents)
+    build.found["index, documents/s"] = len(data.documents) / build.found["index, s"]
+    size = sum(path.stat().st_size for path in (build.folder / "data").rglob("*") if path.is_file())
+    build.found["data folder after indexing, kB a document"] = size / 1000 / len(data.documents)
+    build.call(f"/corpora/{CORPUS}/judgments", {"queries": data.taught}, "PUT")
+    build.call(f"/corpora/{CORPUS}/eval_dataset", {"queries": data.judged}, "PUT")
+    with build.measured("mine"):
+        build.call("/reranker/mine", {"corpus_id": CORPUS, **SEED_CALLS["mine"]})
+    with build.measured("train"):
+        build.call("/reranker/train", {"corpus_id": CORPUS, **SEED_CALLS["train"]})
+    with build.measured("evaluate"):
+        report = build.call("/reranker/evaluate", {"corpus_id": CORPUS, "wait": True})
+    for when in ("before", "after"):
+        build.found[f"nDCG@10 {when}"] = report[when]["ndcg@10"]
+    build.call("/reranker/promote", {"corpus_id": CORPUS, "reason": "to be measured", "force": True})
+
+
+def by_turns(builds: Sequence[Build], what: str, ask: Callable[[Build, int], Any], times: int, warm: int) -> None:
+    """Ask one build and then the other; the median and the 95th percentile in ms."""
+    took: dict[str, list[float]] = {build.name: [] for build in builds}
+    for number in range(times + warm):
+        for build in builds if number % 2 else reversed(builds):
+            started = time.perf_counter()
+            ask(build, number)
+            if number >= warm:
+                took[build.name].append((time.perf_counter() - started) * 1000)
+    for build in builds:
+        build.found[f"{what}, p50 ms"] = median(took[build.name])
+        build.found[f"{what}, p95 ms"] = quantiles(took[build.name], n=20)[-1]
+
+
+class Unseen:
+    """Texts that no cache has: words of the collection, drawn anew."""
+
+    def __init__(self, data: Data) -> None:
+        """Draw from these documents."""
+        self._words = " ".join(row["text"] for row in data.documents[:500]).split()
+        self._random = random.Random(1)
+
+    def texts(self, count: int, characters: int) -> list[str]:
+        """So many texts of about so many characters."""
+        made = []
+        for _ in range(count):
+            at = self._random.randrange(len(self._words) - 1000)
+            made.append(f"{self._random.random()} {' '.join(self._words[at : at + characters // 4])}"[:characters])
+        return made
+
+
+def searches(build: Build, text: str) -> None:
+    """One search, which the model must have ranked."""
+    found = build.call("/search", {"corpus_id": CORPUS, "query": text})
+    if not found["reranked"]:
+        raise SystemExit(f"{build.name} did not rerank: {found['fallback_reason']}")
+
+
+def at_a_rate(build: Build, texts: Sequence[str]) -> None:
+    """Many clients, together so many searches a second whatever is answered: from when a search was due."""
+    begin, took = time.perf_counter() + 0.5, []
+
+    def one(number: int) -> None:
+        due = begin + number / RATE
+        time.sleep(max(0.0, due - time.perf_counter()))
+        searches(build, texts[number % len(texts)])
+        took.append((time.perf_counter() - due) * 1000)
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(one, range(RATE * RATE_S)))
+    build.found[f"{CLIENTS} clients, {RATE} searches/s, p50 ms"] = median(took)
+    build.found[f"{CLIENTS} clients, {RATE} searches/s, p99 ms"] = quantiles(took, n=100)[-1]
+
+
+def mixed(build: Build, data: Data) -> None:
+    """Half the clients search, half rerank 20 unseen documents of 2,000 characters, each as soon as it is answered."""
+    until, took = time.monotonic() + MIXED_S, {"search": [], "rerank": []}
+
+    def client(number: int) -> None:
+        chance, unseen = random.Random(number), Unseen(data)
+        unseen._random.seed(number)
+        while time.monotonic() < until:
+            started = time.perf_counter()
+            if number % 2:
+                build.call("/search", {"corpus_id": CORPUS, "query": chance.choice(data.texts)})
+            else:
+                rerank(build, chance.choice(data.texts), unseen.texts(20, 2000))
+            took["rerank" if number % 2 == 0 else "search"].append(time.perf_counter() - started)
+
+    with build.measured("mixed load"), ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(client, range(CLIENTS)))
+    del build.found["mixed load, s"]
+    build.found["mixed load, search p50 s"] = median(took["search"])
+    build.found["mixed load, searches/s"] = len(took["search"]) / MIXED_S
+    build.found["mixed load, rerank p50 s"] = median(took["rerank"])
+    build.found["mixed load, reranks/s"] = len(took["rerank"]) / MIXED_S
+
+
+def rerank(build: Build, query: str, documents: Sequence[str]) -> None:
+    """One call of /rerank."""
+    build.call("/rerank", {"corpus_id": CORPUS, "query": query, "documents": list(documents)})
+
+
+def table(builds: Sequence[Build]) -> None:
+    """Print what was measured, and the ratio of this build to the old one."""
+    old, new = builds
+    print("\n| what | old | new | new / old |\n|---|---|---|---|")
+    for what in new.found:
+        if what in old.found:
+            before, after = old.found[what], new.found[what]
+            print(f"| {what} | {before:.4g} | {after:.4g} | {after / before:.2f} |")
 
 
 def main() -> None:
+    """Measure both."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("old", type=Path)
     arguments.add_argument("data", type=Path)
-    arguments.add_argument("--documents", type=int, default=1000)
+    arguments.add_argument("--documents", type=int, default=None, help="default: all")
     arguments.add_argument("--searches", type=int, default=200)
     args = arguments.parse_args()
-    documents, judged, queries = read(args.data, args.documents)
-    with tempfile.TemporaryDirectory() as work, ExitStack() as up:
-        clients = {}
-        for name, checkout in (("old", args.old.resolve()), ("new", ROOT)):
-            folder = Path(work) / name
-            folder.mkdir()
-            clients[name] = up.enter_context(server(checkout, folder))
-            took = prepare(clients[name], documents, judged)
-            print(name, {step: round(seconds, 2) for step, seconds in took.items()}, flush=True)
-        times: dict[str, list[float]] = {name: [] for name in clients}
-        for number, query in enumerate(islice(cycle(queries), args.searches + WARM)):
-            order = list(clients) if number % 2 else list(reversed(clients))
-            for name in order:
-                started = time.perf_counter()
-                found = clients[name].post("/search", json={"corpus_id": CORPUS, "query": query}).raise_for_status()
-                took_ms = (time.perf_counter() - started) * 1000
-                if not found.json()["reranked"]:
-                    raise SystemExit(f"{name} did not rerank: {found.json()['fallback_reason']}")
-                if number >= WARM:
-                    times[name].append(took_ms)
-    print(f"\n{len(documents)} documents, {len(judged)} judged queries, {args.searches} searches\n")
-    print("| build | p50, ms | p95, ms |\n|---|---|---|")
-    for name, of in times.items():
-        print(f"| {name} | {median(of):.2f} | {quantiles(of, n=20)[-1]:.2f} |")
-    print(f"\nnew / old at p50: {median(times['new']) / median(times['old']):.2f}")
+    data = read(args.data, args.documents)
+    with tempfile.TemporaryDirectory() as work:
+        builds = [
+            Build(name, checkout, Path(work) / name) for name, checkout in (("old", args.old.resolve()), ("new", ROOT))
+        ]
+        for build in builds:
+            with build.up("first start, s"):
+                loop(build, data)
+            print(build.name, {what: round(value, 3) for what, value in build.found.items()}, flush=True)
+        with ExitStack() as up:
+            for build in builds:
+                up.enter_context(build.up("start with a champion, s"))
+            texts, unseen = data.texts, Unseen(data)
+            by_turns(builds, "search", lambda build, at: searches(build, texts[at % len(texts)]), args.searches, WARM)
+            for characters in (600, 1200):
+                given = [unseen.texts(50, characters) for _ in range(24)]
+                what = f"/rerank of 50 unseen of {characters} characters"
+                by_turns(builds, what, lambda build, at, of=given: rerank(build, texts[at % len(texts)], of[at]), 20, 2)
+            for build in builds:
+                at_a_rate(build, texts)
+        for build in builds:
+            with build.up("start again, s"):
+                mixed(build, data)
+        table(builds)
 
 
 if __name__ == "__main__":

@@ -283,6 +283,10 @@ def variables() -> Iterator[str]:
             "Key of the engine that `tribrid pull` reads, not of PostgreSQL: `user:password`, or an API key.",
         ),
         (
+            "`TRIBRID_ALERT_KEY`",
+            "Signs the alerts of scheduled evaluations, as Standard Webhooks do; it is not sent.",
+        ),
+        (
             "`OPENAI_API_KEY`",
             "The same where `generation.base_url` or `judging.base_url` is OpenAI's, and sent nowhere else.",
         ),

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # zensical 0.0.73: one mermaid fence makes the site load a script from another host, with nothing of that in the settings.
 #
-# Seen: a site of one page, with `font = false` so that no fonts are fetched, and a fence ```mermaid. The page has the
-# diagram as class="mermaid", the site's own bundle names an https address of mermaid.min.js, and no file of that name is in
-# the site. A reader's browser asks that host, and without a network there is no diagram.
+# Seen: a site of one page, with `font = false` so that no fonts are fetched, and a fence of the language mermaid. The
+# page has the diagram as an element of the class mermaid, the site's own bundle names an https address of
+# mermaid.min.js, and no file of that name is in the site. A reader's browser asks that host, and without a network
+# there is no diagram.
 # Tribrid: its documentation has no mermaid fence; diagrams are text, which a terminal shows too (docs/concepts.md).
 # tests/docs/test_site.py builds the site and holds that no page has one or loads anything from elsewhere.
 set -euo pipefail

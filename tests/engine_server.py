@@ -40,9 +40,10 @@ class EngineServer:
         if path.startswith("/_search/scroll"):
             return self._scrolled(method, body)
         name = re.fullmatch(r"/([^/]+)/_search\?scroll=5m", path)
-        if name is None or name[1] not in self.held:
+        indices = name[1].split(",") if name else []
+        if not indices or not self.held.keys() >= set(indices):
             return 404, {"error": {"type": "index_not_found_exception"}}
-        self.scrolls["a=="] = self._found(self.held[name[1]], body["query"])
+        self.scrolls["a=="] = [hit for index in indices for hit in self._found(self.held[index], body["query"])]
         return self._scrolled("POST", {"scroll_id": "a=="})
 
     def _found(self, held: dict[Any, Json], query: Json) -> list[Json]:

@@ -13,7 +13,7 @@ from tribrid.config import read_environment
 from tribrid.loop.index import index
 from tribrid.mining.splits import query_clusters
 from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.learned import write_artifact
+from tribrid.scoring.learned import Reordering, write_artifact
 from tribrid.scoring.memory import Memory, PastQueries
 from tribrid.store.database import now_us
 from tribrid.training.lists import labels_by_query
@@ -85,8 +85,7 @@ def _stored(
         statistics=CorpusStatistics.count([], encoder.vocabulary, encoder.dim),
         memory=memory,
         snippet_chars=corpus.config.reranking.rerank_input_snippet_chars,
-        cross_encoder_weight=0.0,
-        cross_encoder_depth=5,
+        cross_encoder=Reordering(0.0, 5),
     )
     digest = ws.store.artifacts.commit(staged)
     ws.store.models.put(ModelVersion(digest[:16], corpus_id, "handmade", digest, told or {}, now_us()))

@@ -4,6 +4,7 @@
     ├── InvalidInput                  422  exit 2   the caller can mend the request
     │   ├── UnknownSetting            422           a field that no Pydantic model has
     │   ├── NotShown                  422           feedback for a document that was never shown
+    │   ├── InvalidField              422           a document's metadata is not of the kind that features.fields says
     │   └── TooLarge                  413           a body, a document or a list over its limit
     ├── Unauthorized                  401  exit 6   no key, or none that is known
     ├── Forbidden                     403  exit 6   a key that may not do this
@@ -74,6 +75,10 @@ class UnknownSetting(InvalidInput):
 
 class NotShown(InvalidInput):
     code, title = "not_shown", "Document was not shown"
+
+
+class InvalidField(InvalidInput):
+    code, title = "invalid_field", "A document's field is not what it is said to be"
 
 
 class TooLarge(InvalidInput):

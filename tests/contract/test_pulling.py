@@ -136,6 +136,81 @@ def test_a_collection_is_pulled_page_by_page(tribrid: Tribrid, tmp_path: Path) -
             documents.pull(source, "salads")
 
 
+# ------------------------------------------------------------------------------------------------------------ UBI's log
+
+
+def search_of(number: int, day: int) -> dict[str, object]:
+    shown = [f"s{at}" for at in range(1, 4)]
+    at = f"2026-03-0{day}T00:00:00Z"
+    asked = {"query_id": f"q{number}", "user_query": "soup", "client_id": f"c{number}"}
+    return {**asked, "query_response_hit_ids": shown, "timestamp": at}
+
+
+def click_of(number: int, day: int) -> dict[str, object]:
+    attributes = {"object": {"object_id": "s2"}}
+    at = f"2026-03-0{day}T00:01:00Z"
+    return {"query_id": f"q{number}", "action_name": "click", "event_attributes": attributes, "timestamp": at}
+
+
+def test_ubi_s_two_indices_are_read_and_then_what_came_since(tribrid: Tribrid) -> None:
+    held = {"ubi_queries": {"a": search_of(1, 1)}, "ubi_events": {"b": click_of(1, 1)}}
+    logs = tribrid.corpus("soups").logs
+    with engine_server(held) as engine:
+        first = logs.pull(f"opensearch+{engine.url}")
+        assert (first.impressions, first.feedback, first.since) == (1, 1, "2026-02-28T00:01:00.000+00:00")
+        held["ubi_queries"] |= {"c": search_of(2, 5), "d": search_of(3, 6)}
+        held["ubi_events"] |= {"e": click_of(2, 5), "f": click_of(1, 6)}  # the last one is about the list of before
+        second = logs.pull(f"opensearch+{engine.url}", since="2026-03-02T00:00:00Z")
+        assert (second.records, second.impressions, second.feedback, second.unjoined) == (4, 2, 2, 0)
+        third = logs.pull(f"opensearch+{engine.url}", since=second.since)
+        assert (third.impressions, third.feedback) == (0, 0)
+        nothing = logs.pull(f"opensearch+{engine.url}", since="2027-01-01T00:00:00Z")
+        assert (nothing.records, nothing.since) == (0, "2027-01-01T00:00:00Z")
+        assert engine.scrolls == {}
+    assert logs.stats().impressions == 3
+
+
+def test_a_log_that_is_none_is_refused_in_words(tribrid: Tribrid) -> None:
+    logs = tribrid.corpus("soups").logs
+    with engine_server({"soups": dict(SOUPS)}) as engine:
+        with pytest.raises(NotFound, match="index_not_found"):
+            logs.pull(f"opensearch+{engine.url}")
+        with pytest.raises(InvalidInput, match="keeps UBI's indices"):
+            logs.pull(f"qdrant+{engine.url}")
+    assert logs.stats().impressions == 0
+
+
+def test_the_command_follows_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {"ubi_queries": {"a": search_of(1, 1)}, "ubi_events": {"b": click_of(1, 1)}}
+    rounds = []
+
+    def sleep(seconds: float) -> None:
+        """A minute later there is more; then the engine is away; then somebody has had enough."""
+        rounds.append(seconds)
+        held["ubi_queries"]["c"] = search_of(2, 2)
+        if len(rounds) == 2:
+            del held["ubi_events"]
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+
+    with Tribrid(tmp_path) as opened:
+        opened.create_corpus("soups")
+    monkeypatch.setattr("tribrid.cli.importing.time.sleep", sleep)
+    with engine_server(held) as engine:
+        source = f"opensearch+{engine.url}"
+        assert run(["--data-dir", str(tmp_path), "import", "soups", source, "--watch"]) == 0
+        assert run(["--data-dir", str(tmp_path), "import", "soups", source, "more.ndjson"]) == 2
+        assert run(["--data-dir", str(tmp_path), "import", "soups", source, "--format", "clicks"]) == 2
+        assert run(["--data-dir", str(tmp_path), "import", "soups", "log.ndjson", "--watch"]) == 2
+    told = capsys.readouterr()
+    assert rounds == [60.0] * 3
+    assert "1 new impressions, 0 of feedback" in told.err
+    assert "index_not_found" in told.err
+    assert "--since 2026-03-01T00:00:00.000+00:00" in told.err
+
+
 # ---------------------------------------------------------------------------------------------------------- PostgreSQL
 
 

@@ -14,9 +14,9 @@ from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
 from tribrid.store.evalsets import Bundle
-from tribrid.store.experiments import Terms
 from tribrid.store.ratings import Said
 from tribrid.store.reviews import triplet_id
+from tribrid.store.terms import Terms
 from tribrid.store.untrained import UntrainedComparison
 from tribrid.types import (
     Document,
@@ -99,6 +99,7 @@ def _fill(store: Store, corpus_id: str) -> None:
     mixed = replace(mixed, trial=Trial(experiment.experiment_id, ("challenger",)))
     store.logs.add_impression(mixed)
     store.experiments.join(mixed)
+    store.schedules.take(corpus_id, "0 3 * * *", 1, 2, {})
 
 
 def _rows(store: Store) -> dict[str, int]:

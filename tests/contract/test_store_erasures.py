@@ -201,7 +201,20 @@ def test_a_document_goes_from_the_order_that_came_with_a_rerank(store: Store) ->
     asked = [("r1", ("d9", "d1", "d2")), ("r2", ("d1", "d2")), ("r3", ("d1",))]
     for query_id, given in asked:
         store.logs.add_impression(
-            Impression(query_id, "c", "tea", SHOWN[:1], "m", True, None, 1.0, 5, source="rerank", given=given)
+            Impression(
+                query_id,
+                "c",
+                "tea",
+                SHOWN[:1],
+                "m",
+                True,
+                None,
+                1.0,
+                5,
+                source="rerank",
+                given=given,
+                given_fields={"d1": {"price": 1}, "d2": {"price": 2}} if "d2" in given else None,
+            )
         )
     done = store.erasures.document("c", "d2")
     assert done.report.erased == {"shown": 2}
@@ -212,6 +225,7 @@ def test_a_document_goes_from_the_order_that_came_with_a_rerank(store: Store) ->
         ("d1",),
     ]
     assert store.logs.given("c", ["tea", "milk"]) == {"tea": ["d1"]}, "the newest"
+    assert store.logs.given_fields("c", ["tea"]) == {"tea": {"d1": {"price": 1}}}
 
 
 def test_candidates_go_with_a_query_that_only_reports_still_hold(store: Store) -> None:

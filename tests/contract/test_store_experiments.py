@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from tribrid.errors import CorpusNotFound
 from tribrid.evaluation.interleaving import credit
 from tribrid.store import Store, tables
-from tribrid.store.experiments import Experiment, Tally, Terms
 from tribrid.store.tables_experiments import experiments
+from tribrid.store.terms import Experiment, Tally, Terms
 from tribrid.types import Feedback, Impression, ModelVersion, ShownDoc, Signal, Team, Trial
 
 TERMS = Terms(0.05, 100, 10, "report")

@@ -35,9 +35,11 @@ def test_an_impression_comes_back_as_it_was(store: Store) -> None:
     served = impression("q1", fallback_reason="timeout", reranked=False, source="import", client_id="somebody")
     store.logs.add_impression(served)
     assert store.logs.impression("q1") == served
-    given = impression("q1b", source="rerank", given=("d2", "d1", "d1", "cut"))
+    fields = {"d2": {"price": 3, "tags": ["a"]}, "cut": {"price": 0.5}}
+    given = impression("q1b", source="rerank", given=("d2", "d1", "d1", "cut"), given_fields=fields)
     store.logs.add_impression(given)
     assert store.logs.impression("q1b") == given
+    assert store.logs.given_fields("c", ["what is it", "else"]) == {"what is it": fields}
     with pytest.raises(QueryNotFound):
         store.logs.impression("q2")
     with pytest.raises(CorpusNotFound):

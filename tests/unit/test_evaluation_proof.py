@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tribrid.evaluation.proof import looked, seed_values, standing
-from tribrid.types import Look, ModelVersion
+from tribrid.types import ModelVersion
+from tribrid.types.looks import Look
 
 
 def look(model_id: str | None, champion_id: str | None, decision: str = "promote", **fields: Any) -> Look:

@@ -21,12 +21,14 @@ from tribrid.scoring.learned import (
     MANIFEST,
     LearnedReranker,
     Reading,
+    Reordering,
     reorder_head,
     standard,
     write_artifact,
 )
 from tribrid.scoring.memory import Memory
 from tribrid.scoring.scorer import above, ranked
+from tribrid.scoring.signals import NO_SIGNALS
 from tribrid.training.blend import TREES_FORM, UNTRAINED_FORM, feature_names, fit, stack
 from tribrid.training.lists import memory_of
 from tribrid.types import ScoredDoc
@@ -57,8 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Blend, Blend, 
         statistics=STATISTICS,
         memory=memory,
         snippet_chars=SNIPPET_CHARS,
-        cross_encoder_weight=0.0,
-        cross_encoder_depth=5,
+        cross_encoder=Reordering(0.0, 5),
     )
     return folder, blend, without, memory
 
@@ -143,6 +144,21 @@ def test_a_manifest_of_another_kind_is_not_served(
         LearnedReranker(folder)
     (folder / MANIFEST).write_text("[]")
     with pytest.raises(ModelUnavailable, match="cannot be read"):
+        LearnedReranker(folder)
+
+
+def test_a_model_of_an_older_release_knows_no_signals_and_serves_as_it_did(
+    made: tuple[Path, Blend, Blend, Memory], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made[0], tmp_path / "copy")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["served"]["signals"]
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"format": 4}))
+    old, new = LearnedReranker(folder), LearnedReranker(made[0])
+    assert (old.signals, old.parts) == (NO_SIGNALS, new.parts)
+    np.testing.assert_array_equal(old.score(reading_of(1)), new.score(reading_of(1)))
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelUnavailable, match="signals"):
         LearnedReranker(folder)
 
 

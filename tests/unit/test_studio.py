@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
+import reports
 from tribrid.answers.answer import time_at
 from tribrid.answers.corpora import CorpusFacts
 from tribrid.answers.costs import CostEstimate
 from tribrid.answers.evalsets import EvalDatasetVersion
 from tribrid.answers.evaluations import EvaluationRow
-from tribrid.answers.experiment import ExperimentStatus
 from tribrid.answers.jobs import JobStatus, MiningCounts
 from tribrid.answers.judgments import Rating
 from tribrid.answers.logs import Day, LogStats
 from tribrid.answers.models import ModelList
+from tribrid.answers.report import EvaluationReport
 from tribrid.answers.search import SideBySide
 from tribrid.answers.settings import Setting
 from tribrid.answers.triplets import TripletPage
 from tribrid.config import Config
 from tribrid.errors import InvalidInput
-from tribrid.evaluation.sequential import verdict
 from tribrid.studio import pool, words
+from tribrid.studio.evaluations import on_schedule
 from tribrid.studio.fields import Field, changed, fields
-from tribrid.studio.forecast import forecast
 from tribrid.studio.overtime import over_time
 from tribrid.studio.runs import curves, left
 from tribrid.studio.steps import Standing, action, steps
@@ -270,31 +269,21 @@ def test_no_data_zero_and_failed_look_different_over_time() -> None:
     assert old.end == date(2026, 5, 1)
 
 
-def counting(wins: int, losses: int, ties: int, budget: int = 1000) -> ExperimentStatus:
-    known: dict[str, Any] = dict.fromkeys(("identical", "repeated", "nameless", "clients", "pending", "excluded"), 0)
-    known |= {"counted": wins + losses + ties, "wins": wins, "losses": losses, "ties": ties, "budget": budget}
-    side = {"model_id": "m", "credit": 0.0}
-    return ExperimentStatus.model_validate(
-        {
-            "experiment_id": "e", "state": "running", "started_at": AT, "finished_at": None, "champion": side,
-            "challenger": side, "impressions": {**known, "least_clients": 20, "last_excluded": None}, "e_value": 1.0,
-            "win_share": {"observed": None, "low": 0.0, "high": 1.0}, "decided_at": 20.0, "alpha": 0.05,
-            "window_s": 0.0, "on_win": "report", "waiting": None, "verdict": None, "promoted": False, "reason": "",
-        }
-    )  # fmt: skip
+def test_scheduled_evaluations_are_drawn_by_day_on_one_dataset_and_measure() -> None:
+    def made(day: int, value: float, **changes: Any) -> EvaluationReport:
+        systems = {"retrieval": {"ci95": {}, "ndcg@10": 0.4}, "challenger": {"ci95": {}, "ndcg@10": value}}
+        at = AT + timedelta(days=day)
+        return reports.report(**{"scheduled": True, "created_at": at, "systems": systems, **changes})
 
-
-def test_an_experiments_end_is_told_only_where_it_can_be() -> None:
-    later = AT + timedelta(days=10)
-    assert "cannot be told yet" in forecast(counting(3, 2, 1), later)
-    assert "cannot be told yet" in forecast(counting(30, 20, 10), AT + timedelta(days=1))
-    ahead = forecast(counting(30, 20, 50), later)
-    assert "100 outcomes in 10.0 days are 10.0 a day" in ahead
-    (days,) = re.findall(r"decided in about (\d+) days", ahead)
-    more = int(days) * 11 // 2  # half of the outcomes tell the two apart; a tenth more, as wins are whole numbers
-    assert verdict(30 + more * 3 // 5, 20 + more * 2 // 5, 0.05) == "challenger_better"
-    assert verdict(30 + more * 3 // 10, 20 + more // 5, 0.05) is None, "and not in half that time"
-    assert "would not be decided; it ends at the latest in about 90 days" in forecast(counting(25, 25, 50), later)
+    other = {**reports.SMALLEST["eval_dataset"], "sha256": "ef" * 32}
+    mixed = [made(0, 0.9, eval_dataset=other), made(1, 0.5), made(2, 0.7, scheduled=False), made(8, 0.6)]
+    assert on_schedule(mixed[:2]) is None
+    found = on_schedule(mixed)
+    assert found is not None
+    assert found.measure == "ndcg@10"
+    first_stage, serves = found.curve.series
+    assert [(point.x, point.y) for point in first_stage.points] == [(0, 0.4), (7, 0.4)]
+    assert [(point.x, point.y) for point in serves.points] == [(0, 0.5), (7, 0.6)]
 
 
 def test_a_run_says_how_long_it_will_take() -> None:

@@ -190,3 +190,28 @@ def test_having_been_good_never_counts_against_a_document() -> None:
     for name in MEMORY_FEATURES:
         liked = features[0] | {name: features[0][name] + 1}
         assert (blend.score(liked) - blend.score(features[0]) >= -1e-9).all()
+
+
+@pytest.mark.parametrize("form", LEARNED)
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_direction_is_kept_where_the_labels_say_the_opposite(form: str, way: int) -> None:
+    rng = np.random.default_rng(3)
+    lists = []
+    for seed in range(40):
+        item = training_list(seed, learnable=True)
+        against = (-way * (item.grades > 0) + rng.normal(0, 0.3, len(item.candidates))).astype(np.float32)
+        lists.append(replace(item, described={**item.described, "field:stock": against}))
+    memory = memory_of(lists)
+    features = [item.features(memory) for item in lists]
+    names = feature_names(features, use_memory=False)
+    rows = stack(lists, features, names)
+    spent = fit(rows, names, form, RETRIEVAL, 1)
+    kept = fit(rows, names, form, RETRIEVAL, 1, directions={"field:stock": way})
+
+    def rises(of: Fitted) -> bool:
+        levels = [of.scores({**features[0], "field:stock": np.full(12, x, np.float32)}) for x in np.linspace(-2, 2, 9)]
+        steps = way * np.diff(np.array(levels), axis=0)
+        return bool((steps >= -1e-9).all())
+
+    assert rises(kept)
+    assert not rises(spent)

@@ -503,7 +503,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_rerank_post"];
         delete?: never;
@@ -526,7 +527,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_reranking_post"];
         delete?: never;
@@ -549,7 +551,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_v1_rerank_post"];
         delete?: never;
@@ -572,7 +575,8 @@ export interface paths {
          * @description Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
          *     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
          *     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-         *     kept and learned from: mine, train and evaluate need nothing else.
+         *     kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+         *     two rankings on live traffic, null for none.
          */
         post: operations["rerank_v1_reranking_post"];
         delete?: never;
@@ -1287,7 +1291,8 @@ export interface paths {
          * @description 503 with Retry-After while the models are being loaded or if they cannot be, and where no search is answered: the
          *     database is away, or no corpus can be searched. If only some of it does not work, `status` is `degraded` and
          *     `troubles` say what: a corpus whose index is damaged or gone, documents that are not indexed, a disk that takes no
-         *     log. A key that is bound to corpora hears of those alone.
+         *     log, a scheduled evaluation that failed or found something worse. A key that is bound to corpora hears of those
+         *     alone.
          */
         get: operations["ready_ready_get"];
         put?: never;
@@ -1623,22 +1628,27 @@ export interface components {
         };
         /**
          * Challenger
-         * @description The model that is tried.
+         * @description The ranking that is tried.
          */
         Challenger: {
             /**
              * Model Id
-             * @description `retrieval`: no trained model.
+             * @description `retrieval`: no trained model; `given`: the order in which the documents of a rerank came.
              */
             model_id: string;
             /**
              * Credit
-             * @description Feedback on what it had put into the lists.
+             * @description Feedback on what it had put into the lists; of an A/B, what its clients' searches were worth together: 1 / rank of the best document used.
              */
             credit: number;
             /**
+             * Clients
+             * @description Of an A/B: clients counted who saw its lists.
+             */
+            clients: number | null;
+            /**
              * Loaded
-             * @description Null: the experiment does not run.
+             * @description Null: the experiment does not run, or it is no model.
              */
             loaded: boolean | null;
             /**
@@ -2022,19 +2032,24 @@ export interface components {
         };
         /**
          * Contestant
-         * @description One of the two models.
+         * @description One of the two rankings.
          */
         Contestant: {
             /**
              * Model Id
-             * @description `retrieval`: no trained model.
+             * @description `retrieval`: no trained model; `given`: the order in which the documents of a rerank came.
              */
             model_id: string;
             /**
              * Credit
-             * @description Feedback on what it had put into the lists.
+             * @description Feedback on what it had put into the lists; of an A/B, what its clients' searches were worth together: 1 / rank of the best document used.
              */
             credit: number;
+            /**
+             * Clients
+             * @description Of an A/B: clients counted who saw its lists.
+             */
+            clients: number | null;
         };
         /**
          * CorpusBody
@@ -2256,7 +2271,8 @@ export interface components {
         };
         /**
          * CountedSearches
-         * @description What was counted: one outcome a client and day (UTC), the first search that told the two apart.
+         * @description What was counted: one outcome a client and day (UTC), the first search that told the two apart; of an A/B one
+         *     outcome a client, its first search.
          */
         CountedSearches: {
             /**
@@ -2275,12 +2291,12 @@ export interface components {
             ties: number;
             /**
              * Identical
-             * @description Ties in which both models gave the same list.
+             * @description Ties in which both gave the same list.
              */
             identical: number;
             /**
              * Repeated
-             * @description Searches besides the one that is their client's outcome of the day.
+             * @description Searches besides the one that is their client's outcome.
              */
             repeated: number;
             /**
@@ -3063,6 +3079,12 @@ export interface components {
              */
             mode: string;
             /**
+             * Scheduled
+             * @description Made by evaluation.schedule, of what served.
+             * @default false
+             */
+            scheduled: boolean;
+            /**
              * Training
              * @description What the training measured of itself.
              */
@@ -3196,6 +3218,12 @@ export interface components {
             looks: components["schemas"]["Looks"] | null;
             /** @description Null: no model trained here was measured. */
             risers: components["schemas"]["Risers"] | null;
+            /**
+             * Fields
+             * @description Those that features.fields named at the training.
+             * @default []
+             */
+            fields: components["schemas"]["FieldDrift"][];
             settings: components["schemas"]["Statistics"];
         };
         /**
@@ -3236,6 +3264,12 @@ export interface components {
              */
             mode: string;
             /**
+             * Scheduled
+             * @description Made by evaluation.schedule, of what served.
+             * @default false
+             */
+            scheduled: boolean;
+            /**
              * Training
              * @description What the training measured of itself.
              */
@@ -3369,6 +3403,12 @@ export interface components {
             looks: components["schemas"]["Looks"] | null;
             /** @description Null: no model trained here was measured. */
             risers: components["schemas"]["Risers"] | null;
+            /**
+             * Fields
+             * @description Those that features.fields named at the training.
+             * @default []
+             */
+            fields: components["schemas"]["FieldDrift"][];
             settings: components["schemas"]["Statistics"];
             /** Job Id */
             job_id: string;
@@ -3396,6 +3436,26 @@ export interface components {
             run_id: string | null;
             /** Decision */
             decision: string;
+            /**
+             * Scheduled
+             * @description Made by evaluation.schedule, of what served.
+             * @default false
+             */
+            scheduled: boolean;
+            /**
+             * Measure
+             * @description Report key of the measure that decides.
+             * @default
+             */
+            measure: string;
+            /**
+             * Systems
+             * @description Each system's mean of it.
+             * @default {}
+             */
+            systems: {
+                [key: string]: number;
+            };
         };
         /**
          * ExpectedGain
@@ -3433,6 +3493,13 @@ export interface components {
              * @enum {string}
              */
             state: "running" | "paused" | "decided" | "ended";
+            /**
+             * Design
+             * @description Both rankings mixed in each list, or one of them for each client.
+             * @default interleave
+             * @enum {string}
+             */
+            design: "interleave" | "ab";
             /**
              * Started At
              * Format: date-time
@@ -3480,6 +3547,16 @@ export interface components {
             not_promoted: string | null;
             /** Reason */
             reason: string;
+            /**
+             * Ends In Days
+             * @description At the traffic of the last days, if users go on choosing as they do; null: not known.
+             */
+            ends_in_days: number | null;
+            /**
+             * Forecast
+             * @description The same in words; null: it does not run.
+             */
+            forecast: string | null;
             /**
              * Waiting
              * @description Why the next experiment does not begin.
@@ -3597,6 +3674,44 @@ export interface components {
              * @description For dwell the seconds, for rating 1 to 5; else nothing.
              */
             value?: number | null;
+        };
+        /**
+         * FieldDrift
+         * @description A field of the documents' metadata, in what the model learned from and in what it was measured on.
+         */
+        FieldDrift: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @description number, date or category.
+             */
+            kind: string;
+            /**
+             * Missing Then
+             * @description Share of the candidates of training queries that had none, 0 to 1.
+             */
+            missing_then: number;
+            /**
+             * Missing Now
+             * @description The same of the candidates of this evaluation.
+             */
+            missing_now: number;
+            /**
+             * Psi
+             * @description Population stability index between the two: 0.1 is a change, 0.25 a large one.
+             */
+            psi: number;
+            /**
+             * Drifted
+             * @description Whether that is large, and more than chance makes of so few documents.
+             */
+            drifted: boolean;
+            /**
+             * Told
+             * @description The same in words.
+             */
+            told: string;
         };
         /**
          * FirstStage
@@ -6280,6 +6395,8 @@ export interface components {
             collected: number;
             /** Took Ms */
             took_ms: number;
+            /** @description Null: it takes part in no experiment. */
+            experiment: components["schemas"]["SearchTrial"] | null;
             /**
              * Id
              * @description What POST /feedback takes, as query_id.
@@ -6908,14 +7025,14 @@ export interface components {
         };
         /**
          * SearchTrial
-         * @description A search's part in an experiment.
+         * @description A search's or a rerank's part in an experiment.
          */
         SearchTrial: {
             /** Experiment Id */
             experiment_id: string;
             /**
              * Interleaved
-             * @description Whether both models' rankings are mixed in it.
+             * @description Whether both rankings are mixed in it.
              */
             interleaved: boolean;
             /**
@@ -7825,10 +7942,10 @@ export interface components {
         Trouble: {
             /**
              * What
-             * @description What it is about: the disk takes no data; the database cannot be read; searches are not logged; a corpus cannot be searched; documents of a corpus are stored and not indexed.
+             * @description What it is about: the disk takes no data; the database cannot be read; searches are not logged; a corpus cannot be searched; documents of a corpus are stored and not indexed; a scheduled evaluation failed, or found that something became worse.
              * @enum {string}
              */
-            what: "disk" | "store" | "log" | "index" | "documents";
+            what: "disk" | "store" | "log" | "index" | "documents" | "evaluation";
             /**
              * Corpus Id
              * @description Null: all of them.
@@ -7905,6 +8022,8 @@ export interface components {
             collected: number;
             /** Took Ms */
             took_ms: number;
+            /** @description Null: it takes part in no experiment. */
+            experiment: components["schemas"]["SearchTrial"] | null;
             /**
              * Id
              * @description What POST /feedback takes, as query_id.
@@ -8037,7 +8156,7 @@ export interface components {
          * @description Of an error, to program against.
          * @enum {string}
          */
-        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
+        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_field" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
     };
     responses: never;
     parameters: never;

@@ -16,6 +16,9 @@ class EvaluationRow(Answer):
     model_id: str | None = Field(description="Null: no model was trained yet.")
     run_id: str | None
     decision: str
+    scheduled: bool = Field(default=False, description="Made by evaluation.schedule, of what served.")
+    measure: str = Field(default="", description="Report key of the measure that decides.")
+    systems: dict[str, float] = Field(default={}, description="Each system's mean of it.")
 
 
 class EvaluationList(Answer):

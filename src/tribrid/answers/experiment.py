@@ -1,4 +1,4 @@
-"""How a comparison of two models on live searches stands."""
+"""How a comparison of two rankings on live searches stands."""
 
 from __future__ import annotations
 
@@ -12,28 +12,48 @@ from tribrid.types import Verdict
 
 
 class Contestant(Answer):
-    """One of the two models."""
+    """One of the two rankings."""
 
-    model_id: str = Field(description="`retrieval`: no trained model.")
-    credit: float = Field(description="Feedback on what it had put into the lists.")
+    model_id: str = Field(
+        description="`retrieval`: no trained model; `given`: the order in which the documents of a rerank came."
+    )
+    credit: float = Field(
+        description="Feedback on what it had put into the lists; of an A/B, what its clients' searches were worth "
+        "together: 1 / rank of the best document used."
+    )
+    clients: int | None = Field(default=None, description="Of an A/B: clients counted who saw its lists.")
+
+    @property
+    def is_model(self) -> bool:
+        return self.model_id not in _ORDERS
+
+    @property
+    def name(self) -> str:
+        """What it is, short."""
+        return _ORDERS.get(self.model_id, self.model_id[:8])
+
+
+_ORDERS = {"retrieval": "no trained model", "given": "the order given", "untrained": "the order before any label"}
 
 
 class Challenger(Contestant):
-    """The model that is tried."""
+    """The ranking that is tried."""
 
-    loaded: bool | None = Field(default=None, description="Null: the experiment does not run.")
+    loaded: bool | None = Field(default=None, description="Null: the experiment does not run, or it is no model.")
     problem: str | None = Field(default=None, description="Why it is not loaded.")
 
 
 class CountedSearches(Answer):
-    """What was counted: one outcome a client and day (UTC), the first search that told the two apart."""
+    """What was counted: one outcome a client and day (UTC), the first search that told the two apart; of an A/B one
+    outcome a client, its first search.
+    """
 
     counted: int = Field(description="Outcomes.")
     wins: int = Field(description="Of the challenger.")
     losses: int
     ties: int
-    identical: int = Field(description="Ties in which both models gave the same list.")
-    repeated: int = Field(description="Searches besides the one that is their client's outcome of the day.")
+    identical: int = Field(description="Ties in which both gave the same list.")
+    repeated: int = Field(description="Searches besides the one that is their client's outcome.")
     nameless: int = Field(description="Searches without a client_id, that count as one client's.")
     clients: int = Field(description="Clients whose searches told the two apart.")
     least_clients: int = Field(description="Without so many there is no verdict.")
@@ -73,6 +93,9 @@ class ExperimentStatus(Answer):
 
     experiment_id: str
     state: Literal["running", "paused", "decided", "ended"]
+    design: Literal["interleave", "ab"] = Field(
+        default="interleave", description="Both rankings mixed in each list, or one of them for each client."
+    )
     started_at: Time
     finished_at: Time | None
     champion: Contestant
@@ -90,6 +113,11 @@ class ExperimentStatus(Answer):
         default=None, description="Why a challenger that won, and was to be promoted, is not."
     )
     reason: str
+    ends_in_days: float | None = Field(
+        default=None,
+        description="At the traffic of the last days, if users go on choosing as they do; null: not known.",
+    )
+    forecast: str | None = Field(default=None, description="The same in words; null: it does not run.")
     waiting: str | None = Field(description="Why the next experiment does not begin.")
 
 

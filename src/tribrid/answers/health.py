@@ -19,9 +19,10 @@ class Health(Answer):
 class Trouble(Answer):
     """Something that does not work as it should, while searches are answered."""
 
-    what: Literal["disk", "store", "log", "index", "documents"] = Field(
+    what: Literal["disk", "store", "log", "index", "documents", "evaluation"] = Field(
         description="What it is about: the disk takes no data; the database cannot be read; searches are not logged; "
-        "a corpus cannot be searched; documents of a corpus are stored and not indexed."
+        "a corpus cannot be searched; documents of a corpus are stored and not indexed; a scheduled evaluation failed, "
+        "or found that something became worse."
     )
     corpus_id: str | None = Field(description="Null: all of them.", examples=["handbook"])
     detail: str = Field(description="What happened, and what to do.")

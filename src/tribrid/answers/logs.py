@@ -60,6 +60,15 @@ class LogImport(Answer):
     retrieved: int | None = Field(default=None, description="Of clicks: queries that were asked for their lists.")
 
 
+class PulledLogs(LogImport):
+    """What was taken of the log that another engine keeps."""
+
+    since: str | None = Field(
+        description="That of the next pull, ISO 8601: a day before the newest record. Null: there was none.",
+        examples=["2026-02-28T12:00:00.000+00:00"],
+    )
+
+
 class LogStats(Answer):
     """How much was logged."""
 

@@ -157,6 +157,18 @@ class Risers(Answer):
     named: tuple[Riser, ...] = Field(default=(), description="Those that rise on what too few clients did.")
 
 
+class FieldDrift(Answer):
+    """A field of the documents' metadata, in what the model learned from and in what it was measured on."""
+
+    name: str
+    kind: str = Field(description="number, date or category.")
+    missing_then: float = Field(description="Share of the candidates of training queries that had none, 0 to 1.")
+    missing_now: float = Field(description="The same of the candidates of this evaluation.")
+    psi: float = Field(description="Population stability index between the two: 0.1 is a change, 0.25 a large one.")
+    drifted: bool = Field(description="Whether that is large, and more than chance makes of so few documents.")
+    told: str = Field(description="The same in words.")
+
+
 class LearningPoint(Answer):
     """A measurement on queries held out of the training data."""
 
@@ -188,6 +200,7 @@ class About(Answer):
     champion_id: str | None = Field(default=None, description="What served then; null: no trained model.")
     run_id: str | None = Field(default=None, description="The training run that made the model.")
     mode: str = Field(default="learning", description="reranking.reranker_mode.")
+    scheduled: bool = Field(default=False, description="Made by evaluation.schedule, of what served.")
     training: dict[str, JsonValue] | None = Field(default=None, description="What the training measured of itself.")
     heaviest_client: float | None = Field(
         default=None,
@@ -231,6 +244,7 @@ class EvaluationReport(About):
     failed: dict[str, str] = Field(default={}, description="Systems that could not be run, and what happened.")
     looks: Looks | None = None
     risers: Risers | None = Field(default=None, description="Null: no model trained here was measured.")
+    fields: tuple[FieldDrift, ...] = Field(default=(), description="Those that features.fields named at the training.")
     settings: Statistics
 
     @model_validator(mode="before")

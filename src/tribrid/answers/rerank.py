@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, RootModel
 
 from tribrid.answers.answer import Answer, Time
+from tribrid.answers.search import SearchTrial
 
 
 def _absent(value: object) -> bool:
@@ -36,6 +37,7 @@ class RerankFacts(Answer):
     logged: bool
     collected: int = Field(description="Documents that the corpus did not know, and keeps.")
     took_ms: float
+    experiment: SearchTrial | None = Field(default=None, description="Null: it takes part in no experiment.")
 
 
 class Reranking(RerankFacts):

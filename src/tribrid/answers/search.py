@@ -66,10 +66,10 @@ class SearchResult(Answer):
 
 
 class SearchTrial(Answer):
-    """A search's part in an experiment."""
+    """A search's or a rerank's part in an experiment."""
 
     experiment_id: str
-    interleaved: bool = Field(description="Whether both models' rankings are mixed in it.")
+    interleaved: bool = Field(description="Whether both rankings are mixed in it.")
     excluded: str | None = Field(description="Why it does not count; null: it counts.")
 
 
@@ -152,7 +152,9 @@ class MovedBy(Answer):
     """What one feature does to a document's score."""
 
     feature: str
-    value: float
+    value: float | None = Field(
+        description="Of a field of the metadata the document's own, of a date its age in days; null: it has none."
+    )
     effect: float = Field(
         description="The score less what it would be if the feature had the middle value of the list."
     )

@@ -36,7 +36,8 @@ async def ready(request: Request) -> Json:
     """503 with Retry-After while the models are being loaded or if they cannot be, and where no search is answered: the
     database is away, or no corpus can be searched. If only some of it does not work, `status` is `degraded` and
     `troubles` say what: a corpus whose index is damaged or gone, documents that are not indexed, a disk that takes no
-    log. A key that is bound to corpora hears of those alone.
+    log, a scheduled evaluation that failed or found something worse. A key that is bound to corpora hears of those
+    alone.
     """
     readiness: Readiness = request.app.state.readiness
     bounds = Bounds(caller_of(request).corpora)

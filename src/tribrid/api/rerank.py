@@ -92,7 +92,8 @@ async def rerank(request: Request, tribrid: Facade, corpus_id: Corpus = None) ->
     """Documents that any search engine found, in the order of a reranker: a corpus's champion, a model version, or a
     local cross-encoder. `relevance_score` is 0 to 1 (with `raw_scores` what the model gave); the order is the raw
     scores'. With a corpus the list is logged, its `id` takes feedback, and documents that the corpus does not know are
-    kept and learned from: mine, train and evaluate need nothing else.
+    kept and learned from: mine, train and evaluate need nothing else. `experiment`: the list's part in a comparison of
+    two rankings on live traffic, null for none.
     """
     return await _rerank(request, tribrid, corpus_id)
 

@@ -157,6 +157,12 @@ def _row_path(sort: str) -> str:
     return sort
 
 
+def _primary(report: EvaluationReport) -> dict[str, float]:
+    """Each system's mean of the measure that decides."""
+    means = ((name, system.means.get(report.primary_measure)) for name, system in report.systems.items() if system)
+    return {name: value for name, value in means if value is not None}
+
+
 def list_evaluations(corpus: OpenCorpus, limit: int) -> list[EvaluationRow]:
     """The corpus's evaluations, newest first, at most `limit`: each takes milliseconds, its whole report is read."""
     return [
@@ -167,6 +173,9 @@ def list_evaluations(corpus: OpenCorpus, limit: int) -> list[EvaluationRow]:
             model_id=row.report.model_id,
             run_id=row.report.run_id,
             decision=row.report.verdict.decision,
+            scheduled=row.report.scheduled,
+            measure=row.report.primary_measure,
+            systems=_primary(row.report),
         )
         for row in corpus.store.evaluations.list(corpus.corpus_id, limit)
     ]

@@ -15,6 +15,7 @@ from tribrid.app.bounds import Bounds
 from tribrid.app.parts import quiet
 from tribrid.errors import StaleIndex, TribridError
 from tribrid.loop import index
+from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
 from tribrid.workspace.uploads import forget, is_erasure, unfinished
@@ -58,7 +59,25 @@ def condition(folder: DataFolder) -> Condition:
             when = "once the index is made anew" if fault else "by itself"
             detail = f"An upload or erasure broke off before the index followed. The server ends it {when}."
             troubles.append(Trouble(what="documents", corpus_id=corpus_id, detail=detail))
-    return Condition(troubles, searchable)
+    return Condition([*troubles, *_evaluations(folder)], searchable)
+
+
+def _evaluations(folder: DataFolder) -> list[Trouble]:
+    """What scheduled evaluations found, and those that failed."""
+    found, everywhere = [], folder.store.settings.get(GLOBAL_SCOPE)
+    for row in folder.store.schedules.list():
+        config = folder.resolved(everywhere, folder.store.settings.get(row.corpus_id))
+        if config.evaluation.schedule is None:
+            continue  # what it found once is nobody's trouble any more
+        said = [finding.detail for finding in row.watched.findings] if row.watched else []
+        if row.undelivered is not None:
+            said.append(f"The alert was not delivered: {row.undelivered}")
+        if row.failed is not None:
+            said.append(
+                f"The last scheduled evaluation, {row.job_id}, failed: {row.failed.get('detail', 'see its job.')}"
+            )
+        found += [Trouble(what="evaluation", corpus_id=row.corpus_id, detail=" ".join(said))] if said else []
+    return found
 
 
 def finish_uploads(folder: DataFolder) -> None:

@@ -206,7 +206,8 @@ def _document(item: Inline, at: int, doc_id: str, stored: Mapping[str, Document]
     if item.text is None:
         if item.doc_id is None or item.doc_id not in stored:
             raise InvalidInput(f"documents[{at}]: has no text, and the corpus no document {item.doc_id!r}.")
-        return stored[item.doc_id]
+        known = stored[item.doc_id]
+        return replace(known, metadata={**known.metadata, **item.metadata})
     return Document(doc_id, item.text, item.title, item.uri, item.metadata)
 
 

@@ -21,6 +21,7 @@ from tribrid.loop.costs import NO_PARAMS, check_services, estimate
 from tribrid.loop.eval_queries import eval_queries_of, refuse_leakage
 from tribrid.loop.generation import check as check_generation
 from tribrid.loop.judge import LOG, PEOPLE, check, judge_in_force, standing
+from tribrid.loop.signals import refuse_fields
 from tribrid.mining.splits import QueryMatcher
 from tribrid.types import Event, Job, JobKind, Source, State
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
@@ -68,6 +69,7 @@ class Learning(CorpusPart):
         Raises:
             CorpusNotFound, UnknownSetting, NoTriplets, MissingExtra.
             InvalidInput: a hyperparameter is out of bounds, or no training can start from that base model.
+            InvalidField: a document's field is not what features.fields says.
             Leakage: the triplets hold a query of the eval dataset.
         """
         store = self._folder.store
@@ -76,6 +78,7 @@ class Learning(CorpusPart):
         if config.training.cross_encoder:
             require_torch("Training a cross-encoder (training.cross_encoder)")
         _check_base(config.training)
+        refuse_fields(corpus)
         if not store.jobs.pending(self.corpus_id, JobKind.MINE):
             _refuse_leakage(corpus, store.triplets.latest(self.corpus_id).triplet_set_id)
         return self._submit(JobKind.TRAIN, dict(hyperparameters or {}))
@@ -98,6 +101,7 @@ class Learning(CorpusPart):
 
         Raises:
             CorpusNotFound, NoDocuments, NoEvalDataset, ModelNotFound, InvalidInput.
+            InvalidField: a document's field is not what features.fields says.
             Forbidden: another corpus is out of bounds.
             ModelUnavailable: mode cloud serves, and cannot be asked.
             BudgetSpent: the services asked would cost more than is left.
@@ -110,6 +114,7 @@ class Learning(CorpusPart):
         for one in (corpus, *(open_corpus(self._folder, name) for name in others)):
             _require_documents(one)
             one.store.evalsets.current(one.corpus_id)
+            refuse_fields(one)
         check_measures(corpus.config.model_dump(mode="json"))
         if model_id is not None:
             require_model(corpus, model_id)

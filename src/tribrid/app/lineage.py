@@ -23,7 +23,8 @@ from tribrid.corpus.lexical import normalise
 from tribrid.errors import NotFound
 from tribrid.store.lineage import MinedQuery, ReadList
 from tribrid.store.models import Promotion
-from tribrid.types import Look, ModelVersion, Source
+from tribrid.types import ModelVersion, Source
+from tribrid.types.looks import Look
 from tribrid.workspace.data_folder import DataFolder
 
 LISTS_NAMED = 20

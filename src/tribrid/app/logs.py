@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tribrid.answers.logs import AskedQuery, Day, LogImport, LogStats, PrunedLogs
+from tribrid.answers.logs import AskedQuery, Day, LogImport, LogStats, PrunedLogs, PulledLogs
 from tribrid.app.parts import CorpusPart, quiet
 from tribrid.app.retention import prune_logs
+from tribrid.engines.pulled import records
+from tribrid.engines.source import source_at
+from tribrid.errors import InvalidInput
 from tribrid.logs.importing import import_logs
+from tribrid.logs.pulled import INDICES, TIME, UbiLog
 from tribrid.types import Emit
 
 
@@ -22,6 +26,29 @@ class Logs(CorpusPart):
             NoDocuments: `clicks` for an empty corpus.
         """
         return import_logs(self._open(), stream, format, emit)
+
+    def pull(self, source: str, indices: str = INDICES, *, since: str | None = None, emit: Emit = quiet) -> PulledLogs:
+        """Import the log that User Behavior Insights keeps in OpenSearch or Elasticsearch. What came before is known.
+
+        Args:
+            source: opensearch+https://host:9200 or elasticsearch+https://…; with http in the place of https where
+                there is no certificate. The key is TRIBRID_PULL_KEY.
+            indices: of queries and events, with commas between them.
+            since: only records of this time or later, ISO 8601. The answer has that of the next pull.
+
+        Raises:
+            CorpusNotFound.
+            NotFound: there is no such index.
+            InvalidInput: the source is none, may not be asked, or refuses; or nothing joins: then nothing is stored.
+            Unavailable: it cannot be read.
+        """
+        corpus, environment = self._open(), self._folder.environment
+        asked = source_at(environment, source, indices, None, TIME, since)
+        if asked.kind != "elastic":
+            raise InvalidInput("source: an OpenSearch or Elasticsearch that keeps UBI's indices.", field="source")
+        log = UbiLog(fields for _, fields in records(asked, environment, ()))
+        found = import_logs(corpus, log.lines(), "ubi", emit)
+        return PulledLogs(**dict(found), since=log.since or since)
 
     def stats(self) -> LogStats:
         """Impressions and feedback.

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from tribrid.answers.answer import time_at
 from tribrid.answers.rerank import RerankedDocument, RerankModel
 from tribrid.answers.rerank import Reranking as Answered
+from tribrid.app.experiments import search_trial
 from tribrid.app.identity import Identified, identify
 from tribrid.app.parts import FolderPart
 from tribrid.config import Config
@@ -26,10 +27,11 @@ from tribrid.corpus.jsonlines import id_fault, storable
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.models import local_rerankers, public_name
 from tribrid.errors import CorpusExists, InvalidInput, ModelNotFound, TooLarge
-from tribrid.evaluation.notes import RETRIEVAL
+from tribrid.evaluation.notes import GIVEN, RETRIEVAL
 from tribrid.loop import rerank
 from tribrid.loop.given_documents import GivenQuery
 from tribrid.loop.rerank import Reranked
+from tribrid.scoring.fields import refuse
 from tribrid.scoring.scorer import InteractionScorer, Scorer
 from tribrid.store.corpora import CorpusRow
 from tribrid.types import Document
@@ -51,6 +53,7 @@ NAMED, NAMED_APART = 50, 5
 class Ranker:
     """Who answers a rerank: `choose` gives the scorer, or None for nobody. `corpus_id` None: no corpus is behind it.
     `wanted`: the model that was asked for, where it is not there and another answers; `vendor`: whose that is.
+    `serves`: it is what the corpus serves, whichever that is.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Ranker:
     choose: Callable[[OpenCorpus | None], Scorer | None]
     wanted: str | None = None
     vendor: str | None = None
+    serves: bool = False
 
     def instead(self) -> str:
         """That it answered in another's place."""
@@ -101,7 +105,7 @@ class Reranking(FolderPart):
 
         Args:
             documents: strings, or objects with `text`, and perhaps `title`, `id` (or `doc_id`), `metadata`; in the
-                order in which they were found.
+                order in which they were found. What features.fields names may stand in `metadata` or beside it.
             corpus_id: whose reranker it is, and where it is logged.
             model: a corpus, a model version, a local cross-encoder or the built-in encoder; None or `default`: the
                 corpus's own, else that of reranking.rerank_corpus, else reranking.reranker_local_model.
@@ -113,7 +117,7 @@ class Reranking(FolderPart):
         Raises:
             CorpusNotFound, ModelNotFound, TooLarge.
             Forbidden: of `bound_to` with a filter.
-            InvalidInput: no query, no document, or one that cannot be read.
+            InvalidInput: no query, no document, or one that cannot be read; InvalidField: or not a field of it.
             ScorerFailed, Unavailable: no corpus stands behind the model, and it failed.
             Overloaded, Cancelled: the reranker did not begin.
         """
@@ -123,7 +127,7 @@ class Reranking(FolderPart):
         config = self._config(found.corpus_id)
         _check(query, top_n, client_id, how)
         _check_count(len(documents), config.reranking.rerank_max_documents)
-        inline = [inline_document(document, at, how.get("rank_fields")) for at, document in enumerate(documents)]
+        inline = _inline(documents, how.get("rank_fields"), config)
         identified = identify(self._folder.store, found.corpus_id, inline, config)
         cut = [_cut(document, how.get("max_tokens_per_doc")) for document in identified.documents]
         # Clients ask for a thousand and mean all.
@@ -139,7 +143,7 @@ class Reranking(FolderPart):
     def _answer(self, found: Ranker, asked: GivenQuery, budget: Budget | None) -> Reranked:
         if found.corpus_id is not None:
             corpus = open_corpus(self._folder, found.corpus_id)
-            return rerank.rerank(corpus, asked, partial(found.choose, corpus), budget)
+            return rerank.rerank(corpus, asked, partial(found.choose, corpus), budget, serves=found.serves)
         scorer = found.choose(None)
         if scorer is None:
             raise ModelNotFound(f"The model {found.name!r} ranks nothing.", model=found.name)
@@ -198,7 +202,7 @@ class Reranking(FolderPart):
     def _of_corpus(self, corpus_id: str, name: str) -> Ranker:
         folder = self._folder
         if not name:
-            return Ranker(corpus_id, corpus_id, lambda corpus: corpus.scorer if corpus else None)
+            return Ranker(corpus_id, corpus_id, lambda corpus: corpus.scorer if corpus else None, serves=True)
         if any(version.model_id == name for version in folder.store.models.list(corpus_id)):
             return Ranker(name, corpus_id, lambda corpus: corpus.learned(name) if corpus else None)
         return replace(self._apart(name, corpus_id), corpus_id=corpus_id)
@@ -256,6 +260,17 @@ class Reranking(FolderPart):
         return [*rows, RerankModel(id=public_name(config.indexing.embedding_model), kind="encoder")]
 
 
+def _inline(
+    documents: Sequence[str | Mapping[str, JsonValue]], rank_fields: Sequence[str] | None, config: Config
+) -> list[Inline]:
+    """The documents as they are read. Raises as `rerank`."""
+    fields = config.features.named
+    names = [field.name for field in fields]
+    inline = [inline_document(document, at, rank_fields, names) for at, document in enumerate(documents)]
+    refuse(fields, ((item.doc_id or f"documents[{at}]", item.metadata) for at, item in enumerate(inline)))
+    return inline
+
+
 def _check_count(count: int, most: int) -> None:
     if count == 0:
         raise InvalidInput("documents: the list must not be empty.")
@@ -300,7 +315,7 @@ def _answered(
         corpus_id=found.corpus_id,
         model=found.name,
         model_id=answer.model_id,
-        reranked=answer.model_id != RETRIEVAL,
+        reranked=answer.model_id not in (RETRIEVAL, GIVEN),
         fallback_reason=answer.fallback_reason,
         fallback_code=answer.fallback_code,
         note=answer.note,
@@ -318,6 +333,7 @@ def _answered(
             for (at, raw), probability in pairs
         ),
         collected=identified.collected,
+        experiment=search_trial(answer.trial),
     )
 
 
@@ -330,7 +346,7 @@ def _warnings(found: Ranker, answer: Reranked, partly: int) -> list[str]:
     told = [found.instead()] if found.wanted else []
     if answer.fallback_reason is not None:
         told.append(f"Not reranked, in the first stage's order: {answer.fallback_reason}")
-    elif answer.model_id == RETRIEVAL:
+    elif answer.model_id == RETRIEVAL and answer.trial is None:
         told.append(f"No model serves {found.corpus_id!r} yet: in the order of the first stage's fused score.")
     if answer.note is not None:
         told.append(answer.note)

@@ -128,7 +128,8 @@ class Reranker:
             InvalidInput: there is none, or one cannot be read.
             ModelUnavailable: its encoder cannot be had, or is not the one that it was trained with.
         """
-        inline = [inline_document(value, at, None) for at, value in enumerate(_values(documents))]
+        names = [field.name for field in self._scorer.reranker.signals.fields]
+        inline = [inline_document(value, at, None, names) for at, value in enumerate(_values(documents))]
         if not inline or not query.strip():
             raise InvalidInput("rank needs a query and a document.")
         self._check_encoder()
@@ -184,7 +185,9 @@ def _values(documents: Given) -> Sequence[Any]:
     rows = rows_of(documents)
     if rows is not None:
         return [{**row, "doc_id": row["docno"]} if "docno" in row else row for row in rows]
-    return [
-        {"doc_id": value.doc_id, "title": value.title, "text": value.text} if isinstance(value, Document) else value
-        for value in documents
-    ]
+    return [_row(value) if isinstance(value, Document) else value for value in documents]
+
+
+def _row(document: Document) -> dict[str, Any]:
+    fields = {"doc_id": document.doc_id, "title": document.title, "text": document.text}
+    return {**fields, "metadata": document.metadata}

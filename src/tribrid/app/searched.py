@@ -13,13 +13,13 @@ from tribrid.answers.search import (
     PassageSpan,
     SearchAnswer,
     SearchResult,
-    SearchTrial,
 )
+from tribrid.app.experiments import search_trial
 from tribrid.app.rerank import UNLOGGED
 from tribrid.corpus.located import highlights, locate
 from tribrid.errors import InvalidInput
 from tribrid.loop.search import Found
-from tribrid.types import Candidate, Document, ShownDoc, Trial
+from tribrid.types import Candidate, Document, ShownDoc
 from tribrid.types.filters import Filter
 from tribrid.workspace.corpus import OpenCorpus
 
@@ -102,10 +102,3 @@ def _result(query: str, row: ShownDoc, candidate: Candidate, document: Document 
         highlights=tuple(highlights(passage.text, query)),
         first_stage=FirstStage(rank=candidate.rank, score=candidate.score, legs=LegScores(**candidate.legs)),
     )
-
-
-def search_trial(trial: Trial | None) -> SearchTrial | None:
-    """A search's part in an experiment; None for none."""
-    if trial is None:
-        return None
-    return SearchTrial(experiment_id=trial.experiment_id, interleaved=trial.excluded is None, excluded=trial.excluded)

@@ -8,12 +8,13 @@ import typer
 
 from tribrid.cli.backups import backup, restore
 from tribrid.cli.command import command
-from tribrid.cli.content import corpora, import_, index, judgments
+from tribrid.cli.content import corpora, index, judgments
 from tribrid.cli.demo import demo
 from tribrid.cli.erase import erase
 from tribrid.cli.evalset import evalset
 from tribrid.cli.evaluations import evaluations
 from tribrid.cli.experiment import experiment
+from tribrid.cli.importing import import_
 from tribrid.cli.judging import judge
 from tribrid.cli.keys import keys
 from tribrid.cli.learning import evaluate, mine, train

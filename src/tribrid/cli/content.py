@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
 from tribrid.cli.command import Corpus, Session
-from tribrid.cli.judgedfiles import Given, open_file, read
+from tribrid.cli.judgedfiles import Given, read
 from tribrid.cli.library import Library, library
 from tribrid.cli.progress import gauge
-from tribrid.cli.sources import STDIN, Exclude, Include, Wanted, preview
+from tribrid.cli.sources import Exclude, Include, Wanted, preview
 from tribrid.cli.terminal import facts, moment, plain, seconds, table
 from tribrid.cli.watching import watch as follow_changes
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
@@ -28,12 +27,9 @@ if TYPE_CHECKING:
     from tribrid.answers.documents import IndexedDocuments
     from tribrid.answers.evalsets import EvalDatasetContent, StoredEvalDataset
     from tribrid.answers.judgments import StoredJudgments
-    from tribrid.answers.logs import LogImport
 
 _SHOWN_SKIPPED, _SHOWN_REPEATED = 20, 5
 _BLOCK_BYTES = 1 << 16
-
-ToStdin = "`-` reads standard input."
 
 
 def index(  # noqa: PLR0913 - a command's options are its parameters
@@ -223,70 +219,6 @@ def _corpora(found: Sequence[CorpusFacts]) -> RenderableType:
         columns,  # type: ignore[arg-type]
         [[row.corpus_id, row.name, f"{row.documents:,}", f"{row.passages:,}", moment(row.created_at)] for row in found],
     )
-
-
-def import_(
-    session: Session,
-    corpus: Corpus,
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help=f"NDJSON (clicks also CSV); several are read as one. {ToStdin}")
-    ],
-    *,
-    form: Annotated[
-        Literal["native", "ubi", "clicks"],
-        typer.Option(
-            "--format",
-            help="ubi: OpenSearch User Behavior Insights 1.3. clicks: query, document and time of each click alone.",
-        ),
-    ] = "native",
-) -> None:
-    """Import search logs: queries with what was shown, and what users did. What is there already is left as it is."""
-    with library(session) as tribrid, ExitStack() as opened:
-        streams = [sys.stdin.buffer if name == STDIN else opened.enter_context(open_file(name)) for name in files]
-        with gauge(session.terminal.err, "Importing") as shown:
-
-            def emit(kind: EventType, data: Mapping[str, Any]) -> None:
-                if kind == "progress":
-                    shown.update(data)
-
-            counts = tribrid.corpus(corpus).logs.add(_joined(streams), format=form, emit=emit)
-    session.terminal.result(counts, *_imported(counts))
-
-
-def _imported(counts: LogImport) -> Iterator[RenderableType]:
-    rate = counts.join_rate
-    unknown, named = counts.unknown_document, ", ".join(map(plain, counts.unknown_documents))
-    known = f", {counts.known_feedback:,} known before" if counts.known_feedback else ""
-    queries = "" if counts.queries is None else f" for {counts.queries:,} queries"
-    yield facts(
-        {
-            "Corpus": counts.corpus_id,
-            "Records": f"{counts.records:,} in {seconds(counts.took_s)}, {counts.rate_per_s:,.0f}/s",
-            "Impressions": f"{counts.impressions:,} new{queries}",
-            "Feedback": f"{counts.feedback:,} new{known}",
-            "Joined": None if rate is None else f"{rate:.1%} of the events; {counts.unjoined:,} did not",
-            "Not in corpus": Text(f"{unknown:,} events: {named}", style="yellow") if unknown else None,
-        }
-    )
-    if counts.reasons:
-        yield table(
-            ["Not taken", ("Count", "right"), ("First on line", "right"), "Document"],
-            [
-                [entry.reason, f"{entry.count:,}", str(entry.example.line), entry.example.doc_id]
-                for entry in counts.reasons
-            ],
-        )
-
-
-def _joined(streams: Sequence[BinaryIO]) -> Iterator[bytes]:
-    """The streams one after the other, with a line break where one ends without."""
-    for stream in streams:
-        last = b"\n"
-        while block := stream.read(_BLOCK_BYTES):
-            yield block
-            last = block
-        if not last.endswith(b"\n"):
-            yield b"\n"
 
 
 def judgments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from tribrid.cli.reportfiles import Html, JUnit, ReportFiles
 from tribrid.cli.reports import report_view
 from tribrid.cli.terminal import moment, table
 from tribrid.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tribrid.answers.evaluations import EvaluationRow
 
 _NONE = "There is no evaluation yet. Make one: tribrid evaluate CORPUS"
 
@@ -48,11 +51,30 @@ def evaluations(
             _list(session, tribrid, corpus)
 
 
+_SHOWN = ("retrieval", "untrained", "champion", "challenger", "local", "cloud")
+
+
+def _means(row: EvaluationRow) -> str:
+    """The systems that serve, or may."""
+    shown = [f"{name} {row.systems[name]:.3f}" for name in _SHOWN if name in row.systems]
+    return f"{row.measure}: {', '.join(shown)}" if shown else ""
+
+
 def _list(session: Session, tribrid: Library, corpus_id: str | None) -> None:
     from tribrid.answers.evaluations import EvaluationList
 
     corpus_ids = [corpus_id] if corpus_id else [one.corpus_id for one in tribrid.corpora()]
     found = [row for name in corpus_ids for row in tribrid.corpus(name).evaluations()]
-    rows = [[row.evaluation_id, row.corpus_id, moment(row.created_at), row.model_id, row.decision] for row in found]
-    columns = ["Evaluation", "Corpus", "Created", "Model", "Verdict"]
+    rows = [
+        [
+            row.evaluation_id,
+            row.corpus_id,
+            moment(row.created_at),
+            row.model_id,
+            "scheduled" if row.scheduled else row.decision,
+            _means(row),
+        ]
+        for row in found
+    ]
+    columns = ["Evaluation", "Corpus", "Created", "Model", "Verdict", "Mean by system"]
     session.terminal.result(EvaluationList(evaluations=tuple(found)), table(columns, rows) if rows else _NONE)

@@ -37,7 +37,7 @@ def watch(session: Session, wanted: Wanted, index: Callable[[], None]) -> None:
     before = done
     while (now := _next_look(wanted)) is not None:
         if now == before and (now != done or time.monotonic() >= again_at):
-            done, again_at = now, math.inf if _round(session, index) else time.monotonic() + AGAIN_S
+            done, again_at = now, math.inf if tried(session, index) else time.monotonic() + AGAIN_S
         before = now
     session.terminal.note("Stopped watching.")
 
@@ -51,10 +51,10 @@ def _next_look(wanted: Wanted) -> _Seen | None:
         return None
 
 
-def _round(session: Session, index: Callable[[], None]) -> bool:
-    """Index; whether that went well."""
+def tried(session: Session, work: Callable[[], None]) -> bool:
+    """Do it; whether that went well. What failed is told."""
     try:
-        index()
+        work()
     except BrokenPipeError:  # nobody reads it any more
         raise
     except TribridError as error:

@@ -141,20 +141,30 @@ class Line:
                     raise GaveUp(f"{later}, {attempt + 1} times asked") from None
         raise AssertionError  # unreachable: the count does not end
 
-    def post(self, body: Mapping[str, object], *, timeout_s: float, max_bytes: int) -> bytes:
+    def post(
+        self,
+        body: Mapping[str, object],
+        *,
+        timeout_s: float,
+        max_bytes: int,
+        sign: Callable[[bytes], Mapping[str, str]] = lambda _: {},
+    ) -> bytes:
         """The body of a success.
 
         Args:
             body: JSON; a half of a surrogate pair is escaped, as JSON allows.
             timeout_s: for the whole of it: a server that drips or never ends is hung up on.
             max_bytes: of the answer.
+            sign: the headers that go with these very bytes.
 
         Raises:
             Later, Refused: there is no success, now or at all.
             Unusable: the answer is too long.
         """
         deadline, content = time.monotonic() + timeout_s, json.dumps(body).encode("ascii")
-        with self._mapped(), self._http.stream("POST", self._url, content=content, timeout=timeout_s) as response:
+        headers = dict(sign(content))
+        sent = self._http.stream("POST", self._url, content=content, headers=headers, timeout=timeout_s)
+        with self._mapped(), sent as response:
             answer = self._read(response, deadline, max_bytes)
             self._check(response, answer)
         return answer

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tribrid.config.asked import GenerationConfig, JudgingConfig
+from tribrid.config.features import FeaturesConfig
 from tribrid.config.fields import Section
 from tribrid.config.reranking import RerankingConfig
 from tribrid.config.sections import (
@@ -42,6 +43,7 @@ class Config(Section):
     mining: MiningConfig = MiningConfig()  # type: ignore[call-arg]
     generation: GenerationConfig = GenerationConfig()  # type: ignore[call-arg]
     judging: JudgingConfig = JudgingConfig()  # type: ignore[call-arg]
+    features: FeaturesConfig = FeaturesConfig()  # type: ignore[call-arg]
     training: TrainingConfig = TrainingConfig()  # type: ignore[call-arg]
     evaluation: EvaluationConfig = EvaluationConfig()  # type: ignore[call-arg]
     logs: LogsConfig = LogsConfig()  # type: ignore[call-arg]
@@ -71,7 +73,8 @@ def _invalid(error: ValidationError) -> InvalidInput:
         return UnknownSetting(
             f"There is no setting {name!r}. GET /config lists every setting with its default and bounds.", setting=name
         )
-    return InvalidInput(f"{name}: {fault['msg']}", setting=name)
+    said = fault["msg"].removeprefix("Value error, ")  # pydantic's own words before those of a validator
+    return InvalidInput(f"{name}: {said}", setting=name)
 
 
 def type_fault(annotation: Any, value: object, *, text: bool = True) -> str | None:
@@ -222,6 +225,7 @@ _CLOUD_KEYS = {
     "generation": "TRIBRID_GENERATION_API_KEY",
     "judging": "TRIBRID_JUDGING_API_KEY",
     "pull": "TRIBRID_PULL_KEY",
+    "alerts": "TRIBRID_ALERT_KEY",
     "reranker_cloud": "TRIBRID_RERANKER_CLOUD_API_KEY",
 }
 

@@ -70,22 +70,26 @@ class RerankingConfig(Section):
         description="Longest time for reranking, ms: what was not read by then keeps its place below what was, and the "
         "answer says so. None: no limit here; a rerank service is given 10 s.",
     )
-    experiment: Literal["off", "interleave"] = Field(
+    experiment: Literal["off", "interleave", "ab"] = Field(
         "off",
-        description="interleave: searches show a mix of what the champion (if none, what serves then) and a challenger "
-        "rank first, until users' feedback tells which is better. Mode learning only.",
+        description="interleave: searches and reranks show a mix of what the champion (if none, what serves then) and "
+        "a challenger rank first, until users' feedback tells which is better. ab: each client_id sees one of the two. "
+        "Mode learning only.",
     )
     experiment_challenger: str | None = Field(
         None,
         min_length=1,
         max_length=64,
-        description="model_id of the challenger; None: the newest model that is not the champion.",
+        description="model_id of the challenger; retrieval: no model, the first stage's order; given: the order in "
+        "which the documents of a rerank came, so that only reranks take part. None: the newest model that is not the "
+        "champion.",
     )
     experiment_impressions: int = Field(
         10_000,
         ge=1,
         le=10_000_000,
-        description="Outcomes (one a client and day) after which an experiment ends without a difference.",
+        description="Outcomes (one a client and day, of an A/B one a client) after which an experiment ends without a "
+        "difference.",
     )
     experiment_least_clients: int = Field(
         20,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tribrid.config.cron import CronExpression
 from tribrid.config.fields import Measures, Section, Word, Words
 
 DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
@@ -167,6 +168,20 @@ class EvaluationConfig(Section):
         "1: who asked this would be glad to find it. 0: not. Higher grades, such as 2 and 3, for what answers better.",
         max_length=2000,
         description="What the grades of a judgment mean here, shown to whoever judges.",
+    )
+
+    schedule: CronExpression | None = Field(
+        None,
+        max_length=200,
+        description="When what serves is evaluated by itself: a cron expression of five fields, in UTC, as '0 3 * * 1' "
+        "for Mondays at 03:00. Nothing is promoted by it. None: never.",
+    )
+    alert_url: str | None = Field(
+        None,
+        max_length=1000,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s#@]*)?(\?[^\s#]*)?$",
+        description="Address that is told by a POST when a scheduled evaluation finds that a guard fell, or that the "
+        "share of unjudged documents in the top ten grew by more than gate.max_judged_drop. None: nobody.",
     )
 
 

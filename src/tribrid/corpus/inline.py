@@ -5,7 +5,7 @@ Liberal in what is taken, because each client has its own form; what cannot be r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,15 @@ class Inline:
     given: str | Mapping[str, Any] = ""
 
 
-def inline_document(value: object, position: int, rank_fields: Sequence[str] | None) -> Inline:
+def inline_document(
+    value: object, position: int, rank_fields: Sequence[str] | None, named: Collection[str] = ()
+) -> Inline:
     """A document of a request.
 
     Args:
         position: in the request, from 0.
         rank_fields: of an object, the fields that make its text, in this order; None: its title and its text.
+        named: fields of the object that are metadata wherever they stand, in it or beside it.
 
     Raises:
         InvalidInput: it is neither a string nor an object with a text or an id; names its place.
@@ -50,8 +53,7 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
         return Inline(storable(value), given=value)
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{place}: must be a string, or an object with a `text`.", position=position)
-    metadata = value.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+    metadata = _metadata(value, named)
     doc_id = _id(value, metadata, place)
     text, title = _named(value, rank_fields, place) if rank_fields else _plain(value, place)
     if text is None and doc_id is None:
@@ -60,6 +62,12 @@ def inline_document(value: object, position: int, rank_fields: Sequence[str] | N
         )
     uri = value.get("uri")
     return Inline(text, title, doc_id, storable(uri) if isinstance(uri, str) else "", metadata, value)
+
+
+def _metadata(value: Mapping[str, Any], named: Collection[str]) -> Mapping[str, Any]:
+    given = value.get("metadata")
+    inside = given if isinstance(given, Mapping) else {}
+    return {**{name: value[name] for name in named if value.get(name) is not None}, **inside}
 
 
 def _id(value: Mapping[str, object], metadata: Mapping[str, object], place: str) -> str | None:

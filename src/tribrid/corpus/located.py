@@ -87,11 +87,14 @@ def highlights(text: str, query: str) -> list[tuple[int, int]]:
     wanted = frozenset(query_terms(query))
     if not wanted:
         return []
-    # Every search comes by here, so each word is looked at once.
-    asked = {word: list(_asked_for(word, wanted)) for word in set(_WORD.findall(text))}
+    # Every search comes by here, so each word is looked at once, and most are not asked for.
+    words = {word for word in set(_WORD.findall(text)) if not wanted.isdisjoint(_terms(word))}
+    if not words:
+        return []
+    asked = {word: list(_asked_for(word, wanted)) for word in words}
     found: list[tuple[int, int]] = []
     for word in _WORD.finditer(text):
-        for start, end in asked[word[0]]:
+        for start, end in asked.get(word[0], ()):
             start, end = start + word.start(), end + word.start()
             if found and start < found[-1][1]:
                 start = found.pop()[0]
@@ -100,9 +103,7 @@ def highlights(text: str, query: str) -> list[tuple[int, int]]:
 
 
 def _asked_for(word: str, wanted: frozenset[str]) -> Iterator[tuple[int, int]]:
-    """The word if it is asked for; of a script without spaces, the pairs of characters that are."""
-    if wanted.isdisjoint(_terms(word)):
-        return
+    """A word that is asked for; of a script without spaces, the pairs of characters that are."""
     if max(word) < FIRST_UNSPACED or len(word) <= _PAIR:
         yield 0, len(word)
         return
@@ -111,6 +112,6 @@ def _asked_for(word: str, wanted: frozenset[str]) -> Iterator[tuple[int, int]]:
             yield at, at + _PAIR
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=65_536)
 def _terms(word: str) -> frozenset[str]:
     return frozenset(terms(word))

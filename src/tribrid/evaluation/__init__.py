@@ -4,5 +4,6 @@ measure   arms.py runs systems on frozen candidates, measures.py measures, compa
 decide    gate.py, on what leakage.py and proof.py know of the eval dataset; soundness.py and readiness.py ask before
 tell      report.py puts it together of inputs.py with notes.py, calibration.py, moves.py and learning_curve.py;
           difference.py compares two. The types are in answers/, the page and the XML in report/
-live      interleaving.py mixes two rankings, sequential.py decides between them
+live      interleaving.py mixes two rankings, ab.py splits clients between them, sequential.py decides, forecast.py says
+          when it would; alerts.py compares one scheduled evaluation with the next
 """

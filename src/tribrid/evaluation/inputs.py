@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, Leakage, Looks, Origin, OutsideSystem, Risers
+from tribrid.answers.report import About, FieldDrift, Leakage, Looks, Origin, OutsideSystem, Risers
 from tribrid.config.sections import EvaluationConfig, GateConfig
 from tribrid.evaluation.consistency import CorpusChange
 from tribrid.evaluation.gate import NO_LOOKS
@@ -50,6 +50,7 @@ class EvaluationInputs:
     `timeout_ms`: when a search stops reranking.
     `serves`: what searches get now, by its system's name; None: it is not known.
     `serves_untrained`: whether the order before any label serves, there being no champion.
+    `fields`: how the documents' fields differ from those that `after` learned from.
     `risers`: what `after` lifts into the top 10 of frequent queries; None where it is no model trained here.
     """
 
@@ -74,6 +75,7 @@ class EvaluationInputs:
     given: Collection[str] = ()
     timeout_ms: float | None = None
     risers: Risers | None = None
+    fields: Sequence[FieldDrift] = ()
     serves: str | None = None
     serves_untrained: bool = False
 

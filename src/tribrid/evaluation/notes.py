@@ -12,6 +12,7 @@ from typing import Any
 
 from tribrid.answers.changes import Delta
 from tribrid.answers.evalsets import LogSpan
+from tribrid.answers.report import FieldDrift
 from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import LEGS
 
@@ -36,7 +37,7 @@ class Findings:
     `primary` holds each system's mean of the primary measure, `after_minus` the comparison of after with each system
     (empty without a trained model), `judged` judged@10 before and after. `drifted` says what changed since the dataset
     was measured on other candidates, None where it was not. `log`: what labels from logs rest on; `imputed`: whether
-    documents that were never shown have some too.
+    documents that were never shown have some too. `fields`: how the documents' own differ from what was learned from.
     """
 
     measure: str
@@ -51,6 +52,7 @@ class Findings:
     drifted: Sequence[str] | None = None
     log: LogSpan | None = None
     imputed: bool = False
+    fields: Sequence[FieldDrift] = ()
 
 
 LEARNED_NOTHING = (
@@ -75,6 +77,7 @@ def notes(findings: Findings) -> list[str]:
         *_headroom(findings),
         *_judged(findings),
         *_drift(findings),
+        *_fields(findings),
         *_dataset(findings),
     ]
 
@@ -189,6 +192,14 @@ def _drift(findings: Findings) -> Iterator[str]:
         f"The candidates are not those that this eval dataset was measured on before{why}. All systems of this report "
         "had the same; what an earlier report says of a system was measured on others."
     )
+
+
+def _fields(findings: Findings) -> Iterator[str]:
+    """Fields whose values are other ones than the model learned from."""
+    for field in findings.fields:
+        if field.drifted:
+            name = f"The documents' field {field.name}"
+            yield f"{name} is not what {findings.after} learned from: {field.told} Train again."
 
 
 def _dataset(findings: Findings) -> Iterator[str]:

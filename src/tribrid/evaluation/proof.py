@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tribrid.answers.report import Looks
-from tribrid.types import Look, ModelVersion
+from tribrid.types import ModelVersion
+from tribrid.types.looks import Look
 
 
 @dataclass(frozen=True, slots=True)

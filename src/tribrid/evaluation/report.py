@@ -121,6 +121,7 @@ def _built(inputs: EvaluationInputs) -> Report:
         failed=dict(inputs.failed),
         looks=inputs.looks.model_copy(update={"false_promotion_risk": luck(inputs.looks.models, config.confidence)}),
         risers=inputs.risers,
+        fields=tuple(inputs.fields),
         settings=Statistics(resamples=config.resamples, confidence=config.confidence, seed=config.seed),
     )
     return Report(summary, _rows(inputs, measured, primary, kinds))
@@ -240,6 +241,7 @@ def _findings(
         drifted=inputs.candidates.drift,
         log=log_span(inputs.dataset.evidence),
         imputed=believed is not None and believed.imputed,
+        fields=inputs.fields,
     )
 
 

@@ -111,11 +111,22 @@ def _edge(holds: Callable[[float], bool], inside: float, outside: float) -> floa
 
 
 def in_words(
-    found: Verdict | None, champion: str, wins: int, losses: int, counted: int, alpha: float, clients: int
+    found: Verdict | None,
+    champion: str,
+    wins: int,
+    losses: int,
+    counted: int,
+    alpha: float,
+    clients: int,
+    per: str = "client and day",
 ) -> str:
-    """What the outcomes say, and how sure that is."""
+    """What the outcomes say, and how sure that is.
+
+    Args:
+        per: what has one outcome.
+    """
     low, high = win_share(wins, losses, alpha)
-    told = f"Of {counted:,} outcomes (one a client and day), {wins + losses:,} told the two apart, from {clients:,} "
+    told = f"Of {counted:,} outcomes (one a {per}), {wins + losses:,} told the two apart, from {clients:,} "
     told += f"{'client' if clients == 1 else 'clients'}, and the challenger won {wins:,} of these"
     held = f"{100 * low:.0f} to {100 * high:.0f} % of them in the long run"
     sure = f"at {100 * (1 - alpha):.4g} % confidence, however often one looks"

@@ -3,7 +3,8 @@
 The job's row in the store is the queue: a worker claims it under a lease (store/jobs.py), so that what was submitted
 is run once, in order, whatever is killed in between and however many workers share the database. Each job runs in a
 process of its own (child.py), started by the one worker of a data folder (worker.py), which a supervisor keeps alive
-(supervisor.py). The worker also keeps the log no longer than it may (pruning.py).
+(supervisor.py). The worker also queues the evaluations that run by themselves (scheduling.py), and keeps the log no
+longer than it may (pruning.py).
 """
 
 from tribrid.jobs.queue import cancel, submit

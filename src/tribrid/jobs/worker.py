@@ -21,6 +21,7 @@ from tribrid.jobs.children import Children
 from tribrid.jobs.execution import Execution
 from tribrid.jobs.processes import EXIT_LOCKED, StopSignal, WorkerLock, follow_parent
 from tribrid.jobs.pruning import Pruner
+from tribrid.jobs.scheduling import Scheduler
 from tribrid.observing import log_to_stderr
 from tribrid.store import Store
 
@@ -45,11 +46,12 @@ def worker_name(data_dir: Path) -> str:
     return name
 
 
-def serve(execution: Execution, children: Children, pruner: Pruner, stopping: StopSignal) -> None:
-    """Take jobs, keep a spare child ready and the log short, until told to stop."""
+def serve(execution: Execution, children: Children, pruner: Pruner, scheduler: Scheduler, stopping: StopSignal) -> None:
+    """Take jobs, queue what is scheduled, keep a spare child ready and the log short, until told to stop."""
     delay_s = 0.0
     while not stopping.wait(delay_s):
         try:
+            scheduler.tick()
             execution.take()
             children.warm()
             pruner.tick()
@@ -72,7 +74,7 @@ def work(args: argparse.Namespace, environment: Environment, stopping: StopSigna
         store, children, args.data_dir, worker=name, lease_s=args.lease_s, concurrency=args.concurrency
     )
     log.info("worker %d (%s) is ready", os.getpid(), name)
-    serve(execution, children, Pruner(store, environment), stopping)
+    serve(execution, children, Pruner(store, environment), Scheduler(store, environment), stopping)
     execution.stop()
 
 

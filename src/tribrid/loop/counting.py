@@ -1,14 +1,20 @@
-"""The searches of an experiment, counted in their sequence: one outcome a client and day, until there is a verdict."""
+"""The searches of an experiment, counted in their sequence until there is a verdict: one outcome a client and day, of
+an A/B one a client.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tribrid.evaluation.interleaving import credit, outcome_of_day
+from tribrid.evaluation.ab import outcome, worth
+from tribrid.evaluation.interleaving import Credit, credit, outcome_of_day
+from tribrid.evaluation.notes import GIVEN, RETRIEVAL
 from tribrid.evaluation.sequential import decided, in_words, verdict
 from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.store.database import now_us
-from tribrid.store.experiments import NAMELESS, Experiment, Experiments, Outcome, Tally, Terms
+from tribrid.store.experiments import Experiments
+from tribrid.store.terms import NAMELESS, Experiment, Outcome, Tally, Terms
 from tribrid.types import Verdict
 
 
@@ -43,15 +49,31 @@ def taking_part(running: Experiment) -> int:
 def said(experiment: Experiment, found: Verdict | None) -> str:
     """What was counted, in words."""
     tally, than = experiment.tally, named_in_words(experiment.champion_id)
-    alpha = experiment.terms.alpha
-    return in_words(found, than, tally.wins, tally.losses, tally.counted, alpha, tally.clients)
+    per = "client" if experiment.terms.design == "ab" else "client and day"
+    told = in_words(found, than, tally.wins, tally.losses, tally.counted, experiment.terms.alpha, tally.clients, per)
+    return f"{told}{_of_an_order(experiment, found)}"
 
 
-def named_in_words(champion_id: str | None) -> str:
-    """What an experiment's champion is."""
-    if champion_id is None:
-        return "the retrieval order"
-    return "the order before any label" if champion_id == UNTRAINED_MODEL else champion_id
+def _of_an_order(experiment: Experiment, found: Verdict | None) -> str:
+    """What to do where a challenger that is no model won."""
+    if found != "challenger_better" or experiment.challenger_id not in _ORDERS:
+        return ""
+    order, champion = _ORDERS[experiment.challenger_id], named_in_words(experiment.champion_id)
+    instead = {RETRIEVAL: " To serve it, set reranking.reranker_mode to none."}.get(experiment.challenger_id, "")
+    return (
+        f" The challenger was {order}, so there is nothing to promote: {champion} makes these lists worse.{instead} "
+        "Train a better model, or roll back."
+    )
+
+
+_ORDERS = {RETRIEVAL: "the retrieval order", GIVEN: "the order in which the documents came"}
+
+
+def named_in_words(model_id: str | None) -> str:
+    """What one side of an experiment is."""
+    if model_id == UNTRAINED_MODEL:
+        return "the order before any label"
+    return _ORDERS.get(model_id or RETRIEVAL, str(model_id))
 
 
 def _verdict(experiments: Experiments, running: Experiment) -> Verdict | None:
@@ -79,17 +101,16 @@ class _Counted:
 
 def _counted(experiments: Experiments, running: Experiment, outcomes: list[Outcome]) -> _Counted:
     """Count searches up to the last that was needed."""
-    days = experiments.outcomes(running, {outcome.client for outcome in outcomes})
-    known = {client for (client, _), outcome in days.items() if outcome}
+    days = _Days(running, experiments.outcomes(running, {search.client for search in outcomes}))
     counted, suggested = _Counted(running.tally), _suggests(running.terms, running.tally)
-    for outcome in outcomes:
-        counted.position = outcome.position
-        if not outcome.teams:
+    for search in outcomes:
+        counted.position = search.position
+        if not search.teams:
             continue
-        earlier = days.get((outcome.client, outcome.day))
-        came_to = _count(counted, outcome, earlier, known)
+        came_to = _count(counted, search, days)
         if came_to is not None:
-            days[outcome.client, outcome.day] = counted.told[outcome.position] = came_to
+            days.add(search, came_to)
+            counted.told[search.position] = came_to
         # What one client keeps from a verdict is asked about again after all that is due, not after each search.
         suggests = not suggested and _suggests(running.terms, counted.tally)
         if suggests or counted.tally.counted >= running.terms.impressions:
@@ -97,30 +118,65 @@ def _counted(experiments: Experiments, running: Experiment, outcomes: list[Outco
     return counted
 
 
-def _count(counted: _Counted, outcome: Outcome, earlier: int | None, known: set[str]) -> int | None:
+class _Days:
+    """What clients' days have come to; in an A/B a client has but one."""
+
+    def __init__(self, running: Experiment, told: Mapping[tuple[str, int], int]) -> None:
+        self.ab = running.terms.design == "ab"
+        self._days = {(client, self._of(day)): said for (client, day), said in told.items()}
+        self._known = {client for (client, _), said in told.items() if said}
+
+    def _of(self, day: int) -> int:
+        return 0 if self.ab else day
+
+    def earlier(self, search: Outcome) -> int | None:
+        """What its client's day came to before it; None where it is the first."""
+        return self._days.get((search.client, self._of(search.day)))
+
+    def knows(self, client: str) -> bool:
+        """Whether a search of the client told the two apart."""
+        return client in self._known
+
+    def add(self, search: Outcome, came_to: int) -> None:
+        self._days[search.client, self._of(search.day)] = came_to
+        if came_to:
+            self._known.add(search.client)
+
+
+def _count(counted: _Counted, search: Outcome, days: _Days) -> int | None:
     """Add a search to the tally; what it makes of its client's day, None if nothing."""
-    gained = credit(outcome.doc_ids, outcome.teams, outcome.feedback)
-    came_to = outcome_of_day(earlier, gained.outcome)
-    tally = counted.tally
+    tally, earlier, ab = counted.tally, days.earlier(search), days.ab
+    gained, said = _said_by(search, tally, ab)
+    came_to = (said if earlier is None else None) if ab else outcome_of_day(earlier, said)
     counted.tally = replace(
         tally,
-        nameless=tally.nameless + (outcome.client == NAMELESS),
+        nameless=tally.nameless + (search.client == NAMELESS),
         repeated=tally.repeated + (earlier is not None),
     )
     if came_to is None:
         return None
     ties = tally.ties + (came_to == 0) - (earlier == 0)
-    new = outcome.client not in known and came_to != 0
-    known.update([outcome.client] if new else ())
+    new = came_to != 0 and not days.knows(search.client)
     counted.tally = replace(
         counted.tally,
         wins=tally.wins + (came_to > 0),
         losses=tally.losses + (came_to < 0),
         ties=ties,
         # A tie that its day outgrew may have been one of them.
-        identical=min(ties, tally.identical + (set(outcome.teams) == {"both"})),
+        identical=min(ties, tally.identical + (set(search.teams) == {"both"})),
         champion_credit=tally.champion_credit + gained.champion,
         challenger_credit=tally.challenger_credit + gained.challenger,
         clients=tally.clients + new,
+        challenger_shown=tally.challenger_shown + (ab and search.teams[0] == "challenger"),
     )
     return came_to
+
+
+def _said_by(search: Outcome, tally: Tally, ab: bool) -> tuple[Credit, int]:
+    """What a search adds to the credit of the two, and which of them it speaks for: 1, 0 or -1."""
+    if not ab:
+        gained = credit(search.doc_ids, search.teams, search.feedback)
+        return gained, gained.outcome
+    found, saw = worth(search.doc_ids, search.feedback), search.teams[0]
+    gained = Credit(challenger=found) if saw == "challenger" else Credit(champion=found)
+    return gained, outcome(found, tally.champion_credit + tally.challenger_credit, tally.counted, saw)

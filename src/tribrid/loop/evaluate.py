@@ -12,17 +12,19 @@ from typing import cast
 from pydantic import JsonValue
 
 from tribrid.answers.costs import EvaluationCost
-from tribrid.answers.report import About, EvaluationReport, Leakage, Risers
+from tribrid.answers.report import About, EvaluationReport, FieldDrift, Leakage, Risers
 from tribrid.cloud.prices import together
 from tribrid.cloud.purse import bills
 from tribrid.errors import EvaluationNotFound
 from tribrid.evaluation.arms import (
+    Readings,
     base_scores,
     ranks,
     retrieval_arm,
     run_arms,
 )
 from tribrid.evaluation.consistency import CorpusChange
+from tribrid.evaluation.fields import field_drift
 from tribrid.evaluation.inputs import EvaluationInputs
 from tribrid.evaluation.leakage import leakage
 from tribrid.evaluation.learning_curve import learning_curve
@@ -41,6 +43,7 @@ from tribrid.loop.index import catch_up
 from tribrid.loop.params import Arm, EvaluateParams
 from tribrid.loop.promote import newest_model
 from tribrid.loop.risers import find_risers
+from tribrid.loop.signals import refuse_fields
 from tribrid.loop.untrained import keep_evaluated
 from tribrid.mining.splits import QueryMatcher
 from tribrid.scoring.scorer import UNTRAINED_MODEL, LearnedScorer, Scorer
@@ -50,10 +53,10 @@ from tribrid.types import (
     Emit,
     EvalDataset,
     JobKind,
-    Look,
     State,
     Triplet,
 )
+from tribrid.types.looks import Look
 from tribrid.types.stored import Manifest
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 
@@ -64,12 +67,14 @@ def evaluate(corpus: OpenCorpus, evaluation_id: str, params: EvaluateParams, emi
     Raises:
         NoEvalDataset: the corpus has none.
         EvaluationFailed: a needed system could not be run, or the training that it waited for made no model.
+        InvalidField: a document's field is not what features.fields says.
     """
     try:
         summary = corpus.store.evaluations.get(evaluation_id)  # killed after the report was stored: it stands
     except EvaluationNotFound:
         if corpus.index.count() == 0:
             catch_up(corpus, emit)
+        refuse_fields(corpus)
         summary = compare_systems(corpus, evaluation_id, params, emit)
     if summary.promoted and summary.model_id is not None:
         corpus.learned(summary.model_id)  # loads, or is not promoted
@@ -87,7 +92,7 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
     """The report, stored; `promoted` says whether the challenger won its place."""
     erasures = corpus.store.erasures.count(corpus.corpus_id, OF_CONTENT)
     dataset = corpus.store.evalsets.current(corpus.corpus_id)
-    challenger_id = params.model_id or newest_model(corpus, params.run_id)
+    challenger_id = _serving(corpus) if params.served else params.model_id or newest_model(corpus, params.run_id)
     task = read_task(corpus, dataset, emit)
     inputs = _run_systems(corpus, task, challenger_id, params.arms, emit)
     others = [
@@ -98,11 +103,13 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
         replace(
             inputs,
             slice_facts=_slice_facts(corpus, dataset),
+            fields=_fields(corpus, challenger_id, task.readings),
             others=[change for change, _ in others if change is not None],
             failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
             about=inputs.about.model_copy(
                 update={
                     "evaluation_id": evaluation_id,
+                    "scheduled": params.served,
                     "queries_url": f"/reranker/evaluations/{evaluation_id}/queries",
                 }
             ),
@@ -166,6 +173,17 @@ def _run_systems(
         serves=_serves(corpus, challenger_id),
         serves_untrained=corpus.serves_untrained,
     )
+
+
+def _serving(corpus: OpenCorpus) -> str | None:
+    """The trained model that serves; None where none does."""
+    return corpus.champion_id if corpus.config.reranking.reranker_mode == "learning" else None
+
+
+def _fields(corpus: OpenCorpus, challenger_id: str | None, readings: Readings) -> tuple[FieldDrift, ...]:
+    """How the candidates' fields differ from those that the challenger learned from."""
+    fields = corpus.learned(challenger_id).reranker.signals.fields if challenger_id else ()
+    return field_drift(fields, readings)
 
 
 def _serves(corpus: OpenCorpus, challenger_id: str | None) -> str:
@@ -302,7 +320,7 @@ def _queries_of(taught: Sequence[Triplet]) -> list[str]:
 def _made_nothing(corpus: OpenCorpus, params: EvaluateParams) -> list[str]:
     """A note where the newest training made no model, so that none, or an older one, is measured."""
     newest = corpus.store.jobs.list(corpus.corpus_id, JobKind.TRAIN, None, 1)
-    if params.model_id or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
+    if params.served or params.model_id or not newest or newest[0].state not in (State.FAILED, State.CANCELLED):
         return []
     why = (newest[0].problem or {}).get("detail", "")
     return [f"The newest training, {newest[0].job_id}, {newest[0].state} and made no model. {why}".strip()]

@@ -1,89 +1,28 @@
-"""The steps of an experiment on live searches: which model challenges the champion, one list out of both rankings, the
-outcomes counted in sequence, and the end when there is a verdict.
+"""How an experiment on live searches and reranks stands: what challenges the champion, the outcomes counted in
+sequence, and the end when there is a verdict.
 
 There is no clock and no job behind it: whatever is due is counted when somebody searches or asks how it stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 from tribrid.config import Config
-from tribrid.errors import Cancelled, Conflict, Failed, ModelNotFound, NoChallenger, Overloaded, Unavailable
-from tribrid.evaluation.interleaving import team_draft
-from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.loop.counting import count_due, named_in_words, taking_part
+from tribrid.errors import Conflict, Failed, ModelNotFound, NoChallenger, Unavailable
+from tribrid.evaluation.notes import GIVEN, RETRIEVAL
+from tribrid.loop.counting import count_due, named_in_words
 from tribrid.loop.promote import objection
-from tribrid.loop.serving import Ranking
-from tribrid.scoring.scorer import UNTRAINED_MODEL, Scorer
-from tribrid.store.experiments import Experiment, Terms
-from tribrid.types import ScoredDoc, Trial
+from tribrid.scoring.scorer import UNTRAINED_MODEL
+from tribrid.store.terms import Experiment, Terms
 from tribrid.workspace.corpus import OpenCorpus
 
 _FAILURES = (Failed, Unavailable, ModelNotFound)
-
-
-def interleave(
-    corpus: OpenCorpus,
-    query_id: str,
-    champion: Ranking,
-    rerank: Callable[[Scorer], Ranking],
-    top_k: int,
-) -> Ranking:
-    """What to show: the champion's ranking as it is, or, while an experiment runs, its draft with the challenger's.
-
-    Whatever fails leaves the champion's ranking, and the search does not count.
-    """
-    if not switched_on(corpus.config) or not champion.order:
-        return champion
-    try:
-        running = advance(corpus)
-    except (NoChallenger, ModelNotFound):  # nothing to run; the status says why
-        return champion
-    if taking_part(running) >= running.terms.impressions:
-        return champion  # enough searches took part; the last ones wait for their feedback
-    return _drafted(corpus, running, query_id, champion, rerank, top_k)
+ORDERS = (RETRIEVAL, GIVEN)
+"""Challengers that are no model: the first stage's order, and that in which the documents of a rerank came."""
 
 
 def switched_on(config: Config) -> bool:
     """Whether searches take part in experiments."""
     return config.reranking.experiment != "off" and config.reranking.reranker_mode == "learning"
-
-
-def _drafted(
-    corpus: OpenCorpus,
-    running: Experiment,
-    query_id: str,
-    champion: Ranking,
-    rerank: Callable[[Scorer], Ranking],
-    top_k: int,
-) -> Ranking:
-    if champion.fallback is not None:
-        return _excluded(champion, running, f"The champion failed: {champion.fallback.detail}")
-    if champion.model_id != running.champion_id:  # by a promotion; the next search notices
-        return _excluded(champion, running, "The champion changed during the search.")
-    try:
-        challenger = rerank(corpus.learned(running.challenger_id))
-    except Cancelled:
-        raise
-    except (*_FAILURES, Overloaded) as error:
-        return _excluded(champion, running, f"The challenger failed: {error.detail}")
-    if (late := champion.note or challenger.note) is not None:  # neither is judged by half of its work
-        return _excluded(champion, running, late)
-    draft = team_draft([d.doc_id for d in champion.order], [d.doc_id for d in challenger.order], top_k, query_id)
-    # Scores of two models have no common scale: the champion's are dealt out anew, so that none rises with rank.
-    order = [ScoredDoc(doc_id, scored.score) for doc_id, scored in zip(draft.doc_ids, champion.order, strict=False)]
-    model_id = f"{champion.model_id or RETRIEVAL}+{running.challenger_id}"
-    trial = Trial(running.experiment_id, tuple(draft.teams))
-    return Ranking(order, model_id, candidates=challenger.candidates, trial=trial)
-
-
-def _excluded(champion: Ranking, running: Experiment, why: str) -> Ranking:
-    return replace(champion, trial=Trial(running.experiment_id, (), why))
-
-
-# ------------------------------------------------------------------------------------------ how it stands
 
 
 def advance(corpus: OpenCorpus) -> Experiment:
@@ -97,12 +36,19 @@ def advance(corpus: OpenCorpus) -> Experiment:
         return latest
     champion = serving_id(corpus)
     challenger = challenger_of(corpus, champion)
-    if corpus.store.experiments.decided(corpus.corpus_id, {champion, challenger}):
+    if _compared(corpus, champion, challenger):
         raise NoChallenger(
-            f"{challenger} and {named_in_words(champion)} were compared already. Train another model, or "
-            "start again with `tribrid experiment start --again`."
+            f"{named_in_words(challenger)} and {named_in_words(champion)} were compared already. Train another model, "
+            "or start again with `tribrid experiment start --again`."
         )
     return corpus.store.experiments.start(corpus.corpus_id, champion, challenger, terms(corpus.config))
+
+
+def _compared(corpus: OpenCorpus, champion: str | None, challenger: str) -> bool:
+    """Whether these two came to a verdict before. As a champion the retrieval order has no name."""
+    other = None if challenger == RETRIEVAL else challenger
+    pairs = ({champion, challenger}, {champion, other}, {champion or RETRIEVAL, challenger})
+    return any(corpus.store.experiments.decided(corpus.corpus_id, set(pair)) for pair in pairs)
 
 
 def serving_id(corpus: OpenCorpus) -> str | None:
@@ -128,7 +74,8 @@ def begin(corpus: OpenCorpus, again: bool) -> Experiment:
     """
     champion = serving_id(corpus)
     challenger = challenger_of(corpus, champion)
-    corpus.learned(challenger)  # loads, or is not shown to anybody
+    if challenger not in ORDERS:
+        corpus.learned(challenger)  # loads, or is not shown to anybody
     latest = settled(corpus)
     if again and (latest is None or latest.state != "running"):
         return corpus.store.experiments.start(corpus.corpus_id, champion, challenger, terms(corpus.config))
@@ -157,7 +104,7 @@ def settled(corpus: OpenCorpus) -> Experiment | None:
 
 
 def challenger_of(corpus: OpenCorpus, champion: str | None) -> str:
-    """The model that is to challenge the champion.
+    """What is to challenge the champion: the model_id of one, or one of ORDERS.
 
     Raises:
         NoChallenger: there is none, or models are not what serves.
@@ -172,12 +119,13 @@ def challenger_of(corpus: OpenCorpus, champion: str | None) -> str:
     named = reranking.experiment_challenger
     if named is None:
         named = corpus.store.experiments.newest_model(corpus.corpus_id, champion)
-    elif corpus.store.models.get(named).corpus_id != corpus.corpus_id:
+    elif named not in ORDERS and corpus.store.models.get(named).corpus_id != corpus.corpus_id:
         raise ModelNotFound(f"Model {named!r} is another corpus's.", model_id=named)
     if named is None:
         raise NoChallenger("There is no trained model besides the champion to compare it with. Train one.")
-    if named == champion:
-        raise NoChallenger(f"{named} is the champion: it cannot challenge itself.")
+    if named == (champion or RETRIEVAL):
+        what = "is the champion" if champion else "is what serves now"
+        raise NoChallenger(f"{named} {what}: it cannot challenge itself.")
     return named
 
 
@@ -190,6 +138,7 @@ def terms(config: Config) -> Terms:
         window_s=reranking.experiment_window_s,
         on_win=reranking.experiment_on_win,
         least_clients=reranking.experiment_least_clients,
+        design="ab" if reranking.experiment == "ab" else "interleave",
     )
 
 
@@ -201,6 +150,8 @@ def _why_over(running: Experiment, champion: str | None, config: Config) -> str 
     named = config.reranking.experiment_challenger
     if named not in (None, running.challenger_id):
         return f"Another challenger was named, {named}, before there was a verdict."
+    if config.reranking.experiment not in ("off", running.terms.design):
+        return "reranking.experiment was changed to another design before there was a verdict."
     return None
 
 
@@ -213,6 +164,8 @@ def promote_winner(corpus: OpenCorpus) -> str | None:
     latest = corpus.store.experiments.latest(corpus.corpus_id)
     if latest is None or not _to_promote(latest):
         return None
+    if latest.challenger_id in ORDERS:
+        return f"There is nothing to promote: {named_in_words(latest.challenger_id)} is no model."
     models, won = corpus.store.models, f"won experiment {latest.experiment_id} on live searches"
     # A process may have been killed after the promotion: what was rolled back since is not brought back.
     done = any(row.kind == "experiment" and row.reason.startswith(won) for row in models.promotions(latest.corpus_id))

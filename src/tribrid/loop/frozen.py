@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tribrid.evaluation.answerable import is_answerless
 from tribrid.evaluation.arms import Readings, freeze
 from tribrid.evaluation.inputs import FrozenCandidates
 from tribrid.scoring.learned import Reading
+from tribrid.scoring.signals import Described, Metadata
 from tribrid.store.evalsets import Bundle
 from tribrid.types import LEGS, Emit, EvalDataset, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
@@ -35,14 +37,28 @@ def read_queries(
         teaching: they are learned from.
     """
     retriever = corpus.teaching if teaching else corpus.retriever
-    kept = corpus.kept_tokens()
+    kept, told = corpus.kept_tokens(), _told(corpus, queries)
     step = max(1, len(queries) // 20)
     for number, (query_id, text) in enumerate(queries.items(), 1):
         found = retriever.search(text, corpus.config.reranking.tribrid_reranker_topn)
         reading = corpus.read(text, found.candidates, kept)
+        if text in told:
+            reading = replace(reading, described=partial(_described, corpus.described, told[text]))
         yield Retrieved(query_id, reading, found.leg_runs)
         if number % step == 0:
             emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
+
+
+def _told(corpus: OpenCorpus, queries: Mapping[str, str]) -> Mapping[str, Metadata]:
+    """Query → what came of the documents' fields when it was last reranked: that is what was chosen from."""
+    if not corpus.config.features.fields:
+        return {}
+    return corpus.store.logs.given_fields(corpus.corpus_id, list(dict.fromkeys(queries.values())))
+
+
+def _described(stored: Described, told: Metadata, doc_ids: Collection[str]) -> Metadata:
+    known = stored(doc_ids)
+    return {doc_id: {**known.get(doc_id, {}), **told.get(doc_id, {})} for doc_id in doc_ids}
 
 
 @dataclass(frozen=True, slots=True)

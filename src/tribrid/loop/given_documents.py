@@ -6,7 +6,7 @@ with the same text is read from there; any other passage is embedded, or remembe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import overload
@@ -27,6 +27,8 @@ from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_gi
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above
+from tribrid.scoring.signals import Described, Metadata, nothing_described
+from tribrid.store.database import now_us
 from tribrid.types import Candidate, Document, Passage, ScoredDoc
 from tribrid.workspace.corpus import OpenCorpus
 from tribrid.workspace.encoders import Encoders
@@ -91,6 +93,10 @@ class GivenList:
         """The candidates by number, in fused order."""
         return [ScoredDoc(str(number), c.score) for number, c in enumerate(self.reading.candidates)]
 
+    def as_given(self) -> list[str]:
+        """The candidates by number, in the order in which the documents came."""
+        return [str(number) for number in sorted(range(len(self.positions)), key=lambda n: min(self.positions[n]))]
+
     def ranked(self, scorer: Scorer, config: Config, budget: Budget) -> Ranking:
         """As many of the best candidates as a search reranks, as the scorer orders them; the others below.
 
@@ -101,7 +107,7 @@ class GivenList:
         depth = min(config.reranking.tribrid_reranker_topn, len(self.reading.candidates))
         order = self.reranked(scorer, depth, budget)
         read = depth if budget.read is None else budget.read[0]
-        return Ranking(order, scorer.model_id, None, read, time_note(config, budget))
+        return Ranking(order, scorer.model_id, None, read, time_note(config, budget), calibration=scorer.calibration)
 
     def reranked(self, scorer: Scorer, depth: int, budget: Budget | None = None) -> list[ScoredDoc]:
         """The `depth` best candidates as the scorer orders them, the others below in fused order, as in a search. Those
@@ -134,11 +140,13 @@ def read_given(corpus: OpenCorpus, asked: GivenQuery, budget: Budget | None = No
         StaleIndex: the index was made with another encoder, or cannot be read.
         Cancelled: whoever asked is gone.
     """
+    described = partial(_described, asked.documents, corpus.described)
     if corpus.index.fingerprint is None:
-        return _read(corpus.folder.encoders, corpus.config, None, asked, budget)
+        return _read(corpus.folder.encoders, corpus.config, None, asked, budget, described)
     _ = corpus.retriever  # refuses vectors of another encoder
     nothing = GivenList(Reading(asked.text, _no_tokens(), [], []), [], 0)
-    return corpus.index.read(partial(_read, corpus.folder.encoders, corpus.config, asked=asked, budget=budget), nothing)
+    read = partial(_read, corpus.folder.encoders, corpus.config, asked=asked, budget=budget, described=described)
+    return corpus.index.read(read, nothing)
 
 
 def read_apart(encoders: Encoders, config: Config, asked: GivenQuery, budget: Budget | None = None) -> GivenList:
@@ -147,11 +155,17 @@ def read_apart(encoders: Encoders, config: Config, asked: GivenQuery, budget: Bu
     Raises:
         ScorerFailed, ModelUnavailable, MissingExtra, Cancelled: as `read_given`.
     """
-    return _read(encoders, config, None, asked, budget)
+    described = partial(_described, asked.documents, nothing_described)
+    return _read(encoders, config, None, asked, budget, described)
 
 
 def _read(
-    encoders: Encoders, config: Config, snapshot: Snapshot | None, asked: GivenQuery, budget: Budget | None
+    encoders: Encoders,
+    config: Config,
+    snapshot: Snapshot | None,
+    asked: GivenQuery,
+    budget: Budget | None,
+    described: Described,
 ) -> GivenList:
     distinct, positions = _distinct(asked.documents)
     query, embedder = asked.text, encoders.embedder(config)
@@ -175,8 +189,16 @@ def _read(
     ranked = rank_given(snapshot, query, embedder.embed_query(query), given, weights, config.retrieval, depth)
     numbers = [given[at].document for at, _ in ranked]
     passages = _Packed(embedder.codec, [(packed[at], given[at].vector) for at, _ in ranked])
-    reading = Reading(query, embedder.query_tokens(query), [c for _, c in ranked], passages)
+    tokens, best = embedder.query_tokens(query), [c for _, c in ranked]
+    reading = Reading(query, tokens, best, passages, described=described, now_us=now_us())
     return GivenList(reading, [positions[number] for number in numbers], _partly(distinct, cut, chosen, positions))
+
+
+def _described(given: Sequence[Document], stored: Described, doc_ids: Collection[str]) -> Metadata:
+    """What came with the request of a document; what did not, from the corpus's own."""
+    came = {document.doc_id: document.metadata for document in reversed(given)}
+    known = stored(doc_ids)
+    return {doc_id: {**known.get(doc_id, {}), **came.get(doc_id, {})} for doc_id in doc_ids}
 
 
 class _Packed(Sequence[PassageTokens]):

@@ -18,6 +18,7 @@ from tribrid.loop.judge import judge, standing
 from tribrid.loop.mine import mine
 from tribrid.loop.params import EvaluateParams, JudgeParams, MineParams
 from tribrid.loop.train import train
+from tribrid.loop.watch import watch
 from tribrid.retrieval import lance
 from tribrid.types import Emit, EventType, Job, JobKind
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
@@ -65,7 +66,10 @@ def _train_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> Tr
 
 
 def _evaluate_job(corpus: OpenCorpus, job: Job, emit: Emit, cancelled: Asked) -> EvaluationResult:
-    report = evaluate(corpus, job.job_id, EvaluateParams.model_validate(job.params), emit)
+    params = EvaluateParams.model_validate(job.params)
+    report = evaluate(corpus, job.job_id, params, emit)
+    if params.served:
+        watch(corpus, job.job_id, report, emit)
     return EvaluationResult(job_id=job.job_id, **dict(report))
 
 

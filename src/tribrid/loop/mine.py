@@ -34,7 +34,9 @@ def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined
     inputs = MiningInputs(
         known=lambda ids: corpus.store.documents.exists(corpus.corpus_id, ids),
         passages_of=passages_of,
-        places_of=partial(corpus.store.documents.places, corpus.corpus_id),
+        places_of=partial(
+            corpus.store.documents.places, corpus.corpus_id, fields=[field.name for field in config.features.named]
+        ),
         reviews=corpus.store.reviews.list(corpus.corpus_id),
         impressions=corpus.store.logs.iterate_with_feedback(corpus.corpus_id),
         named=corpus.store.logs.iterate_with_feedback(corpus.corpus_id, named=True),

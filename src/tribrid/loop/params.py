@@ -65,7 +65,7 @@ Arm = Annotated[RunArm | ModelArm | ServiceArm, Field(discriminator="kind")]
 
 class EvaluateParams(BaseModel):
     """Of an evaluation: the challenger, by its id or as what a training made; what else takes part; the other corpora
-    on which the change is looked at too.
+    on which the change is looked at too. `served`: what serves is measured in the challenger's place, by the schedule.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -74,3 +74,4 @@ class EvaluateParams(BaseModel):
     run_id: str | None = None
     arms: tuple[Arm, ...] = ()
     corpus_ids: tuple[str, ...] = ()
+    served: bool = False

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.loop.experiment import interleave
 from tribrid.loop.impressions import logged
 from tribrid.loop.serving import Candidates, Ranking, served
+from tribrid.loop.trial import Listing, tried
 from tribrid.scoring.scorer import by_document
 from tribrid.store import Store
 from tribrid.store.database import now_us
@@ -73,7 +73,8 @@ def search(corpus: OpenCorpus, asked: Asked, budget: Budget | None = None) -> Fo
     candidates = _candidates(corpus, asked, budget or Budget())
     ranking = served(corpus, candidates.fused, lambda: corpus.scorer, candidates.ranked)
     if not asked.offset and not asked.per_passage:  # a draft is of the first documents, and each search has its own
-        ranking = interleave(corpus, query_id, ranking, candidates.ranked, asked.top_k)
+        listing = Listing(ranking, candidates.ranked, candidates.fused, None, asked.top_k, asked.client_id, query_id)
+        ranking = tried(corpus, listing)
     candidates.budget.check()
     order = ranking.order[asked.offset : asked.until]
     shown = candidates.named(order)

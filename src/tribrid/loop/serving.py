@@ -11,6 +11,7 @@ from tribrid.config import Config
 from tribrid.encoders.budget import Budget
 from tribrid.errors import Cancelled, ModelUnavailable, Overloaded, ScorerFailed, TribridError
 from tribrid.observing import note
+from tribrid.scoring.calibration import AnyCalibration
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.scorer import Scorer, above, by_document, ranked
 from tribrid.store.database import now_us
@@ -31,6 +32,7 @@ class Ranking:
         candidates: how many were reranked, from the first stage's best on.
         note: what was left undone for want of time, in words.
         trial: the search's part in an experiment.
+        calibration: makes probabilities of the scores; None: the first stage's.
     """
 
     order: list[ScoredDoc]
@@ -39,6 +41,7 @@ class Ranking:
     candidates: int = 0
     note: str | None = None
     trial: Trial | None = None
+    calibration: AnyCalibration | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Candidates:
         start_clock(self.corpus.config, self.budget)
         head = ranked(self._reading, scores(scorer, self._reading), self.name)
         order = above(head, self.fused[len(head) :])
-        return Ranking(order, scorer.model_id, None, len(head), time_note(self.corpus.config, self.budget))
+        late = time_note(self.corpus.config, self.budget)
+        return Ranking(order, scorer.model_id, None, len(head), late, calibration=scorer.calibration)
 
 
 def served(

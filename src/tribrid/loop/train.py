@@ -17,17 +17,20 @@ from tribrid.jobs.story import kills
 from tribrid.loop import index
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
 from tribrid.loop.frozen import read_queries
+from tribrid.loop.signals import refuse_fields, with_signals
 from tribrid.loop.untrained import keep_trained_on
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
+from tribrid.scoring.signals import Signals
 from tribrid.store.database import now_us
-from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query
+from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query, triplets_sha256
 from tribrid.training.resources import READING_SHARE, Pace
 from tribrid.types import (
     Emit,
     ModelVersion,
     Triplet,
+    TripletSet,
 )
 from tribrid.types.stored import Manifest, TrainingData
 from tribrid.version import __version__, source_sha256
@@ -44,9 +47,9 @@ def train(
         Leakage: a training query is, or nearly is, one of the eval dataset's.
         TrainingFailed, Cancelled: as `training.train`.
         Erased: some of the triplets were erased meanwhile.
+        InvalidField: a document's field is not what features.fields says.
     """
     # Imported here: serving must not load what only training needs.
-    from tribrid.training.lists import triplets_sha256
     from tribrid.training.resources import Pace
     from tribrid.training.train import TrainingInputs
     from tribrid.training.train import train as train_model
@@ -55,6 +58,7 @@ def train(
         if model.run_id == run_id:  # killed between the model's commit and the run's end
             return model
     corpus = corpus.with_params("training", params)
+    refuse_fields(corpus)
     config = corpus.config
     pace = Pace(config.training.time_budget_s)
     triplet_set = corpus.store.triplets.latest(corpus.corpus_id)
@@ -64,25 +68,30 @@ def train(
     taught = read_triplets(corpus, triplets, pace, emit)
     keep_trained_on(corpus, triplets, taught.lists)
     base = locate(config.training.base_model)
-    data: TrainingData = {
-        "triplet_set_id": triplet_set.triplet_set_id,
-        "sha256": triplets_sha256(triplets),
-        "heaviest_client": clients["heaviest_share"] if (clients := triplet_set.counts.get("clients")) else None,
-    }
     inputs = TrainingInputs(
         lists=taught.lists,
         statistics=taught.statistics,
         base=base,
         snippet_chars=config.reranking.rerank_input_snippet_chars,
-        facts=_lineage(corpus, base, run_id, data),
+        facts=_lineage(corpus, base, run_id, _data(triplet_set, triplets)),
         newest=taught.newest,
         pace=pace,
         past=taught.past,
         kills=kills(corpus.store, run_id),
+        signals=taught.signals,
     )
     trained = train_model(inputs, config.training, corpus.folder.run_dir(run_id), emit, cancelled)
     _refuse_erased(corpus, triplet_set.triplet_set_id, erased, run_id)
     return _commit(corpus, run_id, trained.folder, trained.manifest)
+
+
+def _data(found: TripletSet, triplets: Sequence[Triplet]) -> TrainingData:
+    clients = found.counts.get("clients")
+    return {
+        "triplet_set_id": found.triplet_set_id,
+        "sha256": triplets_sha256(triplets),
+        "heaviest_client": clients["heaviest_share"] if clients else None,
+    }
 
 
 def _lineage(corpus: OpenCorpus, base: Path, run_id: str, data: TrainingData) -> Manifest:
@@ -131,6 +140,7 @@ class Taught:
     past: Sequence[PastQuery]
     newest: frozenset[str]
     statistics: CorpusStatistics
+    signals: Signals
 
 
 def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, emit: Emit) -> Taught:
@@ -150,14 +160,15 @@ def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, e
     def in_time() -> bool:
         return pace.within(READING_SHARE)
 
-    lists = [
-        TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars)
+    read = [
+        (TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars), reading.described)
         for query_id, reading in _read_in_time(corpus, known, emit, in_time)
         if reading.candidates
     ]
     rest = [own for own in labels if own.query_id not in learned]
     past = list(_embedded_in_time(corpus, rest, clusters, emit, in_time))
-    return Taught(lists, past, newest, statistics)
+    lists, signals = with_signals(corpus, read, emit)
+    return Taught(lists, past, newest, statistics, signals)
 
 
 def _read_in_time(

@@ -5,9 +5,10 @@ retrieval's own top ranks: what the reranker will have to tell apart when it ser
 and chosen by nobody, which is a guess about it and not an observation, so it weighs less, and it is never taken
 from what a user was shown but perhaps did not look at: there his silence would pass for a judgment.
 
-Never a negative: the positive's document and its near-duplicates, its parents and children, anything positive for
-this query or a similar one from any source, what a review dropped, and what is not in the corpus. Never on a guess: its
-siblings, and what is probably relevant too (margin.py), which is held back for review.
+Never a negative: the positive's document and its near-duplicates, unless a field that is learned from tells them apart;
+its parents and children, anything positive for this query or a similar one from any source, what a review dropped, and
+what is not in the corpus. Never on a guess: its siblings, and what is probably relevant too (margin.py), which is held
+back for review.
 
 None is drawn from the whole corpus at random: every learner here reads the served candidates and ignores labels of
 other documents, and all of the candidates, easy ones too, are drawn from already.
@@ -159,6 +160,10 @@ class Ranking:
         if doc_id not in self._passages:
             self.fetch([doc_id])
         return self._passages[doc_id]
+
+    def beside(self, doc_id: str) -> str:
+        """What a model reads of a document beside its text: two that say the same may differ in it."""
+        return self.places[doc_id].beside if doc_id in self.places else ""
 
     def shingles(self, doc_id: str) -> frozenset[str]:
         """Of title and text, which is what the reranker reads."""
@@ -313,9 +318,9 @@ class _Pair:
     def _repeats_a_positive(self, doc_id: str) -> bool:
         own = self.ranking.shingles(doc_id)
         return any(
-            _alike(own, self.ranking.shingles(other.doc_id), self.rules.config.near_duplicate_threshold)
-            for other in self.group.positives
-            if other.doc_id != doc_id
+            _alike(own, self.ranking.shingles(other), self.rules.config.near_duplicate_threshold)
+            for other in {positive.doc_id for positive in self.group.positives} - {doc_id}
+            if self.ranking.beside(doc_id) == self.ranking.beside(other)
         )
 
     def _says_the_query(self, doc_id: str) -> bool:

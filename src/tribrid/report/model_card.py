@@ -24,6 +24,7 @@ def model_card(record: ModelRecord, report: EvaluationReport | None, served: Jso
         *_head(record, served, loads_in),
         *_contents(record, served, loads_in),
         *made_from(record),
+        *_signals(served.get("signals") or {}),
         *_measures(report),
         *_limits(record, served, report),
     ]
@@ -116,6 +117,25 @@ def made_from(record: ModelRecord, head: str = "Made from") -> Iterator[str]:
     if lineage.kept_out_eval_dataset:
         yield f"- kept out: the queries of eval dataset `{lineage.kept_out_eval_dataset}`"
     yield f"- Tribrid {code.version}, source sha256 `{code.sha256}`; run `{record.run_id}`"
+    yield ""
+
+
+_WAYS = {0: "either", 1: "more never lowers a score", -1: "more never raises it"}
+
+
+def _signals(found: Json) -> Iterator[str]:
+    """What it knows of documents beside their texts."""
+    fields, clicks = found.get("fields") or (), found.get("clicks")
+    if not fields and clicks is None:
+        return
+    yield from ["## Beside the texts", ""]
+    if fields:
+        yield from ["| Field | Kind | Direction | Missing at the training |", "| --- | --- | --- | --- |"]
+    for field in fields:
+        name = str(field["name"]).replace("|", "\\|")
+        yield f"| {name} | {field['kind']} | {_WAYS[field['monotone']]} | {field['shares'][-1]:.1%} |"
+    if clicks is not None:
+        yield from ["", f"How much each of {len(clicks['counts']):,} documents was used, as the log had it then."]
     yield ""
 
 

@@ -178,7 +178,12 @@ def _conditions(report: EvaluationReport) -> list[tuple[str, Entries]]:
                 ("seed", settings.seed),
             ],
         ),
+        *([("Fields of the documents", _fields(report))] if report.fields else []),
     ]
+
+
+def _fields(report: EvaluationReport) -> Entries:
+    return [(field.name, field.told) for field in report.fields]
 
 
 def _share(of_all: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
@@ -20,14 +20,17 @@ from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.errors import ModelUnavailable
 from tribrid.scoring.blend import Blend
-from tribrid.scoring.features import CorpusStatistics, compute, untrained
+from tribrid.scoring.features import CorpusStatistics, Features, compute, untrained
 from tribrid.scoring.memory import Memory, PastQueries
+from tribrid.scoring.signals import NO_SIGNALS, Described, Signals, nothing_described
 from tribrid.scoring.space import Space
 from tribrid.types import Candidate
 from tribrid.types.stored import Manifest, ServedParts
 
-FORMAT, READABLE = 4, (3, 4)
-"""What is written, and what is read: a model of format 3 knows nothing of its corpus's space, and does not ask."""
+FORMAT, READABLE = 5, (3, 4, 5)
+"""What is written, and what is read: a model of format 3 knows nothing of its corpus's space, one before format 5 of no
+signals beside the texts, and neither asks."""
+_WITH_SPACE, _WITH_SIGNALS = 4, 5
 MANIFEST, KNOWLEDGE, CROSS_ENCODER = "manifest.json", "knowledge.safetensors", "cross_encoder"
 Part = Literal["served", "blend", "blend_without_memory", "cross_encoder", "untrained"]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -38,7 +41,7 @@ class Reading:
     """All that a reranker reads of one search: the query, the served candidates in fused order, their whole tokens.
 
     `budget` is that of a request that somebody waits for; None where every candidate is to be read, however long it
-    takes.
+    takes. `described` gives the metadata of candidates' documents, and `now_us` is when they are read.
     """
 
     query: str
@@ -46,6 +49,15 @@ class Reading:
     candidates: Sequence[Candidate]
     passages: Sequence[PassageTokens]
     budget: Budget | None = None
+    described: Described = nothing_described
+    now_us: int = 0
+
+
+class Reordering(NamedTuple):
+    """How a cross-encoder reorders the blend's best: as `reorder_head`; `weight` 0: it does not."""
+
+    weight: float
+    depth: int
 
 
 def known_head(scores: FloatArray | Scores) -> int:
@@ -100,7 +112,9 @@ class LearnedReranker:
                 )
             arrays = load_file(folder / KNOWLEDGE)
             served = self.manifest["served"]
-            space = Space.from_arrays(arrays) if self.manifest["format"] == FORMAT else _no_space(arrays)
+            made = self.manifest["format"]
+            space = Space.from_arrays(arrays) if made >= _WITH_SPACE else _no_space(arrays)
+            self.signals = Signals.from_json(served["signals"]) if made >= _WITH_SIGNALS else NO_SIGNALS
             self.statistics = CorpusStatistics(arrays["idf"], float(served["mean_tokens"]), space)
             self._memory = Memory(
                 PastQueries.by_word(arrays["memory"], arrays["memory_words"], arrays["memory_owners"]),
@@ -138,7 +152,7 @@ class LearnedReranker:
             found.append("blend_without_memory")
         if (self._folder / CROSS_ENCODER).is_dir():
             found.append("cross_encoder")
-        if self.manifest["format"] == FORMAT:
+        if self.manifest["format"] >= _WITH_SPACE:
             found.append("untrained")
         return found
 
@@ -154,9 +168,7 @@ class LearnedReranker:
         if part == "cross_encoder":
             fused = np.array([c.score for c in reading.candidates])
             return reorder_head(fused, self._read_head(reading, fused), 1e6)
-        # What it was trained on and what it serves are cut alike, whatever the setting is now.
-        passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
-        features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
+        features = self._features(reading)
         if part == "untrained":
             return untrained(features)
         name = "blend_without_memory" if part == "blend_without_memory" else "blend"
@@ -165,22 +177,30 @@ class LearnedReranker:
             return reorder_head(scores, self._read_head(reading, scores), self.cross_encoder_weight)
         return scores
 
-    def effects(self, reading: Reading, at: int) -> tuple[float, list[tuple[str, float, float]]]:
+    def _features(self, reading: Reading) -> Features:
+        # What it was trained on and what it serves are cut alike, whatever the setting is now.
+        passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
+        features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
+        doc_ids = [candidate.doc_id for candidate in reading.candidates]
+        return features | self.signals.columns(doc_ids, reading.described, reading.now_us)
+
+    def effects(self, reading: Reading, at: int) -> tuple[float, list[tuple[str, float | None, float]]]:
         """What the blend gives the candidate at this place of the reading, and each feature's part in it: its name, its
-        value, and the score less what it would be if the feature had the median of the list.
+        value (of a field of the metadata the document's own; None: it is missing), and the score less what it would be
+        if the feature had the median of the list.
 
         Raises:
             ScorerFailed: the blend could not be computed.
         """
-        passages = [tokens.cut(self._snippet_chars) for tokens in reading.passages]
-        features = compute(reading.tokens, reading.candidates, passages, self.statistics, self._memory)
-        blend = self._blends["blend"]
+        features, blend = self._features(reading), self._blends["blend"]
         rows = {name: np.repeat(features[name][at : at + 1], len(blend.names) + 1) for name in blend.names}
         for row, name in enumerate(blend.names, 1):
             rows[name][row] = np.median(features[name])
         scores = blend.score(rows)
+        told = self.signals.told(reading.candidates[at].doc_id, reading.described, reading.now_us)
         found = [
-            (name, float(features[name][at]), float(scores[0] - scores[row])) for row, name in enumerate(blend.names, 1)
+            (name, told.get(name, float(features[name][at])), float(scores[0] - scores[row]))
+            for row, name in enumerate(blend.names, 1)
         ]
         return float(scores[0]), found
 
@@ -219,8 +239,8 @@ def write_artifact(
     statistics: CorpusStatistics,
     memory: Memory,
     snippet_chars: int,
-    cross_encoder_weight: float,
-    cross_encoder_depth: int,
+    cross_encoder: Reordering,
+    signals: Signals = NO_SIGNALS,
 ) -> None:
     """Write everything of a model version but the cross-encoder's own folder."""
     for name, blend in blends.items():
@@ -237,8 +257,9 @@ def write_artifact(
         "memory": {"clusters": memory.clusters, "good": memory.good},
         "blends": {name: blend.names for name, blend in blends.items()},
         "snippet_chars": snippet_chars,
-        "cross_encoder_weight": cross_encoder_weight,
-        "cross_encoder_depth": cross_encoder_depth,
+        "cross_encoder_weight": cross_encoder.weight,
+        "cross_encoder_depth": cross_encoder.depth,
+        "signals": signals.as_json(),
     }
     content: Manifest = {**manifest, "format": FORMAT, "served": served}
     (folder / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")

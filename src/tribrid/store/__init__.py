@@ -30,6 +30,7 @@ from tribrid.store.ratings import Ratings
 from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
 from tribrid.store.rows import Rows
+from tribrid.store.schedules import Schedules
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
@@ -70,6 +71,7 @@ class Store:
         self.erasures = Erasures(database)
         self.lineage = Lineage(database)
         self.experiments = Experiments(database)
+        self.schedules = Schedules(database)
         self.untrained = UntrainedComparisons(database)
         self.rows = Rows(database)
         self.beginnings = Beginnings(database)

@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tribrid.errors import InvalidInput, MissingExtra, TribridError, Unavailable
 from tribrid.private import FILE, close
+from tribrid.store.tables import metadata
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
@@ -28,6 +29,13 @@ FORGET_TIMEOUT_S = 2
 _WRITES = "tribrid_writes"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x7472_6962  # any number of our own; PostgreSQL's advisory locks are named by numbers
+_VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where alembic keeps the last migration, as alembic makes it."""
 
 
 def now_us() -> int:
@@ -52,6 +60,33 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT, which both databases spell alike and SQLAlchemy keeps apart."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """The last migration that was applied; None for a new database."""
+    if not sa.inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+
+
+def _upgrade(connection: sa.Connection, revision: str) -> None:
+    """Apply the migrations up to this one.
+
+    Raises:
+        Unavailable: what is there is not on the way to it.
+    """
+    # Slow to import, and needed once a release: every command opens a database.
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+    from alembic.util import CommandError
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, revision)
+    except CommandError as error:
+        raise Unavailable(f"The database's tables are not this release's: {error}") from error
 
 
 def _plain(value: object) -> dict[object, object]:
@@ -251,37 +286,27 @@ class Database:
     def migrate(self, revision: str | None = None) -> None:
         """Bring the tables to this release's form. Safe when several processes start at once: the second waits.
 
+        A new database gets the tables as they are now; one that an earlier release wrote, what has changed since.
+
         Args:
-            revision: to the form after this migration instead, in a new database.
+            revision: to the form after this migration instead, by migrations alone.
 
         Raises:
             Unavailable: the database cannot be reached, or a newer Tribrid has written it.
         """
-        revision = revision or newest_revision()
-        if self._revision() == revision:
-            return
-        # Slow to import, and needed once a release: every command opens a database.
-        from alembic import command
-        from alembic.config import Config as AlembicConfig
-        from alembic.util import CommandError
-
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        wanted = revision or newest_revision()
+        with self.read() as connection:
+            if _revision(connection) == wanted:
+                return
         with self.begin() as connection:  # on SQLite, BEGIN IMMEDIATE is the lock
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, revision)
-            except CommandError as error:
-                raise Unavailable(f"The database's tables are not this release's: {error}") from error
-
-    def _revision(self) -> str | None:
-        """The last migration that was applied; None for a new database."""
-        with self.read() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            if revision is None and _revision(connection) is None:
+                metadata.create_all(connection)  # the package imports every module of tables
+                _VERSION.create(connection)
+                connection.execute(_VERSION.insert().values(version_num=wanted))
+            else:
+                _upgrade(connection, wanted)
 
     def check_writable(self) -> None:
         """Pass if a transaction can be committed. One that another keeps waiting is one that the database takes.

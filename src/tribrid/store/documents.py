@@ -148,15 +148,21 @@ class Documents:
                 bump_version(connection, corpus_id)
         return gone
 
-    def places(self, corpus_id: str, doc_ids: Iterable[str]) -> dict[str, Place]:
-        """Where these documents say they belong: their uri, and `parent_id` of their metadata. Reads no text."""
+    def places(self, corpus_id: str, doc_ids: Iterable[str], fields: Sequence[str] = ()) -> dict[str, Place]:
+        """Where these documents say they belong: their uri, and `parent_id` of their metadata. Reads no text.
+
+        Args:
+            fields: of the metadata, those that tell a document from others that say the same.
+        """
         parent_id = _DOCUMENT.metadata["parent_id"].as_string()
-        columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.uri, parent_id)
+        columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.uri, parent_id, _DOCUMENT.metadata if fields else sa.null())
         found: dict[str, Place] = {}
         with self._database.read() as connection:
             for batch in batches(doc_ids, BATCH_ROWS):
                 these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
-                found |= {doc_id: Place(uri, _id(parent)) for doc_id, uri, parent in connection.execute(these)}
+                for doc_id, uri, parent, metadata in connection.execute(these):
+                    beside = json.dumps([metadata.get(name) for name in fields]) if fields else ""
+                    found[doc_id] = Place(uri, _id(parent), beside)
         return found
 
     def get(self, corpus_id: str, doc_id: str) -> Document:
@@ -250,11 +256,22 @@ class Documents:
             return {row.doc_id: row.uri for row in connection.execute(every)}
 
     def described(self, corpus_id: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Every document's doc_id, content_sha and metadata, in no order. Reads no text."""
+        """Every document's doc_id, content_sha and metadata, by doc_id. Reads no text."""
         columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.content_sha, _DOCUMENT.metadata)
+        every = columns.where(_DOCUMENT.corpus_id == corpus_id).order_by(_DOCUMENT.doc_id)
         with self._database.read() as connection:
-            for row in connection.execute(columns.where(_DOCUMENT.corpus_id == corpus_id)):
+            for row in connection.execute(every):
                 yield row.doc_id, row.content_sha, row.metadata
+
+    def metadata_of(self, corpus_id: str, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """The metadata of those of the documents that exist, by doc_id. Reads no text."""
+        columns = sa.select(_DOCUMENT.doc_id, _DOCUMENT.metadata)
+        found: dict[str, Mapping[str, Any]] = {}
+        with self._database.read() as connection:
+            for batch in batches(ids, BATCH_ROWS):
+                these = columns.where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
+                found.update((row.doc_id, row.metadata) for row in connection.execute(these))
+        return found
 
     def count(self, corpus_id: str) -> int:
         """How many documents the corpus has."""

@@ -77,22 +77,27 @@ class ErasingDocument:
         """Take it out of every list in which it was shown or given, with what was done with it. Ranks stay, and so do
         the places of a rerank's other documents, by which feedback may name them.
         """
-        columns = (_IMPRESSION.impression_number, _IMPRESSION.shown, _IMPRESSION.given)
+        columns = (_IMPRESSION.impression_number, _IMPRESSION.shown, _IMPRESSION.given, _IMPRESSION.given_fields)
         named = sa.or_(self._in(_IMPRESSION.shown), self._in(_IMPRESSION.given))
         has = sa.select(*columns).where(_IMPRESSION.corpus_id == self._corpus_id, named)
-        for number, shown, given in self._connection.execute(has).all():
+        for number, shown, given, fields in self._connection.execute(has).all():
             places = [place for place, doc in enumerate(shown) if doc[_DOC] in self.names]
             if not places and self.names.isdisjoint(given or ()):
                 continue
             left = {
                 "shown": [doc for doc in shown if doc[_DOC] not in self.names],
                 "given": None if given is None else [ERASED if other in self.names else other for other in given],
+                "given_fields": self._others(fields),
             }
             this = _IMPRESSION.impression_number == number
             self._connection.execute(sa.update(tables.impressions).where(this).values(left))
             self._acts(number, {*(shown[place][_DOC] for place in places), *(given or ())} & self.names)
             self._untold(number, places)
             self._erasing.counts["shown"] += 1
+
+    def _others(self, fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """What came with the others' texts."""
+        return {doc_id: of for doc_id, of in (fields or {}).items() if doc_id not in self.names} or None
 
     def _acts(self, number: int, doc_ids: Collection[str]) -> None:
         for batch in batches(sorted(doc_ids), BATCH):

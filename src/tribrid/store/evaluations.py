@@ -16,7 +16,7 @@ from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into, now_us, to_json
 from tribrid.store.erasing import OF_CONTENT, erasures_seen
-from tribrid.types import Look
+from tribrid.types.looks import Look
 
 BATCH_ROWS = 1000
 COMPARISONS_READ, QUERIES_READ = 20, 5000

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, Literal
 from uuid import uuid4
@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from tribrid.store import tables, tables_experiments
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, now_us
+from tribrid.store.terms import NAMELESS, Experiment, Outcome, Tally, Terms
 from tribrid.types import Feedback, Impression, Signal, Team, Verdict
 
 Ending = Literal["decided", "ended"]
@@ -29,93 +30,11 @@ _TRIAL = tables_experiments.trials.c
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
 _MODEL = tables.models.c
-NAMELESS = ""
-"""The client of all searches that name none."""
 _BATCH = 500
 _NOTHING: Mapping[int, int] = MappingProxyType({})
 _DAY_US = 86_400_000_000
 _LETTERS: Mapping[Team, str] = {"champion": "a", "challenger": "b", "both": "="}
 _TEAMS = {letter: team for team, letter in _LETTERS.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an experiment was started with. It holds to its end, as a test's terms must.
-
-    `impressions`: the most outcomes to count; `window_s`: how long feedback on a search counts, seconds;
-    `least_clients`: without so many clients whose searches told the two apart there is no verdict.
-    """
-
-    alpha: float
-    impressions: int
-    window_s: int
-    on_win: Literal["report", "promote"]
-    least_clients: int = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What was counted, from the challenger's side: one outcome a client and day.
-
-    `identical` of the ties are lists on which both rankings agreed; credit is in documents used. `repeated` are
-    searches besides the one that is a client's outcome of the day, `nameless` those (of all) without a client_id.
-    `clients`: whose searches told the two apart.
-    """
-
-    wins: int = 0
-    losses: int = 0
-    ties: int = 0
-    identical: int = 0
-    champion_credit: float = 0.0
-    challenger_credit: float = 0.0
-    repeated: int = 0
-    nameless: int = 0
-    clients: int = 0
-
-    @property
-    def counted(self) -> int:
-        return self.wins + self.losses + self.ties
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A champion (None: the retrieval order) and a challenger.
-
-    `running` until there is a verdict (`decided`) or one of the two is no longer what it was (`ended`). `joined` counts
-    the searches that took part, `excluded` those of them that do not count, `settled` is the number of the last search
-    whose outcome is in the tally.
-    """
-
-    experiment_id: str
-    corpus_id: str
-    champion_id: str | None
-    challenger_id: str
-    terms: Terms
-    state: Literal["running", "decided", "ended"]
-    created_us: int
-    finished_us: int | None
-    joined: int
-    excluded: int
-    settled: int
-    tally: Tally
-    verdict: Verdict | None
-    reason: str | None
-    promoted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A search that took part, with the feedback that counts. `teams` is empty where it was excluded.
-
-    `client` is NAMELESS where nobody said; `day` is the search's, in days since 1970 (UTC).
-    """
-
-    position: int
-    client: str
-    day: int
-    doc_ids: tuple[str, ...]
-    teams: tuple[Team, ...]
-    feedback: tuple[Feedback, ...]
 
 
 class Experiments:
@@ -274,6 +193,12 @@ class Experiments:
         each = _told(experiment).where(_TRIAL.outcome != 0).add_columns(_TRIAL.day, _TRIAL.outcome)
         with self._database.read() as connection:
             return [(day, outcome) for day, outcome in connection.execute(each.order_by(_TRIAL.position))]
+
+    def counted_since(self, experiment: Experiment, at_us: int) -> int:
+        """How many outcomes are of searches whose time for feedback was over after this time."""
+        recent = _told(experiment).where(_TRIAL.due_us > at_us).add_columns(sa.func.count())
+        with self._database.read() as connection:
+            return int(connection.execute(recent).scalar_one())
 
     def settle(self, experiment: Experiment, position: int, tally: Tally, told: Mapping[int, int] = _NOTHING) -> bool:
         """Count the searches up to this number; False if somebody else was faster, and nothing is changed.

@@ -67,23 +67,9 @@ class Jobs:
         Raises:
             CorpusNotFound: there is no such corpus.
         """
-        job = Job(uuid4().hex, kind, corpus_id, State.QUEUED, params, created_us=now_us())
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id)
-            connection.execute(
-                sa.insert(tables.jobs).values(
-                    job_id=job.job_id,
-                    kind=kind.value,
-                    corpus_id=corpus_id,
-                    state=job.state.value,
-                    params=params,
-                    created_us=job.created_us,
-                    cancel_requested=False,
-                    last_seq=0,
-                )
-            )
-            append_events(connection, job.job_id, told)
-        return job
+            return new_job(connection, kind, corpus_id, params, told)
 
     def waiting(self) -> dict[tuple[str, str], int]:
         """How many jobs of each kind are queued or running: (kind, state) → count."""
@@ -246,6 +232,27 @@ class Jobs:
         if not asked:
             raise NotRunning(f"Job {job_id!r} already {job.state.value}.", job_id=job_id, state=job.state.value)
         return job
+
+
+def new_job(
+    connection: sa.Connection, kind: JobKind, corpus_id: str, params: Mapping[str, object], told: Told = ()
+) -> Job:
+    """A new job, queued, as a part of a transaction that has seen to it that there is such a corpus."""
+    job = Job(uuid4().hex, kind, corpus_id, State.QUEUED, params, created_us=now_us())
+    connection.execute(
+        sa.insert(tables.jobs).values(
+            job_id=job.job_id,
+            kind=kind.value,
+            corpus_id=corpus_id,
+            state=job.state.value,
+            params=params,
+            created_us=job.created_us,
+            cancel_requested=False,
+            last_seq=0,
+        )
+    )
+    append_events(connection, job.job_id, told)
+    return job
 
 
 @cache  # to build it takes ten times as long as to run it

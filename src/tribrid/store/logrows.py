@@ -42,6 +42,7 @@ def impression_row(impression: Impression) -> dict[str, object]:
         "client_id": impression.client_id,
         "given": None if impression.given is None else list(impression.given),
         "filter": impression.filter,
+        "given_fields": impression.given_fields,
     }
 
 

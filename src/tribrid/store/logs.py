@@ -111,6 +111,17 @@ class Logs(LogImports):
                 found.update({query: list(given) for query, given in connection.execute(these)})
         return found
 
+    def given_fields(self, corpus_id: str, queries: Collection[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """Query → doc_id → what came of its metadata with the query's newest rerank; of those with which any came."""
+        columns, some = (_IMPRESSION.query, _IMPRESSION.given_fields), _IMPRESSION.given_fields.is_not(None)
+        every = sa.select(*columns).where(_IMPRESSION.corpus_id == corpus_id, some)
+        found: dict[str, dict[str, Mapping[str, Any]]] = {}
+        with self._database.read() as connection:
+            for batch in batches(queries, BATCH):
+                these = every.where(_IMPRESSION.query.in_(batch)).order_by(_IMPRESSION.impression_number)
+                found.update((row.query, row.given_fields) for row in connection.execute(these))
+        return found
+
     def iterate_with_feedback(
         self, corpus_id: str, *, named: bool = False, since_us: int | None = None, until_us: int | None = None
     ) -> Iterator[LoggedList]:

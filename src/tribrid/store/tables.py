@@ -143,6 +143,7 @@ impressions = sa.Table(
     sa.Column("client_id", ID),
     sa.Column("given", JSON),
     sa.Column("filter", JSON),
+    sa.Column("given_fields", JSON),
     sa.UniqueConstraint("corpus_id", "query_id"),
     sa.Index(None, "corpus_id", "created_us", "impression_number"),
 )

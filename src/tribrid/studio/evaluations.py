@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
@@ -13,9 +13,11 @@ from tribrid.answers.report import EvaluationReport
 from tribrid.api.reranker import PAGE_HEADERS
 from tribrid.app.corpus import Corpus
 from tribrid.errors import EvaluationNotFound
+from tribrid.evaluation.alerts import served
+from tribrid.evaluation.notes import RETRIEVAL
 from tribrid.report.page import Systems, systems
 from tribrid.report.parts import corpora, learning, loss, slices
-from tribrid.report.plots import Axis, axis_around
+from tribrid.report.plots import Axis, Curve, Point, Series, axis_around, curve
 from tribrid.studio.spreadsheet import spreadsheet
 from tribrid.studio.visit import Here, Visit, link
 
@@ -45,8 +47,51 @@ def evaluations(visit: Here, corpus_id: str) -> Response:
     deltas = [report.primary_delta for _, report in shown if report.primary_delta]
     axis = axis_around([bound for delta in deltas for bound in delta.ci95], include_zero=True) if deltas else None
     return visit.page(
-        "evaluations.html", corpus=corpus_id, here="evaluations", rows=shown, more=len(rows) > LISTED, axis=axis
+        "evaluations.html",
+        corpus=corpus_id,
+        here="evaluations",
+        rows=shown,
+        more=len(rows) > LISTED,
+        axis=axis,
+        scheduled=on_schedule([report for _, report in reversed(shown)]),
     )
+
+
+class OnSchedule(NamedTuple):
+    """What scheduled evaluations measured of the first stage and of what served; x is days since the first."""
+
+    measure: str
+    curve: Curve
+
+
+def on_schedule(reports: Sequence[EvaluationReport]) -> OnSchedule | None:
+    """The scheduled ones of these, which are oldest first; None for less than two.
+
+    Only those of the newest one's measure and eval dataset: others' values are no later ones of the same.
+    """
+    made = [report for report in reports if report.scheduled and report.created_at is not None]
+    same = [report for report in made if _measured_on(report) == _measured_on(made[-1])]
+    if len(same) < 2:
+        return None
+    series = [("first stage", "before", lambda _: RETRIEVAL), ("what serves", "after", served)]
+    drawn = curve([Series(_points(same, system), kind, name) for name, kind, system in series])
+    return OnSchedule(same[-1].primary_measure, drawn)
+
+
+def _measured_on(report: EvaluationReport) -> tuple[str, str]:
+    return report.primary_measure, report.eval_dataset.sha256
+
+
+def _points(reports: Sequence[EvaluationReport], system: Callable[[EvaluationReport], str]) -> list[Point]:
+    points = []
+    for report in reports:
+        measured = report.systems.get(system(report))
+        if measured is not None and report.created_at is not None and reports[0].created_at is not None:
+            value, days = measured.means[report.primary_measure], report.created_at - reports[0].created_at
+            points.append(
+                Point(days.total_seconds() / 86_400, value, title=f"{report.created_at:%Y-%m-%d}: {value:.3f}")
+            )
+    return points
 
 
 @router.get("/studio/c/{corpus_id}/evaluations/compare")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from tribrid.answers.experiment import ExperimentStatus
+from tribrid.answers.experiment import ExperimentDay, ExperimentStatus
 from tribrid.api.forms import Posted
-from tribrid.report.plots import Axis
-from tribrid.studio.forecast import forecast, history
+from tribrid.report.plots import Axis, Curve, Point, Series, curve
 from tribrid.studio.visit import Here, lead
 
 router = APIRouter()
@@ -29,7 +28,6 @@ def experiment(visit: Here, corpus_id: str) -> Response:
         corpus=corpus_id,
         here="experiment",
         found=found,
-        forecast=forecast(counting, datetime.now(UTC)) if counting and counting.state == "running" else "",
         history=history(corpus.experiment.history()) if counting else None,
         candidates=candidates,
         axis=Axis(0.0, 1.0),
@@ -40,7 +38,8 @@ def experiment(visit: Here, corpus_id: str) -> Response:
 def start(visit: Here, corpus_id: str, form: Posted) -> Response:
     """Mix the champion's rankings with a challenger's from now on."""
     experiment = visit.tribrid.corpus(corpus_id).experiment
-    experiment.start(form.text("model_id") or None, again=form.text("again") == "yes")
+    again, ab = form.text("again") == "yes", form.text("design") == "ab"
+    experiment.start(form.text("model_id") or None, again=again, design="ab" if ab else "interleave")
     return lead("c", corpus_id, "experiment", done="started")
 
 
@@ -49,3 +48,19 @@ def stop(visit: Here, corpus_id: str) -> Response:
     """Serve the champion alone again."""
     visit.tribrid.corpus(corpus_id).experiment.stop()
     return lead("c", corpus_id, "experiment", done="stopped")
+
+
+def history(days: Sequence[ExperimentDay]) -> Curve | None:
+    """The share of wins with its interval, by day; None for a single day."""
+    if len(days) < 2:
+        return None
+    points = [
+        Point(
+            (row.day - days[0].day).days,
+            row.wins / (row.wins + row.losses),
+            (row.low, row.high),
+            f"{row.day}: {row.wins:,} of {row.wins + row.losses:,}, {row.low:.0%} to {row.high:.0%}",
+        )
+        for row in days
+    ]
+    return curve([Series(points, "after")], y=Axis(0.0, 1.0))

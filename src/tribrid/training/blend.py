@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import lightgbm as lgb
@@ -76,6 +77,7 @@ _TREE_PARAMS = {
 Form = str
 RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", UNTRAINED_MODEL, "linear", "trees"
 LEARNED: tuple[Form, ...] = (LINEAR, TREES_FORM)
+NO_DIRECTIONS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +127,27 @@ class Fitted:
         return blend_of(self.linear, self.boosters)
 
 
-def fit(rows: Rows, names: Sequence[str], form: Form, start: Form, seed: int, bags: int = BAGS) -> Fitted:
+def fit(
+    rows: Rows,
+    names: Sequence[str],
+    form: Form,
+    start: Form,
+    seed: int,
+    bags: int = BAGS,
+    directions: Mapping[str, int] = NO_DIRECTIONS,
+) -> Fitted:
     """A blend of one form.
 
     Args:
         start: of STARTS.
         bags: sets of trees.
+        directions: as `choose`.
     """
     unlearned = _start(rows, names, start)
     if form in STARTS:
         return Fitted(unlearned)
-    linear = _learned(rows, unlearned)
-    return Fitted(linear) if form == LINEAR else Fitted(linear, _trees(rows, linear, seed, bags))
+    linear = _learned(rows, unlearned, directions)
+    return Fitted(linear) if form == LINEAR else Fitted(linear, _trees(rows, linear, seed, bags, directions))
 
 
 def _start(rows: Rows, names: Sequence[str], start: Form) -> Linear:
@@ -147,18 +158,18 @@ def _start(rows: Rows, names: Sequence[str], start: Form) -> Linear:
     return Linear(tuple(names), mean, scale, weights * scale)
 
 
-def _learned(rows: Rows, start: Linear) -> Linear:
+def _learned(rows: Rows, start: Linear, directions: Mapping[str, int]) -> Linear:
     columns = (rows.columns - start.mean) / start.scale
-    return replace(start, weights=_fit_linear(columns, rows, start.weights, _directions(start.names)))
+    return replace(start, weights=_fit_linear(columns, rows, start.weights, _directions(start.names, directions)))
 
 
-def _trees(rows: Rows, linear: Linear, seed: int, bags: int) -> list[lgb.Booster]:
+def _trees(rows: Rows, linear: Linear, seed: int, bags: int, directions: Mapping[str, int]) -> list[lgb.Booster]:
     offset = linear.scores(rows.columns)
-    directions = _directions(linear.names, EVIDENCE)
-    return [_fit_trees(rows, offset, directions, seed + bag) for bag in range(bags)]
+    ways = _directions(linear.names, {**dict.fromkeys(EVIDENCE, 1), **directions})
+    return [_fit_trees(rows, offset, ways, seed + bag) for bag in range(bags)]
 
 
-def _directions(names: Sequence[str], also: frozenset[str] = frozenset()) -> list[int]:
+def _directions(names: Sequence[str], also: Mapping[str, int]) -> list[int]:
     """What more of each feature may do: 1 never harm a document, -1 never help it, 0 either.
 
     Having been good for a past query never harms: where every document has one query, as in generated data, the
@@ -167,10 +178,10 @@ def _directions(names: Sequence[str], also: frozenset[str] = frozenset()) -> lis
     rank 40 would make it a good place, for every query.
 
     Args:
-        also: further features of which more never harms.
+        also: of further features.
     """
-    never_harm = {*MEMORY_FEATURES, *FIRST_STAGE, *also}
-    return [-1 if name == RANK else int(name in never_harm) for name in names]
+    known = {**dict.fromkeys((*MEMORY_FEATURES, *FIRST_STAGE), 1), RANK: -1, **also}
+    return [known.get(name, 0) for name in names]
 
 
 def _fit_linear(columns: Vector, rows: Rows, start: Vector, directions: Sequence[int]) -> Vector:
@@ -248,11 +259,13 @@ def choose(
     config: TrainingConfig,
     report: Callable[[int, int], bool],
     past: Sequence[PastQuery] = (),
+    directions: Mapping[str, int] = NO_DIRECTIONS,
 ) -> Choice:
     """Cross-validate every form with and without memory.
 
     Args:
         past: what the memory holds besides the lists, whichever are held out.
+        directions: of features whose direction somebody said: what more of each may do, as `_directions` has it.
         report: gets folds done and all, and says whether to go on; what was never held out then does not count.
     """
     variants = [*((form, False) for form in STARTS), *((form, memory) for memory in (False, True) for form in LEARNED)]
@@ -264,7 +277,7 @@ def choose(
         inside = [i for i, own in enumerate(folds) if own != fold]
         outside = [i for i, own in enumerate(folds) if own == fold]
         if outside and any(lists[i].teaches for i in inside):
-            _cross(lists, inside, outside, start, config.seed, held_out, past)
+            _cross(lists, inside, outside, start, config.seed, held_out, past, directions)
         tried = fold + 1
         if not report(tried, config.folds):
             break
@@ -340,6 +353,7 @@ def _cross(
     seed: int,
     held_out: dict[tuple[Form, bool], list[Vector]],
     past: Sequence[PastQuery],
+    directions: Mapping[str, int],
 ) -> None:
     """Fit on `inside` and score `outside` in every variant; of the lists, the memory holds `inside` alone."""
     learned = [lists[i] for i in inside]
@@ -349,8 +363,8 @@ def _cross(
     for use_memory in (False, True):
         names = feature_names(seen, use_memory)
         rows = stack(learned, seen, names)
-        linear = _learned(rows, _start(rows, names, start))
-        fitted = {LINEAR: Fitted(linear), TREES_FORM: Fitted(linear, _trees(rows, linear, seed, bags=1))}
+        linear = _learned(rows, _start(rows, names, start), directions)
+        fitted = {LINEAR: Fitted(linear), TREES_FORM: Fitted(linear, _trees(rows, linear, seed, 1, directions))}
         if not use_memory:
             fitted |= {form: Fitted(_start(rows, names, form)) for form in STARTS}
         for form, blend in fitted.items():

@@ -15,7 +15,8 @@ from tribrid.encoders.pairs import PairLimits
 from tribrid.errors import NoTriplets, TrainingFailed
 from tribrid.private import own_folder
 from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.learned import CROSS_ENCODER, write_artifact
+from tribrid.scoring.learned import CROSS_ENCODER, Reordering, write_artifact
+from tribrid.scoring.signals import NO_SIGNALS, Signals
 from tribrid.training.blend import STARTS, Choice, choose, feature_names, fit, fold_of, stack
 from tribrid.training.calibration import calibrate
 from tribrid.training.lessons import Lesson
@@ -52,6 +53,7 @@ class TrainingInputs:
         pace: the training's clock, if it runs already.
         past: queries beside those of the lists, of which it is remembered what was good for them.
         kills: see `Run`.
+        signals: of documents beside their texts, which the lists' features already hold; the model carries them.
     """
 
     lists: Sequence[TrainingList]
@@ -63,6 +65,7 @@ class TrainingInputs:
     pace: Pace | None = None
     past: Sequence[PastQuery] = ()
     kills: int = 0
+    signals: Signals = NO_SIGNALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ def train(
     lists, teaching = list(inputs.lists), _teaching(inputs.lists)
     base, hopeless = _start_from(inputs.base, teaching, config, emit)
     emit("log", {"message": "cross-validating the blend", "queries": len(lists), "teaching": teaching})
-    choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past)
+    directions = inputs.signals.directions
+    choice = choose(lists, config, lambda done, all_: _told_fold(run, before_s, done, all_), inputs.past, directions)
     emit("metrics", {"stage": "blend", "held_out_ndcg@10": dict(choice.scores), "form": choice.form})
     weight, measured = 0.0, CrossEncoderMetrics({"trained": False, **hopeless})
     if base is not None:
@@ -210,7 +214,8 @@ def _write(
     for name, use_memory in kinds.items():
         columns = feature_names(features, use_memory)
         rows = stack(lists, features, columns)
-        blends[name] = fit(rows, columns, choice.form, choice.start, config.seed).blend()
+        ways = inputs.signals.directions
+        blends[name] = fit(rows, columns, choice.form, choice.start, config.seed, directions=ways).blend()
     write_artifact(
         artifact,
         manifest=manifest,
@@ -218,8 +223,8 @@ def _write(
         statistics=inputs.statistics,
         memory=memory,
         snippet_chars=inputs.snippet_chars,
-        cross_encoder_weight=weight,
-        cross_encoder_depth=config.cross_encoder_depth,
+        cross_encoder=Reordering(weight, config.cross_encoder_depth),
+        signals=inputs.signals,
     )
 
 

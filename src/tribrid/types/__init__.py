@@ -199,11 +199,14 @@ class ShownDoc:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A search's part in an experiment: the team of each document shown, in rank order; or why it does not count."""
+    """A search's part in an experiment: the team of each document shown, in rank order; or why it does not count.
+    `mixed`: both rankings are in it.
+    """
 
     experiment_id: str
     teams: tuple[Team, ...] = ()
     excluded: str | None = None
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,8 @@ class Impression:
     """A served list. `fallback_reason` is set when the reranker should have run and did not.
 
     `client_id` tells one user's searches from others'; None where nobody said. `trial` is known while the list is
-    served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order.
+    served, afterwards its experiment keeps it. `given`: for a rerank, the doc_ids that came with it, in their order;
+    `given_fields`: by doc_id, what came of the metadata that is learned from.
     `filter`: what alone could be found, as JSON; None: everything.
     """
 
@@ -229,6 +233,7 @@ class Impression:
     trial: Trial | None = None
     given: tuple[str, ...] | None = None
     filter: Mapping[str, Any] | None = None
+    given_fields: Mapping[str, Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +311,11 @@ class Review:
 
 
 class Place(NamedTuple):
-    """Where a document says it belongs: its address, and the doc_id of what it is a part of."""
+    """Where a document belongs: its address, and what it is a part of. `beside`: what tells it from its like, JSON."""
 
     uri: str = ""
     parent_id: str | None = None
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,23 +376,6 @@ class Scope(StrEnum):
     TRAIN = "train"
     METRICS = "metrics"
     ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One measurement: what was compared, on what (by hash), what came of it, and after's means by report key. A model
-    that is None was not there.
-    """
-
-    evaluation_id: str
-    dataset: str
-    model_id: str | None
-    champion_id: str | None
-    decision: str
-    reasons: tuple[str, ...]
-    after: Mapping[str, float]
-    candidates: str | None
-    created_us: int
 
 
 def rank_order(scored: Iterable[ScoredDoc]) -> list[ScoredDoc]:

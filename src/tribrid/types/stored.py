@@ -101,6 +101,7 @@ class ServedParts(TypedDict):
     snippet_chars: int
     cross_encoder_weight: float
     cross_encoder_depth: int
+    signals: Mapping[str, Any]
 
 
 class Manifest(TypedDict, total=False):

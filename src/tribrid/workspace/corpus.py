@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from tribrid.cloud.client import CloudScorer
 from tribrid.cloud.clouds import ServiceArm
@@ -24,6 +25,7 @@ from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import LearnedScorer, Scorer, UntrainedScorer
 from tribrid.store import Store
+from tribrid.store.database import now_us
 from tribrid.store.settings import CorpusSettings
 from tribrid.types import Candidate, JobKind, Passage, State
 from tribrid.types.filters import Filter
@@ -156,7 +158,12 @@ class OpenCorpus:
             kept: for who reads many lists.
         """
         passages = (kept or self.kept_tokens()).of([c.passage for c in candidates])
-        return Reading(query, self.embedder.query_tokens(query), candidates, passages)
+        tokens = self.embedder.query_tokens(query)
+        return Reading(query, tokens, candidates, passages, described=self.described, now_us=now_us())
+
+    def described(self, doc_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The metadata of those of the documents that exist, by doc_id."""
+        return self.store.documents.metadata_of(self.corpus_id, doc_ids)
 
     def kept_tokens(self) -> KeptTokens:
         """The tokens of the corpus's passages, to be read."""

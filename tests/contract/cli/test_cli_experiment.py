@@ -41,6 +41,7 @@ def test_start_look_and_stop(cli: Cli, models: list[str], data_dir: Path) -> Non
         (("start", "none"), 3),
         (("stop", "kitchen", challenger), 2),
         (("status", "kitchen", "--again"), 2),
+        (("stop", "kitchen", "--ab"), 2),
         (("pause", "kitchen"), 2),
     ):
         assert cli("experiment", *words).code == code, words
@@ -71,3 +72,11 @@ def test_start_look_and_stop(cli: Cli, models: list[str], data_dir: Path) -> Non
     with Tribrid(data_dir) as tribrid:
         tribrid.store.experiments.finish(other["experiment_id"], "decided", "challenger_worse", "worse")
     assert cli("experiment", "start", "kitchen", challenger).code == 4, "compared already"
+    ab = standing(cli, "start", "kitchen", "given", "--ab")
+    assert (ab["design"], ab["challenger"]["model_id"], ab["challenger"]["loaded"]) == ("ab", "given", None)
+    shown = cli("experiment", "status", "kitchen").out
+    assert "A/B: a client sees one of the two" in shown
+    assert "When it would end cannot be told yet" in shown
+    assert standing(cli, "start", "kitchen", "retrieval")["design"] == "interleave", (
+        "another challenger, another design"
+    )

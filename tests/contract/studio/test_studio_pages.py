@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response
 
+from serving import Serve
 from studios import CORPUS, MARKUP, Studio
+from tribrid import studio
+from tribrid.app import Tribrid
 
 pytestmark = pytest.mark.timeout(300)
 WIDTHS = (360, 1280, 1920)
@@ -31,6 +35,22 @@ def test_axe_finds_no_fault_on_any_page(browser: Browser, served: Studio, scheme
         ]
     page.context.close()
     assert not faults, "\n" + "\n".join(faults)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("keys", [0, 1], ids=["an empty server", "sign in"])
+def test_axe_finds_no_fault_on_what_is_met_first(
+    browser: Browser, serve: Serve, tmp_path: Path, keys: int, scheme: Literal["light", "dark"]
+) -> None:
+    with Tribrid(tmp_path) as tribrid:
+        for _ in range(keys):
+            tribrid.keys.create("mine", ["admin"])
+        page = opened(browser, color_scheme=scheme, viewport={"width": 360, "height": 900})
+        page.goto(serve(studio.create_app(tribrid)).url)
+        assert page.locator("h1").inner_text() == ("Sign in" if keys else "Corpora")
+        assert not Axe().run(page).response["violations"]
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        page.context.close()
 
 
 def test_axe_sees_a_fault(browser: Browser) -> None:

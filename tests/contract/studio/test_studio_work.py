@@ -288,6 +288,12 @@ def test_an_experiment_is_started_and_stopped(bare: Page, served: Studio) -> Non
     expect(bare.get_by_text("Wins of the challenger")).to_be_visible()
     bare.get_by_role("button", name="Stop").click()
     expect(bare.get_by_role("status")).to_contain_text("alone again")
+    bare.get_by_label("Challenger", exact=True).select_option("given")
+    bare.get_by_label("Design").select_option("ab")
+    bare.get_by_role("button", name="Start").click()
+    expect(bare.get_by_role("heading", name="the order given against")).to_contain_text("A/B")
+    expect(bare.get_by_text("Forecast:")).to_be_visible()
+    bare.get_by_role("button", name="Stop").click()
 
 
 def test_erasing_a_query_takes_it_out_of_the_log(bare: Page, corpus: Corpus) -> None:

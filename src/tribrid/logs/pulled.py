@@ -1,0 +1,41 @@
+"""The log that OpenSearch's User Behavior Insights keeps in two indices, as an import reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tribrid.logs.records import Rejected, time_us
+
+INDICES, TIME = "ubi_queries,ubi_events", "timestamp"
+"""As the plugin names them; and in both, the field that says when."""
+AGAIN = timedelta(days=1)
+"""Read once more by the next pull: records come late, and an event's place in a list counts from 0 or from 1, which a
+log of minutes may not show."""
+
+
+class UbiLog:
+    """Queries and events, in any order."""
+
+    def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Read nothing yet."""
+        self._records = records
+        self._newest_us: int | None = None
+
+    def lines(self) -> Iterator[bytes]:
+        """Each record as a line of JSON."""
+        for fields in self._records:
+            with suppress(Rejected):  # the import says so
+                self._newest_us = max(self._newest_us or 0, time_us(fields, TIME))
+            yield json.dumps(fields).encode("ascii") + b"\n"
+
+    @property
+    def since(self) -> str | None:
+        """Where the next pull goes on, ISO 8601, when all lines were read; None where no record had a time."""
+        if self._newest_us is None:
+            return None
+        newest = datetime.fromtimestamp(self._newest_us / 1_000_000, UTC)
+        return max(newest - AGAIN, datetime.fromtimestamp(0, UTC)).isoformat(timespec="milliseconds")

@@ -145,7 +145,10 @@ class DataFolder:
     def _load_graph(self, key: _GraphKey) -> Graph:
         corpus_id, _, _, mined = key
         labels = labels_by_query(self.store.triplets.load(mined[0])) if mined else ()
-        nodes = (Node(doc_id, place.uri, place.parent_id, found) for doc_id, place, found in self.store.mentions.all(corpus_id))
+        nodes = (
+            Node(doc_id, place.uri, place.parent_id, found)
+            for doc_id, place, found in self.store.mentions.all(corpus_id)
+        )
         return Graph(nodes, (own.good for own in labels))
 
     def index_dir(self, corpus_id: str) -> Path:

@@ -175,8 +175,8 @@ def test_a_migration_is_whole_or_not_there(tmp_path: Path) -> None:
 from tribrid.store.database import Database
 def revision(folder):
     database = Database(f"sqlite:///{folder / 'tribrid.db'}")
-    found = database._revision()
     with database.read() as connection:
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
         rows = connection.execute(sa.text("SELECT job_id, state FROM jobs ORDER BY job_id")).all()
     database.close()
     return f"{found} {rows}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -168,6 +169,20 @@ def test_ubi_s_two_indices_are_read_and_then_what_came_since(tribrid: Tribrid) -
         assert (nothing.records, nothing.since) == (0, "2027-01-01T00:00:00Z")
         assert engine.scrolls == {}
     assert logs.stats().impressions == 3
+
+
+def test_a_clock_that_is_ahead_stops_nothing_and_strays_are_counted(tribrid: Tribrid) -> None:
+    held = {"ubi_queries": {"a": search_of(1, 1)}, "ubi_events": {"b": {**click_of(1, 1), "timestamp": "2099-01-01"}}}
+    logs = tribrid.corpus("soups").logs
+    with engine_server(held) as engine:
+        first = logs.pull(f"opensearch+{engine.url}")
+        assert str(first.since) < datetime.now(UTC).isoformat()
+        held["ubi_events"] = {"c": {**click_of(88, 2), "query_id": "nobody's"}}
+        strays = logs.pull(f"opensearch+{engine.url}", since="2026-03-02T00:00:00Z")
+        assert (strays.impressions, strays.feedback, strays.unjoined) == (0, 0, 1)
+        for since in ("yesterday", "", "NaN", "2026-13-45"):
+            with pytest.raises(InvalidInput, match="no time"):
+                logs.pull(f"opensearch+{engine.url}", since=since)
 
 
 def test_a_log_that_is_none_is_refused_in_words(tribrid: Tribrid) -> None:

@@ -129,3 +129,12 @@ def test_the_index_of_what_is_the_same_is_nothing_and_grows_with_the_difference(
     assert stability([0.5, 0.5, 0.0], [0.5, 0.5, 0.0]) == 0
     assert 0 < stability([0.5, 0.5], [0.6, 0.4]) < 0.1
     assert stability([0.5, 0.5, 0.0], [0.0, 0.1, 0.9]) > 1
+
+
+@pytest.mark.parametrize(
+    "word", ["price:number,stock:number", "price:number;stock:number", "price:number stock:number"]
+)
+def test_two_fields_in_one_word_are_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="apart by blanks"):
+        NamedField.of(word)
+    assert NamedField.of("dc:subject:category").name == "dc:subject"

@@ -80,25 +80,35 @@ class Experiment(CorpusPart):
         model_id: str | None = None,
         *,
         again: bool = False,
-        design: Literal["interleave", "ab"] = "interleave",
+        design: Literal["interleave", "ab"] | None = None,
     ) -> Standing | None:
         """Compare what serves with a challenger on the corpus's searches and reranks from now on. One that was stopped
         goes on.
 
         Args:
             model_id: the challenger; `retrieval`: no model; `given`: the order in which the documents of a rerank came;
-                None: the newest model that is not the champion.
+                None: that of the experiment that was stopped, else the newest model that is not the champion.
             again: although the two were compared before: from nothing, with a chance of error of its own.
-            design: `interleave` mixes both in each list; `ab` shows each client one of them.
+            design: `interleave` mixes both in each list; `ab` shows each client one of them. None: that of the
+                experiment that goes on, else `interleave`.
 
         Raises:
             CorpusNotFound, ModelNotFound, ModelUnavailable.
             NoChallenger: nothing to compare, or the two were compared already.
         """
-        wanted = {"experiment": design, "experiment_challenger": model_id}
+        wanted = {"experiment": design or "interleave", "experiment_challenger": model_id}
+        if model_id is None and design is None and not again:
+            wanted = self._stopped() or wanted
         begin(self._open().with_params("reranking", wanted), again)
         self._folder.store.settings.patch(self.corpus_id, {"reranking": wanted})
         return self.get()
+
+    def _stopped(self) -> dict[str, str | None] | None:
+        """The settings of the experiment that was stopped before it was decided; None where none was."""
+        latest = self._folder.store.experiments.latest(self.corpus_id)
+        if latest is None or latest.state != "running" or switched_on(self._open().config):
+            return None
+        return {"experiment": latest.terms.design, "experiment_challenger": latest.challenger_id}
 
     def stop(self) -> Standing | None:
         """Serve the champion alone again. What was counted is kept, and goes on counting if it is started again.

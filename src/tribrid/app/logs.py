@@ -11,7 +11,7 @@ from tribrid.engines.pulled import records
 from tribrid.engines.source import source_at
 from tribrid.errors import InvalidInput
 from tribrid.logs.importing import import_logs
-from tribrid.logs.pulled import INDICES, TIME, UbiLog
+from tribrid.logs.pulled import INDICES, TIME, UbiLog, check_since
 from tribrid.types import Emit
 
 
@@ -39,15 +39,18 @@ class Logs(CorpusPart):
         Raises:
             CorpusNotFound.
             NotFound: there is no such index.
-            InvalidInput: the source is none, may not be asked, or refuses; or nothing joins: then nothing is stored.
+            InvalidInput: the source is none, may not be asked, or refuses; `since` is no time; or, without it, nothing
+                joins: then nothing is stored.
             Unavailable: it cannot be read.
         """
+        if since is not None:
+            check_since(since)
         corpus, environment = self._open(), self._folder.environment
         asked = source_at(environment, source, indices, None, TIME, since)
         if asked.kind != "elastic":
             raise InvalidInput("source: an OpenSearch or Elasticsearch that keeps UBI's indices.", field="source")
         log = UbiLog(fields for _, fields in records(asked, environment, ()))
-        found = import_logs(corpus, log.lines(), "ubi", emit)
+        found = import_logs(corpus, log.lines(), "ubi", emit, a_part=since is not None)
         return PulledLogs(**dict(found), since=log.since or since)
 
     def stats(self) -> LogStats:

@@ -8,9 +8,10 @@ from typing import Any
 
 from tribrid.answers.settings import AllSettings, Setting
 from tribrid.cloud.allowed import check_outbound
-from tribrid.config import Config, check_overrides, of_server, resolve
-from tribrid.errors import InvalidInput, MissingExtra
+from tribrid.config import Checked, Config, check_overrides, of_server, resolve
+from tribrid.errors import InvalidInput, MissingExtra, ModelNotFound
 from tribrid.evaluation.measures import primary_name, report_key, reported
+from tribrid.loop.experiment import ORDERS
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.workspace.data_folder import DataFolder
 
@@ -52,6 +53,7 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
 
     Raises:
         CorpusNotFound, UnknownSetting, InvalidInput.
+        ModelNotFound: an experiment's challenger is no model of the corpus.
     """
     if corpus_id is not None:
         folder.store.corpora.get(corpus_id)
@@ -62,6 +64,7 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
     checked = check_overrides(setting)
     _require_of_corpora(setting, corpus_id)
     check_measures(checked)
+    _check_challenger(folder, checked, corpus_id)
     check_outbound(folder.environment, checked)
     defaults = Config().model_dump(mode="json")
     removed = {s: None if f is None else {n: None for n, v in f.items() if v is None} for s, f in overrides.items()}
@@ -72,6 +75,19 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
     patch = {s: None if f is None else {**f, **checked.get(s, {})} for s, f in removed.items()}
     folder.store.settings.patch(corpus_id or GLOBAL_SCOPE, patch)
     return settings(folder, corpus_id)
+
+
+def _check_challenger(folder: DataFolder, checked: Checked, corpus_id: str | None) -> None:
+    """Pass if an experiment's challenger is the corpus's: a wrong one would end what runs.
+
+    Raises:
+        ModelNotFound: it is not.
+    """
+    named = checked.get("reranking", {}).get("experiment_challenger")
+    if corpus_id is None or named is None or named in ORDERS:
+        return
+    if folder.store.models.get(str(named)).corpus_id != corpus_id:
+        raise ModelNotFound(f"Model {named!r} is another corpus's.", model_id=named)
 
 
 def _require_of_corpora(setting: Mapping[str, Mapping[str, Any]], corpus_id: str | None) -> None:

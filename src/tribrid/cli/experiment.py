@@ -38,7 +38,7 @@ def experiment(
         typer.Argument(
             metavar="MODEL_ID",
             help="The challenger; retrieval: no model; given: the order in which documents came to a rerank. Default: "
-            "the newest that is not champion.",
+            "that of the experiment that was stopped, else the newest that is not champion.",
         ),
     ] = None,
     *,
@@ -58,8 +58,7 @@ def experiment(
     with library(session) as tribrid:
         if action == "start":
             model_id = model if model in _ORDERS else whole_or_none(tribrid, "model", model)
-            design: Literal["interleave", "ab"] = "ab" if ab else "interleave"
-            found = tribrid.corpus(corpus).experiment.start(model_id, again=again, design=design)
+            found = tribrid.corpus(corpus).experiment.start(model_id, again=again, design="ab" if ab else None)
         else:
             found = (
                 tribrid.corpus(corpus).experiment.stop()

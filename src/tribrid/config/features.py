@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field
 from tribrid.config.fields import Section, Words
 
 FieldKind = Literal["number", "category", "date"]
-_FIELD = re.compile(r"(?P<name>[^\x00-\x1f]+):(?P<kind>number|category|date)(?::(?P<way>up|down))?")
+_FIELD = re.compile(r"(?P<name>[^\x00-\x1f,;]+):(?P<kind>number|category|date)(?::(?P<way>up|down))?")
+_TWO_FIELDS = re.compile(r":(?:number|category|date)\b")
 _WAYS = {None: 0, "up": 1, "down": -1}
 
 
@@ -35,10 +36,10 @@ class NamedField:
             ValueError: it is neither; says why.
         """
         found = _FIELD.fullmatch(word)
-        if found is None:
+        if found is None or _TWO_FIELDS.search(found["name"]):
             raise ValueError(
                 f"{word!r} must be name:kind or name:kind:way, with number, category or date as kind and up or down as "
-                "way, such as price:number or stock:number:up"
+                "way, such as price:number or stock:number:up; fields stand apart by blanks"
             )
         if found["kind"] == "category" and found["way"]:
             raise ValueError(f"{word!r}: a category has no order, so it cannot go {found['way']}")

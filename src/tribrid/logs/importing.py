@@ -25,8 +25,13 @@ BATCH_QUERIES = 1000
 FORMATS: tuple[str, ...] = ("native", "ubi", "clicks")
 
 
-def import_logs(corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit: Emit) -> LogImport:
+def import_logs(
+    corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit: Emit, *, a_part: bool = False
+) -> LogImport:
     """Import a log, in bounded memory; importing the same again adds nothing.
+
+    Args:
+        a_part: it is what came since the last time, which may be a few strays: not refused where nothing joins.
 
     Raises:
         NoDocuments: a click log, and a corpus without documents to reconstruct impressions from.
@@ -35,18 +40,21 @@ def import_logs(corpus: OpenCorpus, stream: Iterable[bytes], format_: str, emit:
     if format_ == "clicks":
         return import_clicks(corpus, stream, emit)
     if format_ == "ubi":
-        return _import_joined(corpus, stream, "ubi", emit)
+        return _import_joined(corpus, stream, "ubi", emit, a_part=a_part)
     if format_ == "native":
         return _import_joined(corpus, stream, "native", emit)
     raise InvalidInput(f"format: {format_!r} is not one of {', '.join(FORMATS)}.", format=format_)
 
 
-def _import_joined(corpus: OpenCorpus, stream: Iterable[bytes], form: Form, emit: Emit) -> LogImport:
+def _import_joined(
+    corpus: OpenCorpus, stream: Iterable[bytes], form: Form, emit: Emit, *, a_part: bool = False
+) -> LogImport:
     tally = Tally()
     with LogJoin(form, corpus.folder.data_dir) as log:
         tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))
         joins = _Joins(corpus, log)
-        joins.refuse_if_none(copy.deepcopy(tally))
+        if not a_part:
+            joins.refuse_if_none(copy.deepcopy(tally))
         done = 0
         for batch in joins.batches():
             tally.skip(skipped for joined in batch for skipped in joined.skipped)

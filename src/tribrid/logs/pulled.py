@@ -8,13 +8,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tribrid.errors import InvalidInput
 from tribrid.logs.records import Rejected, time_us
+from tribrid.logs.times import moment
 
 INDICES, TIME = "ubi_queries,ubi_events", "timestamp"
 """As the plugin names them; and in both, the field that says when."""
 AGAIN = timedelta(days=1)
 """Read once more by the next pull: records come late, and an event's place in a list counts from 0 or from 1, which a
 log of minutes may not show."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UbiLog:
@@ -37,5 +40,18 @@ class UbiLog:
         """Where the next pull goes on, ISO 8601, when all lines were read; None where no record had a time."""
         if self._newest_us is None:
             return None
-        newest = datetime.fromtimestamp(self._newest_us / 1_000_000, UTC)
-        return max(newest - AGAIN, datetime.fromtimestamp(0, UTC)).isoformat(timespec="milliseconds")
+        # Browsers say when something was clicked, and some clocks are ahead: what comes after them would never be read.
+        newest = min(_EPOCH + timedelta(microseconds=self._newest_us), datetime.now(UTC))
+        return max(newest - AGAIN, _EPOCH).isoformat(timespec="milliseconds")
+
+
+def check_since(since: str) -> None:
+    """Pass if it is a time.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        moment(since)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"since: {since[:40]!r} is no time such as 2026-03-01T12:00:00Z.", field="since") from None

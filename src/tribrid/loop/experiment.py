@@ -39,7 +39,7 @@ def advance(corpus: OpenCorpus) -> Experiment:
     if _compared(corpus, champion, challenger):
         raise NoChallenger(
             f"{named_in_words(challenger)} and {named_in_words(champion)} were compared already. Train another model, "
-            "or start again with `tribrid experiment start --again`."
+            f"or start again with `tribrid experiment start {corpus.corpus_id} --again`."
         )
     return corpus.store.experiments.start(corpus.corpus_id, champion, challenger, terms(corpus.config))
 

@@ -64,7 +64,9 @@ class GraphLeg:
         count = list if per_passage else documents
         stay = _documents(count(fused)[: self.candidates - self.most])
         proposed = self._proposed(legs, fused, stay, config)
-        others = _without(fused, _documents(proposed))
+        taken = {hit.key for hit in proposed}
+        # Of documents only the best passage is shown; of passages the others of its document stay.
+        others = [h for h in fused if h.key not in taken] if per_passage else _without(fused, _documents(proposed))
         head = count(others)[: self.candidates - len(proposed)]
         kept = {hit.key for hit in head}
         return _below(_below(head, proposed), [hit for hit in others if hit.key not in kept])

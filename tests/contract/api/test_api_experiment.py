@@ -234,13 +234,29 @@ def test_what_cannot_be_started_is_said(client: httpx.Client, tribrid: Tribrid) 
     ok(client.post("/reranker/promote", json={"corpus_id": "notes", "model_id": only, "reason": "test", "force": True}))
     configure(client, experiment_challenger=only)
     assert "cannot challenge itself" in standing(client)["reason"]
-    configure(client, experiment_challenger="none")
-    assert "'none'" in standing(client)["reason"]
+    nobody = {"reranking": {"experiment_challenger": "none"}}
+    refused(client.patch("/corpora/notes/config", json=nobody), 404, "model_not_found")
+    assert "cannot challenge itself" in standing(client)["reason"]
     configure(client, experiment_challenger=None, reranker_mode="none")
     assert "mode is none" in standing(client)["reason"]
     assert search(client)["experiment"] is None
     too_long = {"reranking": {"experiment_window_s": 10**9}}
     refused(client.patch("/corpora/notes/config", json=too_long), 422, "invalid_input")
+
+
+def test_one_that_was_stopped_goes_on_as_it_was(client: httpx.Client, tribrid: Tribrid) -> None:
+    """Also where a newer model is there by then, and by the command's shortest form."""
+    experiment = tribrid.corpus("notes").experiment
+    champion, challenger = (model(tribrid.folder, "notes", weight) for weight in (1.0, -1.0))
+    tribrid.corpus("notes").promote(champion, "to be compared", force=True)
+    experiment.start(challenger, design="ab")
+    begun = standing(client)
+    model(tribrid.folder, "notes", -2.0)
+    experiment.stop()
+    assert standing(client)["state"] == "paused"
+    experiment.start()
+    assert standing(client) == begun
+    assert (begun["state"], begun["design"]) == ("running", "ab")
 
 
 @pytest.mark.parametrize("failing", ["champion", "challenger"])

@@ -94,6 +94,13 @@ def test_passages_are_proposed_too(filled):
     assert keys == [*[(f"d{n}", ordinal) for n in range(5) for ordinal in (0, 1)][:9], ("d30", 0)]
 
 
+def test_a_proposed_passage_takes_no_other_of_its_document_away(filled):
+    without = Retriever(filled, Fixed(), RetrievalConfig.model_validate({})).search(QUERY, 2 * COUNT, per_passage=True)
+    found = retriever(filled, {"d0": ["d30"]}).search(QUERY, 2 * COUNT, per_passage=True)
+    assert len({c.passage.key for c in found.candidates}) == len(found.candidates)
+    assert {c.passage.key for c in found.candidates} >= {c.passage.key for c in without.candidates}
+
+
 def test_without_the_leg_there_is_no_run_of_it(filled):
     found = Retriever(filled, Fixed(), RetrievalConfig.model_validate({})).search(QUERY, 5)
     assert set(found.leg_runs) == {SPARSE, DENSE}

@@ -199,10 +199,10 @@ def by_turns(builds: Sequence[Build], what: str, ask: Callable[[Build, int], Any
 class Unseen:
     """Texts that no cache has: words of the collection, drawn anew."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, seed: int) -> None:
         """Draw from these documents."""
         self._words = " ".join(row["text"] for row in data.documents[:500]).split()
-        self._random = random.Random(1)
+        self._random = random.Random(seed)
 
     def texts(self, count: int, characters: int) -> list[str]:
         """So many texts of about so many characters."""
@@ -241,8 +241,7 @@ def mixed(build: Build, data: Data) -> None:
     until, took = time.monotonic() + MIXED_S, {"search": [], "rerank": []}
 
     def client(number: int) -> None:
-        chance, unseen = random.Random(number), Unseen(data)
-        unseen._random.seed(number)
+        chance, unseen = random.Random(number), Unseen(data, number)
         while time.monotonic() < until:
             started = time.perf_counter()
             if number % 2:
@@ -295,7 +294,7 @@ def main() -> None:
         with ExitStack() as up:
             for build in builds:
                 up.enter_context(build.up("start with a champion, s"))
-            texts, unseen = data.texts, Unseen(data)
+            texts, unseen = data.texts, Unseen(data, CLIENTS)
             by_turns(builds, "search", lambda build, at: searches(build, texts[at % len(texts)]), args.searches, WARM)
             for characters in (600, 1200):
                 given = [unseen.texts(50, characters) for _ in range(24)]

@@ -27,13 +27,12 @@ class Logs(CorpusPart):
         """
         return import_logs(self._open(), stream, format, emit)
 
-    def pull(self, source: str, indices: str = INDICES, *, since: str | None = None, emit: Emit = quiet) -> PulledLogs:
+    def pull(self, source: str, *, since: str | None = None, emit: Emit = quiet) -> PulledLogs:
         """Import the log that User Behavior Insights keeps in OpenSearch or Elasticsearch. What came before is known.
 
         Args:
             source: opensearch+https://host:9200 or elasticsearch+https://…; with http in the place of https where
                 there is no certificate. The key is TRIBRID_PULL_KEY.
-            indices: of queries and events, with commas between them.
             since: only records of this time or later, ISO 8601. The answer has that of the next pull.
 
         Raises:
@@ -46,7 +45,7 @@ class Logs(CorpusPart):
         if since is not None:
             check_since(since)
         corpus, environment = self._open(), self._folder.environment
-        asked = source_at(environment, source, indices, None, TIME, since)
+        asked = source_at(environment, source, INDICES, None, TIME, since)
         if asked.kind != "elastic":
             raise InvalidInput("source: an OpenSearch or Elasticsearch that keeps UBI's indices.", field="source")
         log = UbiLog(fields for _, fields in records(asked, environment, ()))

@@ -1,4 +1,4 @@
-"""Queues the evaluations that are due by evaluation.schedule: the worker looks every few seconds.
+"""Queues the evaluations that are due by evaluation.schedule: the worker looks every ten seconds.
 
 What came due while no worker ran is made up for once, however often it was. A corpus without an eval dataset has
 nothing to be measured on and is passed over.
@@ -18,7 +18,8 @@ from tribrid.jobs.story import QUEUED
 from tribrid.store import Store
 from tribrid.store.database import now_us
 
-LOOK_S = 2.0
+LOOK_S = 10.0
+"""A look reads the settings of every corpus, and what is due is due by the minute."""
 RETRY_S = 60.0
 SERVED: Mapping[str, object] = {"served": True}
 """Parameters of the job: what serves is measured, and nothing is promoted."""

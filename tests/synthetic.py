@@ -29,7 +29,8 @@ def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
 def passage_tokens(rng: np.random.Generator, n: int, title: int = 0) -> PassageTokens:
     vectors = unit(rng.normal(size=(n, WIDTH)))
     ends = np.maximum(np.arange(n) - title + 1, 0) * 5
-    return PassageTokens(rng.integers(0, VOCABULARY, n), vectors, title, ends, unit(rng.normal(size=DIM)))
+    ids, scales = rng.integers(0, VOCABULARY, n), np.ones(n, np.float32)
+    return PassageTokens(ids, vectors, scales, title, ends, unit(rng.normal(size=DIM)))
 
 
 def query_tokens(rng: np.random.Generator, n: int) -> QueryTokens:

@@ -62,8 +62,8 @@ class BagOfWords:
 
 def count(packed):
     """Of passages of one token each."""
-    nothing = np.zeros((1, 4), np.float32)
-    tokens = [PassageTokens(np.array([7]), nothing, 0, np.array([1]), vector) for _, vector in packed]
+    nothing, one = np.zeros((1, 4), np.int8), np.ones(1, np.float32)
+    tokens = [PassageTokens(np.array([7]), nothing, one, 0, np.array([1]), vector) for _, vector in packed]
     return CorpusStatistics.count(tokens, 10, BagOfWords.dim)
 
 

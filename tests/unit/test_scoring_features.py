@@ -82,7 +82,7 @@ def test_ids_that_the_statistics_do_not_know_count_for_nothing() -> None:
 
 def test_vectors_of_zeros_are_no_trouble() -> None:
     reading = reading_of(5)
-    zero = [replace(p, vectors=np.zeros_like(p.vectors)) for p in reading.passages]
+    zero = [replace(p, codes=np.zeros_like(p.codes)) for p in reading.passages]
     assert_finite(replace(reading, passages=zero))
 
 
@@ -112,7 +112,7 @@ def test_a_candidate_s_own_features_do_not_depend_on_where_its_tokens_lie() -> N
 def test_the_passage_that_says_the_query_stands_out() -> None:
     rng = np.random.default_rng(0)
     query = query_tokens(rng, 4)
-    said = PassageTokens(query.ids, query.vectors, 0, np.arange(4), query.embedding)
+    said = PassageTokens(query.ids, query.vectors, np.ones(4, np.float32), 0, np.arange(4), query.embedding)
     reading = Reading(
         "q", query, candidates_of([0.9, 0.8, 0.7]), [passage_tokens(rng, 30), said, passage_tokens(rng, 5)]
     )
@@ -145,7 +145,8 @@ def test_a_window_is_found_where_it_is() -> None:
     query = query_tokens(rng, 3)
     noise = unit(rng.normal(size=(100, query.vectors.shape[1])) - 2 * query.pooled)
     noise[60:84] = query.pooled
-    passage = PassageTokens(np.zeros(100, np.int64), noise, 0, np.arange(100), query.embedding)
+    ids, scales = np.zeros(100, np.int64), np.ones(100, np.float32)
+    passage = PassageTokens(ids, noise, scales, 0, np.arange(100), query.embedding)
     found = features_of(Reading("q", query, candidates_of([0.5]), [passage]))
     assert found["window"][0] == pytest.approx(1, abs=1e-3)
     assert found["passage"][0] < 0.5

@@ -129,7 +129,8 @@ def test_a_snippet_is_cut_at_the_last_whole_token(encoder: Encoder, chars: int, 
 
 
 def test_cutting_nothing_changes_nothing() -> None:
-    tokens = PassageTokens(np.arange(3), np.ones((3, 4), np.float32), 0, np.array([1, 2, 3]), POOLED)
+    codes, scales = np.ones((3, 4), np.int8), np.ones(3, np.float32)
+    tokens = PassageTokens(np.arange(3), codes, scales, 0, np.array([1, 2, 3]), POOLED)
     assert tokens.cut(3) is tokens
 
 

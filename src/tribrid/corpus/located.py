@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from string import ascii_lowercase
 from typing import NamedTuple
 
 from tribrid.corpus.markdown import fenced
@@ -20,7 +21,9 @@ from tribrid.types import Document, Passage
 MAX_HEADING_CHARS = 200
 _HEADING = re.compile(r"(#{1,6})[ \t]+(\S[^\n]*)")
 _LEVELS = 7
-_WORD = re.compile(r"\w+")
+_PLAIN = r"[A-Za-z][a-z]{0,99}(?!\w)"
+"""A word that is one term, and that begins as its term does: no identifier of parts, and none counted by its hash."""
+_LETTERS = frozenset(ascii_lowercase)
 _PAIR = 2
 
 
@@ -84,22 +87,32 @@ def _marked_lines(text: str) -> Iterator[int]:
 
 def highlights(text: str, query: str) -> list[tuple[int, int]]:
     """The words of a text that BM25 finds for the query, as stretches [start, end) in code points, in order."""
-    wanted = frozenset(query_terms(query))
+    wanted, some_words = _sought(query)
     if not wanted:
         return []
-    # Every search comes by here, so each word is looked at once, and most are not asked for.
-    words = {word for word in set(_WORD.findall(text)) if not wanted.isdisjoint(_terms(word))}
-    if not words:
-        return []
-    asked = {word: list(_asked_for(word, wanted)) for word in words}
+    asked: dict[str, tuple[tuple[int, int], ...]] = {}
     found: list[tuple[int, int]] = []
-    for word in _WORD.finditer(text):
-        for start, end in asked.get(word[0], ()):
-            start, end = start + word.start(), end + word.start()
+    for match in some_words.finditer(text):
+        word = match[0]
+        if word not in asked:
+            asked[word] = () if wanted.isdisjoint(_terms(word)) else tuple(_asked_for(word, wanted))
+        for start, end in asked[word]:
+            start, end = start + match.start(), end + match.start()
             if found and start < found[-1][1]:
                 start = found.pop()[0]
             found.append((start, end))
     return found
+
+
+@lru_cache(maxsize=256)
+def _sought(query: str) -> tuple[frozenset[str], re.Pattern[str]]:
+    """A query's terms; and all words but those that are plain and begin otherwise: every search comes by here, and so
+    it looks at few of them.
+    """
+    wanted = frozenset(query_terms(query))
+    initials = "".join(sorted({term[0] for term in wanted} & _LETTERS))
+    begin = f"[{initials}{initials.upper()}]" if initials else "(?!)"
+    return wanted, re.compile(rf"(?<!\w)(?:{begin}|(?!{_PLAIN}))\w+")
 
 
 def _asked_for(word: str, wanted: frozenset[str]) -> Iterator[tuple[int, int]]:

@@ -18,8 +18,10 @@ import numpy as np
 
 from tribrid.errors import ModelUnavailable
 
-_SHAPE_STEP = 16
-"""Tokens. Widths are rounded up to this: kernels are made anew for each shape, so that few shapes shall occur."""
+_SHAPE_STEP, _SHAPE_STEP_ALONE = 16, 8
+"""Tokens. Widths are rounded up to this, of a single text to less: kernels are made anew for each shape, so that few
+shapes shall occur, but what a query is padded with is read too.
+"""
 
 
 @cache
@@ -108,7 +110,7 @@ class Bfloat16:
             ModelUnavailable: as `load`.
             RuntimeError: OpenVINO failed.
         """
-        spare = -ids.shape[1] % _SHAPE_STEP
+        spare = -ids.shape[1] % (_SHAPE_STEP_ALONE if len(ids) == 1 else _SHAPE_STEP)
         padded = {"input_ids": np.pad(ids, ((0, 0), (0, spare))), "attention_mask": np.pad(mask, ((0, 0), (0, spare)))}
         with self._free:
             try:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from tribrid.types import Passage
 
 WIDTH = 64
 FORMAT = 1
+CodeArray = np.ndarray[Any, np.dtype[np.int8]]
 _HEADER = struct.Struct("<BBHI")
 _TINY = 1e-9
 
@@ -29,14 +31,16 @@ class PassageTokens:
 
     Attributes:
         ids: int64 (n,), vocabulary ids.
-        vectors: float32 (n, WIDTH), L2-normalised up to rounding.
+        codes: int8 (n, WIDTH), the vectors as they are kept; a row times its scale is L2-normalised up to rounding.
+        scales: float32 (n,).
         title: tokens of the title; the first `title` rows.
         ends: int64 (n,), character offset in the text where each token ends; 0 in the title.
         embedding: float32 (dim,), the whole passage's vector, L2-normalised.
     """
 
     ids: IntArray
-    vectors: FloatArray
+    codes: CodeArray
+    scales: FloatArray
     title: int
     ends: IntArray
     embedding: FloatArray
@@ -44,14 +48,26 @@ class PassageTokens:
     @property
     def nbytes(self) -> int:
         """Of memory."""
-        return int(self.ids.nbytes + self.vectors.nbytes + self.ends.nbytes + self.embedding.nbytes)
+        kept = (self.ids, self.codes, self.scales, self.ends, self.embedding)
+        return sum(int(array.nbytes) for array in kept)
+
+    @property
+    def vectors(self) -> FloatArray:
+        """float32 (n, WIDTH), made anew."""
+        return self.vectors_in(np.empty(self.codes.shape, np.float32))
+
+    def vectors_in(self, space: FloatArray) -> FloatArray:
+        """The same in the first n rows of `space`, float32 (n or more, WIDTH)."""
+        return np.multiply(self.codes, self.scales[:, None], out=space[: len(self.codes)])
 
     def cut(self, snippet_chars: int) -> PassageTokens:
         """The tokens of the title and of the first `snippet_chars` characters of the text; the vector stays."""
         if len(self.ends) == 0 or self.ends[-1] <= snippet_chars:
             return self
         keep = self.title + int(np.searchsorted(self.ends[self.title :], snippet_chars, "right"))
-        return replace(self, ids=self.ids[:keep], vectors=self.vectors[:keep], ends=self.ends[:keep])
+        return replace(
+            self, ids=self.ids[:keep], codes=self.codes[:keep], scales=self.scales[:keep], ends=self.ends[:keep]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +143,11 @@ class TokenCodec:
         at += ids.nbytes
         ends = np.frombuffer(blob, np.uint16, n, at)
         at += ends.nbytes
-        scales = np.frombuffer(blob, np.float16, n, at)
-        at += scales.nbytes
-        rows = np.frombuffer(blob, np.int8, n * self.width, at).reshape(n, self.width).astype(np.float32)
-        rows *= scales[:, None]
-        return PassageTokens(ids.astype(np.int64), rows, title, ends.astype(np.int64), embedding)
+        half = np.frombuffer(blob, np.float16, n, at)
+        at += half.nbytes
+        codes = np.frombuffer(blob, np.int8, n * self.width, at).reshape(n, self.width)
+        scales = half.astype(np.float32)  # to multiply by half precision would take three times as long
+        return PassageTokens(ids.astype(np.int64), codes, scales, title, ends.astype(np.int64), embedding)
 
     def query(self, text: str, encoded: EncodedText) -> QueryTokens:
         """A query in the features' form; its vectors are projected, not rounded."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from tribrid.config.sections import RetrievalConfig
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, LegScore
@@ -18,8 +20,7 @@ Key = tuple[str, int]
 """A passage: doc_id and ordinal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A passage and its score; what kind of score (bm25, cosine, fused) the holder says."""
 
     key: Key
@@ -52,7 +53,7 @@ class Legs:
 
 def ranked(keys: Iterable[Key], scores: Iterable[float]) -> list[Hit]:
     """Keys and their scores as hits, best first."""
-    return best_first(Hit(key, score) for key, score in zip(keys, scores, strict=True))
+    return best_first(map(Hit, keys, scores))
 
 
 Normalise = Callable[[Mapping[Key, float]], dict[Key, float]]
@@ -75,6 +76,9 @@ NORMALISE: Mapping[str, Normalise] = {SPARSE: over_maximum, DENSE: as_it_is}
 
 def best_first(hits: Iterable[Hit]) -> list[Hit]:
     """Score descending, doc_id descending, ordinal ascending."""
+    hits = list(hits)
+    if len({hit.score for hit in hits}) == len(hits):  # as nearly always, and then half of the time is spared
+        return sorted(hits, key=itemgetter(1), reverse=True)
     return sorted(hits, key=lambda hit: (hit.score, hit.key[0], -hit.key[1]), reverse=True)
 
 
@@ -97,13 +101,14 @@ def weighted(
 ) -> list[Hit]:
     """Weighted sum of normalised scores. A passage below the sparse leg's depth has 0 there, in truth a little more."""
     raw = {leg: {hit.key: hit.score for hit in hits} for leg, hits in legs.items()}
-    found = {key for scores in raw.values() for key in scores}
+    fused = dict.fromkeys((key for scores in raw.values() for key in scores), 0.0)
     if DENSE in raw:
-        raw[DENSE] = {**{key: cosines[key] for key in found if key in cosines}, **raw[DENSE]}
-    normal = {leg: NORMALISE[leg](scores) for leg, scores in raw.items()}
-    return best_first(
-        Hit(key, sum(weights[leg] * scores.get(key, 0.0) for leg, scores in normal.items())) for key in found
-    )
+        raw[DENSE] = {**{key: cosines[key] for key in fused if key in cosines}, **raw[DENSE]}
+    for leg, scores in raw.items():
+        weight = weights[leg]
+        for key, score in NORMALISE[leg](scores).items():
+            fused[key] += weight * score
+    return best_first(map(Hit, fused, fused.values()))
 
 
 def reciprocal_rank(legs: Mapping[str, Iterable[Hit]], k: int) -> list[Hit]:
@@ -117,7 +122,7 @@ def reciprocal_rank(legs: Mapping[str, Iterable[Hit]], k: int) -> list[Hit]:
     for hits in legs.values():
         for rank, hit in enumerate(hits, FIRST_RANK):
             scores[hit.key] = scores.get(hit.key, 0.0) + 1 / (k + rank)
-    return best_first(Hit(key, score) for key, score in scores.items())
+    return best_first(map(Hit, scores, scores.values()))
 
 
 def documents(hits: Iterable[Hit]) -> list[Hit]:

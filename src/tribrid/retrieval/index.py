@@ -24,6 +24,7 @@ from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable, Tables
 from tribrid.retrieval.metadata import Metadata, Numbers
 from tribrid.retrieval.publication import REBUILD, Publication, being_written, read_publication, writer_lock
+from tribrid.retrieval.recent import RecentRows
 from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
 from tribrid.retrieval.selection import FEW_ROWS, Selection, best_among, numbered
 from tribrid.retrieval.spaces import read_space
@@ -65,6 +66,7 @@ class Snapshot:
         self._statistics: CorpusStatistics | None = None
         self._numbered: tuple[Metadata, Numbers] | None = None
         self._of_document: dict[str, list[int]] | None = None
+        self._recent = RecentRows()
 
     @property
     def rows(self) -> Rows:
@@ -162,8 +164,16 @@ class Snapshot:
         return self._of_document
 
     def found(self, legs: Legs, keys: Collection[Key]) -> dict[Key, Passage]:
-        """Passages that `legs` of this snapshot returned; faster than `passages`."""
-        return self._table.passages_at([legs.row_ids[key] for key in keys])
+        """Passages that `legs` of this snapshot returned; faster than `passages`. What a reranker reads of them is
+        then in memory too.
+        """
+        rows = self._recent.get(keys)
+        row_ids = [legs.row_ids[key] for key in keys if key not in rows]
+        if row_ids:
+            read = {row.passage.key: row for row in self._table.rows_at(row_ids)}
+            self._recent.put(read)
+            rows |= read
+        return {key: row.passage for key, row in rows.items()}
 
     def bm25(self, query: str, k: int) -> list[Hit]:
         """The k best passages by BM25, best first; none when no word of the query is left after stop words.
@@ -191,7 +201,10 @@ class Snapshot:
 
     def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
         """The opaque token blob of each passage as it was added, and its vector: float32 (dim,), L2-normalised."""
-        return self._table.packed(keys)
+        rows = self._recent.get(keys)
+        others = [key for key in keys if key not in rows]
+        read = self._table.packed(others) if others else {}
+        return read | {key: (row.tokens, row.vector) for key, row in rows.items()}
 
     def _match(self, query: str, k: int, among: Positions | None = None) -> tuple[Positions, Vector]:
         wanted = " ".join(query_terms(query))

@@ -9,6 +9,7 @@ and most commands open no index. Opening a folder's tables imports both, and `lo
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from tribrid.corpus.terms import MAX_TERM_CHARS
 from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.fusion import Key
 from tribrid.retrieval.publication import REBUILD
+from tribrid.retrieval.recent import Row
 from tribrid.retrieval.rows import RowBatch, RowIds, Rows, Vector
 from tribrid.types import Passage
 
@@ -138,6 +140,7 @@ class PassageTable:
         from lancedb.table import Table
 
         self._table: Table = table
+        self._awaited = table._table  # the asynchronous one behind it
         self.dim: int = table.schema.field("vector").type.list_size
 
     @property
@@ -172,13 +175,16 @@ class PassageTable:
         Args:
             among: row ids, the only ones that are looked at, none of them twice; the statistics stay those of all rows.
         """
+        from lancedb.background_loop import LOOP
         from lancedb.query import MatchQuery
 
         words = MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical")  # type: ignore[call-arg]  # pydantic's defaults
-        request = self._table.search(words, query_type="fts")
+        # The synchronous table goes to its loop's thread and back for every batch of an answer, and this goes once.
+        request = self._awaited.query().nearest_to_text(words)
         if among is not None:
-            request = request.where(f"_rowid IN ({','.join(map(str, map(int, among)))})", prefilter=True)
-        found = request.select(["_score"]).with_row_id(True).limit(k).to_arrow()
+            request = request.where(f"_rowid IN ({','.join(map(str, map(int, among)))})")
+        read = request.select(["_score"]).with_row_id().limit(k).to_arrow()
+        found = asyncio.run_coroutine_threadsafe(read, LOOP.loop).result()
         return found["_rowid"].to_numpy(), found["_score"].to_numpy()
 
     @_reading()
@@ -190,9 +196,11 @@ class PassageTable:
         return found["_rowid"].to_numpy(), 1 - found["_distance"].to_numpy()
 
     @_reading()
-    def passages_at(self, row_ids: Sequence[int]) -> dict[Key, Passage]:
-        """Passages by row, three times as fast as by key."""
-        return {_key(row): _passage(row) for row in self._table.take_row_ids(list(row_ids)).select(_PASSAGE).to_list()}
+    def rows_at(self, row_ids: Sequence[int]) -> list[Row]:
+        """Whole rows, in the table's order: twice as fast as by key, and all columns cost little more than one."""
+        taken = self._table.take_row_ids(list(row_ids)).select([*_PASSAGE, "tokens", "vector"]).to_arrow()
+        passages = map(Passage, *(taken[name].to_pylist() for name in _PASSAGE))
+        return list(map(Row, passages, taken["tokens"].to_pylist(), map(np.copy, _matrix(taken["vector"]))))
 
     @_reading()
     def lexical_at(self, row_ids: Sequence[int]) -> list[str]:

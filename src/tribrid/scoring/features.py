@@ -101,20 +101,45 @@ class CorpusStatistics:
 
 
 class _Segments:
-    """All candidates' tokens in one row, with where each candidate begins. Empty passages get one zero token."""
+    """All candidates' tokens in one row, with where each candidate begins. Empty passages get one zero token.
 
-    def __init__(self, passages: Sequence[PassageTokens], width: int) -> None:
-        nothing = np.zeros((1, width), np.float32)
-        blank = PassageTokens(np.full(1, -1, np.int64), nothing, 0, np.zeros(1, np.int64), nothing[0])
+    Attributes:
+        similar: float32 (query tokens, tokens), the dot products.
+        halves: float32 (m, width), the sums of HALF neighbouring tokens, of the last of a candidate of fewer.
+    """
+
+    def __init__(self, passages: Sequence[PassageTokens], query: FloatArray) -> None:
+        width = query.shape[1]
+        number, zeros = np.zeros(1, np.int64), np.zeros((1, width), np.int8)
+        blank = PassageTokens(number - 1, zeros, np.zeros(1, np.float32), 0, number, np.zeros(width, np.float32))
         filled = [p if len(p.ids) else blank for p in passages]
         self.lengths = np.array([len(p.ids) for p in filled])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.intp)
         self.owner = np.repeat(np.arange(len(filled)), self.lengths)
         self.ids = np.concatenate([p.ids for p in filled])
-        self.vectors = np.concatenate([p.vectors for p in filled])
+        self.halves_each = -(-self.lengths // HALF)
+        self.similar, self.halves = self._interact(filled, query)
         titles = np.array([p.title for p in filled])
         self.titles = titles
         self.in_title = np.arange(len(self.ids)) - self.starts[self.owner] < titles[self.owner]
+
+    def _interact(self, passages: Sequence[PassageTokens], query: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """See the attributes. A candidate's vectors are made, used and made over while they are in the processor's
+        cache: those of a whole list are megabytes, and to move them takes several times as long.
+        """
+        similar = np.empty((len(query), len(self.owner)), np.float32)
+        halves = np.empty((int(self.halves_each.sum()), query.shape[1]), np.float32)
+        space = np.empty((int(self.lengths.max()), query.shape[1]), np.float32)
+        at = 0
+        for passage, start, length in zip(passages, self.starts.tolist(), self.lengths.tolist(), strict=True):
+            vectors, (whole, rest) = passage.vectors_in(space), divmod(length, HALF)
+            np.matmul(query, vectors.T, out=similar[:, start : start + length])
+            np.einsum("ijk->ik", vectors[: whole * HALF].reshape(whole, HALF, query.shape[1]), out=halves[at : at + whole])
+            at += whole
+            if rest:
+                np.sum(vectors[whole * HALF :], axis=0, out=halves[at])
+                at += 1
+        return similar, halves
 
     def best(self, values: Array) -> Array:
         """Maximum over each candidate's tokens: (rows, tokens) → (rows, n)."""
@@ -219,11 +244,9 @@ def _bigrams(match: Array, idf: Array, tokens: _Segments) -> Array:
 
 def _window_features(query: QueryTokens, tokens: _Segments, fused: Array) -> Features:
     """Best window's cosine, the whole passage's, and pseudo-relevance feedback (nearness to the list's head)."""
-    halves = -(-tokens.lengths // HALF)
+    halves, parts = tokens.halves_each, tokens.halves
     first = np.cumsum(halves) - halves
     owner = np.repeat(np.arange(len(halves)), halves)
-    begin = tokens.starts[owner] + (np.arange(len(owner)) - first[owner]) * HALF
-    parts = np.add.reduceat(tokens.vectors, begin, axis=0)
     sums = np.add.reduceat(parts, first, axis=0)
     means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), _TINY)
     # A window is a half and the next one of the same candidate. A last half is none, but for the only one.
@@ -295,15 +318,14 @@ def describe(
         passages: the candidates' tokens, in the same order.
         statistics: of the corpus, frozen with the model.
     """
-    tokens = _Segments(passages, query.vectors.shape[1])
     idf = np.where(query.ids < len(statistics.idf), statistics.idf[np.minimum(query.ids, len(statistics.idf) - 1)], 0.0)
     weights = idf / idf.sum() if idf.sum() > 0 else np.full(len(idf), 1 / max(len(idf), 1), np.float32)
     features = _leg_features(candidates)
     if len(query.ids) == 0:  # nothing readable in the query: every interaction is zero
         query = replace(query, ids=np.full(1, -2, np.int64), vectors=np.zeros_like(query.pooled)[None])
         idf, weights = np.zeros(1, np.float32), np.ones(1, np.float32)
-    similar = query.vectors @ tokens.vectors.T
-    features |= _interaction_features(similar, weights, tokens)
+    tokens = _Segments(passages, query.vectors)
+    features |= _interaction_features(tokens.similar, weights, tokens)
     features |= _lexical_features(query, idf, weights, tokens, statistics.mean_tokens)
     features |= _window_features(query, tokens, features["fused"])
     features |= nearness(

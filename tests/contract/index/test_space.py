@@ -37,7 +37,8 @@ class Counter:
         tokens = []
         for blob, vector in packed:
             ids = np.frombuffer(blob[:-2], np.uint8).astype(np.int64) % VOCABULARY
-            tokens.append(PassageTokens(ids, np.zeros((len(ids), 4), np.float32), 0, ids, vector))
+            codes, scales = np.zeros((len(ids), 4), np.int8), np.ones(len(ids), np.float32)
+            tokens.append(PassageTokens(ids, codes, scales, 0, ids, vector))
         self.counted.append(len(tokens))
         return CorpusStatistics.count(tokens, VOCABULARY, 8)
 

@@ -95,6 +95,7 @@ def test_another_text_has_no_place_for_the_passage() -> None:
         ),
         ("call io.readFile(path) or read_file", "read file", ["readFile", "read_file"]),
         ("😀 café is CAFE", "cafe", ["café", "CAFE"]),
+        ("Vitamin C and vitamins, or c2 and dying", "vitamin c, die, C2", ["Vitamin", "C", "vitamins", "c2", "dying"]),
         ("東京都に住む", "京都", ["京都"]),
         ("東京都に住む", "東京都", ["東京都"]),
         ("nothing here", "the", []),

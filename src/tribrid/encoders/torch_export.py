@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from tribrid.encoders.cross_encoder import MODEL, MODEL_INT8, settle_export
+from tribrid.encoders.models import staged
 from tribrid.encoders.onnx import (
     HARD_MAX_TOKENS,
     FloatArray,
@@ -182,19 +181,11 @@ def export(source: Path, target: Path, role: str, model_id: str) -> None:
     Raises:
         ModelUnavailable: the export differs from torch by more than TOLERANCE, or the model is no reranker.
     """
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as staged_name:
-        staged = Path(staged_name)
-        write_export(source, staged, role, model_id, max_tokens_of(source, role))
-        shutil.copy(source / "tokenizer.json", staged / "tokenizer.json")
+    with staged(target) as folder:
+        write_export(source, folder, role, model_id, max_tokens_of(source, role))
+        shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
         if role == "cross-encoder":
-            add_int8(staged, [Int8File(MODEL, MODEL_INT8, exact=0.5)])
-        try:
-            os.rename(staged, target)
-        except OSError:
-            if not (target / "manifest.json").is_file():  # another process exported the same model first
-                raise
-            return
-        os.mkdir(staged)  # what TemporaryDirectory will remove
+            add_int8(folder, [Int8File(MODEL, MODEL_INT8, exact=0.5)])
 
 
 def write_export(source: Path, folder: Path, role: str, model_id: str, max_tokens: int) -> float:

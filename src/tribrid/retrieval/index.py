@@ -168,12 +168,9 @@ class Snapshot:
         then in memory too.
         """
         rows = self._recent.get(keys)
-        row_ids = [legs.row_ids[key] for key in keys if key not in rows]
-        if row_ids:
-            read = {row.passage.key: row for row in self._table.rows_at(row_ids)}
-            self._recent.put(read)
-            rows |= read
-        return {key: row.passage for key, row in rows.items()}
+        read = self._table.rows_at([legs.row_ids[key] for key in keys if key not in rows])
+        self._recent.put(read)
+        return {row.passage.key: row.passage for row in (*rows.values(), *read)}
 
     def bm25(self, query: str, k: int) -> list[Hit]:
         """The k best passages by BM25, best first; none when no word of the query is left after stop words.
@@ -202,8 +199,7 @@ class Snapshot:
     def packed(self, keys: Collection[Key]) -> dict[Key, tuple[bytes, Vector]]:
         """The opaque token blob of each passage as it was added, and its vector: float32 (dim,), L2-normalised."""
         rows = self._recent.get(keys)
-        others = [key for key in keys if key not in rows]
-        read = self._table.packed(others) if others else {}
+        read = self._table.packed([key for key in keys if key not in rows])
         return read | {key: (row.tokens, row.vector) for key, row in rows.items()}
 
     def _match(self, query: str, k: int, among: Positions | None = None) -> tuple[Positions, Vector]:

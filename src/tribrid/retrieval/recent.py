@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from threading import Lock
 from typing import NamedTuple
 
@@ -47,12 +47,12 @@ class RecentRows:
                 self._rows.move_to_end(key)
         return found
 
-    def put(self, rows: Mapping[Key, Row]) -> None:
+    def put(self, rows: Iterable[Row]) -> None:
         """Keep these, and for their sake forget those that were not used for longest."""
         with self._lock:
-            for key, row in rows.items():
-                if key not in self._rows:
-                    self._rows[key] = row
+            for row in rows:
+                if row.passage.key not in self._rows:
+                    self._rows[row.passage.key] = row
                     self._bytes += row.nbytes
             while self._bytes > self._most_bytes:
                 self._bytes -= self._rows.popitem(last=False)[1].nbytes

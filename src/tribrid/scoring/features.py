@@ -134,7 +134,8 @@ class _Segments:
         for passage, start, length in zip(passages, self.starts.tolist(), self.lengths.tolist(), strict=True):
             vectors, (whole, rest) = passage.vectors_in(space), divmod(length, HALF)
             np.matmul(query, vectors.T, out=similar[:, start : start + length])
-            np.einsum("ijk->ik", vectors[: whole * HALF].reshape(whole, HALF, query.shape[1]), out=halves[at : at + whole])
+            runs = vectors[: whole * HALF].reshape(whole, HALF, query.shape[1])
+            np.einsum("ijk->ik", runs, out=halves[at : at + whole])
             at += whole
             if rest:
                 np.sum(vectors[whole * HALF :], axis=0, out=halves[at])

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tribrid.config import Checked
+from tribrid.errors import CorpusNotFound
 from tribrid.store import tables
-from tribrid.store.corpora import CorpusRow, read_corpus, require_corpus
+from tribrid.store.corpora import CorpusRow, require_corpus
 from tribrid.store.database import Database, insert_into
-from tribrid.store.untrained import UntrainedComparison, read_comparison
+from tribrid.store.untrained import COMPARED, UntrainedComparison
 
 GLOBAL_SCOPE = ""
 _SETTING = tables.settings.c
@@ -47,14 +48,29 @@ class Settings:
         Raises:
             CorpusNotFound.
         """
-        alias = sa.select(tables.aliases.c.model_id).where(
-            tables.aliases.c.corpus_id == corpus_id, tables.aliases.c.alias == "champion"
+        corpora, aliases, compared = tables.corpora, tables.aliases, tables.untrained_comparisons
+        champion = sa.and_(aliases.c.corpus_id == corpora.c.corpus_id, aliases.c.alias == "champion")
+        asked = (
+            sa.select(*corpora.c, aliases.c.model_id, compared.c.queries.is_not(None), *COMPARED)
+            .outerjoin_from(corpora, aliases, champion)
+            .outerjoin(compared)
+            .where(corpora.c.corpus_id == corpus_id)
         )
+        # Every call begins here, so these are two statements and no more.
         with self._database.read() as connection:
-            row = read_corpus(connection, corpus_id)
-            everywhere, own = _get(connection, GLOBAL_SCOPE), _get(connection, corpus_id)
-            comparison = read_comparison(connection, corpus_id)
-            return CorpusSettings(row, everywhere, own, connection.scalar(alias), comparison)
+            found = connection.execute(asked).first()
+            if found is None:
+                raise CorpusNotFound(corpus_id)
+            overrides = _scopes(connection, GLOBAL_SCOPE, corpus_id)
+        own = len(corpora.c)
+        champion_id, is_compared, *comparison = found[own:]
+        return CorpusSettings(
+            CorpusRow(*found[:own]),
+            overrides[GLOBAL_SCOPE],
+            overrides[corpus_id],
+            champion_id,
+            UntrainedComparison(*comparison) if is_compared else None,
+        )
 
     def patch(self, scope: str, overrides: Mapping[str, Mapping[str, object] | None]) -> Checked:
         """Lay these over the scope's overrides; what then holds. None takes an override back, and in place of a
@@ -90,8 +106,13 @@ def _set(connection: sa.Connection, scope: str, section: str, fields: Mapping[st
 
 
 def _get(connection: sa.Connection, scope: str) -> Checked:
-    these = sa.select(_SETTING.section, _SETTING.name, _SETTING.value).where(_SETTING.scope == scope)
-    overrides: Checked = {}
+    return _scopes(connection, scope)[scope]
+
+
+def _scopes(connection: sa.Connection, *scopes: str) -> dict[str, Checked]:
+    """The overrides of each scope."""
+    these = sa.select(_SETTING.scope, _SETTING.section, _SETTING.name, _SETTING.value).where(_SETTING.scope.in_(scopes))
+    overrides: dict[str, Checked] = {scope: {} for scope in scopes}
     for row in connection.execute(these.order_by(_SETTING.section, _SETTING.name)):
-        overrides.setdefault(row.section, {})[row.name] = row.value
+        overrides[row.scope].setdefault(row.section, {})[row.name] = row.value
     return overrides

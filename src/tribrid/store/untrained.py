@@ -10,6 +10,10 @@ from tribrid.store import tables
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, insert_into, now_us
 
+_OF = tables.untrained_comparisons.c
+COMPARED = (_OF.measured_on, _OF.queries, _OF.measure, _OF.fused, _OF.untrained)
+"""The columns of an UntrainedComparison, in its order."""
+
 
 @dataclass(frozen=True, slots=True)
 class UntrainedComparison:
@@ -63,13 +67,7 @@ class UntrainedComparisons:
 
     def get(self, corpus_id: str) -> UntrainedComparison | None:
         """The newest of a corpus."""
+        asked = sa.select(*COMPARED).where(_OF.corpus_id == corpus_id)
         with self._database.read() as connection:
-            return read_comparison(connection, corpus_id)
-
-
-def read_comparison(connection: sa.Connection, corpus_id: str) -> UntrainedComparison | None:
-    """The newest of a corpus; None if there is none."""
-    of = tables.untrained_comparisons.c
-    asked = sa.select(of.measured_on, of.queries, of.measure, of.fused, of.untrained)
-    row = connection.execute(asked.where(of.corpus_id == corpus_id)).one_or_none()
-    return None if row is None else UntrainedComparison(*row)
+            row = connection.execute(asked).one_or_none()
+        return None if row is None else UntrainedComparison(*row)

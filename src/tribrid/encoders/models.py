@@ -189,6 +189,12 @@ def public_name(model: str) -> str:
     return Path(model).name if Path(model).is_absolute() else model
 
 
+def export_prefix(model: str, role: Role) -> str:
+    """What the name of a model's export begins with; what follows says which weights it was made of."""
+    kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
+    return f"{''.join(kept)[:60]}-{role}-"
+
+
 def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
     """The folder of the model's ONNX export, made now if it is not there yet (some seconds, needs torch).
 
@@ -199,16 +205,15 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         MissingExtra: torch is needed and not installed.
         ModelUnavailable: the model cannot be found, or its export does not agree with torch.
     """
-    kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
-    name = "".join(kept)[:60]
+    prefix = export_prefix(model, role)
     try:
         source = locate(model)
     except (MissingExtra, ModelUnavailable):
-        made = _made_elsewhere(models_dir, f"{name}-{role}-", model)
+        made = _made_elsewhere(models_dir, prefix, model)
         if made is None:
             raise
         return made
-    target = models_dir / f"{name}-{role}-{fingerprint(source)[:12]}"
+    target = models_dir / f"{prefix}{fingerprint(source)[:12]}"
     if (target / "manifest.json").is_file():
         return target
     require_torch(f"Exporting the model {model} for serving")

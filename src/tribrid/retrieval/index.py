@@ -262,10 +262,13 @@ class Index:
         own_folder(folder)
         return cls(folder, vectors_in_memory_bytes)
 
+    def _published(self) -> Publication | None:
+        return read_publication(self._folder)
+
     @property
     def fingerprint(self) -> str | None:
         """What the published state was made with; None when nothing was published yet."""
-        publication = read_publication(self._folder)
+        publication = self._published()
         return publication.fingerprint if publication else None
 
     @property
@@ -280,14 +283,17 @@ class Index:
             StaleIndex: the published table is missing or unreadable.
         """
         with self._opening:
-            publication = read_publication(self._folder)
+            publication = self._published()
             if publication is None:
                 self._snapshot = None
             elif self._snapshot is None or self._snapshot.publication != publication:
-                self._inspect(publication)
-                table = self._tables.open(publication.table, publication.version)
+                table = self._open(publication)
                 self._snapshot = Snapshot(self._folder, table, publication, self._in_memory_bytes)
             return self._snapshot
+
+    def _open(self, publication: Publication) -> PassageTable:
+        self._inspect(publication)
+        return self._tables.open(publication.table, publication.version)
 
     def read(self, query: Callable[[Snapshot], T], nothing: T) -> T:
         """The query's answer from one snapshot; `nothing` when none was published yet.
@@ -317,7 +323,7 @@ class Index:
         Raises:
             StaleIndex: they are not, or one is missing, or there are tables and nobody says which is published.
         """
-        publication = read_publication(self._folder)
+        publication = self._published()
         if publication is not None:
             self._inspect(publication, whole=whole)
         elif any(self._folder.glob("*.lance")) and not self.being_written:
@@ -351,14 +357,14 @@ class Index:
 
     def count(self) -> int:
         """Passages. Told without opening the index, but for one that an older version published."""
-        publication = read_publication(self._folder)
+        publication = self._published()
         known = publication.passages if publication else 0
         return self.read(Snapshot.count, 0) if known is None else known
 
     @property
     def has_statistics(self) -> bool:
         """Whether `statistics` has something to say; told without opening the index."""
-        publication = read_publication(self._folder)
+        publication = self._published()
         return publication is not None and publication.space is not None
 
     def statistics(self) -> CorpusStatistics | None:

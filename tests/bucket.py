@@ -15,15 +15,20 @@ BUCKET = "bucket"
 STARTUP_S = 30
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
 class Bucket:
     """A running store. `environment` is what reaches it, `url` where Tribrid is to keep its objects."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.url = root, f"s3://{BUCKET}/tribrid"
         root.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = free_port()
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": "test",

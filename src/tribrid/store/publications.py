@@ -41,11 +41,13 @@ class Publications:
             require_corpus(connection, corpus_id, alone=True)
             if before is None:
                 new = insert_into(connection, published_indexes).values(corpus_id=corpus_id, state=state)
-                moved = connection.execute(new.on_conflict_do_nothing(index_elements=["corpus_id"]))
+                moved = new.on_conflict_do_nothing(index_elements=["corpus_id"]).returning(_PUBLISHED.state)
+                done = connection.execute(moved).first()
             else:
                 here = (_PUBLISHED.corpus_id == corpus_id, _PUBLISHED.state == before)
-                moved = connection.execute(sa.update(published_indexes).where(*here).values(state=state))
-            if moved.rowcount != 1:
+                change = sa.update(published_indexes).where(*here).values(state=state)
+                done = connection.execute(change.returning(_PUBLISHED.state)).first()
+            if done is None:
                 raise Conflict(
                     f"Another machine published an index of {corpus_id!r} meanwhile: index it again.",
                     corpus_id=corpus_id,

@@ -334,6 +334,6 @@ def test_a_lock_falls_with_its_holder(database_url: str, store: Store) -> None:
     holder.kill()
     holder.wait()
     holder.stdout.close()
-    with locks.hold("a name"):
-        assert Locks(Database(database_url)).held("a name")
+    with locks.hold("a name"), closing(Database(database_url)) as database:
+        assert Locks(database).held("a name")
     assert not locks.held("a name")

@@ -6,12 +6,13 @@ The database is emptied. Machines are data folders of this one; the store is loc
 says how far away a real one is. A collection is indexed in a folder alone, with its rows in the same database; a copy
 of the index moves to the store. Local and shared searches take turns. Then two machines take turns in indexing a
 document, and the other asks until it finds it. A model is trained, promoted on one machine and waited for on the other.
-At last WRITERS processes index COMMITS documents each, with the tiny encoder of the tests, and after every KILLED commits
-one of them is killed and started again.
+Two machines index a corpus each, against one that indexes both. At last WRITERS processes index COMMITS documents each, with the tiny encoder of the tests, and after every KILLED
+commits one of them is killed and started again.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import selectors
 import shutil
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,6 +43,7 @@ import tiny
 
 WARM, SEARCHES, ROUNDS = 40, 600, 20
 WRITERS, COMMITS, KILLED = 3, 50, 5
+INDEXED = 150
 WRITER = """
 import sys
 from tribrid.app import Tribrid
@@ -154,6 +157,68 @@ class Writers:
             self._start(name)
 
 
+INDEXER = """
+import json, sys
+from tribrid.app import Tribrid
+with Tribrid(sys.argv[1]) as tribrid:
+    tribrid.folder.embedder(tribrid.folder.config()).embed_query("warm")
+    texts = json.load(open(sys.argv[2]))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for corpus in sys.argv[3:]:
+        tribrid.corpus(corpus).documents.add(texts)
+    print("done", flush=True)
+"""
+
+
+def indexing(args: Any, place: Path, store: bucket.Bucket, models: Path) -> None:
+    """Two corpora, by one machine after the other and by two machines at once, each on one thread."""
+    environment = {
+        **os.environ,
+        "TRIBRID_DATABASE_URL": args.database,
+        "TRIBRID_STORAGE_URL": store.url,
+        "TRIBRID_MODELS_DIR": str(models),
+        "TRIBRID_SERVING__THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    with (args.folder / "corpus.jsonl").open("rb") as stream:
+        read = [json.loads(line) for line in islice(stream, INDEXED)]
+    (place / "texts.json").write_text(json.dumps({row["_id"]: row["text"] or row["title"] for row in read}))
+    took: dict[int, list[float]] = {1: [], 2: []}
+    with Tribrid(environment=read_environment({**environment, "TRIBRID_DATA_DIR": str(place / "maker")})) as maker:
+        for number, machines in enumerate((1, 2, 2, 1)):
+            corpora = [f"part-{number}-{half}" for half in "ab"]
+            for corpus in corpora:
+                maker.create_corpus(corpus)
+            shares = [corpora] if machines == 1 else [[corpus] for corpus in corpora]
+            took[machines].append(at_once(shares, environment, place / f"indexing-{number}"))
+    one, two = (statistics.mean(took[machines]) for machines in (1, 2))
+    print(f"{2 * INDEXED} documents of two corpora: one machine {one:.1f} s, two {two:.1f} s: {one / two:.2f} times")
+
+
+def at_once(shares: list[list[str]], environment: dict[str, str], place: Path) -> float:
+    """Seconds from the start of all, with their encoders loaded, to the end of the last."""
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes: list[subprocess.Popen[str]] = []
+    for number, corpora in enumerate(shares):
+        command = [sys.executable, "-c", INDEXER, str(place / str(number)), str(place.parent / "texts.json"), *corpora]
+        processes.append(subprocess.Popen(command, env=environment, **pipe))  # type: ignore[call-overload]
+    for process in processes:
+        output(process).readline()
+
+    def work() -> None:
+        for process in processes:
+            process.stdin.write("go\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+        for process in processes:
+            output(process).readline()
+
+    took = timed(work)
+    for process in processes:
+        process.communicate()
+    return took
+
+
 def output(process: subprocess.Popen[str]) -> IO[str]:
     if process.stdout is None:
         raise RuntimeError("its output is a pipe")
@@ -177,18 +242,19 @@ def measured(args: Any, index: Path, place: Path, store: bucket.Bucket) -> None:
 
     def machine(name: str, **changed: object) -> Tribrid:
         shared = {"database_url": args.database, "storage_url": store.url, "data_dir": place / name}
-        shutil.copytree(index, place / name / "indexes" / name)
+        if name != "other":
+            shutil.copytree(index, place / name / "indexes" / name)
         return Tribrid(environment=environment.model_copy(update=shared | changed))
 
     local, one = machine("alone", storage_url=None), machine(corpus)
     local.create_corpus("alone").documents.add_path(documents)
+    other = machine("other")
+    for tribrid in (one, other):
+        tribrid.folder.share_encoders(local.folder)
     one.create_corpus(corpus)
     publishing = timed(lambda: one.corpus(corpus).documents.add_path(documents))
     held = sum(store.path(key).stat().st_size for key in store.keys("indexes"))
     print(f"{held / 2**20:.0f} MiB of an index: rows stored, published in {publishing:.1f} s", flush=True)
-    other = machine("other")
-    for tribrid in (other, local):
-        tribrid.folder.share_encoders(one.folder)
     queries = [query.text for query in judged(args.folder, "qrels.tsv")]
     first = timed(lambda: other.corpus(corpus).search(queries[0]))
     print(f"a new machine's first search, which fetches the index: {first:.2f} s", flush=True)
@@ -224,6 +290,7 @@ def main() -> None:
         os.environ.update(store.environment)
         with indexed(args.folder, args.cache) as local:
             measured(args, local.folder.index_dir(args.folder.name), Path(temporary), store)
+            indexing(args, Path(temporary), store, local.folder.models_dir)
         writing(args, Path(temporary), store)
 
 

@@ -174,7 +174,7 @@ def test_kill_9_of_any_at_any_time_loses_nothing_acknowledged(
     chance = random.Random(SEED)
     ok(machines.servers[0].client.post("/corpora", json={"corpus_id": "kept"}), 201)
     uploads = [Uploads(server, name) for server, name in zip(machines.servers, "ab", strict=True)]
-    killable = [*machines.servers, *machines.workers, machines.store]
+    killable: list[Process | bucket.Bucket] = [*machines.servers, *machines.workers, machines.store]
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.5, 3))
         victim = chance.choice(killable)

@@ -65,6 +65,11 @@ class SharedState:
     publication: Publication
     files: Mapping[str, Shared]
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The objects that hold its files."""
+        return frozenset(file.key for file in self.files.values())
+
 
 class Mirror:
     """What makes a folder follow the published state, and publishes the folder's. Safe for threads."""
@@ -179,26 +184,27 @@ class Mirror:
         """
         there = list(self._objects.sizes(self._prefix))
         state = SharedState(replace(publication, state=uuid4().hex), self._named(names, before))
-        known = set() if before is None else {file.key for file in before.files.values()}
-        new = [(file.key, self._folder / name) for name, file in state.files.items() if file.key not in known]
-        self._objects.put_all(new)
-        key = self._state_key(state.publication.state)
-        self._objects.put(key, _written(state))
-        self._publications.move(self._corpus_id, before.publication.state if before else None, state.publication.state)
-        needed = {key, *(file.key for file in state.files.values())}
-        if before is not None and not purge:
-            needed |= {self._state_key(before.publication.state), *known}
-        self._sweep([found for found in there if found not in needed], purge=purge)
+        held, served = (before.keys, before.publication.state) if before else (frozenset(), None)
+        self._objects.put_all((file.key, self._folder / at) for at, file in state.files.items() if file.key not in held)
+        self._objects.put(self._state_key(state.publication.state), _written(state))
+        self._publications.move(self._corpus_id, served, state.publication.state)
+        self._sweep(there, state, None if purge else before)
         return state
 
-    def _sweep(self, keys: list[str], *, purge: bool) -> None:
-        """Remove what was there before the name was moved and no state needs: nobody else can have put it since."""
+    def _sweep(self, there: list[str], state: SharedState, before: SharedState | None) -> None:
+        """Remove what was there before the name was moved and no state needs: nobody else can have put it since.
+
+        Args:
+            before: None: none may stay.
+        """
+        kept = [found for found in (state, before) if found is not None]
+        needed = frozenset().union(*(found.keys | {self._state_key(found.publication.state)} for found in kept))
         try:
-            self._objects.delete(keys)
+            self._objects.delete([key for key in there if key not in needed])
         except StorageUnavailable as error:
-            if purge:
+            if before is None:  # what was erased must be gone
                 raise
-            _log.warning("%s: %d objects are not removed yet: %s", self._corpus_id, len(keys), error.detail)
+            _log.warning("%s: what no state needs is not removed yet: %s", self._corpus_id, error.detail)
 
     def _named(self, names: Iterable[str], before: SharedState | None) -> dict[str, Shared]:
         kept = {} if before is None else before.files

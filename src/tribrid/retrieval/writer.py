@@ -126,9 +126,9 @@ class IndexWriter:
             raise Unavailable(f"The index cannot be published: {error.strerror}.") from error
 
     def _publish(self, *, purge: bool, count: Count | None) -> None:
-        before = read_publication(self._folder)
-        if self.published and not purge and self._complete(before, count):
+        if not purge and self.published and self._complete(count):
             return
+        before = read_publication(self._folder)
         merge = purge or self._table.files() >= MERGE_FILES
         if purge:
             self._table.set_apart()
@@ -138,10 +138,13 @@ class IndexWriter:
         state = self._share(self._state(count, purge=purge), purge=purge)
         write_publication(self._folder, state)
         if merge:
-            seen = before is not None and before.table == self._name
-            self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)
+            self._table.prune(KEEP_VERSIONS if self._is_read(before) and not purge else _AT_ONCE)
         self._drop_others(state)
         note_checksums(self._folder, state.table, state.version, state.space)
+
+    def _is_read(self, before: Publication | None) -> bool:
+        """Whether somebody may read an older version of the table."""
+        return before is not None and before.table == self._name
 
     def _state(self, count: Count | None, *, purge: bool) -> Publication:
         """What is published now. A space holds vectors of passages, so no purge keeps one."""
@@ -157,8 +160,9 @@ class IndexWriter:
         self._served = self._mirror.publish(state, names, self._served, purge=purge)
         return self._served.publication
 
-    def _complete(self, before: Publication | None, count: Count | None) -> bool:
+    def _complete(self, count: Count | None) -> bool:
         """Make what an older version did not, when it published all that there is; whether nothing is left to do."""
+        before = read_publication(self._folder)
         if self._mirror is not None:
             return count is None or (before is not None and before.space is not None)
         space = (before.space if before else None) or self._made_space(count)

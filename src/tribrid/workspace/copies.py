@@ -5,9 +5,11 @@ are bounded in size.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -126,4 +128,9 @@ class Copies:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for at, _, names in os.walk(folder):  # what goes meanwhile is passed over
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(at, name).stat().st_size
+    return total

@@ -6,8 +6,8 @@ The database is emptied. Machines are data folders of this one; the store is loc
 says how far away a real one is. A collection is indexed in a folder alone, with its rows in the same database; a copy
 of the index moves to the store. Local and shared searches take turns. Then two machines take turns in indexing a
 document, and the other asks until it finds it. A model is trained, promoted on one machine and waited for on the other.
-Two machines index a corpus each, against one that indexes both. At last WRITERS processes index COMMITS documents each, with the tiny encoder of the tests, and after every KILLED
-commits one of them is killed and started again.
+Two machines index a corpus each, against one that indexes both. At last WRITERS processes index COMMITS documents each,
+with the tiny encoder of the tests, and after every KILLED commits one of them is killed and started again.
 """
 
 from __future__ import annotations

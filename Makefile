@@ -114,7 +114,7 @@ $(PRODUCT): pyproject.toml constraints.txt
 # torch by itself and first, by pip: it is the largest by far, and the exact build matters. Its index has other versions of
 # what it needs than constraints.txt names: that comes with the rest.
 	@$(PIP_INSTALL) $(TORCH_FROM) torch
-	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres,fast]'
+	@$(PIP_INSTALL) --build-constraint constraints.txt --editable '.[train,pdf,postgres,storage,fast]'
 	@$(BIN)/python -c 'import lightgbm' || { \
 		echo "LightGBM needs the OpenMP runtime: apt-get install libgomp1 (macOS: brew install libomp)" >&2; exit 1; }
 	@touch $@

@@ -5,6 +5,9 @@ from __future__ import annotations
 VARIABLES = {
     "data_dir": "Folder that holds all state. Default: `~/.tribrid`.",
     "database_url": "Where the rows are, such as `postgresql://user@host/name`. Default: SQLite in the data folder.",
+    "storage_url": "Where indexes, models and exports are, such as `s3://bucket/folder`: [several "
+    "machines](../howto-several-machines.md). The data folder then holds copies. Credentials come from the store's own "
+    "variables, such as `AWS_ACCESS_KEY_ID`. Needs the extra `storage`. Default: the data folder.",
     "host": "Address that `tribrid serve` listens on. Beyond loopback only with an API key.",
     "port": "Port that `tribrid serve` listens on.",
     "api_key": "Key that may do everything: `Authorization: Bearer <key>`. From the first key on, this or one of "

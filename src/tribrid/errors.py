@@ -19,6 +19,7 @@
     ├── Overloaded                    429  exit 5   more at once than this machine takes; says when to come again
     ├── Unavailable                   503  exit 5   something this machine lacks right now
     │   ├── MissingExtra              503           a package to install, with the command
+    │   ├── StorageUnavailable        503           the object store cannot be reached, or refuses
     │   ├── GeneratorUnavailable      503           the server that writes queries refuses, or is not there
     │   ├── JudgeUnavailable          503           the model that judges refuses, or is not there
     │   └── ModelUnavailable          503           a model that cannot be loaded, and why
@@ -220,6 +221,10 @@ class MissingExtra(Unavailable):
             package=package,
             extra=extra,
         )
+
+
+class StorageUnavailable(Unavailable):
+    code, title = "storage_unavailable", "The object store cannot be used"
 
 
 class GeneratorUnavailable(Unavailable):

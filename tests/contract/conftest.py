@@ -8,12 +8,16 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+import bucket
+from tribrid.app import Tribrid
+from tribrid.config import read_environment
 from tribrid.store import Store
 
 _STARTUP_S = 30
@@ -98,3 +102,36 @@ def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
     opened.corpora.create("c", "Corpus")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def _bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bucket.Bucket]:
+    with bucket.running(tmp_path_factory.mktemp("bucket")) as found:
+        yield found
+
+
+@pytest.fixture
+def object_store(_bucket: bucket.Bucket, monkeypatch: pytest.MonkeyPatch) -> bucket.Bucket:
+    """A real S3 server, empty, and the variables by which it is reached."""
+    for name, value in _bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    shutil.rmtree(_bucket.path(""), ignore_errors=True)
+    return _bucket
+
+
+Machine = Callable[..., Tribrid]
+
+
+@pytest.fixture
+def machine(database_url: str, object_store: bucket.Bucket, tmp_path: Path) -> Iterator[Machine]:
+    """Makes a machine by its name: a data folder of its own, on the database and the object store of all."""
+    opened: list[Tribrid] = []
+
+    def make(name: str, **changed: Any) -> Tribrid:
+        shared = {"data_dir": tmp_path / name, "database_url": database_url, "storage_url": object_store.url}
+        opened.append(Tribrid(environment=read_environment().model_copy(update=shared | changed)))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()

@@ -18,7 +18,6 @@ from tribrid.app import Tribrid
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import DocumentNotFound, Unavailable
 from tribrid.types import Document
-from tribrid.workspace.uploads import erasure_under_way, upload_under_way
 from waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -111,7 +110,7 @@ def test_an_upload_that_broke_off_is_told_and_indexed_by_itself(tribrid: Tribrid
 def test_what_is_to_be_done_is_said_once(tribrid: Tribrid) -> None:
     """Either the server does it, or somebody has to."""
     for corpus_id in ("whole", "broken"):
-        with pytest.raises(RuntimeError), upload_under_way(tribrid.folder.data_dir, corpus_id):
+        with pytest.raises(RuntimeError), tribrid.folder.uploads.upload_under_way(corpus_id):
             raise RuntimeError("killed")
     (tribrid.folder.index_dir("whole") / "published.json").unlink()  # killed at its first upload
     damage(tribrid, "broken")
@@ -169,7 +168,7 @@ def test_an_erasure_that_broke_off_is_brought_to_its_end(tribrid: Tribrid, way: 
         return set(snapshot.doc_hashes()) if snapshot else set()
 
     def breaks_off() -> None:
-        with erasure_under_way(tribrid.folder.data_dir, "broken"):
+        with tribrid.folder.uploads.erasure_under_way("broken"):
             tribrid.store.erasures.document("broken", "soup")
             raise OSError("the power went out")
 
@@ -192,7 +191,7 @@ def test_an_erasure_that_broke_off_is_brought_to_its_end(tribrid: Tribrid, way: 
 
 
 def test_the_next_upload_ends_one_that_broke_off(tribrid: Tribrid) -> None:
-    with pytest.raises(OSError, match="power"), upload_under_way(tribrid.folder.data_dir, "broken"):
+    with pytest.raises(OSError, match="power"), tribrid.folder.uploads.upload_under_way("broken"):
         raise OSError("the power went out")
     assert tribrid.condition().troubles
     tribrid.corpus("broken").documents.add([Document("new", "Potatoes.", "")])
@@ -200,7 +199,7 @@ def test_the_next_upload_ends_one_that_broke_off(tribrid: Tribrid) -> None:
 
 
 def test_an_upload_under_way_is_no_trouble(tribrid: Tribrid) -> None:
-    with upload_under_way(tribrid.folder.data_dir, "broken"):
+    with tribrid.folder.uploads.upload_under_way("broken"):
         assert not tribrid.condition().troubles
     assert not tribrid.condition().troubles
 

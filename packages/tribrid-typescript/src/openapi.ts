@@ -7942,10 +7942,10 @@ export interface components {
         Trouble: {
             /**
              * What
-             * @description What it is about: the disk takes no data; the database cannot be read; searches are not logged; a corpus cannot be searched; documents of a corpus are stored and not indexed; a scheduled evaluation failed, or found that something became worse.
+             * @description What it is about: the disk takes no data; the object store does not answer; the database cannot be read; searches are not logged; a corpus cannot be searched; documents of a corpus are stored and not indexed; a scheduled evaluation failed, or found that something became worse.
              * @enum {string}
              */
-            what: "disk" | "store" | "log" | "index" | "documents" | "evaluation";
+            what: "disk" | "storage" | "store" | "log" | "index" | "documents" | "evaluation";
             /**
              * Corpus Id
              * @description Null: all of them.
@@ -8156,7 +8156,7 @@ export interface components {
          * @description Of an error, to program against.
          * @enum {string}
          */
-        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_field" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
+        ErrorCode: "budget_spent" | "cancelled" | "conflict" | "corpus_exists" | "corpus_not_found" | "document_not_found" | "erased" | "evaluation_failed" | "evaluation_not_found" | "failed" | "forbidden" | "generation_failed" | "generator_unavailable" | "internal" | "invalid_field" | "invalid_input" | "job_not_found" | "judge_failed" | "judge_unavailable" | "key_not_found" | "leakage" | "missing_extra" | "model_not_found" | "model_unavailable" | "no_challenger" | "no_documents" | "no_eval_dataset" | "no_model" | "no_triplets" | "not_comparable" | "not_enough_evidence" | "not_found" | "not_proven" | "not_running" | "not_shown" | "out_of_time" | "overloaded" | "query_not_found" | "rate_limited" | "run_not_found" | "scorer_failed" | "stale_index" | "storage_unavailable" | "too_large" | "training_failed" | "triplet_not_found" | "unauthorized" | "unavailable" | "unknown_setting";
     };
     responses: never;
     parameters: never;

@@ -19,8 +19,9 @@ class Health(Answer):
 class Trouble(Answer):
     """Something that does not work as it should, while searches are answered."""
 
-    what: Literal["disk", "store", "log", "index", "documents", "evaluation"] = Field(
-        description="What it is about: the disk takes no data; the database cannot be read; searches are not logged; "
+    what: Literal["disk", "storage", "store", "log", "index", "documents", "evaluation"] = Field(
+        description="What it is about: the disk takes no data; the object store does not answer; the database "
+        "cannot be read; searches are not logged; "
         "a corpus cannot be searched; documents of a corpus are stored and not indexed; a scheduled evaluation failed, "
         "or found that something became worse."
     )

@@ -20,7 +20,6 @@ from tribrid.retrieval.publication import REBUILD
 from tribrid.types import Document
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from tribrid.workspace.data_folder import DataFolder
-from tribrid.workspace.uploads import unfinished
 
 _DOCUMENTS = [
     Document("renew", "To renew the certificate run the renewal command and restart the proxy.", "Certificates"),
@@ -44,6 +43,7 @@ def diagnose(folder: DataFolder, supervisor: Supervisor) -> list[DoctorCheck]:
     checks: list[tuple[str, bool, Callable[[_Machine], str]]] = [
         ("data folder", True, _data_dir),
         ("database", True, _database),
+        ("object store", True, _storage),
         ("encoder", True, _encoder),
         ("index and search", True, _search),
         ("corpora", True, _corpora),
@@ -78,6 +78,14 @@ def _database(machine: _Machine) -> str:
     return f"{len(machine.folder.store.corpora.list())} corpora"
 
 
+def _storage(machine: _Machine) -> str:
+    objects = machine.folder.objects
+    if objects is None:
+        return "not used: indexes and models are in the data folder"
+    objects.check()
+    return f"{objects.address} answers"
+
+
 def _encoder(machine: _Machine) -> str:
     embedder = machine.folder.embedder(machine.folder.config())
     vector = embedder.embed_query("does this work")
@@ -87,7 +95,8 @@ def _encoder(machine: _Machine) -> str:
 def _search(machine: _Machine) -> str:
     """Index three documents in a folder of its own and ask a question whose answer is known."""
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = machine.folder.environment.model_copy(update={"data_dir": Path(folder), "database_url": None})
+        places = {"data_dir": Path(folder), "database_url": None, "storage_url": None}
+        elsewhere = machine.folder.environment.model_copy(update=places)
         fresh = DataFolder(elsewhere)
         try:
             fresh.share_encoders(machine.folder)
@@ -114,7 +123,7 @@ def _corpora(machine: _Machine) -> str:
     corpora = folder.store.corpora.list()
     for row in corpora:
         corpus = open_corpus(folder, row.corpus_id)
-        if unfinished(folder.data_dir, row.corpus_id):
+        if folder.uploads.unfinished(row.corpus_id):
             trouble.append(f"{row.corpus_id}: an upload or erasure broke off. Start the server, or do it again.")
         try:
             corpus.index.check(whole=True)

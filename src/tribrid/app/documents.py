@@ -37,10 +37,8 @@ from tribrid.errors import CorpusNotFound, InvalidInput
 from tribrid.loop import index
 from tribrid.retrieval.indexer import IndexReport
 from tribrid.retrieval.metadata import lets_through
-from tribrid.retrieval.publication import writer_lock
 from tribrid.store.documents import no_document
 from tribrid.types import Document, Emit
-from tribrid.workspace.uploads import upload_under_way
 
 UPSERT_BATCH = 500
 
@@ -77,7 +75,7 @@ class Documents(CorpusPart):
         corpus = self._open()
         came, deleted = Came(), 0
         documents = given_documents(records, max_document_chars=corpus.config.indexing.max_document_chars)
-        with upload_under_way(self._folder.data_dir, self.corpus_id):
+        with self._folder.uploads.upload_under_way(self.corpus_id):
             self._take(documents, came, Reading(emit, paths, choice))
             if gone := self._gone(came, paths, mirror, delete_emptied):
                 deleted = self._folder.store.documents.delete(self.corpus_id, gone)
@@ -305,10 +303,10 @@ class Documents(CorpusPart):
 
     @contextmanager
     def bringing_in(self) -> Iterator[None]:
-        """Hold the corpus while a folder is brought in and what is gone from it is deleted; waits while another thread
-        or process does so. Of two at once, each would delete what the other has just put in.
+        """Hold the corpus while a folder is brought in and what is gone from it is deleted; waits while another thread,
+        process or machine does so. Of two at once, each would delete what the other has just put in.
         """
-        with writer_lock(self._folder.data_dir / "locks" / self.corpus_id):
+        with self._folder.uploads.bringing_in(self.corpus_id):
             yield
 
     def get(self, doc_id: str) -> DocumentAnswer:
@@ -333,7 +331,7 @@ class Documents(CorpusPart):
             CorpusNotFound.
         """
         corpus = self._open()
-        with upload_under_way(self._folder.data_dir, self.corpus_id):
+        with self._folder.uploads.upload_under_way(self.corpus_id):
             deleted = self._folder.store.documents.delete(self.corpus_id, doc_ids)
             if deleted:
                 index.index(corpus, quiet)

@@ -10,7 +10,6 @@ from tribrid.loop import index
 from tribrid.store.erasures import Erasure
 from tribrid.types import Emit
 from tribrid.workspace.corpus import OpenCorpus
-from tribrid.workspace.uploads import erasure_under_way, unfinished
 
 WAYS = ("query_id", "query", "client_id", "doc_id")
 
@@ -44,10 +43,10 @@ def _erase_document(corpus: OpenCorpus, doc_id: str, emit: Emit) -> Erasure:
     Raises:
         NotFound.
     """
-    data_dir = corpus.folder.data_dir
-    with erasure_under_way(data_dir, corpus.corpus_id):
+    uploads = corpus.folder.uploads
+    with uploads.erasure_under_way(corpus.corpus_id):
         done = _erase_rows(corpus, doc_id)
-        if unfinished(data_dir, corpus.corpus_id) or (isinstance(done, Erasure) and _may_hold(corpus, done)):
+        if uploads.unfinished(corpus.corpus_id) or (isinstance(done, Erasure) and _may_hold(corpus, done)):
             index.index(corpus, emit, purge=True)
     if isinstance(done, NotFound):
         raise done

@@ -18,7 +18,6 @@ from tribrid.loop import index
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.data_folder import DataFolder
-from tribrid.workspace.uploads import forget, is_erasure, unfinished
 
 PROBE_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
@@ -50,9 +49,9 @@ def condition(folder: DataFolder) -> Condition:
         corpora = [row.corpus_id for row in folder.store.corpora.list()]
     except TribridError as error:
         return Condition([Trouble(what="store", corpus_id=None, detail=error.detail)], {})
-    troubles, searchable = [*_disk(folder), *_log_writing(folder)], {}
+    troubles, searchable = [*_disk(folder), *_storage(folder), *_log_writing(folder)], {}
     for corpus_id in corpora:
-        broken_off = bool(unfinished(folder.data_dir, corpus_id))
+        broken_off = bool(folder.uploads.unfinished(corpus_id))
         fault, searchable[corpus_id] = _index(folder, corpus_id, broken_off)
         troubles += [fault] if fault else []
         if broken_off:
@@ -85,11 +84,11 @@ def finish_uploads(folder: DataFolder) -> None:
     that broke off. What fails is tried again the next time.
     """
     for row in folder.store.corpora.list():
-        broken_off = unfinished(folder.data_dir, row.corpus_id)
+        broken_off = folder.uploads.unfinished(row.corpus_id)
         if not broken_off:
             continue
         try:
-            purge = any(map(is_erasure, broken_off))
+            purge = any(mark.is_erasure for mark in broken_off)
             report = index.index(open_corpus(folder, row.corpus_id), quiet, purge=purge)
         except StaleIndex:  # it waits for its rebuilding, which GET /ready asks for
             continue
@@ -97,7 +96,7 @@ def finish_uploads(folder: DataFolder) -> None:
             _log.warning("%s: an upload or erasure broke off, and cannot be ended: %s", row.corpus_id, error.code)
             continue
         _log.info("%s: an upload or erasure had broken off; %d documents are indexed.", row.corpus_id, report.embedded)
-        forget(broken_off)
+        folder.uploads.forget(broken_off)
 
 
 def _disk(folder: DataFolder) -> list[Trouble]:
@@ -108,6 +107,16 @@ def _disk(folder: DataFolder) -> list[Trouble]:
     except OSError as error:
         detail = f"The data folder takes no data: {error.strerror}. Searches are answered and may not be logged."
         return [Trouble(what="disk", corpus_id=None, detail=detail)]
+    return []
+
+
+def _storage(folder: DataFolder) -> list[Trouble]:
+    try:
+        if folder.objects is not None:
+            folder.objects.check()
+    except TribridError as error:
+        detail = f"{error.detail} Searches are answered from the copies here; what is published elsewhere is not seen."
+        return [Trouble(what="storage", corpus_id=None, detail=detail)]
     return []
 
 

@@ -30,6 +30,7 @@ from tribrid.scoring.scorer import LearnedScorer
 from tribrid.types import Document, Event
 from tribrid.types.stored import Manifest
 from tribrid.workspace.encoders import Encoders
+from tribrid.workspace.exports import Exports
 
 _CORPUS = "fit"
 
@@ -45,7 +46,7 @@ class Reranker:
         serving = self._config.serving
         self._scorer = LearnedScorer(folder.name[:16], LearnedReranker(folder))
         models_dir = self._environment.models_dir or self._environment.data_dir / "models"
-        self._encoders = Encoders(models_dir, lambda: serving.threads)
+        self._encoders = Encoders(Exports(models_dir, None), lambda: serving.threads)
 
     @classmethod
     def load(cls, folder: str | Path) -> Reranker:
@@ -93,7 +94,8 @@ class Reranker:
         environment = read_environment()
         models_dir = environment.models_dir or environment.data_dir / "models"
         with TemporaryDirectory(prefix="tribrid-fit-") as place:
-            changed = {"data_dir": Path(place) / "data", "models_dir": models_dir, "database_url": None}
+            changed: dict[str, Path | None] = {"data_dir": Path(place) / "data", "models_dir": models_dir}
+            changed |= {"database_url": None, "storage_url": None}
             with Tribrid(environment=environment.model_copy(update=changed)) as tribrid:
                 corpus = tribrid.create_corpus(_CORPUS)
                 corpus.documents.add(documents)

@@ -20,6 +20,7 @@ from tribrid.app.parts import quiet
 from tribrid.config import Environment
 from tribrid.errors import InvalidInput, ModelUnavailable
 from tribrid.store import UNFINISHED, Store
+from tribrid.store.objects import Objects
 from tribrid.store.rows import Lines, of_this_release
 from tribrid.types import Emit
 
@@ -42,12 +43,14 @@ def restore(environment: Environment, file: Path, *, replace: bool = False, emit
         manifest = archive.manifest
         emit("progress", {"stage": "verify", "done": 0, "total": None})
         archive.verify()
-        with closing(Store.restoring(data_dir, environment.database_url)) as store:
+        objects = Objects(environment.storage_url) if environment.storage_url else None
+        with closing(Store.restoring(data_dir, environment.database_url, objects)) as store:
             if not replace:
                 store.rows.require_none()
             _put_artifacts(archive, store, emit)
             with _aside(data_dir) as aside:
-                archive.extract(INDEXES, aside / "indexes")
+                if objects is None:  # else all machines serve one index, which is made anew
+                    archive.extract(INDEXES, aside / "indexes")
 
                 def lines(table: str) -> Iterator[bytes]:
                     emit("progress", {"stage": table.replace("_", " "), "done": 0, "total": None})
@@ -55,7 +58,7 @@ def restore(environment: Environment, file: Path, *, replace: bool = False, emit
 
                 with of_this_release(lines, list(manifest.rows), manifest.revision, aside) as rows:
                     _take_place(data_dir, file, store, rows, aside / "indexes")
-        to_index = [corpus_id for corpus_id in manifest.corpora if corpus_id not in manifest.indexes]
+        to_index = [c for c in manifest.corpora if objects is not None or c not in manifest.indexes]
         told = facts(file, manifest).model_dump()
         return RestoredBackup.model_validate({**told, "data_dir": str(data_dir), "to_index": to_index})
 
@@ -81,7 +84,7 @@ def _whole(store: Store, digest: str) -> bool:
         store.artifacts.verified(digest)
     except ModelUnavailable:
         with suppress(ModelUnavailable):  # it is not there at all
-            shutil.rmtree(store.artifacts.path(digest))
+            store.artifacts.remove(digest)
         return False
     return True
 

@@ -20,7 +20,7 @@ from tribrid.cli.keys import keys
 from tribrid.cli.learning import evaluate, mine, train
 from tribrid.cli.logs import logs
 from tribrid.cli.models import models, promote, rollback
-from tribrid.cli.operating import doctor, mcp, serve
+from tribrid.cli.operating import doctor, mcp, serve, worker
 from tribrid.cli.pulling import pull
 from tribrid.cli.runs import runs
 from tribrid.cli.searching import feedback, search
@@ -32,6 +32,7 @@ SET_UP, SEARCH, LEARN, LOOK = "Set up", "Search and log", "Learn", "Look after"
 _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("demo", SET_UP, demo),
     ("serve", SET_UP, serve),
+    ("worker", SET_UP, worker),
     ("mcp", SET_UP, mcp),
     ("index", SET_UP, index),
     ("pull", SET_UP, pull),

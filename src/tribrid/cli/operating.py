@@ -13,6 +13,8 @@ from tribrid.cli.library import library
 from tribrid.cli.terminal import seconds, table
 from tribrid.errors import Unavailable
 
+_FOR_EVER_S = 3600.0
+
 
 def serve(
     session: Session,
@@ -21,10 +23,13 @@ def serve(
         str | None, typer.Option(help="Address to listen on. Beyond loopback only with an API key.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: TRIBRID_PORT, else 8000.")] = None,
+    worker: Annotated[
+        bool, typer.Option(help="Run the jobs here too; without, `tribrid worker` runs them on other machines.")
+    ] = True,
     # The server ends with this process, which must be its parent.
     parent_pid: Annotated[int | None, typer.Option("--parent-pid", hidden=True)] = None,
 ) -> None:
-    """Serve the studio and the HTTP API, and run their jobs."""
+    """Serve the studio and the HTTP API, and run the jobs."""
     # Slow to import (see tribrid.cli); the parent is followed before the rest is loaded.
     from tribrid.jobs.processes import follow_parent
 
@@ -33,6 +38,8 @@ def serve(
     from tribrid import studio
 
     with library(session) as tribrid:
+        if not worker:
+            tribrid.supervisor.leave_to_others()
         host, port = host or tribrid.environment.host, port or tribrid.environment.port
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         if tribrid.environment.log_format == "text":  # else stderr is for programs
@@ -42,6 +49,19 @@ def serve(
             )
         studio.serve(tribrid, host, port)
         session.terminal.result({"served": url})
+
+
+def worker(session: Session) -> None:
+    """Run jobs and serve nothing, beside servers on other machines that share the database and the object store."""
+    from tribrid.jobs.processes import StopSignal
+
+    with library(session) as tribrid:
+        stopping = StopSignal()
+        tribrid.supervisor.ensure_worker()
+        session.terminal.note(f"Running jobs with {tribrid.environment.data_dir}. Ctrl-C stops it.")
+        while not stopping.wait(_FOR_EVER_S):
+            pass
+    session.terminal.result({"stopped": True})
 
 
 def mcp(session: Session) -> None:

@@ -197,6 +197,7 @@ class Environment(BaseModel):
 
     data_dir: Path
     database_url: str | None = None
+    storage_url: str | None = Field(None, max_length=1000, pattern=r"^[^@?#]*$")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     api_key: str | None = Field(None, repr=False, pattern=r"\S")
@@ -234,9 +235,10 @@ _OF_PROCESS = ("cloud_urls", "log_format", "log_level", "tracing", "outbound_hos
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
-    """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_HOST, TRIBRID_PORT,
-    TRIBRID_API_KEY, TRIBRID_MCP_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS, TRIBRID_LOG_FORMAT,
-    TRIBRID_LOG_LEVEL, TRIBRID_TRACING, TRIBRID_OUTBOUND_HOSTS, TRIBRID_<SECTION>__<FIELD>, and the services' keys.
+    """Read every variable Tribrid knows: TRIBRID_DATA_DIR, TRIBRID_DATABASE_URL, TRIBRID_STORAGE_URL, TRIBRID_HOST,
+    TRIBRID_PORT, TRIBRID_API_KEY, TRIBRID_MCP_KEY, TRIBRID_MODELS_FILE, TRIBRID_MODELS_DIR, TRIBRID_CLOUD_URLS,
+    TRIBRID_LOG_FORMAT, TRIBRID_LOG_LEVEL, TRIBRID_TRACING, TRIBRID_OUTBOUND_HOSTS, TRIBRID_<SECTION>__<FIELD>, and the
+    services' keys.
 
     Raises:
         InvalidInput: a variable's value does not fit; names the variable.
@@ -263,7 +265,8 @@ def _single_values(env: Mapping[str, str]) -> dict[str, str]:
     """The variables of one value; an empty one is none. But an empty TRIBRID_MCP_KEY is nobody's key: who has none may
     read everything.
     """
-    fields = ("database_url", "host", "port", "api_key", "mcp_key", "models_file", "models_dir", *_OF_PROCESS)
+    places = ("database_url", "storage_url", "models_file", "models_dir")
+    fields = (*places, "host", "port", "api_key", "mcp_key", *_OF_PROCESS)
     given = {field: env.get(ENV_PREFIX + field.upper()) for field in fields}
     return {field: value for field, value in given.items() if value is not None and (value or field == "mcp_key")}
 
@@ -300,7 +303,7 @@ def child_environment(environment: Environment, environ: Mapping[str, str] | Non
     # Threads that wait should sleep: spinning ones, OpenMP's default, starve the server next to a training.
     child.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_small_products_on_one_thread(child)
-    for field in ("data_dir", "database_url", "models_file", "models_dir", *_OF_PROCESS):
+    for field in ("data_dir", "database_url", "storage_url", "models_file", "models_dir", *_OF_PROCESS):
         value = getattr(environment, field)
         child[ENV_PREFIX + field.upper()] = str(value) if value else ""  # empty: not given
     for name, variable in _CLOUD_KEYS.items():

@@ -236,6 +236,13 @@ class ServingConfig(Section):
     cached_scores: int = Field(
         50_000, ge=0, le=10_000_000, description="Cross-encoder scores kept in memory, about 250 bytes each; 0: none."
     )
+    cache_mb: int = Field(
+        20_480,
+        ge=1,
+        le=100_000_000,
+        description="Copies of indexes and models that are kept in the data folder where they are in an object store, "
+        "MiB. The ones unused for longest go first, and none that was used in the last minute.",
+    )
 
 
 class GateConfig(Section):

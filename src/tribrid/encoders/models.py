@@ -196,9 +196,10 @@ def public_name(model: str) -> str:
     return Path(model).name if Path(model).is_absolute() else model
 
 
-def _folder_name(model: str) -> str:
+def export_prefix(model: str, role: Role) -> str:
+    """What the name of a model's export begins with; what follows says which weights it was made of."""
     kept = (c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in model.strip("/").rsplit("/", 1)[-1])
-    return "".join(kept)[:60]
+    return f"{''.join(kept)[:60]}-{role}-"
 
 
 def _shipped(source: str) -> Path | None:
@@ -246,15 +247,15 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         MissingExtra: torch is needed and not installed.
         ModelUnavailable: the model cannot be found, or its export does not agree with torch.
     """
-    name = _folder_name(model)
+    prefix = export_prefix(model, role)
     try:
         source = locate(model)
     except (MissingExtra, ModelUnavailable):
-        made = _made_elsewhere(models_dir, f"{name}-{role}-", model)
+        made = _made_elsewhere(models_dir, prefix, model)
         if made is None:
             raise
         return made
-    target = models_dir / f"{name}-{role}-{fingerprint(source)[:12]}"
+    target = models_dir / f"{prefix}{fingerprint(source)[:12]}"
     if (target / "manifest.json").is_file():
         return target
     if role == "encoder" and (shipped := _shipped(fingerprint(source))):

@@ -75,10 +75,15 @@ class Supervisor:
         self._restarts = 0
         self._detail = ""
         self._worker_pid: int | None = None
+        self._elsewhere = False
+
+    def leave_to_others(self) -> None:
+        """Start none from now on: workers of other machines that share the database run the jobs."""
+        self._elsewhere = True
 
     def ensure_worker(self) -> None:
         """See to it that the folder has a worker from now on. Returns at once; jobs can be submitted meanwhile."""
-        if self._thread is None:
+        if self._thread is None and not self._elsewhere:
             if not self._data_dir.exists():
                 own_folder(self._data_dir)
             self._stopping.clear()

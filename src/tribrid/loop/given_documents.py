@@ -21,9 +21,9 @@ from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens, TokenCodec
 from tribrid.errors import InvalidInput
 from tribrid.loop.serving import Ranking, scores, start_clock, time_note
-from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import passage_terms
 from tribrid.retrieval.outside import WORDLESS, GivenPassage, has_words, rank_given
+from tribrid.retrieval.snapshot import Snapshot
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.scorer import Scorer, above

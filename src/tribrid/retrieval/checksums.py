@@ -41,11 +41,21 @@ def note_checksums(folder: Path, table: str, version: int, space: str | None) ->
     """
     before = read_checksums(folder)
     known = before.files if before else {}
-    files = {name: known.get(name) or _noted(folder / name) for name in _files(folder, table, space)}
+    files = {name: known.get(name) or noted(folder / name) for name in _files(folder, table, space)}
+    write_checksums(folder, Checksums(table, version, files))
+
+
+def write_checksums(folder: Path, checksums: Checksums) -> None:
+    """Note this of the files, whatever was noted before."""
     staged = folder / f"{_FILE}.{os.getpid()}"
     with open(staged, "w", opener=opener) as file:
-        json.dump(asdict(Checksums(table, version, files)), file)
+        json.dump(asdict(checksums), file)
     staged.replace(folder / _FILE)
+
+
+def forget_checksums(folder: Path) -> None:
+    """Know nothing of the files: each is read before it is believed."""
+    (folder / _FILE).unlink(missing_ok=True)
 
 
 def read_checksums(folder: Path) -> Checksums | None:
@@ -98,8 +108,15 @@ def _files(folder: Path, table: str, space: str | None) -> Iterator[str]:
         yield space
 
 
-def _noted(path: Path) -> Noted:
+def noted(path: Path, before: Noted | None = None) -> Noted:
+    """What there is to note of a file.
+
+    Args:
+        before: what was noted of it; one that looks the same is not read again.
+    """
     found = path.stat()
+    if before is not None and (found.st_size, found.st_mtime_ns) == before[:2]:
+        return before
     return found.st_size, found.st_mtime_ns, _digest(path)
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import numpy as np
 
@@ -47,6 +48,8 @@ _FULL = "No space left on device"
 # As in `LanceError(IO): ..., PLACE/lance-io/src/local.rs:133:31`: a place on the machine that built LanceDB.
 _PLACE = re.compile(r",?\s*(?:at |in )?[^\s,:]*[/\\][^\s,:]*\.rs:\d+(?::\d+)?")
 _PASSAGE = ["doc_id", "ordinal", "start", "end", "title", "text"]
+# Lance names a manifest so that the newest comes first in a listing.
+_LAST_VERSION = 2**64 - 1
 # RuntimeError from Lance itself, ValueError for requests and Arrow data, OSError from files.
 _LANCE_ERRORS = (RuntimeError, ValueError, OSError)
 
@@ -357,6 +360,20 @@ class Tables:
     @_writing()
     def drop(self, name: str) -> None:
         self._connection.drop_table(name)
+
+    @_reading()
+    def files(self, name: str, version: int) -> list[str]:
+        """What a version needs, by the path from the folder: its manifest, and of the others those that it may name.
+        Not what older versions had, nor transactions, which are read where two write at once.
+        """
+        place = self._folder / f"{name}.lance"
+        manifest = place / "_versions" / f"{_LAST_VERSION - version:020}.manifest"
+        told = manifest.read_bytes()
+        kept = [manifest, *(place / "_deletions").glob("*")]
+        kept += [path for path in (place / "data").glob("*") if path.name.encode() in told]
+        for index in (place / "_indices").glob("*"):
+            kept += index.rglob("*") if UUID(index.name).bytes in told else ()
+        return sorted(str(path.relative_to(self._folder)) for path in kept if path.is_file())
 
     def names(self) -> list[str]:
         return sorted(path.stem for path in self._folder.glob("*.lance"))

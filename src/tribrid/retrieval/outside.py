@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from tribrid.config.sections import RetrievalConfig
 from tribrid.corpus.terms import query_terms
 from tribrid.retrieval.fusion import Hit, Key, Legs, best_first, collapse, fuse
-from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.indexer import passage_terms
 from tribrid.retrieval.rows import Vector
+from tribrid.retrieval.snapshot import Snapshot
 from tribrid.retrieval.weights import TermWeights
 from tribrid.types import DENSE, FIRST_RANK, SPARSE, Candidate, Passage
 

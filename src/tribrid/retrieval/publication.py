@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tribrid.errors import StaleIndex
 from tribrid.private import opener, own_contents, own_folder
 
 _FILE = "published.json"
-_LOCK = "writer.lock"
+WRITING = "writer.lock"
 REBUILD = "Make it anew: `tribrid index CORPUS --rebuild`, or POST /corpora/{corpus_id}/index."
 
 
@@ -33,6 +33,7 @@ class Publication:
         passages: how many there are; None where an older version published.
         space: name of the file that holds what is counted over them (see `spaces.py`); None where there is none.
         space_changed: documents that are new, changed or gone since that was made.
+        state: its name among all machines (see `mirror.py`); empty where the index is this folder's own.
     """
 
     table: str
@@ -41,6 +42,7 @@ class Publication:
     passages: int | None = None
     space: str | None = None
     space_changed: int = 0
+    state: str = ""
 
 
 def read_publication(folder: Path) -> Publication | None:
@@ -74,10 +76,10 @@ def write_publication(folder: Path, publication: Publication) -> None:
 
 
 @contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
+def writer_lock(folder: Path, name: str = WRITING) -> Iterator[None]:
     """Hold the index for writing; waits while another thread or process holds it. A kill -9 releases it."""
     own_folder(folder)
-    with open(folder / _LOCK, "w", opener=opener) as file:
+    with open(folder / name, "w", opener=opener) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -85,7 +87,7 @@ def writer_lock(folder: Path) -> Iterator[None]:
 def being_written(folder: Path) -> bool:
     """Whether somebody holds the index for writing now."""
     try:
-        with (folder / _LOCK).open("r") as file:
+        with (folder / WRITING).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -97,3 +99,17 @@ def being_written(folder: Path) -> bool:
 def forget_publication(folder: Path) -> None:
     """Publish nothing: for who makes it anew and holds the lock."""
     (folder / _FILE).unlink(missing_ok=True)
+
+
+def touch_publication(folder: Path) -> None:
+    """Note that it is used now."""
+    with suppress(FileNotFoundError):
+        os.utime(folder / _FILE)
+
+
+def used_at(folder: Path) -> float | None:
+    """When it was last used, seconds since 1970; None where nothing is published."""
+    try:
+        return (folder / _FILE).stat().st_mtime
+    except FileNotFoundError:
+        return None

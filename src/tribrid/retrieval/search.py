@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 from tribrid.config.sections import RetrievalConfig
 from tribrid.observing import timed
 from tribrid.retrieval.fusion import Legs, collapse, documents, fuse, passages
-from tribrid.retrieval.index import Index, Snapshot
+from tribrid.retrieval.index import Index
 from tribrid.retrieval.rows import Positions, Vector
 from tribrid.retrieval.selection import Selection
+from tribrid.retrieval.snapshot import Snapshot
 from tribrid.retrieval.walk import GraphLeg
 from tribrid.types import FIRST_RANK, LEGS, Candidate, ScoredDoc
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from tribrid.config.sections import RetrievalConfig
 from tribrid.retrieval.fusion import Hit, Legs, best_first, documents
 from tribrid.retrieval.graph import Graph
-from tribrid.retrieval.index import Snapshot
 from tribrid.retrieval.rows import Positions, Vector
+from tribrid.retrieval.snapshot import Snapshot
 from tribrid.types import GRAPH
 
 _NEARNESS = 0.5

@@ -14,6 +14,7 @@ import numpy as np
 from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.checksums import note_checksums, read_checksums
 from tribrid.retrieval.lance import Tables
+from tribrid.retrieval.mirror import Mirror, SharedState
 from tribrid.retrieval.publication import Publication, forget_publication, read_publication, write_publication
 from tribrid.retrieval.rows import Vector
 from tribrid.retrieval.spaces import SAMPLED, Count, drop_other_spaces, is_outdated, write_space
@@ -34,7 +35,18 @@ class IndexWriter:
     that serves, and takes its place when it is published.
     """
 
-    def __init__(self, folder: Path, tables: Tables, fingerprint: str, dim: int, *, anew: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: Tables,
+        fingerprint: str,
+        dim: int,
+        *,
+        anew: bool = False,
+        shared: tuple[Mirror, SharedState | None] | None = None,
+    ) -> None:
+        self._mirror: Mirror | None = shared[0] if shared else None
+        self._served: SharedState | None = shared[1] if shared else None
         self._folder = folder
         self._tables = tables
         self._fingerprint = fingerprint
@@ -45,7 +57,9 @@ class IndexWriter:
     def published(self) -> bool:
         """Whether readers see everything that was written."""
         publication = read_publication(self._folder)
-        return publication is not None and (publication.table, publication.version) == (self._name, self._table.version)
+        if publication is None or (publication.table, publication.version) != (self._name, self._table.version):
+            return False
+        return self._mirror is None or (self._served is not None and self._served.publication == publication)
 
     def doc_hashes(self) -> dict[str, str]:
         """doc_id → content_sha of every document written, published or not."""
@@ -112,8 +126,7 @@ class IndexWriter:
             raise Unavailable(f"The index cannot be published: {error.strerror}.") from error
 
     def _publish(self, *, purge: bool, count: Count | None) -> None:
-        if self.published and not purge:
-            self._complete(count)
+        if not purge and self.published and self._complete(count):
             return
         before = read_publication(self._folder)
         merge = purge or self._table.files() >= MERGE_FILES
@@ -122,13 +135,16 @@ class IndexWriter:
         if merge:
             self._table.merge()
         self._table.rebuild_indices()
-        state = self._state(count, purge=purge)
+        state = self._share(self._state(count, purge=purge), purge=purge)
         write_publication(self._folder, state)
         if merge:
-            seen = before is not None and before.table == self._name
-            self._table.prune(KEEP_VERSIONS if seen and not purge else _AT_ONCE)
+            self._table.prune(KEEP_VERSIONS if self._is_read(before) and not purge else _AT_ONCE)
         self._drop_others(state)
         note_checksums(self._folder, state.table, state.version, state.space)
+
+    def _is_read(self, before: Publication | None) -> bool:
+        """Whether somebody may read an older version of the table."""
+        return before is not None and before.table == self._name
 
     def _state(self, count: Count | None, *, purge: bool) -> Publication:
         """What is published now. A space holds vectors of passages, so no purge keeps one."""
@@ -136,15 +152,26 @@ class IndexWriter:
         space = space or self._made_space(count)
         return Publication(self._name, self._table.version, self._fingerprint, self._table.count(), space, changed)
 
-    def _complete(self, count: Count | None) -> None:
-        """Make what an older version did not, when it published all that there is."""
+    def _share(self, state: Publication, *, purge: bool) -> Publication:
+        """Have all machines serve it, before this one does."""
+        if self._mirror is None:
+            return state
+        names = [*self._tables.files(state.table, state.version), *([state.space] if state.space else [])]
+        self._served = self._mirror.publish(state, names, self._served, purge=purge)
+        return self._served.publication
+
+    def _complete(self, count: Count | None) -> bool:
+        """Make what an older version did not, when it published all that there is; whether nothing is left to do."""
         before = read_publication(self._folder)
+        if self._mirror is not None:
+            return count is None or (before is not None and before.space is not None)
         space = (before.space if before else None) or self._made_space(count)
         if before is not None and before.space != space:
             write_publication(self._folder, replace(before, space=space))
         elif read_checksums(self._folder) is not None:
-            return
+            return True
         note_checksums(self._folder, self._name, self._table.version, space)
+        return True
 
     def _kept_space(self) -> tuple[str | None, int]:
         """The published space, if it still says what the passages are like, and the documents that have changed since

@@ -23,9 +23,12 @@ from tribrid.store.judging import JudgeLabels
 from tribrid.store.judgments import Judgments
 from tribrid.store.labelled import Labelled
 from tribrid.store.lineage import Lineage
+from tribrid.store.locks import Locks
 from tribrid.store.logs import Logs
 from tribrid.store.mentions import Mentions
 from tribrid.store.models import Models
+from tribrid.store.objects import Objects
+from tribrid.store.publications import Publications
 from tribrid.store.ratings import Ratings
 from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
@@ -34,6 +37,7 @@ from tribrid.store.schedules import Schedules
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
+from tribrid.store.unfinished import Unfinished
 from tribrid.store.untrained import UntrainedComparisons
 
 # Longer than any training takes from its first file to its last.
@@ -75,13 +79,17 @@ class Store:
         self.untrained = UntrainedComparisons(database)
         self.rows = Rows(database)
         self.beginnings = Beginnings(database)
+        self.publications = Publications(database)
+        self.locks = Locks(database)
+        self.unfinished = Unfinished(database)
 
     @classmethod
-    def open(cls, data_dir: Path, database_url: str | None = None) -> Store:
+    def open(cls, data_dir: Path, database_url: str | None = None, objects: Objects | None = None) -> Store:
         """The store in this folder, made if need be, its tables brought up to date.
 
         Args:
             database_url: where the rows are; None for the file `tribrid.db` in the folder.
+            objects: where the artifacts are; the folder then holds copies. None for the folder alone.
 
         Raises:
             InvalidInput, MissingExtra: as Database.
@@ -92,14 +100,14 @@ class Store:
                 f"A backup is being restored into {data_dir}, or that was interrupted. In the second case do it again: "
                 "tribrid restore FILE --replace."
             )
-        return cls.restoring(data_dir, database_url)
+        return cls.restoring(data_dir, database_url, objects)
 
     @classmethod
-    def restoring(cls, data_dir: Path, database_url: str | None = None) -> Store:
+    def restoring(cls, data_dir: Path, database_url: str | None = None, objects: Objects | None = None) -> Store:
         """As `open`, for who restores a backup into it."""
         if not data_dir.exists():  # one that is there has the mode that somebody gave it
             own_folder(data_dir)
-        artifacts = Artifacts(data_dir / "artifacts")
+        artifacts = Artifacts(data_dir / "artifacts", objects)
         database = Database(database_url or f"sqlite:///{data_dir / 'tribrid.db'}")
         database.migrate()
         artifacts.sweep(STALE_STAGING_S)

@@ -27,6 +27,9 @@ T = TypeVar("T")
 BUSY_TIMEOUT_S = 30
 FORGET_TIMEOUT_S = 2
 _WRITES = "tribrid_writes"
+_KEEPALIVE = {"idle": 10, "interval": 5, "count": 3}
+"""Seconds, seconds, times: a connection whose other end is gone ends after 25 s."""
+_LOOK_S = 0.1
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x7472_6962  # any number of our own; PostgreSQL's advisory locks are named by numbers
 _VERSION = sa.Table(
@@ -282,6 +285,36 @@ class Database:
             reader = reader.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with _mapped_errors(), reader.begin() as connection:
             yield connection
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None for PostgreSQL."""
+        url = self._reader.url
+        return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+    @contextmanager
+    def holding(self, number: int) -> Iterator[None]:
+        """Hold PostgreSQL's advisory lock of this number, for hours if need be; waits for it. It belongs to a
+        connection of its own and falls with it, and both ends soon notice that the other's machine is gone.
+
+        Raises:
+            Unavailable: as begin.
+        """
+        alive = {f"keepalives_{name}": value for name, value in _KEEPALIVE.items()}
+        engine = sa.create_engine(
+            self._reader.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args=alive
+        )
+        with _mapped_errors():
+            connection = engine.connect()
+        try:
+            with _mapped_errors():
+                for name, value in _KEEPALIVE.items():
+                    connection.execute(sa.text(f"SET tcp_keepalives_{name} = {value}"))
+                while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(number))).scalar_one():
+                    time.sleep(_LOOK_S)
+            yield
+        finally:
+            connection.close()
 
     def migrate(self, revision: str | None = None) -> None:
         """Bring the tables to this release's form. Safe when several processes start at once: the second waits.

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tribrid.errors import Conflict, InvalidInput, Unavailable
 from tribrid.store import tables
 from tribrid.store.database import Database, newest_revision, revisions
+from tribrid.store.tables_shared import DERIVED
 from tribrid.types import State
 
 ROWS_AT_ONCE = 500
@@ -35,7 +36,7 @@ class Snapshot:
 
     def tables(self) -> list[str]:
         """Their names, what others refer to first."""
-        return [table.name for table in tables.metadata.sorted_tables]
+        return [table.name for table in _kept()]
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The rows of a table in the order of their key."""
@@ -97,7 +98,7 @@ class Rows:
         with self._database.begin() as connection:
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(sa.delete(table))
-            counts = _insert(connection, tables.metadata.sorted_tables, lines)
+            counts = _insert(connection, _kept(), lines)
             # Whoever ran them is not here: the next worker takes them up.
             runs = sa.update(tables.jobs).where(tables.jobs.c.state == State.RUNNING.value)
             connection.execute(runs.values(worker=None, lease_until_us=None, attempts=0))
@@ -135,6 +136,11 @@ def of_this_release(lines: Lines, names: list[str], revision: str, folder: Path)
         database.migrate()
         with Rows(database).snapshot() as snapshot:
             yield snapshot.lines
+
+
+def _kept() -> list[sa.Table]:
+    """What a backup holds."""
+    return [table for table in tables.metadata.sorted_tables if table.name not in DERIVED]
 
 
 def _any(connection: sa.Connection, table: sa.Table) -> bool:

@@ -30,7 +30,6 @@ from tribrid.store.settings import CorpusSettings
 from tribrid.types import Candidate, JobKind, Passage, State
 from tribrid.types.filters import Filter
 from tribrid.workspace.data_folder import DataFolder
-from tribrid.workspace.uploads import under_way, unfinished
 
 LEAST_PASSAGES = 100
 """From which on the order before any label serves: what fewer span says little, and nothing was measured on it."""
@@ -134,9 +133,9 @@ class OpenCorpus:
     @property
     def waits_for_index(self) -> str | None:
         """Why its documents are in no index though nothing was lost; None where nothing says so."""
-        if self.index.being_written or under_way(self.folder.data_dir, self.corpus_id):
+        if self.index.being_written or self.folder.uploads.under_way(self.corpus_id):
             return "it is being made for the first time. Search again when that is done."
-        if unfinished(self.folder.data_dir, self.corpus_id):
+        if self.folder.uploads.unfinished(self.corpus_id):
             return "its indexing was interrupted. Index the same again, or let a server go on: it does by itself."
         if self._only_reranked:
             return "they came with a rerank, and wait to be indexed. Mine, and they are."

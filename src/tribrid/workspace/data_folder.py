@@ -8,7 +8,6 @@ import json
 import shutil
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 from itertools import starmap
 from pathlib import Path
@@ -19,12 +18,11 @@ from tribrid.config import Config, Environment, Overrides, resolve
 from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.engine import Engine, Runtime
 from tribrid.encoders.loading import LoadOnce
-from tribrid.encoders.models import ensure_export, public_name
+from tribrid.encoders.models import public_name
 from tribrid.encoders.score_cache import ScoreCache
 from tribrid.encoders.tokens import PassageEmbedder
 from tribrid.encoders.turns import cores
 from tribrid.encoders.variants import MANIFEST as EXPORTED
-from tribrid.errors import ModelUnavailable
 from tribrid.retrieval.graph import Graph, Node
 from tribrid.retrieval.index import Index
 from tribrid.retrieval.metadata import Described, Metadata
@@ -32,11 +30,15 @@ from tribrid.scoring.learned import LearnedReranker
 from tribrid.scoring.scorer import LearnedScorer, LocalScorer, Scorer
 from tribrid.store import Store
 from tribrid.store.corpora import CorpusRow
+from tribrid.store.objects import Objects
 from tribrid.store.settings import GLOBAL_SCOPE
 from tribrid.training.lists import labels_by_query
+from tribrid.workspace.copies import Copies
 from tribrid.workspace.encoders import Encoders
+from tribrid.workspace.exports import Exports
 from tribrid.workspace.fallbacks import Fallbacks
 from tribrid.workspace.unlogged import Unlogged
+from tribrid.workspace.uploads import FolderUploads, SharedUploads, Uploads
 
 _MODELS_KEPT = 8
 _CONFIGS_KEPT = 100
@@ -56,16 +58,20 @@ class DataFolder:
         """
         self.environment = environment
         self.data_dir: Path = environment.data_dir
-        self.store = Store.open(self.data_dir, environment.database_url)
+        self.objects = Objects(environment.storage_url) if environment.storage_url else None
+        self.store = Store.open(self.data_dir, environment.database_url, self.objects)
         self.clouds = Clouds(environment, self.store.spending, lambda: self.prices)
         self._lock = threading.RLock()
         self._indexes: dict[str, Index] = {}
         self._configs: dict[str, Config] = {}
-        self.encoders = Encoders(self.models_dir, lambda: self.config().serving.threads)
+        self._exports = Exports(self.models_dir, self.objects)
+        self.encoders = Encoders(self._exports, lambda: self.config().serving.threads)
         self._learned: LoadOnce[str, LearnedScorer] = LoadOnce(self._load_learned, _MODELS_KEPT)
         self._local: LoadOnce[tuple[str, int], LocalScorer] = LoadOnce(self._load_local, _MODELS_KEPT)
         self._metadata: LoadOnce[tuple[str, int, int], Metadata] = LoadOnce(self._load_metadata, _METADATA_KEPT)
         self._graphs: LoadOnce[_GraphKey, Graph] = LoadOnce(self._load_graph, _METADATA_KEPT)
+        self.copies = Copies(self.store, self.objects, self._cache_bytes) if self.objects else None
+        self.uploads: Uploads = SharedUploads(self.store) if self.objects else FolderUploads(self.data_dir)
         self.fallbacks = Fallbacks()
         self.unlogged = Unlogged()
 
@@ -81,12 +87,17 @@ class DataFolder:
         if "runtime" in vars(self) and self.runtime.engine is not None:
             self.runtime.engine.close()
         self.clouds.close()
+        if self.copies is not None:
+            self.copies.close()
         self.store.close()
 
     @cached_property
     def prices(self) -> Prices:
         """The price list of the operator, or the shipped one."""
         return load_prices(self.environment.models_file)
+
+    def _cache_bytes(self) -> int:
+        return self.config().serving.cache_mb * 2**20
 
     @property
     def models_dir(self) -> Path:
@@ -124,8 +135,14 @@ class DataFolder:
         """The corpus's index; empty if nothing was indexed yet."""
         with self._lock:
             if corpus_id not in self._indexes:
-                self._indexes[corpus_id] = Index.open(self.index_dir(corpus_id))
+                self._indexes[corpus_id] = self._opened(corpus_id)
             return self._indexes[corpus_id]
+
+    def _opened(self, corpus_id: str) -> Index:
+        folder = self.index_dir(corpus_id)
+        if self.copies is None:
+            return Index.open(folder)
+        return self.copies.index(corpus_id, folder)
 
     def metadata(self, corpus: CorpusRow) -> Metadata:
         """What filters see of the corpus's documents, as of this version of it or a newer one."""
@@ -158,16 +175,20 @@ class DataFolder:
     def forget_corpus(self, corpus_id: str, artifacts: Sequence[str], runs: Sequence[str]) -> None:
         """Remove a deleted corpus's files: its index, its models' artifacts (no other corpus can share one: each says
         which corpus it is of), its trainings' checkpoints.
+
+        Raises:
+            StorageUnavailable: what is in the object store is not removed.
         """
         self.fallbacks.forget(corpus_id)
         with self._lock:
             self._indexes.pop(corpus_id, None)
         shutil.rmtree(self.index_dir(corpus_id), ignore_errors=True)
-        for artifact in artifacts:
-            with suppress(ModelUnavailable):  # it is gone already
-                shutil.rmtree(self.store.artifacts.path(artifact), ignore_errors=True)
         for run_id in runs:
             shutil.rmtree(self.run_dir(run_id), ignore_errors=True)
+        for artifact in artifacts:
+            self.store.artifacts.remove(artifact)
+        if self.copies is not None:
+            self.copies.forget(corpus_id)
 
     def run_dir(self, run_id: str) -> Path:
         """Where a training keeps its checkpoint."""
@@ -201,7 +222,7 @@ class DataFolder:
     def _load_local(self, key: tuple[str, int]) -> LocalScorer:
         name, snippet_chars = key
         exported = (Path(name) / EXPORTED).is_file()
-        folder = Path(name) if exported else ensure_export(self.models_dir, name, "cross-encoder")
+        folder = Path(name) if exported else self._exports.ensure(name, "cross-encoder")
         local = HubCrossEncoder(folder, snippet_chars, self.runtime)
         told = str(local.description.get("model_id", name)) if exported else name
         return LocalScorer(public_name(told), local)

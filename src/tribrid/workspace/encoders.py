@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from tribrid.config import Config
 from tribrid.encoders.loading import LoadOnce
-from tribrid.encoders.models import ensure_export
 from tribrid.encoders.onnx import Encoder
 from tribrid.encoders.text_cache import EmbeddedTexts
 from tribrid.encoders.tokens import PassageEmbedder
+from tribrid.workspace.exports import Exports
 
 _KEPT = 8
 
@@ -19,14 +18,14 @@ _KEPT = 8
 class Encoders:
     """See the module. Safe for threads."""
 
-    def __init__(self, models_dir: Path, threads: Callable[[], int | None]) -> None:
+    def __init__(self, exports: Exports, threads: Callable[[], int | None]) -> None:
         """Loads nothing yet.
 
         Args:
-            models_dir: where the exports are.
+            exports: of the models.
             threads: how many an encoder runs on; None: one a core. Asked when one is loaded.
         """
-        self._models_dir, self._threads = models_dir, threads
+        self._exports, self._threads = exports, threads
         self._lock = threading.Lock()
         self._embedders: LoadOnce[str, PassageEmbedder] = LoadOnce(self._load, _KEPT)
         self._embedded: dict[str, EmbeddedTexts] = {}
@@ -54,4 +53,4 @@ class Encoders:
         self._embedders = other._embedders
 
     def _load(self, name: str) -> PassageEmbedder:
-        return PassageEmbedder(Encoder(ensure_export(self._models_dir, name, "encoder"), self._threads()))
+        return PassageEmbedder(Encoder(self._exports.ensure(name, "encoder"), self._threads()))

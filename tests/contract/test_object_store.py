@@ -107,6 +107,36 @@ def test_a_writer_that_lost_its_lock_publishes_nothing(machine: Machine) -> None
     assert one.store.publications.get("c") == "theirs"
 
 
+def test_a_writer_that_died_once_it_had_published_lost_nothing(machine: Machine, object_store: Bucket) -> None:
+    one = indexed(machine("one"))
+    published = one.folder.index_dir("c") / "published.json"
+    before = published.read_bytes()
+    one.corpus("c").documents.add({"cake": "how to bake a cake"})
+    one.close()
+    published.write_bytes(before)  # as it is left between the two
+    again = machine("one")
+    assert found(again, "bake a cake", 1) == ["cake"]
+    again.corpus("c").documents.add({"tea": "how to brew tea"})
+    assert found(machine("other"), "brew tea", 1) == ["tea"]
+
+
+def test_a_writer_that_died_before_it_published_leaves_nothing(machine: Machine, object_store: Bucket) -> None:
+    one, other = indexed(machine("one")), machine("other")
+    corpus = open_corpus(one.folder, "c")
+    fingerprint = index_fingerprint(corpus.config.indexing, corpus.embedder)
+    with corpus.index.writer(fingerprint, corpus.embedder.dim) as writer:
+        writer.delete_docs(["soup"])  # a commit of its own, never published
+    strays = [object_store.path(f"indexes/c/files/{name}") for name in ("stray", "another")]
+    for stray in strays:
+        stray.write_bytes(b"put by a writer that was killed")
+    other.corpus("c").documents.add({"cake": "how to bake a cake"})
+    assert not any(stray.exists() for stray in strays)
+    until(lambda: found(one, "bake a cake", 1) == ["cake"])
+    one.corpus("c").documents.add({"tea": "how to brew tea"})
+    fresh = machine("fresh")
+    assert set(open_corpus(fresh.folder, "c").index.doc_hashes()) == {"soup", "pasta", "proxy", "cake", "tea"}
+
+
 def test_an_index_that_is_not_whole_is_made_anew(machine: Machine, object_store: Bucket) -> None:
     one = indexed(machine("one"))
     for key in object_store.keys("indexes/c/files"):

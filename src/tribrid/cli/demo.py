@@ -30,8 +30,9 @@ def demo(
     from tribrid.config import read_environment
 
     environment = read_environment()
-    if environment.database_url is not None:
-        raise InvalidInput("The demo keeps everything in a folder of its own: run it with TRIBRID_DATABASE_URL unset.")
+    elsewhere = {"TRIBRID_DATABASE_URL": environment.database_url, "TRIBRID_STORAGE_URL": environment.storage_url}
+    for variable in (name for name, value in elsewhere.items() if value is not None):
+        raise InvalidInput(f"The demo keeps everything in a folder of its own: run it with {variable} unset.")
     try:
         run(session, session.data_dir or FOLDER, environment.api_key, fresh=fresh, port=port)
     except KeyboardInterrupt:

@@ -31,15 +31,15 @@ class MirroredIndex(Index):
         self._started = False
 
     def follow(self, served: str | None) -> None:
-        """Bring the copy to a state that is served. What fails is told, and tried at the next call.
+        """Bring the copy to a state that is served.
 
         Args:
             served: its name; None where nothing is published.
+
+        Raises:
+            StaleIndex, Unavailable: it cannot be had, and the copy stays as it is.
         """
-        try:
-            self._mirror.follow(served)
-        except (StaleIndex, Unavailable) as error:
-            _log.warning("The copy of an index in %s stays as it is: %s", self._folder.name, error.detail)
+        self._mirror.follow(served)
 
     def is_behind(self, served: str | None) -> bool:
         """Whether the copy is of another state."""

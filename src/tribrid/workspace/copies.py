@@ -24,6 +24,7 @@ FOLLOW_S = 1.0
 """Between two looks at what is published: one query of the database, whatever the number of corpora."""
 MEASURE_S = 30.0
 IN_USE_S = 60.0
+_LEFT_TO_ITSELF_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +40,7 @@ class Copies:
         self._store, self._objects, self._most_bytes = store, objects, most_bytes
         self._lock = threading.Lock()
         self._indexes: dict[str, MirroredIndex] = {}
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, threading.Thread] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._folder: Path | None = None
@@ -72,6 +73,10 @@ class Copies:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+        with self._lock:
+            under_way = list(self._under_way.values())
+        for thread in under_way:
+            thread.join(_LEFT_TO_ITSELF_S)
 
     def _run(self) -> None:
         while not self._stopping.wait(FOLLOW_S):
@@ -92,16 +97,21 @@ class Copies:
             with self._lock:
                 if not index.is_behind(state) or corpus_id in self._under_way:
                     continue
-                self._under_way.add(corpus_id)
-            # By itself, so that a large index does not keep a small one waiting.
-            threading.Thread(target=self._bring, args=(corpus_id, index, state), name="copy", daemon=True).start()
+                # By itself, so that a large index does not keep a small one waiting.
+                bringing = threading.Thread(
+                    target=self._bring, args=(corpus_id, index, state), name="copy", daemon=True
+                )
+                self._under_way[corpus_id] = bringing
+                bringing.start()
 
     def _bring(self, corpus_id: str, index: MirroredIndex, state: str | None) -> None:
         try:
             index.follow(state)
+        except (TribridError, OSError) as error:  # tried again at the next look
+            _log.warning("The copy of the index of %s stays as it is: %s", corpus_id, error)
         finally:
             with self._lock:
-                self._under_way.discard(corpus_id)
+                del self._under_way[corpus_id]
 
     def make_room(self) -> None:
         """Remove what was unused for longest, as far as there is more than may be."""

@@ -142,11 +142,17 @@ def test_it_serves_until_ctrl_c(server: tuple[subprocess.Popen[bytes], int], cor
 # ------------------------------------------------------------------------------------------------ the demo
 
 
-def test_the_demo_does_not_touch_another_database(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIBRID_DATABASE_URL", "sqlite:////tmp/other.db")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TRIBRID_DATABASE_URL", "sqlite:////tmp/other.db"), ("TRIBRID_STORAGE_URL", "s3://other/bucket")],
+)
+def test_the_demo_touches_nothing_elsewhere(
+    variable: str, value: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
     done = cli("demo", "--json")
     assert done.code == 2
-    assert "TRIBRID_DATABASE_URL" in done.document["detail"]
+    assert variable in done.document["detail"]
 
 
 def test_the_demo_says_what_to_install(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ check: lint ## Check what takes under two minutes: lint, then all tests but the 
 # Where CI is set the tests of other services' clients run too, which want an environment of their own, and coverage
 # is measured: of all tests, or its floor would mean nothing.
 .PHONY: test
-test: lint $(if $(CI),clients) ## Check everything: lint, then all tests
-	@$(BIN)/pytest $(PARALLEL) $(if $(CI),$(if $(ARGS),,--cov --cov-report=)) $(ARGS)
+test: lint $(if $(CI),clients) ## Check everything: lint, then all tests but what takes minutes and only CI runs
+	@$(BIN)/pytest $(PARALLEL) $(if $(ARGS),,$(if $(CI),--cov --cov-report=,-m "not heavy")) $(ARGS)
 
 .PHONY: clients
 clients: .venv-clients/.installed $(if $(NPM),.npm-clients/.installed) ## Install what makes and checks clients: other services' and TypeScript (once)

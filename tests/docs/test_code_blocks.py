@@ -253,11 +253,15 @@ def follow(page: Path, folder: Path) -> None:
 
 
 RUN = [page for page in PAGES if runnable(page)]
+FIRST_PAGES = ("README.md", "guide-first-loop.md")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[] if page.name in FIRST_PAGES else pytest.mark.heavy, id=page.name) for page in RUN],
+)
 def test_the_page_runs_as_it_stands(page: Path, program: Callable[[str], str], tmp_path: Path) -> None:
     for name in needed(page):
         program(name)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from datetime import date
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tribrid.corpus.inline import inline_document
 from tribrid.corpus.jsonlines import Item, json_items
-from tribrid.corpus.records import Skipped, parse_records
+from tribrid.corpus.records import Skipped, parse_record, parse_records
+from tribrid.errors import InvalidInput
 from tribrid.types import Document
 
 MAX = 1000
@@ -207,3 +211,22 @@ def test_real_corpora_go_in_whole(shared_data: Path, name: str, count: int) -> N
         found = list(parse_records(stream, max_document_chars=2_000_000))
     assert [item for item in found if isinstance(item, Skipped)] == []
     assert len(found) == count
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ({"released": date(2020, 1, 2)}, "holds a date, which JSON does not have"),
+        ({"parts": [{"sizes": (1, 2)}]}, "holds a tuple"),
+        ({"price": float("nan")}, "holds nan"),
+        ({2020: "year"}, "has a name that is no text: 2020"),
+    ],
+)
+def test_what_json_does_not_have_is_refused_before_anything_is_done(metadata: dict[Any, Any], fault: str) -> None:
+    record = {"doc_id": "a", "text": "words", "metadata": metadata}
+    skipped = parse_record(record, 1, max_document_chars=100)
+    assert isinstance(skipped, Skipped)
+    assert fault in skipped.reason
+    with pytest.raises(InvalidInput, match=r"documents\[3\]: ") as caught:
+        inline_document(record, 3, None)
+    assert fault in caught.value.detail

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tribrid.corpus.jsonlines import id_fault, id_text, storable
+from tribrid.corpus.jsonlines import id_fault, id_text, json_fault, storable
 from tribrid.errors import InvalidInput
 
 TEXT_FIELDS = ("text", "content", "page_content", "passage")
@@ -53,6 +53,9 @@ def inline_document(
         return Inline(storable(value), given=value)
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{place}: must be a string, or an object with a `text`.", position=position)
+    fault = json_fault(value)
+    if fault is not None:
+        raise InvalidInput(f"{place}: {fault}.", position=position)
     metadata = _metadata(value, named)
     doc_id = _id(value, metadata, place)
     text, title = _named(value, rank_fields, place) if rank_fields else _plain(value, place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_items, text_fault, value_fault
+from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_fault, json_items, text_fault, value_fault
 from tribrid.types import Document
 
 __all__ = ["Skipped", "make_document", "parse_record", "parse_records"]
@@ -73,7 +73,7 @@ def _record(line: int, record: Mapping[str, Any], max_document_chars: int) -> Do
     if fault is not None or not isinstance(doc_id, str):
         return Skipped(line, fault or "doc_id is not a string")
     metadata = record.get("metadata")
-    fault = _shape_fault(record) or _named("metadata", value_fault(metadata))
+    fault = _shape_fault(record) or _named("metadata", value_fault(metadata) or json_fault(metadata))
     if fault is not None:
         return Skipped(line, fault, doc_id=doc_id)
     document = make_document(

@@ -21,6 +21,7 @@ from tribrid.app.restore import restore
 from tribrid.config import read_environment
 from tribrid.errors import Conflict, InvalidInput, ModelUnavailable, StaleIndex, StorageUnavailable
 from tribrid.retrieval.indexer import index_fingerprint
+from tribrid.retrieval.mirrored import MirroredIndex
 from tribrid.store import Store
 from tribrid.store.artifacts import Artifacts
 from tribrid.store.database import Database
@@ -187,6 +188,9 @@ def test_copies_are_bounded(machine: Machine) -> None:
     until(lambda: open_corpus(other.folder, "small").index.count() == 1)  # and that one just now
     copies.make_room()
     assert not (folder / "published.json").exists()
+    index = open_corpus(other.folder, "c").index
+    assert isinstance(index, MirroredIndex)
+    assert not index.is_behind(one.store.publications.get("c")), "it comes back when it is used, and not before"
     assert (other.folder.index_dir("small") / "published.json").exists()
     assert found(other, "soup", 1) == ["soup"], "fetched again"
 

@@ -36,6 +36,8 @@ from tribrid.retrieval.publication import (
     being_written,
     forget_publication,
     read_publication,
+    touch_publication,
+    used_at,
     write_publication,
     writer_lock,
 )
@@ -101,9 +103,10 @@ class Mirror:
             StaleIndex: what is published cannot be had whole, and can only be made anew.
             Unavailable: store or database cannot be reached.
         """
-        served = self._publications.get(self._corpus_id)
-        if not anew and not self.at(served):
-            with writer_lock(self._folder, _FETCHING):
+        # Also where there is nothing to bring: who is just bringing it must be done before anything is written.
+        with writer_lock(self._folder, _FETCHING):
+            served = self._publications.get(self._corpus_id)
+            if not anew and not self.at(served):
                 self._bring(served)
         if served is None:
             return None
@@ -126,28 +129,22 @@ class Mirror:
             return here is None or not here.state
         return here is not None and here.state == served
 
-    def follow(self, served: str | None) -> bool:
-        """Bring the folder to a state, unless it is there or this machine is writing; whether it was brought.
+    def pull(self) -> None:
+        """Bring the folder to what is published now, unless this machine is writing.
 
         Raises:
             StaleIndex, Unavailable: as `begin`.
         """
-        if self.at(served):
-            return False
+        if self.at(self._publications.get(self._corpus_id)):
+            return
         with writer_lock(self._folder, _FETCHING):
             # Who writes here has brought it to what was published, and publishes here what comes next.
-            if self.at(served) or being_written(self._folder):
-                return False
-            self._bring(served)
-            return True
-
-    def pull(self) -> None:
-        """Bring the folder to what is published now.
-
-        Raises:
-            StaleIndex, Unavailable: as `begin`.
-        """
-        self.follow(self._publications.get(self._corpus_id))
+            if being_written(self._folder):
+                return
+            # Asked again: what was published when the lock was not held may be older than what this machine wrote.
+            served = self._publications.get(self._corpus_id)
+            if not self.at(served):
+                self._bring(served)
 
     def mend(self) -> None:
         """Fetch again what of the folder is damaged.
@@ -266,7 +263,9 @@ class Mirror:
                 raise StaleIndex(f"The file {name} is damaged in {self._objects.address}. {REBUILD}")
         publication = state.publication
         write_checksums(self._folder, Checksums(publication.table, publication.version, looks))
+        used = used_at(self._folder)
         write_publication(self._folder, publication)
+        touch_publication(self._folder, used)  # to follow is not to use
         self._leave(state.files)
 
     def _look(self, name: str, fetched: Mapping[str, Shared], known: Mapping[str, Noted]) -> Noted:

@@ -30,20 +30,17 @@ class MirroredIndex(Index):
         self._starting = threading.Lock()
         self._started = False
 
-    def follow(self, served: str | None) -> None:
-        """Bring the copy to a state that is served.
-
-        Args:
-            served: its name; None where nothing is published.
+    def follow(self) -> None:
+        """Bring the copy to what is served now.
 
         Raises:
             StaleIndex, Unavailable: it cannot be had, and the copy stays as it is.
         """
-        self._mirror.follow(served)
+        self._mirror.pull()
 
     def is_behind(self, served: str | None) -> bool:
-        """Whether the copy is of another state."""
-        return not self._mirror.at(served)
+        """Whether there is a copy, of another state. One that was removed to make room comes back when it is used."""
+        return self._copy() is not None and not self._mirror.at(served)
 
     @property
     def being_written(self) -> bool:
@@ -80,7 +77,7 @@ class MirroredIndex(Index):
             self._snapshot = None
             found = read_publication(self._folder)
         if found is not None:
-            touch_publication(self._folder)
+            touch_publication(self._folder, None)
         return found
 
     def _started_with(self) -> Publication | None:

@@ -101,10 +101,10 @@ def forget_publication(folder: Path) -> None:
     (folder / _FILE).unlink(missing_ok=True)
 
 
-def touch_publication(folder: Path) -> None:
-    """Note that it is used now."""
+def touch_publication(folder: Path, at: float | None) -> None:
+    """Note when it was used last: seconds since 1970; None: now."""
     with suppress(FileNotFoundError):
-        os.utime(folder / _FILE)
+        os.utime(folder / _FILE, None if at is None else (at, at))
 
 
 def used_at(folder: Path) -> float | None:

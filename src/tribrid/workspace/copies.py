@@ -93,20 +93,17 @@ class Copies:
         with self._lock:
             open_now = dict(self._indexes)
         for corpus_id, index in open_now.items():
-            state = served.get(corpus_id)
             with self._lock:
-                if not index.is_behind(state) or corpus_id in self._under_way:
+                if not index.is_behind(served.get(corpus_id)) or corpus_id in self._under_way:
                     continue
                 # By itself, so that a large index does not keep a small one waiting.
-                bringing = threading.Thread(
-                    target=self._bring, args=(corpus_id, index, state), name="copy", daemon=True
-                )
+                bringing = threading.Thread(target=self._bring, args=(corpus_id, index), name="copy", daemon=True)
                 self._under_way[corpus_id] = bringing
                 bringing.start()
 
-    def _bring(self, corpus_id: str, index: MirroredIndex, state: str | None) -> None:
+    def _bring(self, corpus_id: str, index: MirroredIndex) -> None:
         try:
-            index.follow(state)
+            index.follow()
         except (TribridError, OSError) as error:  # tried again at the next look
             _log.warning("The copy of the index of %s stays as it is: %s", corpus_id, error)
         finally:

@@ -46,7 +46,7 @@ from tribrid.evaluation.measures import (
     report_key,
 )
 from tribrid.evaluation.moves import MOST, relevant_moves, top
-from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
+from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, WITHOUT_MEMORY, Findings, notes
 from tribrid.evaluation.slices import Slice, slice_rows, slices
 from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import GRAPH, LEGS, EvalDataset
@@ -168,7 +168,8 @@ def _across(inputs: EvaluationInputs, measured: Measured, primary: str, kinds: S
     before, after = measured.compared.get(inputs.before), measured.compared.get(inputs.after or "")
     if before is None or after is None:
         return _Across()
-    across = _Across(slice_rows(kinds, before[primary], after[primary], inputs.config))
+    without_memory = measured.compared.get(WITHOUT_MEMORY, {}).get(primary)
+    across = _Across(slice_rows(kinds, before[primary], after[primary], inputs.config, without_memory))
     if not inputs.others:
         return across
     here = CorpusChange(

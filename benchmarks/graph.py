@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from real_clicks import Click, as_judged, read
+from real_clicks import Click, as_judged, log_of, read
 from tribrid.app import Tribrid
 from tribrid.corpus.lexical import normalise
 from tribrid.demo.collection import collect
@@ -77,11 +77,7 @@ def with_log(folder: Path) -> Collection:
         halves[hashlib.sha256(click[3].encode()).digest()[0] % 2].append(click)
     asked = {normalise(query) for _, query, _, _ in halves[0]}
     fresh = [click for click in halves[1] if normalise(click[1]) not in asked]
-    log = "".join(
-        json.dumps({"query": query, "doc_id": doc_id, "timestamp": time, "client_id": user}) + "\n"
-        for time, query, doc_id, user in halves[0]
-    )
-    return Collection(records, (), as_judged(fresh)[:MOST_QUERIES], log.encode(), mined=True)
+    return Collection(records, (), as_judged(fresh)[:MOST_QUERIES], log_of(halves[0]), mined=True)
 
 
 def with_judgments(folder: Path) -> Collection:

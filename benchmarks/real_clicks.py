@@ -40,6 +40,15 @@ def as_judged(clicks: Sequence[Click]) -> list[JudgedQuery]:
     return [JudgedQuery(f"q{n}", texts[key], dict.fromkeys(counts[key], 1)) for n, key in enumerate(counts)]
 
 
+def log_of(clicks: Sequence[Click]) -> bytes:
+    """The clicks as a log to import."""
+    lines = [
+        json.dumps({"query": query, "doc_id": doc_id, "timestamp": time, "client_id": user}) + "\n"
+        for time, query, doc_id, user in clicks
+    ]
+    return "".join(lines).encode()
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--clicks", default="raw/train.csv")
@@ -51,13 +60,9 @@ def main() -> None:
     clicks = read(args.folder / args.clicks, frozenset(json.loads(line)["_id"] for line in documents if line))
     cut = len(clicks) * 4 // 5
     evaluation = as_judged(clicks[cut:])
-    log = "".join(
-        json.dumps({"query": query, "doc_id": doc_id, "timestamp": time, "client_id": user}) + "\n"
-        for time, query, doc_id, user in clicks[:cut]
-    )
     with indexed(args.folder, args.cache) as tribrid:
         tribrid.corpus(corpus).patch_settings({"features": {"clicks": args.popularity}})
-        imported = tribrid.corpus(corpus).logs.add([log.encode()], "clicks")
+        imported = tribrid.corpus(corpus).logs.add([log_of(clicks[:cut])], "clicks")
         tribrid.corpus(corpus).eval_dataset.put(evaluation)
         mined = tribrid.corpus(corpus).mine(max_pairs=args.max_pairs, sources=["logs"])
         reports = train_and_evaluate(tribrid, corpus, args.seeds, args.set)

@@ -69,7 +69,7 @@ def train_and_evaluate(tribrid: Tribrid, corpus: str, seeds: Sequence[int], sett
         reports.append(report)
         if report.promoted:
             tribrid.corpus(corpus).rollback("the next seed starts from the first stage too")
-        sys.stderr.write(f"{corpus} seed {seed}: {report.after}\n")
+        sys.stderr.write(f"{corpus} seed {seed}: {report.after} {' '.join(report.verdict.reasons)}\n")
     return reports
 
 

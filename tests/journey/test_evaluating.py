@@ -85,7 +85,12 @@ def test_the_measures_asked_for_are_reported_everywhere(tribrid: Tribrid, report
 
 def test_slices_cover_the_queries(report: dict[str, Any]) -> None:
     assert all(row["queries"] >= 5 and row["delta"]["p_holm"] <= 1 for row in report["slices"])
-    assert {row["field"] for row in report["slices"]} <= {"query_length", "rare_terms", "code_or_prose"}
+    ways = {row["field"] for row in report["slices"]}
+    assert ways <= {"query_length", "rare_terms", "code_or_prose", "training"}
+    told_apart = [row for row in report["slices"] if row["field"] == "training"]
+    assert sum(row["queries"] for row in told_apart) == 30
+    remembers = report["systems"].get("blend_without_memory") is not None
+    assert all((row["without_memory"] is not None) == remembers for row in told_apart)
 
 
 def test_the_same_change_is_looked_at_on_the_other_corpus(report: dict[str, Any]) -> None:

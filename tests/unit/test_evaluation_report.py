@@ -24,8 +24,10 @@ from tribrid.answers.report import (
 from tribrid.config.sections import GateConfig
 from tribrid.errors import EvaluationFailed, InvalidInput
 from tribrid.evaluation.comparison import compare
+from tribrid.evaluation.inputs import EvaluationInputs
 from tribrid.evaluation.measures import MEASURES, Run, means, per_query
 from tribrid.evaluation.report import Report, build_report
+from tribrid.evaluation.slices import SEEN, UNSEEN
 from tribrid.report.page import render_html
 from tribrid.types import EvalDataset, JudgedQuery, ScoredDoc, rank_order
 
@@ -240,3 +242,33 @@ def test_another_primary_measure_decides() -> None:
     summary = build_report(make_inputs(dataset=dataset)).summary
     assert summary.primary_measure == "mrr@10"
     assert summary.verdict.reasons[0].startswith("mrr@10 rises")
+
+
+def test_what_memory_gave_is_shown_and_decides_nothing() -> None:
+    """Half of the queries gain, as their answers were seen, and the others fall: no guard asks for either half."""
+    inputs = make_inputs()
+    best, worst = inputs.systems["challenger"], _risen(inputs, -9.0)
+    mixed = {of: (best if int(of[1:]) % 2 else worst)[of] for of in best}
+    taught = {f"d{at}_0" for at in range(1, QUERIES, 2)}
+    facts = replace(inputs.slice_facts, taught=taught)
+    systems = {**inputs.systems, "challenger": mixed, "blend_without_memory": inputs.systems["retrieval"]}
+    summary = build_report(replace(inputs, systems=systems, slice_facts=facts)).summary
+    seen, unseen = (part for part in summary.slices if part.field == "training")
+    assert (seen.slice, seen.queries, unseen.slice, unseen.queries) == (SEEN, QUERIES // 2, UNSEEN, QUERIES // 2)
+    for part, certain in ((seen, "gain"), (unseen, "loss")):
+        assert part.delta is not None
+        assert part.delta.certain == certain
+        assert part.without_memory is not None
+        assert part.without_memory.delta is not None
+        assert part.without_memory.delta.mean == 0  # here it is the retrieval order itself
+    assert [guard.passed for guard in guards(summary) if guard.name == "worst_slice"] == [
+        None
+    ]  # there is no other kind
+
+
+def _risen(inputs: EvaluationInputs, by: float) -> Run:
+    """The challenger's run with each relevant document's score changed."""
+    return {
+        query_id: [replace(doc, score=doc.score + by * doc.doc_id.endswith("_0")) for doc in docs]
+        for query_id, docs in inputs.systems["challenger"].items()
+    }

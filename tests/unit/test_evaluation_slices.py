@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tribrid.config.sections import EvaluationConfig
-from tribrid.evaluation.slices import SliceFacts, count_words, reads_like_code, slice_rows, slices
+from tribrid.evaluation.slices import SEEN, UNSEEN, SliceFacts, count_words, reads_like_code, slice_rows, slices
 from tribrid.types import JudgedQuery
 
 CONFIG = EvaluationConfig.model_validate({"slice_queries": 2, "resamples": 200})
@@ -82,6 +82,26 @@ def test_a_field_with_many_values_names_things_and_is_not_taken_unasked() -> Non
     assert "metadata.author" not in named(queries, SliceFacts(metadata=metadata))
     asked_for = EvaluationConfig.model_validate({"slice_queries": 2, "slice_metadata": "author"})
     assert len(named(queries, SliceFacts(metadata=metadata), asked_for)["metadata.author"]) == 13
+
+
+def test_what_training_had_seen_stands_apart_beside_the_same_without_memory() -> None:
+    queries = asked(*["tea"] * 30, *["coffee"] * 10)
+    seen = SliceFacts(taught={f"d{at}" for at in range(30)} | {"other"})  # "other" is relevant to nothing
+    before = dict.fromkeys((query.query_id for query in queries), 0.5)
+    after = {query.query_id: 0.9 if at < 30 else 0.4 for at, query in enumerate(queries)}
+    without = dict.fromkeys(before, 0.6)
+    found = {row.slice: row for row in slice_rows(slices(queries, seen, CONFIG), before, after, CONFIG, without)}
+    had, had_not = found[SEEN], found[UNSEEN]
+    for row, count, gain in ((had, 30, 0.4), (had_not, 10, -0.1)):
+        assert row.queries == count
+        assert row.delta is not None
+        assert row.delta.mean == pytest.approx(gain)
+        assert row.without_memory is not None
+        assert row.without_memory.delta is not None
+        assert row.without_memory.after == pytest.approx(0.6)
+        assert row.without_memory.delta.ci95 == pytest.approx((0.1, 0.1))
+    assert [name for name, _ in had.shown] == ["training", "training, without memory"]
+    assert "training" not in named(queries, SliceFacts())  # nothing is known of a training
 
 
 def test_a_loss_on_some_shows_beside_a_gain_on_average() -> None:

@@ -21,6 +21,7 @@ from tribrid.training.blend import (
     LINEAR,
     RANK,
     RETRIEVAL,
+    STARTS,
     TREES_FORM,
     UNTRAINED_FORM,
     Choice,
@@ -72,6 +73,21 @@ def test_nothing_is_learned_from_noise(seed: int) -> None:
     assert choice.form == choice.start
 
 
+def ranked_first_by(start: str, item: TrainingList) -> TrainingList:
+    """The list, had this start the good document first, and the other one last."""
+    good = (item.grades > 0).astype(np.float32)
+    nothing = {name: np.zeros_like(good) for name in STARTS[UNTRAINED_FORM]}
+    told = {"fused": good, "agreement": -good} if start == RETRIEVAL else {"fused": -good, "agreement": good}
+    return replace(item, described={**item.described, **nothing, **told})
+
+
+@pytest.mark.parametrize(("fused_better", "start"), [(3, UNTRAINED_FORM), (5, UNTRAINED_FORM), (9, RETRIEVAL)])
+def test_learning_starts_at_the_fused_order_only_if_the_labels_are_sure_of_it(fused_better: int, start: str) -> None:
+    firsts = [RETRIEVAL if at < fused_better else UNTRAINED_FORM for at in range(9)]
+    lists = [ranked_first_by(first, training_list(at, learnable=False)) for at, first in enumerate(firsts)]
+    assert chosen(lists).start == start
+
+
 def test_memory_that_clicks_cannot_measure_is_kept_and_judgments_are_believed() -> None:
     """Here it neither helps nor harms: judgments say so, and clicks could not say otherwise."""
     judged = [training_list(seed, learnable=True) for seed in range(30)]
@@ -111,6 +127,15 @@ def test_guesses_do_not_outvote_labels() -> None:
     sure = [training_list(seed, learnable=True) for seed in range(30)]
     guesses = [training_list(1000 + seed, learnable=False, weight=0.01) for seed in range(30)]
     assert chosen([*sure, *guesses]).form in LEARNED
+
+
+def test_a_small_gain_of_few_labels_is_enough_for_the_linear_model() -> None:
+    """Of the linear model that is pulled to its start less certainty is asked, if the labels are no guesses."""
+
+    def form(weight: float) -> str:
+        return chosen([training_list(200 + n, learnable=n % 3 == 0, weight=weight) for n in range(14)]).form
+
+    assert [form(weight=1.0), form(weight=0.1)] == [LINEAR, UNTRAINED_FORM]
 
 
 def test_progress_is_told_fold_by_fold() -> None:

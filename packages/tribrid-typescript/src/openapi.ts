@@ -5935,6 +5935,22 @@ export interface components {
             queries_missing: number | null;
         };
         /**
+         * Part
+         * @description The primary measure on some of the queries.
+         */
+        Part: {
+            /** Queries */
+            queries: number;
+            /**
+             * Before
+             * @description Mean of the primary measure.
+             */
+            before: number | null;
+            /** After */
+            after: number | null;
+            delta: components["schemas"]["Delta"] | null;
+        };
+        /**
          * PassageSpan
          * @description Where a passage stands in its document, in characters.
          */
@@ -7170,6 +7186,8 @@ export interface components {
              * @description What they have in common.
              */
             slice: string;
+            /** @description The same with the same model without memory of past queries, where they are told apart by what training had seen; null: elsewhere, or nothing is remembered. */
+            without_memory: components["schemas"]["Part"] | null;
         };
         /**
          * Source

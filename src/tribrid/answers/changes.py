@@ -68,11 +68,22 @@ class SlicePart(Part):
 
     field: str = Field(description="What they are told apart by: their length, a field of the documents' metadata ...")
     slice: str = Field(description="What they have in common.")
+    without_memory: Part | None = Field(
+        default=None,
+        description="The same with the same model without memory of past queries, where they are told apart by what "
+        "training had seen; null: elsewhere, or nothing is remembered.",
+    )
 
     @property
     def key(self) -> str:
         """What the rows of its queries name it by."""
         return slice_key(self.field, self.slice)
+
+    @property
+    def shown(self) -> list[tuple[str, Part]]:
+        """The rows of a table: what each is, and its change."""
+        without = [] if self.without_memory is None else [(f"{self.field}, without memory", self.without_memory)]
+        return [(self.field, self), *without]
 
 
 class CorpusPart(Part):

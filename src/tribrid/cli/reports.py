@@ -155,7 +155,7 @@ def _threshold(report: EvaluationReport) -> str | None:
 def _parts(report: EvaluationReport) -> Iterator[RenderableType]:
     """The change in each corpus and in each kind of query, where there are any."""
     corpora: list[tuple[str, Part]] = [(part.corpus_id, part) for part in report.corpora]
-    slices: list[tuple[str, Part]] = [(f"{part.field}: {part.slice}", part) for part in report.slices]
+    slices = [(f"{what}: {part.slice}", one) for part in report.slices for what, one in part.shown]
     for head, parts in (("Corpus", corpora), ("Queries", slices)):
         rows = []
         for name, part in parts:

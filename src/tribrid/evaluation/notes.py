@@ -17,7 +17,7 @@ from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import LEGS
 
 RETRIEVAL, ORACLE, GIVEN = "retrieval", "oracle", "given"
-WITHOUT_CROSS_ENCODER = "blend_without_cross_encoder"
+WITHOUT_CROSS_ENCODER, WITHOUT_MEMORY = "blend_without_cross_encoder", "blend_without_memory"
 
 _FEW_QUERIES = 50
 _JUDGED_DROP = 0.02

@@ -46,8 +46,8 @@ from tribrid.evaluation.measures import (
     report_key,
 )
 from tribrid.evaluation.moves import MOST, relevant_moves, top
-from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, Findings, notes
-from tribrid.evaluation.slices import Slice, slice_rows, slices
+from tribrid.evaluation.notes import GIVEN, ORACLE, RETRIEVAL, WITHOUT_MEMORY, Findings, notes
+from tribrid.evaluation.slices import TRAINING, Slice, slice_rows, slices
 from tribrid.scoring.scorer import UNTRAINED_MODEL
 from tribrid.types import GRAPH, LEGS, EvalDataset
 
@@ -168,7 +168,8 @@ def _across(inputs: EvaluationInputs, measured: Measured, primary: str, kinds: S
     before, after = measured.compared.get(inputs.before), measured.compared.get(inputs.after or "")
     if before is None or after is None:
         return _Across()
-    across = _Across(slice_rows(kinds, before[primary], after[primary], inputs.config))
+    without_memory = measured.compared.get(WITHOUT_MEMORY, {}).get(primary)
+    across = _Across(slice_rows(kinds, before[primary], after[primary], inputs.config, without_memory))
     if not inputs.others:
         return across
     here = CorpusChange(
@@ -202,7 +203,9 @@ def _evidence(
         read_searches=inputs.leakage is not None and inputs.leakage.read_searches,
         deltas=measured.delta,
         judged=None if judged[0] is None or judged[1] is None else (judged[0], judged[1]),
-        slices=across.slices,
+        # Whether its answer was seen in training is known of no query before: what is remembered helps the one half and
+        # harms the other, and only both together are what users get.
+        slices=[part for part in across.slices if part.field != TRAINING],
         corpora=across.corpora,
         latency_p95_ms=latency_p95_ms,
         timeout_ms=inputs.timeout_ms,

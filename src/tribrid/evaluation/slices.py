@@ -1,20 +1,21 @@
 """Which queries belong together, so that a gain on average cannot hide a loss on some of them.
 
-Four ways to cut: by the query's length, by whether it has a rare term, by whether it reads like code, and by metadata
-of its relevant documents. A query may stand in several slices of metadata (its relevant documents may differ), in one
-of each other way. A slice too small to say anything is left out; so is a way to cut that leaves one piece.
+Five ways to cut: by the query's length, by whether it has a rare term, by whether it reads like code, by whether
+training had seen one of its relevant documents, and by metadata of these. A query may stand in several slices of
+metadata (its relevant documents may differ), in one of each other way. A slice too small to say anything is left out;
+so is a way to cut that leaves one piece.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tribrid.answers.changes import SlicePart
+from tribrid.answers.changes import Delta, Part, SlicePart
 from tribrid.config.sections import EvaluationConfig
 from tribrid.corpus.lexical import expand_identifiers
 from tribrid.evaluation.comparison import Matrix, Value, adjusted, deltas
@@ -26,6 +27,7 @@ MOST_VALUES = 12
 """A metadata field with more values names things; it does not sort them."""
 LEAST_COVERED = 0.5
 """Share of the queries whose relevant documents must have a field for it to be taken unasked."""
+TRAINING, SEEN, UNSEEN = "training", "it has seen a relevant document", "it has seen no relevant document"
 _LENGTHS = ((2, "1-2 words"), (5, "3-5 words"), (10, "6-10 words"))
 _LONGEST = "11 or more words"
 _WORD = re.compile(r"\w+")
@@ -50,11 +52,13 @@ class SliceFacts:
         documents: how many documents the words were counted in.
         holding: word (case folded) → how many of them hold it; every word of the queries, 0 where none does.
         metadata: doc_id → its metadata, of the relevant documents.
+        taught: documents that were good for a query of the training; empty where that is not known.
     """
 
     documents: int = 0
     holding: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    taught: Set[str] = frozenset()
 
 
 def count_words(queries: Iterable[JudgedQuery], texts: Iterable[str]) -> tuple[int, dict[str, int]]:
@@ -80,6 +84,8 @@ def slices(queries: Sequence[JudgedQuery], facts: SliceFacts, config: Evaluation
         "rare_terms": _cut(queries, lambda query: [_rarity(query.text, facts)] if facts.documents else []),
         "code_or_prose": _cut(queries, lambda query: ["code" if reads_like_code(query.text) else "prose"]),
     }
+    if facts.taught:
+        ways[TRAINING] = _cut(queries, lambda query: [UNSEEN if facts.taught.isdisjoint(_positives(query)) else SEEN])
     for name in _metadata_fields(queries, facts, config.slice_metadata):
         ways[f"metadata.{name}"] = _cut(queries, lambda query, name=name: _values(query, facts, name))  # type: ignore[misc]
     return [
@@ -92,30 +98,34 @@ def slices(queries: Sequence[JudgedQuery], facts: SliceFacts, config: Evaluation
 
 
 def slice_rows(
-    found: Iterable[Slice], before: Mapping[str, Value], after: Mapping[str, Value], config: EvaluationConfig
+    found: Iterable[Slice],
+    before: Mapping[str, Value],
+    after: Mapping[str, Value],
+    config: EvaluationConfig,
+    without_memory: Mapping[str, Value] | None = None,
 ) -> tuple[SlicePart, ...]:
     """One measure's before, after and change on each slice. p-values are also given as Holm corrects them
     over all slices: looking at twenty, one in twenty differs by chance.
 
     Args:
-        before, after: query_id → value.
+        before, after, without_memory: query_id → value.
     """
-    rows, changes = [], []
+    rows = []
     for piece in found:
-        sides = [np.array([side[query_id] for query_id in piece.query_ids]) for side in (before, after)]
-        difference: Matrix = (sides[1] - sides[0])[:, None]
-        changes += deltas(difference, resamples=config.resamples, confidence=config.confidence, seed=config.seed)
-        before_mean, after_mean = (float(side.mean()) for side in sides)
-        rows.append(
-            SlicePart(
-                field=piece.field,
-                slice=piece.name,
-                queries=len(piece.query_ids),
-                before=before_mean,
-                after=after_mean,
-            )
-        )
-    return tuple(row.model_copy(update={"delta": change}) for row, change in zip(rows, adjusted(changes), strict=True))
+        row = SlicePart(field=piece.field, slice=piece.name, **dict(_part(piece, before, after, config)))
+        if piece.field == TRAINING and without_memory is not None:
+            row = row.model_copy(update={"without_memory": _part(piece, before, without_memory, config)})
+        rows.append(row)
+    changes = adjusted([row.delta for row in rows if row.delta is not None])
+    return tuple(row.model_copy(update={"delta": change}) for row, change in zip(rows, changes, strict=True))
+
+
+def _part(piece: Slice, before: Mapping[str, Value], after: Mapping[str, Value], config: EvaluationConfig) -> Part:
+    sides = [np.array([side[query_id] for query_id in piece.query_ids]) for side in (before, after)]
+    difference: Matrix = (sides[1] - sides[0])[:, None]
+    change: Delta = deltas(difference, resamples=config.resamples, confidence=config.confidence, seed=config.seed)[0]
+    before_mean, after_mean = (float(side.mean()) for side in sides)
+    return Part(queries=len(piece.query_ids), before=before_mean, after=after_mean, delta=change)
 
 
 def _cut(queries: Sequence[JudgedQuery], names: Callable[[JudgedQuery], list[str]]) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -102,7 +102,6 @@ def compare_systems(corpus: OpenCorpus, evaluation_id: str, params: EvaluatePara
     report = build_report(
         replace(
             inputs,
-            slice_facts=_slice_facts(corpus, dataset),
             fields=_fields(corpus, challenger_id, task.readings),
             others=[change for change, _ in others if change is not None],
             failed={**inputs.failed, **{name: why for _, failed in others for name, why in failed.items()}},
@@ -138,9 +137,7 @@ def _run_systems(
     named += [("cloud", cloud), (UNTRAINED_MODEL, corpus.untrained), *added.scorers]
     runs = [("base", base_scores), *ranks(named, challenger.reranker if challenger else None)]
     started = time.monotonic()
-    found = run_arms(readings, runs, after or "", time.perf_counter, lambda name, done, total: emit(
-        "progress", {"stage": name, "done": done, "total": total}
-    ))  # fmt: skip
+    found = run_arms(readings, runs, after or "", time.perf_counter, _telling(emit))
     pairs = sum(len(reading.candidates) for reading in readings.values())
     local_work = local_cost(corpus, "RERANK", "tribrid", pairs, round(time.monotonic() - started, 3))
     cost = together(EvaluationCost, local_work, cloud=bills(named))
@@ -170,9 +167,15 @@ def _run_systems(
         given=added.given,
         timeout_ms=config.reranking.reranker_timeout_ms,
         risers=risers,
+        slice_facts=_slice_facts(corpus, task.dataset, taught),
         serves=_serves(corpus, challenger_id),
         serves_untrained=corpus.serves_untrained,
     )
+
+
+def _telling(emit: Emit, where: str = "") -> Callable[[str, int, int], None]:
+    """What takes the progress of each system."""
+    return lambda name, done, total: emit("progress", {"stage": f"{where}{name}", "done": done, "total": total})
 
 
 def _serving(corpus: OpenCorpus) -> str | None:
@@ -240,9 +243,7 @@ def _elsewhere(
     named: list[tuple[str, Scorer | None]] = [("challenger", corpus.learned(model_id))]
     if champion_id and champion_id != model_id:
         named.append(("champion", corpus.learned(champion_id)))
-    found = run_arms(task.readings, ranks(named, None), "", time.perf_counter, lambda name, done, total: emit(
-        "progress", {"stage": f"{corpus.corpus_id}: {name}", "done": done, "total": total}
-    ))  # fmt: skip
+    found = run_arms(task.readings, ranks(named, None), "", time.perf_counter, _telling(emit, f"{corpus.corpus_id}: "))
     if found.failed:
         return None, {f"{corpus.corpus_id}: {name}": why for name, why in found.failed.items()}
     before = "champion" if "champion" in found.systems else "retrieval"
@@ -264,8 +265,10 @@ def _elsewhere(
     return change, {}
 
 
-def _slice_facts(corpus: OpenCorpus, dataset: EvalDataset) -> SliceFacts:
-    """How common the queries' words are among the first documents, and the metadata of the relevant ones."""
+def _slice_facts(corpus: OpenCorpus, dataset: EvalDataset, taught: Sequence[Triplet]) -> SliceFacts:
+    """How common the queries' words are among the first documents, the metadata of the relevant ones, and which
+    documents training had seen.
+    """
     queries = evaluable(dataset.queries)
     positives = {doc_id for query in queries for doc_id, grade in query.judgments.items() if grade >= 1}
     metadata = {
@@ -274,7 +277,7 @@ def _slice_facts(corpus: OpenCorpus, dataset: EvalDataset) -> SliceFacts:
     }
     first = islice(corpus.store.documents.iterate(corpus.corpus_id), WORDS_COUNTED_IN)
     documents, holding = count_words(queries, (f"{d.title} {d.text[:CHARACTERS_READ]}" for d in first))
-    return SliceFacts(documents, holding, metadata)
+    return SliceFacts(documents, holding, metadata, frozenset(triplet.positive[0] for triplet in taught))
 
 
 def _about(corpus: OpenCorpus, champion_id: str | None, challenger_id: str | None, training: Manifest) -> About:

@@ -21,7 +21,7 @@ class Parts(NamedTuple):
 
 def slices(report: EvaluationReport) -> Parts | None:
     """The change in each kind of query; None without slices."""
-    return _parts([(part.slice, spaced(part.field), part) for part in report.slices])
+    return _parts([(part.slice, spaced(what), one) for part in report.slices for what, one in part.shown])
 
 
 def corpora(report: EvaluationReport) -> Parts | None:

@@ -1,8 +1,8 @@
 """Fits the blend: a listwise linear model pulled towards where it starts, then LambdaMART on what it leaves.
 
-It starts at the untrained order (features.UNTRAINED) or at the fused ranking, whichever these labels prefer. Which form
-is served (the start itself, linear, or linear with trees; with memory or without) is decided by cross-validation over
-clusters of training queries, never on the eval dataset.
+It starts at the untrained order (features.UNTRAINED), or at the fused ranking if these labels surely prefer that. Which
+form is served (the start itself, linear, or linear with trees; with memory or without) is decided by cross-validation
+over clusters of training queries, never on the eval dataset.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-from scipy.optimize import minimize
 
 from tribrid.config.sections import TrainingConfig
 from tribrid.scoring.blend import Blend
 from tribrid.scoring.features import GRAPH_FEATURES, UNTRAINED, Features, matrix
 from tribrid.scoring.memory import NAMES as MEMORY_FEATURES
 from tribrid.scoring.scorer import UNTRAINED_MODEL
+from tribrid.training.linear import TRUSTED, Rows, fit_linear
 from tribrid.training.lists import UNKNOWN, PastQuery, TrainingList, memory_of, ndcg
 from tribrid.training.onnx_blend import Linear, Vector, blend_of
 
@@ -31,14 +30,11 @@ STARTS: Mapping[str, Mapping[str, float]] = {
 }
 """Where the linear model starts: weights of raw features, by the form that is nothing but this start. The first is the
 ranking as it is."""
-RIDGE_LISTS, LEAST_RIDGE, MOST_RIDGE = 20.0, 0.03, 1.0
-"""How hard the linear model is pulled towards its start, where labels can be trusted: so many lists' worth, divided by
-the lists there are, within these bounds (docs/decisions/0011-what-is-known-before-any-label.md)."""
-TRUSTED = 0.5
-"""Mean trust in lists (each list's surest label) from which on labels are taken at their word. Guessed queries are not
-like real ones, and no held-out guess can show it: the less labels are trusted, the harder the fused ranking pulls."""
 SURE = 1.64
-"""Standard errors by which a learned form must beat the fused ranking on held-out queries: 95 %, one-sided."""
+"""Standard errors by which a learned form must beat its start on held-out queries: 95 %, one-sided."""
+SURE_OF_LINEAR = 0.84
+"""The same of the linear model without memory, on queries whose labels can be trusted: 80 %. Pulled to its start as it
+is, it cannot go far wrong with few of them, and with few of them little can be shown (decision 0017)."""
 SURE_OF_CLICKS = 0.0
 """The same where most labels are clicks. Those were made on the ranking that they would have to prove wrong, and
 flatter it: SciFact's eval queries gained 0.02 where held-out clicks showed 0.003. What serves is the gate's to say."""
@@ -78,16 +74,6 @@ Form = str
 RETRIEVAL, UNTRAINED_FORM, LINEAR, TREES_FORM = "retrieval", UNTRAINED_MODEL, "linear", "trees"
 LEARNED: tuple[Form, ...] = (LINEAR, TREES_FORM)
 NO_DIRECTIONS: Mapping[str, int] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Labelled candidates of many lists, stacked. `sizes` are rows a list; `grades` are 0, 1, 2."""
-
-    columns: np.ndarray[Any, np.dtype[np.float32]]
-    grades: np.ndarray[Any, np.dtype[np.int64]]
-    weights: Vector
-    sizes: list[int]
 
 
 def stack(lists: Sequence[TrainingList], features: Sequence[Features], names: Sequence[str]) -> Rows:
@@ -160,7 +146,7 @@ def _start(rows: Rows, names: Sequence[str], start: Form) -> Linear:
 
 def _learned(rows: Rows, start: Linear, directions: Mapping[str, int]) -> Linear:
     columns = (rows.columns - start.mean) / start.scale
-    return replace(start, weights=_fit_linear(columns, rows, start.weights, _directions(start.names, directions)))
+    return replace(start, weights=fit_linear(columns, rows, start.weights, _directions(start.names, directions)))
 
 
 def _trees(rows: Rows, linear: Linear, seed: int, bags: int, directions: Mapping[str, int]) -> list[lgb.Booster]:
@@ -182,46 +168,6 @@ def _directions(names: Sequence[str], also: Mapping[str, int]) -> list[int]:
     """
     known = {**dict.fromkeys((*MEMORY_FEATURES, *FIRST_STAGE), 1), RANK: -1, **also}
     return [known.get(name, 0) for name in names]
-
-
-def _fit_linear(columns: Vector, rows: Rows, start: Vector, directions: Sequence[int]) -> Vector:
-    """Weighted listwise softmax cross-entropy with a ridge towards `start`.
-
-    A list counts as much as its surest label; a candidate stands in the softmax's denominator by its weight; the less
-    the labels are trusted, the harder the ridge. Weights keep to their features' `directions`.
-
-    References: Cao et al., Learning to rank: from pairwise approach to listwise approach, ICML 2007.
-    """
-    starts = np.concatenate([[0], np.cumsum(rows.sizes)[:-1]]).astype(np.intp)
-    owner = np.repeat(np.arange(len(rows.sizes)), rows.sizes)
-    sure = np.log(np.maximum(rows.weights, 1e-6))
-    gain = rows.grades * rows.weights
-    target = gain / np.add.reduceat(gain, starts)[owner]
-    importance = np.maximum.reduceat(rows.weights, starts)
-    evidence = min(MOST_RIDGE, max(LEAST_RIDGE, RIDGE_LISTS / len(rows.sizes)))
-    ridge = evidence / min(1.0, max(float(importance.mean()), 1e-6) / TRUSTED)
-    importance = importance / importance.sum()
-
-    def loss(weights: Vector) -> tuple[float, Vector]:
-        scores = columns @ weights + sure
-        scores -= np.maximum.reduceat(scores, starts)[owner]
-        exponent = np.exp(scores)
-        total = np.add.reduceat(exponent, starts)
-        log_p = scores - np.log(total)[owner]
-        pull = weights - start
-        value = -(importance[owner] * target * log_p).sum() + ridge * (pull @ pull)
-        residual = importance[owner] * (exponent / total[owner] - target)
-        return float(value), columns.T @ residual + 2 * ridge * pull
-
-    found: Vector = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0 if to > 0 else None, 0 if to < 0 else None) for to in directions],
-        options={"maxiter": 200},
-    ).x
-    return found
 
 
 def _fit_trees(rows: Rows, offset: Vector, directions: Sequence[int], seed: int) -> lgb.Booster:
@@ -287,7 +233,8 @@ def choose(
         for variant, of in held_out.items()
     }
     clicked = np.array([item.labels.clicked for item in lists], np.float64)
-    best = _best(found, weights, (start, False), by_clicks=float(clicked @ weights) > 1 / 2)
+    trusted = np.where([item.weights.max(initial=0.0) >= TRUSTED for item in lists], weights, 0.0)
+    best = _best(found, weights, trusted, (start, False), by_clicks=float(clicked @ weights) > 1 / 2)
     named = {f"{form}{'+memory' if memory else ''}": float(v @ weights) for (form, memory), v in found.items()}
     return Choice(best[0], start, best[1], named, held_out[best])
 
@@ -301,33 +248,45 @@ def _importance(lists: Sequence[TrainingList | None]) -> Vector:
 
 
 def _better_start(lists: Sequence[TrainingList]) -> Form:
-    """The start that ranks these labels better; nothing is fitted in either. Clicks were made on the fused ranking and
-    flatter it, so they do not count: without anything else the untrained order it is.
+    """The untrained order, unless the fused one ranks these labels better beyond chance; nothing is fitted in either.
+    Clicks were made on the fused ranking and flatter it, so they do not count.
     """
     stated = [item for item in lists if item.teaches and not item.labels.clicked]
     if not stated:
         return UNTRAINED_FORM
     weights = _importance(stated)
 
-    def worth(start: Form) -> float:
+    def worth(start: Form) -> Vector:
         ranked = [sum(w * item.described[name] for name, w in STARTS[start].items()) for item in stated]
-        return float(np.array([ndcg(np.asarray(s), item) for s, item in zip(ranked, stated, strict=True)]) @ weights)
+        return np.array([ndcg(np.asarray(s), item) for s, item in zip(ranked, stated, strict=True)])
 
-    return max((UNTRAINED_FORM, RETRIEVAL), key=worth)
+    return RETRIEVAL if _above(worth(RETRIEVAL) - worth(UNTRAINED_FORM), weights, SURE) else UNTRAINED_FORM
 
 
 def _best(
-    found: Mapping[tuple[Form, bool], Vector], weights: Vector, unlearned: tuple[Form, bool], *, by_clicks: bool
+    found: Mapping[tuple[Form, bool], Vector],
+    weights: Vector,
+    trusted: Vector,
+    unlearned: tuple[Form, bool],
+    *,
+    by_clicks: bool,
 ) -> tuple[Form, bool]:
     """The start unless what was learned is better beyond chance; of the equally good the simplest.
 
     Args:
         found: variant → nDCG@10 of each held-out list.
         weights: of the lists, summing to 1.
+        trusted: the same, 0 where labels cannot be trusted: guessed queries are not like real ones.
     """
     variants = list(found)
-    needed = SURE_OF_CLICKS if by_clicks else SURE
-    better = [v for v in variants if v[0] in LEARNED and _above(found[v] - found[unlearned], weights, needed)]
+
+    def is_better(variant: tuple[Form, bool]) -> bool:
+        gains = found[variant] - found[unlearned]
+        if variant == (LINEAR, False) and _above(gains, trusted, SURE_OF_LINEAR):
+            return True
+        return _above(gains, weights, SURE_OF_CLICKS if by_clicks else SURE)
+
+    better = [v for v in variants if v[0] in LEARNED and is_better(v)]
     lists = 1 / float(weights @ weights)
     allowance = ALLOWANCE * min(1.0, lists / MANY_LISTS)
 
@@ -339,7 +298,8 @@ def _best(
 
 
 def _above(gains: Vector, weights: Vector, errors: float) -> bool:
-    """Whether the weighted mean of per-query gains exceeds that many of its own standard errors; weights sum to 1."""
+    """Whether the weighted mean of per-query gains exceeds that many of its own standard errors."""
+    weights = weights / max(float(weights.sum()), 1e-9)
     mean = float(gains @ weights)
     error = float(np.sqrt((weights**2) @ (gains - mean) ** 2))
     return mean > errors * error

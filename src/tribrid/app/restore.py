@@ -55,6 +55,7 @@ def restore(environment: Environment, file: Path, *, replace: bool = False, emit
 
                 with of_this_release(lines, list(manifest.rows), manifest.revision, aside) as rows:
                     _take_place(data_dir, file, store, rows, aside / "indexes")
+            store.segments.remove_dropped()
         to_index = [corpus_id for corpus_id in manifest.corpora if corpus_id not in manifest.indexes]
         told = facts(file, manifest).model_dump()
         return RestoredBackup.model_validate({**told, "data_dir": str(data_dir), "to_index": to_index})

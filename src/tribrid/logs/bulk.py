@@ -59,7 +59,9 @@ class Bulk:
 
     @property
     def is_large(self) -> bool:
-        """Whether the log is worth a segment."""
+        """Whether the log is worth a segment, and everybody could read it."""
+        if not self._corpus.store.segments.are_for_all:
+            return False
         self._log.records.flush()
         (served,) = self._columns.one("SELECT count(*) FROM served")
         return bool(served >= LEAST_LISTS)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import compress, repeat, starmap
 from typing import Any, NamedTuple
 
 from tribrid.store.segments import HASH, MODEL_ID, SOURCE, Reading
 from tribrid.types import FIRST_RANK, Feedback, Impression, LoggedList, ShownDoc, Signal
 
-BATCH_ROWS = 8192
+BATCH_ROWS = 512
+"""So few that the collector of garbage does not take the lists of a batch for old ones."""
 _SIGNALS = {str(signal): signal for signal in Signal}
 _USED = "SELECT DISTINCT segment, list_number FROM acts"
 _LIST = "segment, list_number, query_id, query, doc_ids, ranks, scores, created_us, client_id"
@@ -89,57 +91,55 @@ class _Acts:
         self._numbers = np.concatenate([numbers for numbers, _ in self._batches]) if batches else np.empty(0, np.int64)
         self._starts = np.cumsum([0, *(len(numbers) for numbers, _ in self._batches)]).tolist()
 
-    def of(self, numbers: Any, query_ids: Sequence[str]) -> Mapping[int, list[Feedback]]:
-        """Of lists, in their order: place among them → what was done."""
+    def of(self, numbers: Any, query_ids: Sequence[str]) -> list[Sequence[Feedback]]:
+        """Of each of these lists, which are in order."""
         import numpy as np
 
         start, end = np.searchsorted(self._numbers, [numbers[0], numbers[-1] + 1]).tolist()
-        found: dict[int, list[Feedback]] = {}
-        places = np.searchsorted(numbers, self._numbers[start:end])
-        there = (numbers[np.minimum(places, len(numbers) - 1)] == self._numbers[start:end]).tolist()
-        rows = zip(places.tolist(), there, self._rows(start, end), strict=True)
-        for place, is_there, (signal, doc_id, value, at_us) in rows:
-            if is_there:
-                act = Feedback(query_ids[place], _SIGNALS[signal], doc_id, value, at_us)
-                found.setdefault(place, []).append(act)
-        return found
+        own = self._numbers[start:end]
+        places = np.searchsorted(numbers, own)
+        there = numbers[places] == own
+        ids = map(query_ids.__getitem__, places[there].tolist())
+        signals, doc_ids, values, times = (compress(column, there.tolist()) for column in self._columns(start, end))
+        made = list(map(Feedback, ids, map(_SIGNALS.__getitem__, signals), doc_ids, values, times))
+        ends = np.searchsorted(own[there], numbers, side="right").tolist()
+        return [made[first:last] for first, last in zip([0, *ends], ends, strict=False)]
 
-    def _rows(self, start: int, end: int) -> Iterator[tuple[str, str | None, float | None, int]]:
+    def _columns(self, start: int, end: int) -> list[list[Any]]:
+        found: list[list[Any]] = [[], [], [], []]
         for first, (numbers, batch) in zip(self._starts, self._batches, strict=False):
             low, high = max(start - first, 0), min(end - first, len(numbers))
             if low < high:
                 part = batch.slice(low, high - low)
-                yield from zip(*(part.column(place).to_pylist() for place in range(1, 5)), strict=True)
+                for place, column in enumerate(found, 1):
+                    column += part.column(place).to_pylist()
+        return found
 
 
 def _logged(batch: Any, acts: _Acts) -> Iterator[LoggedList]:
-    numbers = batch.column(0).to_numpy()
     query_ids, queries = batch.column(1).to_pylist(), batch.column(2).to_pylist()
-    done = acts.of(numbers, query_ids)
+    done = acts.of(batch.column(0).to_numpy(), query_ids)
     docs, ranks = _lists(batch.column(3)), batch.column(4)
-    given = None if ranks.null_count == len(ranks) else ranks.to_pylist()
-    in_order = list(range(FIRST_RANK, FIRST_RANK + max(map(len, docs), default=0)))
     times, clients = batch.column(5).to_pylist(), batch.column(6).to_pylist()
-    for place, doc_ids in enumerate(docs):
-        own = given[place] if given else None
-        yield LoggedList(
-            query_ids[place],
-            queries[place],
-            doc_ids,
-            in_order[: len(doc_ids)] if own is None else own,
-            done.get(place, ()),
-            times[place],
-            SOURCE,
-            clients[place],
-            False,
-        )
+    own = [given or plain for given, plain in zip(ranks.to_pylist(), _ranks(docs), strict=True)]
+    lists = zip(query_ids, queries, docs, own, done, times, repeat(SOURCE), clients, strict=False)
+    yield from starmap(LoggedList, lists)
+
+
+def _ranks(docs: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    """Of lists that say none: 1, 2, ..."""
+    known: dict[int, list[int]] = {}
+    for doc_ids in docs:
+        size = len(doc_ids)
+        if size not in known:
+            known[size] = list(range(FIRST_RANK, FIRST_RANK + size))
+        yield known[size]
 
 
 def _lists(column: Any) -> list[list[str]]:
     """A column of lists of texts; the same text is one object."""
     flat = column.flatten().dictionary_encode()
-    names, indices = flat.dictionary.to_pylist(), flat.indices.to_pylist()
-    values = [names[index] for index in indices]
+    values = list(map(flat.dictionary.to_pylist().__getitem__, flat.indices.to_numpy().tolist()))
     ends = column.value_lengths().to_numpy().cumsum().tolist()
     return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 

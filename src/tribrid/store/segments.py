@@ -17,10 +17,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import sqlalchemy as sa
 
+from tribrid.errors import ModelUnavailable, Unavailable
 from tribrid.store import tables
 from tribrid.store.artifacts import Artifacts
 from tribrid.store.columns import Columns, Engine, quoted, write
@@ -95,6 +97,11 @@ class Segments:
     def close(self) -> None:
         self._engine.close()
 
+    @property
+    def are_for_all(self) -> bool:
+        """Whether everybody who reads the rows has the files too: folders that share a PostgreSQL have each their own."""
+        return not self._database.is_shared
+
     # ---------------------------------------------------------------------------------------- reading
 
     @contextmanager
@@ -135,9 +142,19 @@ class Segments:
     def _every(self, segments: Sequence[Segment], file: str, options: str = "") -> str:
         return " UNION ALL ".join(
             f"SELECT {segment.segment_number}::BIGINT AS segment, * FROM read_parquet("
-            f"{quoted(self._artifacts.path(segment.artifact) / file)}{options})"
+            f"{quoted(self._folder(segment) / file)}{options})"
             for segment in segments
         )
+
+    def _folder(self, segment: Segment) -> Path:
+        try:
+            return self._artifacts.path(segment.artifact)
+        except ModelUnavailable as error:
+            raise Unavailable(
+                f"A part of the log is not in this data folder (artifact {segment.artifact}). If something was erased "
+                "just now, ask again; else restore a backup.",
+                artifact=segment.artifact,
+            ) from error
 
     def source(self, segment: Segment) -> str:
         """What gives its lists."""

@@ -121,6 +121,22 @@ def test_an_import_can_be_repeated_and_go_on(library: Tribrid, monkeypatch: pyte
     assert stats[0] == stats[1]
 
 
+def test_events_may_come_after_their_queries(library: Tribrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = log().splitlines(keepends=True)
+    queries = [line for line in lines if b"user_query" in line]
+    events = [line for line in lines if b"action_name" in line]
+    monkeypatch.setattr("tribrid.store.logimport.MOST_LATE", 50)
+    for name in ("rows", "segments"):
+        add(library, name, b"".join(queries), monkeypatch)
+    files = library.store.artifacts.holding("segment", -1)
+    done = [add(library, name, b"".join(events), monkeypatch) for name in ("rows", "segments")]
+    assert told(done[0]) == told(done[1])
+    stats = [library.corpus(name).logs.stats().model_copy(update={"corpus_id": ""}) for name in ("rows", "segments")]
+    assert stats[0] == stats[1]
+    assert stats[0].feedback
+    assert library.store.artifacts.holding("segment", -1).isdisjoint(files), "what came late was folded in"
+
+
 def test_what_joins_nothing_is_refused_and_leaves_nothing(library: Tribrid, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = [json.loads(line) for line in log().splitlines() if b"user_query" in line]
     events = [event_of(query["query_id"], "sku-1") for query in queries[:50]]

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from tribrid.answers.logs import LogImport
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import InvalidInput
-from tribrid.logs.bulk import Bulk
+from tribrid.logs.bulk import SETTLED, Bulk
 from tribrid.logs.join import IMPORTED_MODEL_ID, Form, Joined, LogJoin
 from tribrid.logs.reconstruction import import_clicks
 from tribrid.logs.records import NOT_SHOWN
@@ -64,6 +64,7 @@ def _import_joined(
             tally.skip(skipped for joined in batch for skipped in joined.skipped)
             joins.count_unknown(batch, tally)
             stored = corpus.store.logs.add_lists(corpus.corpus_id, list(_lists(batch)))
+            corpus.store.logs.fold_late(corpus.corpus_id)
             tally.store(stored)
             tally.skip(_rejected(batch, stored.feedback))
             done += sum(joined.records for joined in batch)
@@ -86,7 +87,7 @@ class _Joins:
 
     def batches(self) -> Iterator[list[Joined]]:
         lists = self._corpus.store.logs.lists
-        but = "ordered" if self._bulk else None
+        but = SETTLED if self._bulk else None
         joined = self._log.joined(lambda query_ids: lists(self._corpus.corpus_id, query_ids), but)
         while batch := list(itertools.islice(joined, BATCH_QUERIES)):
             yield batch

@@ -21,7 +21,7 @@ from tribrid.store.database import Database, batches, insert_into
 from tribrid.store.logrows import feedback_row, impression_of, impression_row, late_row
 from tribrid.store.segment_reading import ListKey, acts_of, find_all
 from tribrid.store.segments import Reading, Seen, Segments, Written, add, listed
-from tribrid.store.tables_segments import late_feedback
+from tribrid.store.tables_segments import late_feedback, log_segments
 from tribrid.types import Feedback, Impression, ImpressionSource, LegScore
 
 # Rows per transaction: enough to be fast, few enough that a search can log in between.
@@ -30,8 +30,11 @@ BATCH_ROWS = 2000
 # takes them for old ones, of which it looks at all again and again.
 INSERT_ROWS = 200
 _COPIED_ROWS = 100_000
+MOST_LATE = 50_000
+"""Rows of feedback that came after their segments."""
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
+_LATE = late_feedback.c
 _NO_LEGS: Mapping[str, LegScore] = {}
 
 
@@ -180,12 +183,13 @@ class LogImports:
             }
 
     def copy_query_ids(self, corpus_id: str, columns: Columns, table: str, these: str) -> Seen:
-        """Put into a table of a connection those of its query_ids that stand for a list of the corpus.
+        """Put into a table of a connection those of its query_ids that stand for a list of the corpus, and whether that
+        is in a segment; where there are segments, the connection gets their views.
 
         Args:
             these: what gives the query_ids.
         """
-        columns.run(f"CREATE OR REPLACE TABLE {table} (query_id VARCHAR)")
+        columns.run(f"CREATE OR REPLACE TABLE {table} (query_id VARCHAR, kept BOOLEAN)")
         own = sa.select(_IMPRESSION.query_id).where(_IMPRESSION.corpus_id == corpus_id)
         with self._database.read() as connection:
             segments = listed(connection, corpus_id)
@@ -193,11 +197,33 @@ class LogImports:
             rows = connection.execute(own.execution_options(yield_per=BATCH_ROWS)).scalars()
             for batch in batches(rows, _COPIED_ROWS):
                 columns.table("copied", {"query_id": ("text", batch)})
-                columns.run(f"INSERT INTO {table} SELECT * FROM copied SEMI JOIN ({these}) USING (query_id)")
-            for segment in segments:
-                kept = f"SELECT query_id FROM ({self._segments.source(segment)})"
-                columns.run(f"INSERT INTO {table} {kept} SEMI JOIN ({these}) USING (query_id)")
+                columns.run(
+                    f"INSERT INTO {table} SELECT query_id, false FROM copied SEMI JOIN ({these}) USING (query_id)"
+                )
+            if segments:
+                self._segments.views(connection, columns, segments)
+                columns.run(
+                    f"INSERT INTO {table} SELECT query_id, true FROM lists SEMI JOIN ({these}) USING (query_id)"
+                )
         return Seen(last, tuple(segments))
+
+    def fold_late(self, corpus_id: str) -> None:
+        """Write the segments of a corpus anew to which much feedback came late: every reader reads that row by row."""
+        of = sa.select(_LATE.segment_number, sa.func.count()).group_by(_LATE.segment_number)
+        own = of.join_from(late_feedback, log_segments).where(log_segments.c.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            late = {row[0]: row[1] for row in connection.execute(own)}
+        if sum(late.values()) < MOST_LATE:
+            return
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            with self._segments.reading(connection, corpus_id) as reading:
+                for segment in reading.segments if reading else ():
+                    if reading and segment.segment_number in late:
+                        this = f"WHERE segment = {segment.segment_number}"
+                        lists, acts = f"SELECT * FROM lists {this}", f"SELECT * FROM acts {this}"
+                        self._segments.rewrite(connection, reading, segment, lists, acts)
+        self._segments.remove_dropped()
 
     def list_segments(
         self, corpus_id: str, written: Sequence[Written], seen: Seen, columns: Columns, table: str

@@ -99,7 +99,7 @@ class Segments:
 
     @property
     def are_for_all(self) -> bool:
-        """Whether everybody who reads the rows has the files too: folders that share a PostgreSQL have each their own."""
+        """Whether who reads the rows has the files too: folders that share a PostgreSQL have each their own."""
         return not self._database.is_shared
 
     # ---------------------------------------------------------------------------------------- reading
@@ -119,10 +119,11 @@ class Segments:
             yield None
             return
         with self._engine.cursor() as columns:
-            self._views(connection, columns, segments)
+            self.views(connection, columns, segments)
             yield Reading(columns, segments)
 
-    def _views(self, connection: sa.Connection, columns: Columns, segments: Sequence[Segment]) -> None:
+    def views(self, connection: sa.Connection, columns: Columns, segments: Sequence[Segment]) -> None:
+        """Make the views of a `Reading` on a connection."""
         numbers = [segment.segment_number for segment in segments]
         named = (_LATE.segment_number, _LATE.list_number, _LATE.signal, _LATE.doc_id, _LATE.value, _LATE.created_us)
         place = (_LATE.late_number + _AFTER_ALL).label("act")
@@ -133,9 +134,9 @@ class Segments:
         values = list(zip(*rows, strict=True)) or [()] * len(names)
         columns.table("late", {n: (k, list(v)) for n, k, v in zip(names, kinds, values, strict=True)})
         for view, file in (("lists", LISTS), ("ids", IDS)):
-            columns.run(f"CREATE TEMP VIEW {view} AS {self._every(segments, file)}")
+            columns.run(f"CREATE OR REPLACE TEMP VIEW {view} AS {self._every(segments, file)}")
         columns.run(
-            "CREATE TEMP VIEW acts AS SELECT * RENAME (file_row_number AS act) FROM "
+            "CREATE OR REPLACE TEMP VIEW acts AS SELECT * RENAME (file_row_number AS act) FROM "
             f"({self._every(segments, ACTS, ', file_row_number = true')}) UNION ALL BY NAME SELECT * FROM late"
         )
 
@@ -155,10 +156,6 @@ class Segments:
                 "just now, ask again; else restore a backup.",
                 artifact=segment.artifact,
             ) from error
-
-    def source(self, segment: Segment) -> str:
-        """What gives its lists."""
-        return self._every([segment], LISTS)
 
     def cursor(self) -> Columns:
         """A connection for work on no segment in particular; close it."""

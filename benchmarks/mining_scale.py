@@ -1,4 +1,4 @@
-"""Is mining a log fast, small and linear? 10,000 to 1,000,000 logged events in a real SQLite store.
+"""Is mining a log fast, small and linear? 10,000 to 1,000,000 events of an imported log in a real store.
 
     python benchmarks/mining_scale.py
     python benchmarks/mining_scale.py --events 1000000 --queries 200000 --keep /tmp/logs
@@ -19,17 +19,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator
-from itertools import islice
 from pathlib import Path
 
+from tribrid.app import Tribrid
 from tribrid.config.sections import MiningConfig
 from tribrid.mining.mine import MiningInputs, mine
 from tribrid.store import Store
-from tribrid.types import Candidate, Feedback, Impression, LegScore, Passage, ShownDoc, Signal
+from tribrid.types import Candidate, LegScore, Passage
 
 DOCUMENTS, SHOWN, RANKINGS, WORDS = 100_000, 10, 3, 20_000
 CORPUS = "log"
-SECOND_US = 1_000_000
+START_S = 1_700_000_000
 
 
 def ranking(query: int, version: int) -> list[str]:
@@ -46,32 +46,32 @@ def query_text(number: int) -> str:
     return " ".join([*(f"word{word}" for word in words), f"own{number}"])
 
 
-def served(events: int, queries: int) -> Iterator[tuple[Impression, list[Feedback]]]:
+def served(events: int, queries: int) -> Iterator[dict[str, object]]:
     """Lists with a click each, on average: every fifth has none, every tenth is clicked thrice."""
     drawn = random.Random(7)
     for number in range(events // 2):
         query = drawn.randrange(queries)
         docs = ranking(query, drawn.randrange(RANKINGS))
-        shown = tuple(
-            ShownDoc(doc, rank, 1 / rank, 0, 400, {"sparse": LegScore(rank, 12.5 / rank), "dense": LegScore(rank, 0.5)})
-            for rank, doc in enumerate(docs, 1)
-        )
-        query_id, at_us = f"{number:032x}", number * SECOND_US
-        impression = Impression(query_id, CORPUS, query_text(query), shown, "m", True, None, 9.5, at_us)
+        query_id, at_s = f"{number:032x}", START_S + number
+        yield {
+            "query_id": query_id,
+            "user_query": query_text(query),
+            "query_response_hit_ids": docs,
+            "timestamp": at_s,
+        }
         times = (0, 0, 1, 1, 1, 1, 1, 1, 1, 3)[number % 10]
         clicked = {docs[min(int(drawn.paretovariate(1.0)), len(docs)) - 1] for _ in range(times)}
-        yield impression, [Feedback(query_id, Signal.CLICK, doc, None, at_us + SECOND_US) for doc in sorted(clicked)]
+        for doc in sorted(clicked):
+            attributes = {"object": {"object_id": doc}}
+            event = {"action_name": "click", "query_id": query_id, "timestamp": at_s + 1}
+            yield {**event, "event_attributes": attributes}
 
 
 def fill(folder: Path, events: int, queries: int) -> None:
-    folder.mkdir(parents=True)
-    store = Store.open(folder)
-    store.corpora.create(CORPUS, "")
-    lists = served(events, queries)
-    while batch := list(islice(lists, 2000)):
-        store.logs.add_impressions(impression for impression, _ in batch)
-        store.logs.add_feedbacks(CORPUS, (signal for _, feedback in batch for signal in feedback))
-    store.close()
+    with Tribrid(folder) as opened:
+        opened.create_corpus(CORPUS)
+        lines = (json.dumps(record).encode() + b"\n" for record in served(events, queries))
+        opened.corpus(CORPUS).logs.add(lines, "ubi")
 
 
 def first_stage(query: str) -> list[Candidate]:

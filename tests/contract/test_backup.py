@@ -185,6 +185,29 @@ def test_a_backup_under_writes_is_of_one_moment(tmp_path: Path) -> None:
             assert restored.corpus("c").search("number").results
 
 
+def test_the_log_s_files_come_back_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tribrid.logs.bulk.LEAST_LISTS", 1)
+    record = {"user_query": "tea", "query_response_hit_ids": ["a"], "timestamp": 1_700_000_000}
+    lines = [json.dumps({**record, "query_id": f"q{number}"}).encode() + b"\n" for number in range(150)]
+    with Tribrid(tmp_path / "one") as one:
+        one.create_corpus("c")
+        one.corpus("c").logs.add(lines, "ubi")
+        one.backup(tmp_path / "log.tribrid")
+        verify(tmp_path / "log.tribrid")
+        one.corpus("c").delete()
+        assert not one.store.artifacts.holding("segment", -1)
+    restore(at(tmp_path / "two"), tmp_path / "log.tribrid")
+    with Tribrid(tmp_path / "two") as two:
+        assert two.corpus("c").logs.stats().impressions == 150
+        two.create_corpus("d")
+        two.corpus("d").logs.add(lines, "ubi")
+        assert len(two.store.artifacts.holding("segment", -1)) == 2
+    restore(at(tmp_path / "two"), tmp_path / "log.tribrid", replace=True)
+    with Tribrid(tmp_path / "two") as two:
+        assert two.corpus("c").logs.stats().impressions == 150
+        assert len(two.store.artifacts.holding("segment", -1)) == 1, "what was replaced is gone"
+
+
 def test_what_is_damaged_is_refused_by_its_name(archive: Path, tmp_path: Path) -> None:
     file = tmp_path / "damaged.tribrid"
     with zipfile.ZipFile(archive) as whole:

@@ -8,12 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 import reports
+from segmented import segment
 from tribrid.answers.report import QueryRow
 from tribrid.errors import CorpusExists, CorpusNotFound, DocumentNotFound, InvalidInput, NoEvalDataset
 from tribrid.store import Store, tables
 from tribrid.store.corpora import check_id
 from tribrid.store.documents import content_sha
 from tribrid.store.evalsets import Bundle
+from tribrid.store.logimport import NewList
 from tribrid.store.ratings import Said
 from tribrid.store.reviews import triplet_id
 from tribrid.store.terms import Terms
@@ -35,8 +37,8 @@ from tribrid.types import (
 from tribrid.types.edges import Mention
 from tribrid.types.judging import JudgeLabel
 
-OF_THE_SERVER = {"api_keys", "spending"}
-"""Keys are no corpus's, and what a corpus has cost stays spent when it is gone."""
+OF_THE_SERVER = {"api_keys", "spending", "dropped_artifacts"}
+"""Keys are no corpus's, what a corpus has cost stays spent when it is gone, and its files are named until they are."""
 QUERIES = [JudgedQuery("q2", "second", {"d1": 0}), JudgedQuery("q1", "first", {"d1": 2, "d2": 1})]
 
 
@@ -83,6 +85,8 @@ def _fill(store: Store, corpus_id: str) -> None:
     shown = (ShownDoc("d1", 1, 1.0, 0, 4, {}),)
     store.logs.add_impression(Impression(f"q-{corpus_id}", corpus_id, "q", shown, "m", True, None, 1.0, 5))
     store.logs.add_feedback(Feedback(f"q-{corpus_id}", Signal.CLICK, "d1", None, 6))
+    segment(store, corpus_id, [NewList(f"old-{corpus_id}", "q", [("d1", 1, 0.0, 0, 0)], 5, "imported")])
+    store.logs.add_feedback(Feedback(f"old-{corpus_id}", Signal.CLICK, "d1", None, 6))
     store.triplets.put(corpus_id, {}, {}, [Triplet("q", "q", ("d1", 0), ("d2", 0), Source.LOGS, 1.0, "click")])
     store.reviews.decide(triplet_id(corpus_id, "q", "d1", "d2"), Mark.DROP)
     job = store.jobs.create(JobKind.TRAIN, corpus_id, {})

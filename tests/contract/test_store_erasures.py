@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import reports
+from segmented import segment
 from stored_rows import everything
 from tribrid.answers.erasures import ErasedEvalDataset, ErasedTripletSet, StoppedJob, TaughtModel
 from tribrid.answers.report import QueryRow, TopDoc
@@ -15,6 +16,7 @@ from tribrid.corpus.lexical import normalise
 from tribrid.errors import CorpusNotFound, Erased, NoEvalDataset, NotFound, NoTriplets, QueryNotFound
 from tribrid.store import Store
 from tribrid.store.erasing import OF_CONTENT
+from tribrid.store.logimport import NewList
 from tribrid.store.ratings import Said
 from tribrid.store.reviews import triplet_id
 from tribrid.types import (
@@ -44,6 +46,12 @@ def ask(store: Store, query_id: str, query: str, client_id: str | None = None) -
     store.logs.add_feedback(Feedback(query_id, Signal.CLICK, "d1", None, 6))
 
 
+def imported(query_id: str, query: str, client_id: str) -> NewList:
+    shown = [(doc.doc_id, doc.rank, doc.score, doc.start, doc.end) for doc in SHOWN]
+    click = Feedback(query_id, Signal.CLICK, "d1", None, 6)
+    return NewList(query_id, query, shown, 5, "imported", "import", client_id, [click])
+
+
 def triplet(query: str, good: str = "d1", bad: str = "d2", source: Source = Source.LOGS) -> Triplet:
     return Triplet(f"id of {query}", query, (good, 0), (bad, 0), source, 1.0, "clicked", "first")
 
@@ -64,13 +72,16 @@ def top(*doc_ids: str) -> tuple[TopDoc, ...]:
     return tuple(TopDoc(rank=at, doc_id=doc_id, score=1.0, grade=None) for at, doc_id in enumerate(doc_ids, 1))
 
 
-@pytest.fixture
-def filled(store: Store) -> Store:
+@pytest.fixture(params=["rows", "a segment"])
+def filled(store: Store, request: pytest.FixtureRequest) -> Store:
     """A log of two users, labels of every kind, an eval dataset, a set mined of all of it, a model, a report."""
     store.documents.upsert("c", [Document("d1", "one"), Document("d2", "two")])
-    ask(store, "q1", SECRET, "ann")
-    ask(store, "q2", SECRET.upper(), "bob")
-    ask(store, "q3", "tea", "ann")
+    asked = [("q1", SECRET, "ann"), ("q2", SECRET.upper(), "bob"), ("q3", "tea", "ann")]
+    if request.param == "rows":
+        for one in asked:
+            ask(store, *one)
+    else:
+        segment(store, "c", [imported(*one) for one in asked])
     judged = [JudgedQuery("j1", SECRET, {"d1": 1}), JudgedQuery("j2", "tea", {"d1": 1, "d2": 0})]
     store.judgments.put("c", judged, replace=False, judge="jo")
     store.judgments.grade("c", "j1", SECRET, "d1", 1, Said("jo", note=f"says what {SECRET} is"))

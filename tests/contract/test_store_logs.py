@@ -161,7 +161,7 @@ def test_lists_come_with_their_feedback_or_not_at_all(store: Store) -> None:
         "retrieval",
     )
     assert stored["q1"].shown == (ShownDoc("d1", 1, 2.5, 0, 40, {}), ShownDoc("d2", 2, 0.0, 0, 0, {}))
-    assert store.logs.known("c", (f"q{n}" for n in range(5000))) == {"q1", "q2", "q3"}
+    assert store.logs.known("c", [f"q{n}" for n in range(5000)]) == {"q1", "q2", "q3"}
     assert store.logs.known("other", ["q1"]) == set()
     with pytest.raises(CorpusNotFound):
         store.logs.add_lists("none", lists)

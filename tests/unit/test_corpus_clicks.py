@@ -137,7 +137,7 @@ def test_clicks_come_query_by_query(tmp_path: Path) -> None:
     texts = ["Xbox", "ps4", "xbox ", "XBOX", "wii"]
     records = [{**CLICK, "query": text, "doc_id": str(number)} for number, text in enumerate(texts)]
     body = "\n".join(map(json.dumps, [*records, {**CLICK, "timestamp": None}])).encode()
-    with ClickLog(tmp_path, run_bytes=1) as log:
+    with ClickLog() as log:
         assert [item.line for item in log.read(io.BytesIO(body))] == [6]
         assert len(log) == 5
         by_query = [[click.doc_id for click in found] for _, found in log.by_query()]

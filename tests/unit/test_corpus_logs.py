@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logged import T0, T0_US, Imported, ndjson, parse_native_logs, parse_ubi, ubi_event, ubi_query
@@ -222,9 +222,9 @@ def many(queries: int) -> Iterator[bytes]:
         yield json.dumps(ubi_query(f"q{number}", hits=["d0", "d1", "d2"])).encode() + b"\n"
 
 
-def peak_bytes(queries: int, folder: Path) -> int:
+def peak_bytes(queries: int) -> int:
     tracemalloc.start()
-    with LogJoin("ubi", folder, run_bytes=1 << 16) as log:
+    with LogJoin("ubi") as log:
         assert list(log.read(many(queries))) == []
         assert sum(len(joined.feedback) for joined in log.joined()) == 2 * queries
         peak = tracemalloc.get_traced_memory()[1]
@@ -233,20 +233,26 @@ def peak_bytes(queries: int, folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
-    peak_bytes(500, tmp_path)  # what the first reading loads and keeps
-    small, large = peak_bytes(600, tmp_path), peak_bytes(6_000, tmp_path)
+def test_memory_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tribrid.logs.blocks._BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr("tribrid.logs.staging._BUFFERED", 1000)
+    monkeypatch.setattr("tribrid.store.columns._AT_ONCE", 1000)
+    peak_bytes(500)  # what the first reading loads and keeps
+    small, large = peak_bytes(1_000), peak_bytes(6_000)
     assert large < 1.5 * small, (small, large)
 
 
-def test_what_waits_on_disk_joins_as_what_waits_in_memory(tmp_path: Path) -> None:
-    def found(run_bytes: int) -> list[Joined]:
-        with LogJoin("ubi", tmp_path, run_bytes=run_bytes) as log:
+@pytest.mark.parametrize("block_bytes", [1 << 10, 1 << 16])
+def test_small_blocks_join_as_large_ones(monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    def found() -> list[Joined]:
+        with LogJoin("ubi") as log:
             assert list(log.read(many(300))) == []
             assert list(log.joined()) == list(log.joined())
             return list(log.joined())
 
-    assert found(1 << 10) == found(1 << 30)
+    whole = found()
+    monkeypatch.setattr("tribrid.logs.blocks._BLOCK_BYTES", block_bytes)
+    assert found() == whole
 
 
 def test_a_query_id_that_stands_for_everything_does_not_fill_the_memory() -> None:
@@ -346,6 +352,7 @@ fields = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from([*fields, "value", "query_response_hit_ids"]), objects), max_size=4))
 def test_arbitrary_records_never_raise(records: list[dict[str, Any]]) -> None:
     for parse in (parse_ubi, parse_native_logs):

@@ -12,7 +12,7 @@ from pathlib import Path
 from tribrid.answers.backup import BackupFacts, BackupManifest
 from tribrid.app.archive import Archive, ArchiveWriter, new_archive
 from tribrid.app.parts import quiet
-from tribrid.errors import ModelUnavailable
+from tribrid.errors import ModelUnavailable, Unavailable
 from tribrid.retrieval.publication import writer_lock
 from tribrid.store import Store
 from tribrid.store.database import newest_revision
@@ -20,6 +20,7 @@ from tribrid.types import Emit
 from tribrid.version import __version__
 from tribrid.workspace.data_folder import DataFolder
 
+_TRIES = 5
 ROWS, ARTIFACTS, INDEXES = "rows/{}.jsonl", "artifacts/{}/", "indexes/"
 
 
@@ -36,9 +37,7 @@ def back_up(folder: DataFolder, file: Path, *, with_index: bool = False, emit: E
     try:
         # Before the rows: what was put in since is then in no index, as if its upload had been interrupted.
         indexes = _link_indexes(folder, staged) if with_index else []
-        with new_archive(file) as archive:
-            manifest = _write(folder.store, archive, staged, indexes, emit)
-            archive.finish(manifest)
+        manifest = _archived(folder.store, file, staged, indexes, emit)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return facts(file, manifest)
@@ -74,6 +73,24 @@ def facts(file: Path, manifest: BackupManifest) -> BackupFacts:
     )
 
 
+class _Rewritten(Exception):
+    """An erasure put other files in the place of some of the log's, while they were read."""
+
+
+def _archived(store: Store, file: Path, staged: Path, indexes: list[str], emit: Emit) -> BackupManifest:
+    """Write the archive; again, if what it is to hold was changed under it.
+
+    Raises:
+        Unavailable: that happened each time.
+    """
+    for _ in range(_TRIES):
+        with suppress(_Rewritten), new_archive(file) as archive:
+            manifest = _write(store, archive, staged, indexes, emit)
+            archive.finish(manifest)
+            return manifest
+    raise Unavailable("What is backed up is being erased from all the time. Try again later.")
+
+
 def _write(store: Store, archive: ArchiveWriter, staged: Path, indexes: list[str], emit: Emit) -> BackupManifest:
     rows: dict[str, int] = {}
     artifacts: list[str] = []
@@ -82,6 +99,8 @@ def _write(store: Store, archive: ArchiveWriter, staged: Path, indexes: list[str
         created_at, tables, named = datetime.now(UTC), snapshot.tables(), snapshot.artifacts()
         corpora = snapshot.corpora()
         indexes = [corpus_id for corpus_id in indexes if corpus_id in corpora]
+        log = snapshot.segments()
+        named += log
         total = len(tables) + len(named) + len(indexes)
 
         def told(done: int) -> None:
@@ -95,6 +114,9 @@ def _write(store: Store, archive: ArchiveWriter, staged: Path, indexes: list[str
         for done, digest in enumerate(named, len(tables)):
             told(done)
             (artifacts if _put_artifact(store, archive, digest) else missing).append(digest)
+    # What is missing all the same was lost, and is said; what was erased is not in the backup that is made now.
+    if set(missing) & set(log) - _listed(store):
+        raise _Rewritten
     for done, corpus_id in enumerate(indexes, len(tables) + len(named)):
         told(done)
         _put_folder(archive, f"{INDEXES}{corpus_id}/", staged / corpus_id)
@@ -110,6 +132,11 @@ def _write(store: Store, archive: ArchiveWriter, staged: Path, indexes: list[str
         missing=tuple(missing),
         indexes=tuple(indexes),
     )
+
+
+def _listed(store: Store) -> set[str]:
+    with store.rows.snapshot() as snapshot:
+        return set(snapshot.segments())
 
 
 class _Counted:

@@ -103,6 +103,7 @@ class Corpus(Learning):
         artifacts = [model.artifact for model in store.models.list(self.corpus_id)]
         runs = [job.job_id for job in store.jobs.list(self.corpus_id, JobKind.TRAIN, limit=_ALL)]
         store.corpora.delete(self.corpus_id)
+        store.segments.remove_dropped()
         self._folder.forget_corpus(self.corpus_id, artifacts, runs)
 
     def search(

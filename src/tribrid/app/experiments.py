@@ -26,7 +26,7 @@ from tribrid.evaluation.forecast import LAST_DAYS, Forecast, Pace, forecast
 from tribrid.evaluation.sequential import e_value, win_share
 from tribrid.loop.counting import said
 from tribrid.loop.experiment import ORDERS, advance, begin, promote_winner, settled, switched_on
-from tribrid.store.logs import DAY_US
+from tribrid.store.logfacts import DAY_US
 from tribrid.store.terms import Experiment as Started
 from tribrid.types import Trial
 from tribrid.workspace.corpus import OpenCorpus

@@ -58,6 +58,7 @@ def restore(environment: Environment, file: Path, *, replace: bool = False, emit
 
                 with of_this_release(lines, list(manifest.rows), manifest.revision, aside) as rows:
                     _take_place(data_dir, file, store, rows, aside / "indexes")
+            store.segments.remove_dropped()
         to_index = [c for c in manifest.corpora if objects is not None or c not in manifest.indexes]
         told = facts(file, manifest).model_dump()
         return RestoredBackup.model_validate({**told, "data_dir": str(data_dir), "to_index": to_index})

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import PurePath
 from typing import BinaryIO, Literal
 
@@ -37,7 +37,8 @@ class Skipped:
 
     `line` counts from 1; in a JSON array it is the item's position, for a file as a whole it is 0. `kind` is
     `invalid` (the record is broken), `unjoined` (feedback that fits no impression) or `ignored` (rightly
-    formed, nothing in it to import). `source` names the file where several are read together.
+    formed, nothing in it to import). `source` names the file where several are read together. `times`: it stands for so
+    many alike, of which `line` is the first.
     """
 
     line: int
@@ -45,6 +46,7 @@ class Skipped:
     doc_id: str | None = None
     kind: Literal["invalid", "unjoined", "ignored"] = "invalid"
     source: str = ""
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,62 @@ def json_items(stream: Stream, *, max_item_bytes: int) -> Iterator[Item | Skippe
         return
     for number, raw in _lines(first, blocks, line, max_item_bytes):
         if raw is None:
-            yield Skipped(number, f"longer than {max_item_bytes:,} bytes")
+            yield _too_long(number, max_item_bytes)
         elif raw.strip():
             yield _line_item(number, raw, parser)
+
+
+class LineItems:
+    """Reads the lines of one NDJSON stream that its caller has split."""
+
+    def __init__(self, *, max_item_bytes: int) -> None:
+        self._max_item_bytes = max_item_bytes
+        self._parser = _Parser()
+
+    def item(self, number: int, raw: bytes) -> Item | Skipped | None:
+        """The value of a line; None where it is empty."""
+        if len(raw) > self._max_item_bytes:
+            return _too_long(number, self._max_item_bytes)
+        return _line_item(number, raw, self._parser) if raw.strip() else None
+
+
+def line_blocks(stream: Stream, *, block_bytes: int, max_item_bytes: int) -> Iterator[tuple[int, bytes] | Skipped]:
+    """The lines of an NDJSON stream in blocks, each with the number of its first; only whole lines.
+
+    Args:
+        block_bytes: a block has about so many, and more than `max_item_bytes`.
+        max_item_bytes: a longer line is skipped without being held in memory.
+    """
+    number, rest, too_long = 1, b"", False
+    for chunk in _larger(_blocks(stream), block_bytes):
+        if too_long:
+            _, ended, rest = chunk.partition(b"\n")
+            if not ended:
+                continue
+            yield _too_long(number, max_item_bytes)
+            number += 1
+        else:
+            rest += chunk
+        cut = rest.rfind(b"\n") + 1
+        if cut:
+            yield number, rest[:cut]
+            number += rest.count(b"\n", 0, cut)
+        too_long = len(rest) - cut > max_item_bytes
+        rest = b"" if too_long else rest[cut:]
+    if too_long:
+        yield _too_long(number, max_item_bytes)
+    elif rest:
+        yield number, rest
+
+
+def _larger(blocks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The blocks joined to some that are at least this large, but for the last."""
+    while block := b"".join(islice(blocks, max(1, size // BLOCK_BYTES))):
+        yield block
+
+
+def _too_long(number: int, max_item_bytes: int) -> Skipped:
+    return Skipped(number, f"longer than {max_item_bytes:,} bytes")
 
 
 def peek(stream: Stream) -> tuple[bytes, Iterator[bytes]]:

@@ -76,6 +76,12 @@ class Evidence:
             self.doc_id_of_event = taken.doc_ids[0]
             self.object_id_field = _object_id_field(record)
 
+    def counted(self, queries: int, events: int) -> None:
+        """Note records that are taken at once: queries with hits, and events that are feedback."""
+        self.queries += queries
+        self.queries_with_hits += queries
+        self.events += events
+
     def rejected(self, record: Mapping[str, object], rejected: Rejected, *, is_event: bool) -> None:
         """Note a record that is not."""
         self.sample(record)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import groupby
-from pathlib import Path
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tribrid.corpus.jsonlines import Item, Skipped, Stream, json_items, peek, text_lines
@@ -22,11 +22,14 @@ from tribrid.errors import InvalidInput
 from tribrid.logs.causes import Evidence
 from tribrid.logs.forms import FIELDS, csv_header, field_names
 from tribrid.logs.records import Rejected, checked_id, client, query_text, time_us
-from tribrid.logs.sorting import RUN_BYTES, SortedLines
+from tribrid.logs.staging import Tables
+from tribrid.store.columns import Columns
 
 MAX_RECORD_BYTES = 1 << 20
 TOLD_EVERY = 10_000
 _KEY_CHARS = 16
+_COLUMNS = {"key": "text", "number": "int", "line": "int", "query": "text", "doc_id": "text", "at_us": "int"}
+_COLUMNS |= {"client_id": "text"}
 _MIN_EPOCH_DIGITS = 9  # shorter numbers are dates such as 20110914
 _PACK = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -63,20 +66,21 @@ def _items(stream: Stream) -> Iterator[Item | Skipped]:
 class ClickLog:
     """A click log on its way in: `read` it, then take it `by_query`, as often as need be. Close it, or use `with`."""
 
-    def __init__(self, folder: Path | None = None, *, run_bytes: int = RUN_BYTES) -> None:
-        """`folder`: where clicks wait that do not fit in `run_bytes` of memory; nothing stays there."""
+    def __init__(self, columns: Columns | None = None) -> None:
+        """`columns`: where clicks wait; None for a place of its own."""
         self.evidence = Evidence("clicks")
-        self._lines = SortedLines(folder, run_bytes=run_bytes)
+        self._tables = Tables({"clicks": _COLUMNS}, columns)
+        self._count = 0
 
     def __enter__(self) -> ClickLog:
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._lines.close()
+        self._tables.close()
 
     def __len__(self) -> int:
         """Clicks that wait."""
-        return len(self._lines)
+        return self._count
 
     def read(self, stream: Stream, *, tell: Callable[[int], None] | None = None) -> Iterator[Skipped]:
         """Take the stream in; yields the records that are no clicks, and why.
@@ -96,15 +100,16 @@ class ClickLog:
                 yield found
             else:
                 self.evidence.clicked(found.doc_id)
-                fields = [found.line, found.query, found.doc_id, found.at_us, found.client_id]
-                self._lines.add(f"{found.key}{len(self._lines):015d}{_PACK(fields)}".encode())
+                self._tables.put("clicks", (found.key, self._count, *found))
+                self._count += 1
             if tell is not None and number % TOLD_EVERY == 0:
                 tell(number)
 
     def by_query(self) -> Iterator[tuple[str, Iterator[Click]]]:
         """The clicks by query, in the order they came: what is the same for a query, and its clicks."""
-        for key, lines in groupby(self._lines, key=lambda line: line[:_KEY_CHARS]):
-            yield key.decode(), (Click(*json.loads(line[_KEY_CHARS + 15 :])) for line in lines)
+        rows = self._tables.each("SELECT * FROM clicks ORDER BY key, number")
+        for key, found in groupby(rows, key=itemgetter(0)):
+            yield key, (Click(*row[2:]) for row in found)
 
 
 def _digest(text: str) -> str:

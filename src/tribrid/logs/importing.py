@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tribrid.answers.logs import LogImport
 from tribrid.corpus.jsonlines import Skipped
 from tribrid.errors import InvalidInput
+from tribrid.logs.bulk import SETTLED, Bulk
 from tribrid.logs.join import IMPORTED_MODEL_ID, Form, Joined, LogJoin
 from tribrid.logs.reconstruction import import_clicks
 from tribrid.logs.records import NOT_SHOWN
@@ -50,16 +51,20 @@ def _import_joined(
     corpus: OpenCorpus, stream: Iterable[bytes], form: Form, emit: Emit, *, a_part: bool = False
 ) -> LogImport:
     tally = Tally()
-    with LogJoin(form, corpus.folder.data_dir) as log:
+    with LogJoin(form, corpus.store.segments.cursor()) as log:
         tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))
-        joins = _Joins(corpus, log)
-        if not a_part:
+        bulk = Bulk(corpus, log)
+        joins = _Joins(corpus, log, bulk if bulk.is_large else None)
+        if not a_part and not joins.bulk_joins():
             joins.refuse_if_none(copy.deepcopy(tally))
-        done = 0
+        joins.store_bulk(tally)
+        done = len(log) - joins.doubtful
+        emit("progress", {"stage": "storing", "done": done, "total": len(log)})
         for batch in joins.batches():
             tally.skip(skipped for joined in batch for skipped in joined.skipped)
             joins.count_unknown(batch, tally)
             stored = corpus.store.logs.add_lists(corpus.corpus_id, list(_lists(batch)))
+            corpus.store.logs.fold_late(corpus.corpus_id)
             tally.store(stored)
             tally.skip(_rejected(batch, stored.feedback))
             done += sum(joined.records for joined in batch)
@@ -70,16 +75,54 @@ def _import_joined(
 class _Joins:
     """A log's joined queries, and which of their documents the corpus holds."""
 
-    def __init__(self, corpus: OpenCorpus, log: LogJoin) -> None:
+    def __init__(self, corpus: OpenCorpus, log: LogJoin, bulk: Bulk | None) -> None:
+        """`bulk`: what is stored at once; None where nothing is."""
         self._corpus = corpus
         self._log = log
+        self._bulk = bulk
+        if bulk:
+            bulk.split()
         first = next(iter(corpus.store.documents.iterate(corpus.corpus_id, batch=1)), None)
         self._doc_id = first.doc_id if first else None
 
     def batches(self) -> Iterator[list[Joined]]:
-        joined = self._log.joined(lambda query_ids: self._corpus.store.logs.lists(self._corpus.corpus_id, query_ids))
+        lists = self._corpus.store.logs.lists
+        but = SETTLED if self._bulk else None
+        joined = self._log.joined(lambda query_ids: lists(self._corpus.corpus_id, query_ids), but)
         while batch := list(itertools.islice(joined, BATCH_QUERIES)):
             yield batch
+
+    @property
+    def _bulk_lists(self) -> int:
+        return self._bulk.lists if self._bulk else 0
+
+    def bulk_joins(self) -> bool:
+        """Whether any event of what is stored at once is on a document that the corpus holds, if it holds any."""
+        if self._doc_id is None:
+            return self._bulk is not None and self._bulk.acts > 0
+        return any(known for _, known in self._named_of_bulk())
+
+    @property
+    def doubtful(self) -> int:
+        """How many records are not stored at once."""
+        return len(self._log) - (self._bulk.records if self._bulk else 0)
+
+    def store_bulk(self, tally: Tally) -> None:
+        """Store what is stored at once, and count its events on documents that the corpus does not hold."""
+        if self._bulk:
+            self._bulk.store(tally)
+            self._count_unknown_of_bulk(tally)
+
+    def _count_unknown_of_bulk(self, tally: Tally) -> None:
+        for batch, known in self._named_of_bulk() if self._doc_id is not None else ():
+            for doc_id, events in batch:
+                tally.unknown(itertools.repeat(doc_id, events), known)
+
+    def _named_of_bulk(self) -> Iterator[tuple[list[tuple[str, int]], Collection[str]]]:
+        """The documents that its events name, with how many, and which of them the corpus holds; some at a time."""
+        named = self._bulk.named() if self._bulk else iter(())
+        while batch := list(itertools.islice(named, BATCH_QUERIES)):
+            yield batch, self._corpus.store.documents.exists(self._corpus.corpus_id, {doc_id for doc_id, _ in batch})
 
     def count_unknown(self, batch: list[Joined], tally: Tally) -> int:
         """Count feedback on documents that the corpus does not hold, if it holds any; how much is on those it does."""
@@ -97,7 +140,8 @@ class _Joins:
         Raises:
             InvalidInput: there were events, and none does.
         """
-        impressions = 0
+        impressions = self._bulk_lists
+        self._count_unknown_of_bulk(tally)
         evidence = self._log.evidence
         for batch in self.batches():
             if self.count_unknown(batch, tally):

@@ -24,13 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tribrid.corpus.jsonlines import Item, Skipped, Stream, json_items, peek, stream_name
 from tribrid.corpus.lexical import normalise
+from tribrid.logs.blocks import MAX_RECORD_BYTES, Blocks
 from tribrid.logs.causes import Evidence
-from tribrid.logs.packing import MAX_GROUP_BYTES, Group, PackedRecords
 from tribrid.logs.records import (
     NO_DOCUMENT,
     NO_IMPRESSION,
@@ -46,15 +45,16 @@ from tribrid.logs.records import (
     native_record,
     ubi_record,
 )
-from tribrid.logs.sorting import RUN_BYTES
+from tribrid.logs.staging import MAX_GROUP_BYTES, Group, Staged
+from tribrid.store.columns import Columns
 from tribrid.types import FIRST_RANK, Feedback, Impression, ShownDoc, Signal
 
 Form = Literal["native", "ubi"]
 Stored = Callable[[Sequence[str]], Mapping[str, Impression]]
 """Those of the query_ids that stand for a list already, with it."""
 
-MAX_RECORD_BYTES = 4 << 20
 TOLD_EVERY = 10_000
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 IMPORTED_MODEL_ID = "imported"
 _READERS: Mapping[Form, Callable[[int, str, Mapping[str, object]], Served | Acted | None]]
 _READERS = {"native": native_record, "ubi": ubi_record}
@@ -128,22 +128,22 @@ class Joined:
 class LogJoin:
     """A log on its way in: `read` it, then take it `joined`, as often as need be. Close it, or use it in a `with`."""
 
-    def __init__(self, form: Form, folder: Path | None = None, *, run_bytes: int = RUN_BYTES) -> None:
-        """`folder`: where records wait that do not fit in `run_bytes` of memory; nothing stays there."""
+    def __init__(self, form: Form, columns: Columns | None = None) -> None:
+        """`columns`: where records wait; None for a place of its own."""
         self.evidence = Evidence(form)
+        self.records = Staged(columns)
         self._form: Form = form
-        self._records = PackedRecords(folder, run_bytes=run_bytes)
         self._from_zero = False
 
     def __enter__(self) -> LogJoin:
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._records.close()
+        self.records.close()
 
     def __len__(self) -> int:
         """Records that wait to be joined."""
-        return len(self._records)
+        return self.records.count
 
     def read(self, *streams: Stream, tell: Callable[[int], None] | None = None) -> Iterator[Skipped]:
         """Take the streams in; yields the records that are not taken, and why.
@@ -153,24 +153,30 @@ class LogJoin:
         """
         for stream in streams:
             source = stream_name(stream)
+            self.records.source(source)
             start, whole = peek(stream)
             self.evidence.begins(start)
+            if self._form == "ubi" and start.lstrip(_BLANK)[:1] not in (b"[", b""):
+                yield from Blocks(self.records, self.evidence, self.take, source).read(whole, tell)
+                continue
             for number, item in enumerate(json_items(whole, max_item_bytes=MAX_RECORD_BYTES), 1):
-                skipped = self._take(item, source)
+                skipped = self.take(item, source)
                 if skipped is not None:
                     yield skipped
                 if tell is not None and number % TOLD_EVERY == 0:
                     tell(number)
+        self.records.flush()
 
-    def joined(self, stored: Stored = lambda _: {}) -> Iterator[Joined]:
+    def joined(self, stored: Stored = lambda _: {}, but: str | None = None) -> Iterator[Joined]:
         """What the log gives, by query_id.
 
         Args:
             stored: asked for the lists of events whose impression the log does not have.
+            but: a table of query_ids that are left out.
         """
         batch: list[Group] = []
         size = 0
-        for group in self._records.groups():
+        for group in self.records.groups(but):
             batch.append(group)
             size += group.size
             if len(batch) == _LOOKUP_GROUPS or size >= MAX_GROUP_BYTES:
@@ -178,7 +184,8 @@ class LogJoin:
                 batch, size = [], 0
         yield from _joined(batch, stored, self._from_zero)
 
-    def _take(self, item: Item | Skipped, source: str) -> Skipped | None:
+    def take(self, item: Item | Skipped, source: str) -> Skipped | None:
+        """Take one record; why not, if it is none."""
         if isinstance(item, Skipped):
             self.evidence.refused(item.reason)
             return replace(item, source=source)
@@ -195,7 +202,7 @@ class LogJoin:
             return Skipped(item.line, str(rejected), kind=rejected.kind, source=source)
         if taken is not None:
             self.evidence.taken(record, taken)
-            self._records.add(taken)
+            self.records.add(taken)
             self._from_zero |= isinstance(taken, Acted) and not taken.doc_ids and taken.ordinal == 0
         return None
 

@@ -44,7 +44,7 @@ def import_clicks(corpus: OpenCorpus, stream: Iterable[bytes], emit: Emit) -> Lo
             corpus_id=corpus.corpus_id,
         )
     tally = Tally()
-    with ClickLog(corpus.folder.data_dir) as log:
+    with ClickLog(corpus.store.segments.cursor()) as log:
         tally.skip(log.read(stream, tell=lambda done: emit("progress", {"stage": "reading", "done": done})))
         if len(log) or tally.skipped_total:
             _refuse_if_none(corpus, log, first.doc_id, tally)

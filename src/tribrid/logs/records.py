@@ -29,6 +29,7 @@ NOT_SHOWN = "the document was not shown"
 NOTHING_SHOWN = "nothing was shown: no documents named and no impression events"
 UNKNOWN_DOCUMENT = "the corpus has no such document"
 NO_DOCUMENT = "names no document"
+NOT_FEEDBACK = "action {!r} is not feedback"
 
 # UBI leaves action names to the site. A conversion says more than a click: it counts as an endorsement.
 _CART = ["addtocart", "addedtocart", "addtobasket", "addtobag", "addcart", "atc"]
@@ -125,9 +126,9 @@ def _ubi_event(line: int, source: str, record: Mapping[str, object]) -> Acted:
     action = record["action_name"]
     if not isinstance(action, str):
         raise Rejected("action_name is not a string")
-    signal = _signal(action)
+    signal = signal_of(action)
     if signal is None and action != UBI_SHOWN_ACTION:
-        raise Rejected(f"action {action[:100]!r} is not feedback", "ignored")
+        raise Rejected(NOT_FEEDBACK.format(action[:100]), "ignored")
     if record.get("query_id") is None:
         raise Rejected("query_id is missing", "unjoined")
     attributes = _attributes(record)
@@ -180,7 +181,8 @@ def _is_query(text: str) -> bool:
 
 
 @lru_cache(maxsize=1000)
-def _signal(action: str) -> Signal | None:
+def signal_of(action: str) -> Signal | None:
+    """The signal that an action stands for, if it is feedback."""
     return UBI_ACTIONS.get(_DONE_TO.sub("", re.sub("[^a-z0-9]", "", action.lower())))
 
 

@@ -38,8 +38,8 @@ class Tally:
     def skip(self, skipped: Iterable[Skipped]) -> None:
         """Count what was not taken."""
         for item in skipped:
-            self.skipped_total += 1
-            self.unjoined += item.kind == "unjoined"
+            self.skipped_total += item.times
+            self.unjoined += item.times * (item.kind == "unjoined")
             self._name(item)
             key = (item.kind, item.reason)
             if key not in self._reasons and len(self._reasons) >= MAX_REASONS:
@@ -47,7 +47,7 @@ class Tally:
             count, example = self._reasons.get(key, (0, item))
             # Records come in the order of their queries, not in that of their lines.
             first = item if item.source == example.source and item.line < example.line else example
-            self._reasons[key] = (count + 1, first)
+            self._reasons[key] = (count + item.times, first)
 
     def _name(self, item: Skipped) -> None:
         """Keep those that stand first."""

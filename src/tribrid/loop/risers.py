@@ -22,7 +22,7 @@ from tribrid.mining.clicks.neighbours import alike
 from tribrid.mining.splits import content_words, query_clusters
 from tribrid.scoring.learned import LearnedReranker, Reading
 from tribrid.scoring.scorer import LearnedScorer, Scorer, ranked
-from tribrid.store.logs import Acts
+from tribrid.store.logfacts import Acts
 from tribrid.training.lists import labels_by_query
 from tribrid.types import FIRST_RANK, Emit, Source, Triplet, rank_order
 from tribrid.workspace.corpus import OpenCorpus

@@ -34,6 +34,7 @@ from tribrid.store.retention import Retention
 from tribrid.store.reviews import Reviews
 from tribrid.store.rows import Rows
 from tribrid.store.schedules import Schedules
+from tribrid.store.segments import Segments
 from tribrid.store.settings import Settings
 from tribrid.store.spending import Spending
 from tribrid.store.triplets import Triplets
@@ -59,8 +60,9 @@ class Store:
         self.judge_labels = JudgeLabels(database)
         self.ratings = Ratings(database)
         self.evalsets = EvalSets(database)
-        self.logs = Logs(database)
-        self.labelled = Labelled(database)
+        self.segments = Segments(database, artifacts)
+        self.logs = Logs(database, self.segments)
+        self.labelled = Labelled(database, self.segments)
         self.triplets = Triplets(database)
         self.reviews = Reviews(database)
         self.jobs = Jobs(database)
@@ -71,9 +73,9 @@ class Store:
         self.candidates = Candidates(database)
         self.spending = Spending(database)
         self.access = Access(database)
-        self.retention = Retention(database)
-        self.erasures = Erasures(database)
-        self.lineage = Lineage(database)
+        self.retention = Retention(database, self.segments)
+        self.erasures = Erasures(database, self.segments)
+        self.lineage = Lineage(database, self.segments)
         self.experiments = Experiments(database)
         self.schedules = Schedules(database)
         self.untrained = UntrainedComparisons(database)
@@ -111,7 +113,10 @@ class Store:
         database = Database(database_url or f"sqlite:///{data_dir / 'tribrid.db'}")
         database.migrate()
         artifacts.sweep(STALE_STAGING_S)
-        return cls(database, artifacts)
+        store = cls(database, artifacts)
+        store.segments.sweep(STALE_STAGING_S)
+        return store
 
     def close(self) -> None:
+        self.segments.close()
         self.database.close()

@@ -191,12 +191,26 @@ class Artifacts:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
+    def holding(self, name: str, older_than_s: float) -> set[str]:
+        """The artifacts that hold a file of this name, untouched for that many seconds."""
+        before = time.time() - older_than_s
+        named = self._root.glob(f"*/{name}")
+        return {path.parent.name for path in named if _HASH.fullmatch(path.parent.name) and _since(path) < before}
+
     def sweep(self, older_than_s: float) -> int:
         """Remove staged folders that nobody committed, untouched for that many seconds; how many."""
         strays = [path for path in self._staging.iterdir() if path.stat().st_mtime < time.time() - older_than_s]
         for stray in strays:
             shutil.rmtree(stray)
         return len(strays)
+
+
+def _since(path: Path) -> float:
+    """When the file was last written to; never, if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tribrid.errors import CorpusExists, CorpusNotFound, InvalidInput
 from tribrid.store import tables
 from tribrid.store.database import Database, now_us
+from tribrid.store.tables_segments import dropped_artifacts, log_segments
 
 MAX_CORPUS_ID_CHARS = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -118,12 +119,15 @@ class Corpora:
         return [CorpusRow(**row._mapping) for row in found]
 
     def delete(self, corpus_id: str) -> None:
-        """Delete the corpus and every row that belongs to it. Artifacts stay: another corpus may hold the same bytes.
+        """Delete the corpus and every row that belongs to it. Models' artifacts stay; `Segments.remove_dropped` removes
+        the log's.
 
         Raises:
             CorpusNotFound: there is no such corpus.
         """
         with self._database.begin() as connection:
+            files = sa.select(log_segments.c.artifact).where(log_segments.c.corpus_id == corpus_id)
+            connection.execute(sa.insert(dropped_artifacts).from_select(["artifact"], files))
             gone = connection.execute(sa.delete(tables.corpora).where(tables.corpora.c.corpus_id == corpus_id))
         if gone.rowcount == 0:
             raise CorpusNotFound(corpus_id)

@@ -341,6 +341,11 @@ class Database:
             else:
                 _upgrade(connection, wanted)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes that do not see this folder may use it too."""
+        return self._reader.dialect.name != "sqlite"
+
     def check_writable(self) -> None:
         """Pass if a transaction can be committed. One that another keeps waiting is one that the database takes.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,6 +18,8 @@ from tribrid.answers.evalsets import LabelSource
 from tribrid.store import tables
 from tribrid.store.database import batches, now_us
 from tribrid.store.evalsets import content_sha
+from tribrid.store.segment_erasing import Gone, erase, queries
+from tribrid.store.segments import Segments
 from tribrid.store.tables_judging import judge_labels
 from tribrid.types import JudgedQuery, Source
 from tribrid.types.evidence import LogEvidence
@@ -33,8 +35,31 @@ OF_CONTENT = ("query", "document")
 """Kinds of erasure that an evaluation may have read something of."""
 
 Same = Callable[[str], bool]
-Used = Callable[[str, int | None], bool]
-"""Of a query's text and the last impression that a mining can have read (None: unknown)."""
+
+
+class Mark(NamedTuple):
+    """The last row and the last segment that a mining can have read. `impression` None: unknown."""
+
+    impression: int | None
+    segment: int
+
+
+class Heard(NamedTuple):
+    """A list: its query, and its row's number or its segment's."""
+
+    query: str
+    impression: int | None
+    segment: int | None
+
+    def before(self, mark: Mark) -> bool:
+        """Whether a mining can have read it."""
+        if self.impression is not None:
+            return mark.impression is None or self.impression <= mark.impression
+        return self.segment is not None and self.segment <= mark.segment
+
+
+Used = Callable[[str, Mark], bool]
+"""Of a query's text and what a mining can have read."""
 
 
 def erasures_seen(connection: sa.Connection, corpus_id: str, kinds: Collection[str] = ()) -> int:
@@ -49,8 +74,9 @@ def erasures_seen(connection: sa.Connection, corpus_id: str, kinds: Collection[s
 class Erasing:
     """One erasure under way. `counts` is how much went, by kind of row."""
 
-    def __init__(self, connection: sa.Connection, corpus_id: str) -> None:
+    def __init__(self, connection: sa.Connection, segments: Segments, corpus_id: str) -> None:
         self.connection = connection
+        self.segments = segments
         self.corpus_id = corpus_id
         self.counts: Counter[str] = Counter()
         self.sets: Counter[str] = Counter()
@@ -68,10 +94,19 @@ class Erasing:
             sa.select(judge_labels.c.query).where(judge_labels.c.corpus_id == self.corpus_id),
             sa.select(_TRIPLET.query).where(_TRIPLET.set_number.in_(sets)),
         )
-        return {text for one in kept for text in self.connection.execute(one.distinct()).scalars() if same(text)}
+        found = {text for one in kept for text in self.connection.execute(one.distinct()).scalars()}
+        return {text for text in found | self._in_segments() if same(text)}
 
-    def lists(self, these: sa.ColumnElement[bool]) -> list[tuple[int, str]]:
-        """Delete impressions with their feedback; number and query of each."""
+    def _in_segments(self) -> set[str]:
+        with self.segments.reading(self.connection, self.corpus_id) as reading:
+            return queries(reading) if reading else set()
+
+    def lists(self, of: Literal["query_id", "client_id"], name: str) -> list[Heard]:
+        """Delete impressions with their feedback: those of a query_id, or of a client."""
+        heard = [Heard(query, number, None) for number, query in self._rows(_IMPRESSION[of] == name)]
+        return [*heard, *self._kept(f"{of} = ?", name)]
+
+    def _rows(self, these: sa.ColumnElement[bool]) -> list[tuple[int, str]]:
         own = sa.and_(_IMPRESSION.corpus_id == self.corpus_id, these)
         found = self.connection.execute(sa.select(_IMPRESSION.impression_number, _IMPRESSION.query).where(own)).all()
         joined = tables.feedback.join(tables.impressions)
@@ -81,10 +116,19 @@ class Erasing:
         self.counts["impressions"] += self.connection.execute(sa.delete(tables.impressions).where(own)).rowcount
         return [(number, query) for number, query in found]
 
+    def _kept(self, these: str, *values: object) -> list[Heard]:
+        """The same in segments; of each query's text the first."""
+        with self.segments.reading(self.connection, self.corpus_id) as reading:
+            gone = erase(self.segments, self.connection, reading, these, *values) if reading else Gone()
+        self.counts["feedback"] += gone.acts
+        self.counts["impressions"] += gone.lists
+        return [Heard(query, None, segment) for query, segment in gone.queries.items()]
+
     def lists_of(self, texts: Collection[str]) -> None:
         """Delete every impression of these spellings."""
         for batch in batches(texts, BATCH):
-            self.lists(_IMPRESSION.query.in_(batch))
+            self._rows(_IMPRESSION.query.in_(batch))
+        self._kept("list_contains(?, query)", list(texts))
 
     def lower_marks(self) -> None:
         """Afterwards: SQLite gives the highest number out again once its row is gone, to a list no mining has read."""
@@ -100,6 +144,7 @@ class Erasing:
             sa.select(_JUDGED.text).where(_JUDGED.corpus_id == self.corpus_id),
         )
         left = {normalise(text) for one in kept for text in self.connection.execute(one.distinct()).scalars()}
+        left.update(map(normalise, self._in_segments()))
         return {normalise(text) for text in texts} - left
 
     # ---------------------------------------------------------------------------------------- labels
@@ -108,10 +153,10 @@ class Erasing:
         """Delete the triplets of queries from every set, or only those that came from this source."""
         own = [_SET.corpus_id == self.corpus_id, _SET.set_number == _TRIPLET.set_number]
         own += [] if source is None else [_TRIPLET.source == source.value]
-        columns = (_TRIPLET.set_number, _TRIPLET.query, _SET.last_impression)
+        columns = (_TRIPLET.set_number, _TRIPLET.query, _SET.last_impression, _SET.last_segment)
         texts: dict[int, list[str]] = {}
-        for number, text, mark in self.connection.execute(sa.select(*columns).where(*own).distinct()).all():
-            if used(text, mark):
+        for number, text, *mark in self.connection.execute(sa.select(*columns).where(*own).distinct()).all():
+            if used(text, Mark(*mark)):
                 texts.setdefault(number, []).append(text)
         for number, spelled in texts.items():
             for batch in batches(spelled, BATCH):

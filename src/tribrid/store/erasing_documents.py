@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tribrid.store import tables, tables_experiments
 from tribrid.store.database import batches
 from tribrid.store.erasing import BATCH, ERASED, Erasing, naming
+from tribrid.store.segment_erasing import documents_like, erase_documents
 from tribrid.store.tables_judging import judge_labels
 from tribrid.store.tables_ratings import ratings
 from tribrid.types.texts import stem, texts_under
@@ -41,6 +42,7 @@ class ErasingDocument:
         """Take it out of all that names it, but for what takes ids: eval datasets, candidates and risers."""
         self._documents()
         self._shown()
+        self._shown_in_segments()
         self._judgments()
         for batch in batches(sorted(self.names), BATCH):
             self._triplets(batch)
@@ -56,6 +58,8 @@ class ErasingDocument:
         lists = sa.select(_IMPRESSION.shown, _IMPRESSION.given).where(_IMPRESSION.corpus_id == self._corpus_id, named)
         for shown, given in self._connection.execute(lists).all():
             found.update([doc[_DOC] for doc in shown], given or ())
+        with self._erasing.segments.reading(self._connection, self._corpus_id) as reading:
+            found.update(documents_like(reading, self._stem) if reading else ())
         judged = sa.select(_JUDGED.judgments).where(_JUDGED.corpus_id == self._corpus_id, self._text(_JUDGED.judgments))
         return found.union(*self._connection.execute(judged).scalars())
 
@@ -94,6 +98,13 @@ class ErasingDocument:
             self._acts(number, {*(shown[place][_DOC] for place in places), *(given or ())} & self.names)
             self._untold(number, places)
             self._erasing.counts["shown"] += 1
+
+    def _shown_in_segments(self) -> None:
+        """The same of segments."""
+        with self._erasing.segments.reading(self._connection, self._corpus_id) as reading:
+            if reading:
+                lists, acts = erase_documents(self._erasing.segments, self._connection, reading, self.names)
+                self._erasing.counts.update(shown=lists, feedback=acts)
 
     def _others(self, fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """What came with the others' texts."""

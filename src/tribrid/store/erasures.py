@@ -7,6 +7,7 @@ erasure says how much went and who had used it, never what it was.
 from __future__ import annotations
 
 import builtins
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,13 +18,13 @@ from tribrid.errors import NotFound
 from tribrid.store import tables
 from tribrid.store.corpora import bump_version, require_corpus
 from tribrid.store.database import Database, now_us
-from tribrid.store.erasing import OF_CONTENT, Erasing, erasures_seen
+from tribrid.store.erasing import OF_CONTENT, Erasing, Heard, Mark, erasures_seen
 from tribrid.store.erasing_documents import ErasingDocument
+from tribrid.store.segments import Segments
 from tribrid.types import JobKind, JudgedQuery, Source, State
 from tribrid.types.texts import came_as
 
 _ERASURE = tables.erasures.c
-_IMPRESSION = tables.impressions.c
 _MODEL = tables.models.c
 _JOB = tables.jobs.c
 
@@ -41,8 +42,8 @@ class Erasure:
 class Erasures:
     """What was erased, and erasing. Queries are compared by `normalise`: what makes two texts one query."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, segments: Segments) -> None:
+        self._database, self._segments = database, segments
 
     def count(self, corpus_id: str, kinds: Collection[str] = ()) -> int:
         """How many erasures the corpus has seen, or how many of these kinds."""
@@ -105,23 +106,23 @@ class Erasures:
         Raises:
             CorpusNotFound, NotFound: there is no such list.
         """
-        these = _IMPRESSION.query_id == query_id if query_id else _IMPRESSION.client_id == client_id
 
         def work(erasing: Erasing) -> None:
-            lists = erasing.lists(these)
-            earliest = {normalise(text): number for number, text in sorted(lists, reverse=True)}
+            lists = erasing.lists("query_id", query_id) if query_id else erasing.lists("client_id", client_id)
+            asked: defaultdict[str, list[Heard]] = defaultdict(list)
+            for one in lists:
+                asked[normalise(one.query)].append(one)
 
-            def used(text: str, mark: int | None) -> bool:
-                number = earliest.get(normalise(text))
-                return number is not None and (mark is None or number <= mark)
+            def used(text: str, mark: Mark) -> bool:
+                return any(one.before(mark) for one in asked.get(normalise(text), ()))
 
             erasing.triplets(used, Source.LOGS)
-            alone = erasing.unheard([text for _, text in lists], normalise)
+            alone = erasing.unheard([one.query for one in lists], normalise)
             erasing.reviews(lambda text: normalise(text) in alone)
             erasing.judge_labels(lambda text: normalise(text) in alone)
-            asked = erasing.eval_datasets(lambda query: None if normalise(query.text) in alone else query, "logs")
-            erasing.candidates(asked)
-            unheard = {text for _, text in lists if normalise(text) in alone}
+            asked_as = erasing.eval_datasets(lambda query: None if normalise(query.text) in alone else query, "logs")
+            erasing.candidates(asked_as)
+            unheard = {one.query for one in lists if normalise(one.query) in alone}
             erasing.risers(unheard)
             erasing.stories(unheard)
 
@@ -152,7 +153,7 @@ class Erasures:
         """One transaction, at whose end the erasure is written down."""
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
-            erasing = Erasing(connection, corpus_id)
+            erasing = Erasing(connection, self._segments, corpus_id)
             work(erasing)
             if not erasing.counts.total():
                 raise NotFound(f"Nothing in corpus {corpus_id!r} holds it: nothing was erased.", corpus_id=corpus_id)
@@ -172,6 +173,7 @@ class Erasures:
             row = {"corpus_id": corpus_id, "kind": kind, "report": kept, "created_us": at_us}
             new = sa.insert(tables.erasures).returning(_ERASURE.erasure_number)
             number = connection.execute(new.values(row)).scalar_one()
+        self._segments.remove_dropped()
         self._database.forget()
         return Erasure(number, kind, report, at_us)
 

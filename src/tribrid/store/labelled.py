@@ -9,8 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tribrid.store import tables
+from tribrid.store import segment_counts, tables
 from tribrid.store.database import Database
+from tribrid.store.segments import Segments
 from tribrid.types import Feedback, JudgedQuery, Signal
 
 _IMPRESSION = tables.impressions.c
@@ -36,8 +37,8 @@ class RecentLog:
 class Labelled:
     """Samples of labels, by corpus."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, segments: Segments) -> None:
+        self._database, self._segments = database, segments
 
     def log(self, corpus_id: str, most: int, held_out: tuple[int, int] | None = None) -> RecentLog:
         """The newest `most` searches that mining would learn from, and what users did with their documents.
@@ -45,9 +46,9 @@ class Labelled:
         Args:
             held_out: the span that mining does not read: its first moment, and the first after it.
         """
-        since_us, until_us = held_out or (0, 0)
+        since_us, until_us = span = held_out or (0, 0)
         outside = sa.or_(_IMPRESSION.created_us < since_us, _IMPRESSION.created_us >= until_us)
-        columns = (_IMPRESSION.impression_number, _IMPRESSION.query_id, _IMPRESSION.query)
+        columns = (_IMPRESSION.impression_number, _IMPRESSION.query_id, _IMPRESSION.query, _IMPRESSION.created_us)
         newest = (
             sa.select(*columns)
             .where(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.fallback_reason.is_(None), outside)
@@ -60,10 +61,20 @@ class Labelled:
             .join_from(newest, tables.feedback, _FEEDBACK.impression_number == number)
             .where(_FEEDBACK.doc_id.is_not(None))
         )
-        with self._database.read(page=True) as connection:
-            found = connection.execute(sa.select(sa.func.count()).select_from(newest)).scalar_one()
-            used = [(row.query, _feedback(row)) for row in connection.execute(done)]
-        return RecentLog(min(found, most), found <= most, used)
+        with self._database.read(page=True) as connection, self._segments.reading(connection, corpus_id) as reading:
+            if reading is None:
+                found = connection.execute(sa.select(sa.func.count()).select_from(newest)).scalar_one()
+                used = [(row.query, _feedback(row)) for row in connection.execute(done)]
+                return RecentLog(min(found, most), found <= most, used)
+            rows = connection.execute(sa.select(newest.c.created_us)).scalars()
+            times = sorted([*rows, *segment_counts.times(reading, span, most + 1)], reverse=True)[: most + 1]
+            from_us = times[-1] if times else 0
+            used = [
+                (row.query, _feedback(row)) for row in connection.execute(done.where(newest.c.created_us >= from_us))
+            ]
+            for query, query_id, signal, *rest in segment_counts.acts_since(reading, span, from_us):
+                used.append((query, Feedback(query_id, Signal(signal), *rest)))
+        return RecentLog(min(len(times), most), len(times) <= most, used)
 
     def judged(self, corpus_id: str, most: int) -> builtins.list[JudgedQuery]:
         """The first `most` judged queries, by query_id."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from tribrid.errors import NotFound
 from tribrid.store import tables
 from tribrid.store.database import Database, batches
+from tribrid.store.segment_counts import first_lists, spellings
+from tribrid.store.segments import Segments
+from tribrid.store.tables_segments import log_segments
 from tribrid.types import Source
 
 BATCH = 500
@@ -42,8 +46,8 @@ class ReadList:
 class Lineage:
     """Reads only. Two texts are one query where `normalise` makes them equal."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, segments: Segments) -> None:
+        self._database, self._segments = database, segments
 
     def totals(self, triplet_set_id: str) -> dict[str, dict[str, int]]:
         """`queries` and `triplets` by source."""
@@ -87,20 +91,23 @@ class Lineage:
             NotFound: there is no such set.
         """
         with self._database.read() as connection:
-            readable = _readable(connection, triplet_set_id)
-            counted = sa.select(_IMPRESSION.query, sa.func.count()).where(readable).group_by(_IMPRESSION.query)
-            found: dict[str, dict[str, int]] = {}
-            for text, count in connection.execute(counted):
-                found.setdefault(normalise(text), {})[text] = count
+            read = _read_by(connection, triplet_set_id)
+            counted = sa.select(_IMPRESSION.query, sa.func.count()).where(read.rows).group_by(_IMPRESSION.query)
+            counts = Counter({row[0]: row[1] for row in connection.execute(counted)})
+            with self._segments.reading(connection, read.corpus_id, read.segments) as reading:
+                counts.update(spellings(reading) if reading else {})
+        found: dict[str, dict[str, int]] = {}
+        for text, count in counts.items():
+            found.setdefault(normalise(text), {})[text] = count
         return found
 
-    def lists(self, triplet_set_id: str, spellings: Collection[str], most: int) -> Mapping[str, list[ReadList]]:
+    def lists(self, triplet_set_id: str, texts: Collection[str], most: int) -> Mapping[str, list[ReadList]]:
         """Of each spelling, the first `most` lists that the mining can have read.
 
         Raises:
             NotFound: there is no such set.
         """
-        found: dict[str, list[ReadList]] = {text: [] for text in spellings}
+        found: dict[str, list[ReadList]] = {text: [] for text in texts}
         place = sa.func.row_number().over(partition_by=_IMPRESSION.query, order_by=_IMPRESSION.impression_number)
         signals = (
             sa.select(sa.func.count())
@@ -109,26 +116,38 @@ class Lineage:
         )
         columns = (_IMPRESSION.query, _IMPRESSION.query_id, _IMPRESSION.created_us, _IMPRESSION.client_id, signals)
         with self._database.read() as connection:
-            readable = _readable(connection, triplet_set_id)
-            for batch in batches(spellings, BATCH):
+            read = _read_by(connection, triplet_set_id)
+            for batch in batches(texts, BATCH):
                 numbered = sa.select(_IMPRESSION.impression_number.label("number"), place.label("place"))
-                first = numbered.where(readable, _IMPRESSION.query.in_(batch)).subquery()
+                first = numbered.where(read.rows, _IMPRESSION.query.in_(batch)).subquery()
                 these = sa.select(*columns).join(first, first.c.number == _IMPRESSION.impression_number)
                 chosen = these.where(first.c.place <= most).order_by(_IMPRESSION.impression_number)
                 for text, *rest in connection.execute(chosen):
                     found[text].append(ReadList(*rest))
-        return found
+            with self._segments.reading(connection, read.corpus_id, read.segments) as reading:
+                for text, *rest in first_lists(reading, texts, most) if reading else ():
+                    found[text].append(ReadList(*rest))
+        return {text: lists[:most] for text, lists in found.items()}
 
 
-def _readable(connection: sa.Connection, triplet_set_id: str) -> sa.ColumnElement[bool]:
-    """The impressions that the set's mining can have read.
+class _Read(NamedTuple):
+    """What the set's mining can have read, as conditions on rows and on segments."""
+
+    corpus_id: str
+    rows: sa.ColumnElement[bool]
+    segments: sa.ColumnElement[bool]
+
+
+def _read_by(connection: sa.Connection, triplet_set_id: str) -> _Read:
+    """What the set's mining can have read.
 
     Raises:
         NotFound: there is no such set.
     """
-    columns = sa.select(_SET.corpus_id, _SET.last_impression)
+    columns = sa.select(_SET.corpus_id, _SET.last_impression, _SET.last_segment)
     row = connection.execute(columns.where(_SET.triplet_set_id == triplet_set_id)).first()
     if row is None:
         raise NotFound(f"There is no triplet set {triplet_set_id!r}.", triplet_set_id=triplet_set_id)
     own = [_IMPRESSION.corpus_id == row.corpus_id, _IMPRESSION.fallback_reason.is_(None)]
-    return sa.and_(*own, *([_IMPRESSION.impression_number <= row.last_impression] if row.last_impression else []))
+    own += [_IMPRESSION.impression_number <= row.last_impression] if row.last_impression is not None else []
+    return _Read(row.corpus_id, sa.and_(*own), log_segments.c.segment_number <= row.last_segment)

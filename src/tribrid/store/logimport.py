@@ -7,7 +7,7 @@ indexes are then next to each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,9 +15,13 @@ import sqlalchemy as sa
 
 from tribrid.errors import NotShown, QueryNotFound
 from tribrid.store import tables
+from tribrid.store.columns import Columns
 from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, insert_into
-from tribrid.store.logrows import feedback_row, impression_of, impression_row
+from tribrid.store.logrows import feedback_row, impression_of, impression_row, late_row
+from tribrid.store.segment_reading import ListKey, acts_of, find_all
+from tribrid.store.segments import Reading, Seen, Segments, Written, add, listed
+from tribrid.store.tables_segments import late_feedback, log_segments
 from tribrid.types import Feedback, Impression, ImpressionSource, LegScore
 
 # Rows per transaction: enough to be fast, few enough that a search can log in between.
@@ -25,8 +29,12 @@ BATCH_ROWS = 2000
 # Rows per statement. Each is some hundred small objects: so few that they are gone before Python's garbage collector
 # takes them for old ones, of which it looks at all again and again.
 INSERT_ROWS = 200
+_COPIED_ROWS = 100_000
+MOST_LATE = 50_000
+"""Rows of feedback that came after their segments."""
 _IMPRESSION = tables.impressions.c
 _FEEDBACK = tables.feedback.c
+_LATE = late_feedback.c
 _NO_LEGS: Mapping[str, LegScore] = {}
 
 
@@ -85,8 +93,8 @@ class ListsImport:
 class LogImports:
     """The part of the log that takes many rows at once."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, segments: Segments) -> None:
+        self._database, self._segments = database, segments
 
     def add_impressions(self, impressions: Iterable[Impression]) -> int:
         """Store many, 2000 a transaction; how many were new. A query_id its corpus already has is left as it is.
@@ -114,8 +122,9 @@ class LogImports:
         for batch in batches(enumerate(feedbacks), BATCH_ROWS):
             with self._database.begin() as connection:
                 require_corpus(connection, corpus_id, alone=True)
-                served = _served(connection, corpus_id, {feedback.query_id for _, feedback in batch})
-                done = _add(connection, batch, served)
+                with self._segments.reading(connection, corpus_id) as reading:
+                    served = _served(connection, reading, corpus_id, {feedback.query_id for _, feedback in batch})
+                    done = _add(connection, reading, batch, served)
             added, known = added + done.added, known + done.known
             rejected += done.rejected
         return FeedbackImport(added, known, rejected)
@@ -132,43 +141,119 @@ class LogImports:
         signals = list(enumerate(feedback for new in lists for feedback in new.feedback))
         with self._database.begin() as connection:
             require_corpus(connection, corpus_id, alone=True)
-            stored = _served(connection, corpus_id, by_id)
-            before = connection.execute(sa.select(sa.func.max(_IMPRESSION.impression_number))).scalar_one() or 0
-            free = [new for new in by_id.values() if new.query_id not in stored]
-            added = _insert(connection, (new.row(corpus_id) for new in free))
-            if added < len(free):  # another import was faster
-                return ListsImport(added, _add(connection, signals, _served(connection, corpus_id, by_id)))
-            numbers = _numbers(connection, _IMPRESSION.impression_number > before)
-            wanted = {feedback.query_id for _, feedback in signals}
-            fresh = {
-                new.query_id: (numbers[new.query_id], frozenset(place[0] for place in new.shown))
-                for new in free
-                if new.query_id in wanted
-            }
-            bare = frozenset(number for number, _ in fresh.values())
-            return ListsImport(added, _add(connection, signals, stored | fresh, bare))
+            with self._segments.reading(connection, corpus_id) as reading:
+                stored = _served(connection, reading, corpus_id, by_id)
+                before = connection.execute(sa.select(sa.func.max(_IMPRESSION.impression_number))).scalar_one() or 0
+                free = [new for new in by_id.values() if new.query_id not in stored]
+                added = _insert(connection, (new.row(corpus_id) for new in free))
+                if added < len(free):  # another import was faster
+                    served = _served(connection, reading, corpus_id, by_id)
+                    return ListsImport(added, _add(connection, reading, signals, served))
+                numbers = _numbers(connection, _IMPRESSION.impression_number > before)
+                wanted = {feedback.query_id for _, feedback in signals}
+                fresh: dict[str, tuple[Place, frozenset[str]]] = {
+                    new.query_id: (numbers[new.query_id], frozenset(place[0] for place in new.shown))
+                    for new in free
+                    if new.query_id in wanted
+                }
+                bare = frozenset(place for place, _ in fresh.values())
+                return ListsImport(added, _add(connection, reading, signals, {**stored, **fresh}, bare))
 
-    def lists(self, corpus_id: str, query_ids: Iterable[str]) -> dict[str, Impression]:
+    def lists(self, corpus_id: str, query_ids: Collection[str]) -> dict[str, Impression]:
         """Those of the query_ids that stand for a list of the corpus, with it."""
         found: dict[str, Impression] = {}
-        with self._database.read() as connection:
+        with self._database.read() as connection, self._segments.reading(connection, corpus_id) as reading:
+            if reading:
+                found = {query_id: kept.impression for query_id, kept in find_all(reading, query_ids).items()}
             for batch in batches(query_ids, BATCH_ROWS):
                 these = sa.select(tables.impressions).where(_these(corpus_id, batch))
                 found.update((row.query_id, impression_of(row)) for row in connection.execute(these))
         return found
 
-    def known(self, corpus_id: str, query_ids: Iterable[str]) -> set[str]:
+    def known(self, corpus_id: str, query_ids: Collection[str]) -> set[str]:
         """Those of the query_ids that stand for a list of the corpus."""
-        with self._database.read() as connection:
+        with self._database.read() as connection, self._segments.reading(connection, corpus_id) as reading:
             return {
-                query_id
-                for batch in batches(query_ids, BATCH_ROWS)
-                for query_id in _numbers(connection, _these(corpus_id, batch))
+                *(find_all(reading, query_ids) if reading else ()),
+                *(
+                    query_id
+                    for batch in batches(query_ids, BATCH_ROWS)
+                    for query_id in _numbers(connection, _these(corpus_id, batch))
+                ),
             }
 
+    def copy_query_ids(self, corpus_id: str, columns: Columns, table: str, these: str) -> Seen:
+        """Put into a table of a connection those of its query_ids that stand for a list of the corpus, and whether that
+        is in a segment; where there are segments, the connection gets their views.
 
-_Served = Mapping[str, tuple[int, frozenset[str]]]
-"""query_id → the number of its impression, and the documents that were shown."""
+        Args:
+            these: what gives the query_ids.
+        """
+        columns.run(f"CREATE OR REPLACE TABLE {table} (query_id VARCHAR, kept BOOLEAN)")
+        own = sa.select(_IMPRESSION.query_id).where(_IMPRESSION.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            segments = listed(connection, corpus_id)
+            last = connection.execute(sa.select(sa.func.max(_IMPRESSION.impression_number))).scalar() or 0
+            rows = connection.execute(own.execution_options(yield_per=BATCH_ROWS)).scalars()
+            for batch in batches(rows, _COPIED_ROWS):
+                columns.table("copied", {"query_id": ("text", batch)})
+                columns.run(
+                    f"INSERT INTO {table} SELECT query_id, false FROM copied SEMI JOIN ({these}) USING (query_id)"
+                )
+            if segments:
+                self._segments.views(connection, columns, segments)
+                columns.run(
+                    f"INSERT INTO {table} SELECT query_id, true FROM lists SEMI JOIN ({these}) USING (query_id)"
+                )
+        return Seen(last, tuple(segments))
+
+    def fold_late(self, corpus_id: str) -> None:
+        """Write the segments of a corpus anew to which much feedback came late: every reader reads that row by row."""
+        of = sa.select(_LATE.segment_number, sa.func.count()).group_by(_LATE.segment_number)
+        own = of.join_from(late_feedback, log_segments).where(log_segments.c.corpus_id == corpus_id)
+        with self._database.read() as connection:
+            late = {row[0]: row[1] for row in connection.execute(own)}
+        if sum(late.values()) < MOST_LATE:
+            return
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            with self._segments.reading(connection, corpus_id) as reading:
+                for segment in reading.segments if reading else ():
+                    if reading and segment.segment_number in late:
+                        this = f"WHERE segment = {segment.segment_number}"
+                        lists, acts = f"SELECT * FROM lists {this}", f"SELECT * FROM acts {this}"
+                        self._segments.rewrite(connection, reading, segment, lists, acts)
+        self._segments.remove_dropped()
+
+    def list_segments(
+        self, corpus_id: str, written: Sequence[Written], seen: Seen, columns: Columns, table: str
+    ) -> bool:
+        """List segments; not, if a list of one of their query_ids was stored after it was looked for.
+
+        Args:
+            seen: what `copy_query_ids` saw.
+            table: of the connection: has their query_ids.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        later = (_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.impression_number > seen.last_impression)
+        with self._database.begin() as connection:
+            require_corpus(connection, corpus_id, alone=True)
+            if tuple(listed(connection, corpus_id)) != seen.segments:
+                return False
+            new = list(connection.execute(sa.select(_IMPRESSION.query_id).where(*later)).scalars())
+            columns.table("later", {"query_id": ("text", new)})
+            if new and columns.rows(f"SELECT 1 FROM later SEMI JOIN {table} USING (query_id) LIMIT 1"):
+                return False
+            add(connection, corpus_id, written)
+            return True
+
+
+Place = int | ListKey
+"""What a list is known by: the number of its row, or its place in a segment."""
+_Served = Mapping[str, tuple[Place, frozenset[str]]]
+"""query_id → its list, and the documents that were shown."""
 
 
 def _these(corpus_id: str, query_ids: Iterable[str]) -> sa.ColumnElement[bool]:
@@ -189,48 +274,68 @@ def _numbers(connection: sa.Connection, these: sa.ColumnElement[bool]) -> dict[s
 
 
 def _served(
-    connection: sa.Connection, corpus_id: str, query_ids: Iterable[str]
-) -> dict[str, tuple[int, frozenset[str]]]:
-    found = sa.select(_IMPRESSION.query_id, _IMPRESSION.impression_number, _IMPRESSION.shown)
-    rows = connection.execute(found.where(_these(corpus_id, query_ids)))
-    return {row.query_id: (row.impression_number, frozenset(doc[0] for doc in row.shown)) for row in rows}
+    connection: sa.Connection, reading: Reading | None, corpus_id: str, query_ids: Collection[str]
+) -> dict[str, tuple[Place, frozenset[str]]]:
+    found: dict[str, tuple[Place, frozenset[str]]] = {}
+    for query_id, kept in (find_all(reading, query_ids) if reading else {}).items():
+        found[query_id] = (kept.key, frozenset(doc.doc_id for doc in kept.impression.shown))
+    these = sa.select(_IMPRESSION.query_id, _IMPRESSION.impression_number, _IMPRESSION.shown)
+    for row in connection.execute(these.where(_these(corpus_id, query_ids))):
+        found[row.query_id] = (row.impression_number, frozenset(doc[0] for doc in row.shown))
+    return found
 
 
 def _add(
     connection: sa.Connection,
+    reading: Reading | None,
     signals: Sequence[tuple[int, Feedback]],
     served: _Served,
-    bare: frozenset[int] = frozenset(),
+    bare: frozenset[Place] = frozenset(),
 ) -> FeedbackImport:
-    """Store the signals that fit what was served. `bare`: numbers of impressions that have no feedback yet."""
-    rows: list[dict[str, object]] = []
+    """Store the signals that fit what was served. `bare`: lists that have no feedback yet."""
+    given, refused = _placed(signals, served)
+    fresh = {_identity(place, feedback): (place, feedback) for place, feedback in given}
+    for known in _stored(connection, reading, {place for place, _ in given} - bare):
+        fresh.pop(known, None)
+    rows = [feedback_row(place, feedback) for place, feedback in fresh.values() if isinstance(place, int)]
+    late = [late_row(place, feedback) for place, feedback in fresh.values() if isinstance(place, ListKey)]
+    for table, new in ((tables.feedback, rows), (late_feedback, late)):
+        if new:
+            connection.execute(sa.insert(table), new)
+    return FeedbackImport(len(fresh), len(given) - len(fresh), refused)
+
+
+def _placed(
+    signals: Sequence[tuple[int, Feedback]], served: _Served
+) -> tuple[list[tuple[Place, Feedback]], list[tuple[int, str]]]:
+    """The signals that fit, each with its list; and of those that do not, the position and why."""
+    given: list[tuple[Place, Feedback]] = []
     refused: list[tuple[int, str]] = []
     for position, feedback in signals:
-        number, shown = served.get(feedback.query_id, (None, frozenset[str]()))
-        if number is None:
+        place, shown = served.get(feedback.query_id, (None, frozenset[str]()))
+        if place is None:
             refused.append((position, QueryNotFound.code))
         elif feedback.doc_id is not None and feedback.doc_id not in shown:
             refused.append((position, NotShown.code))
         else:
-            rows.append(feedback_row(number, feedback))
-    fresh = _without_stored(connection, rows, bare)
-    if fresh:
-        connection.execute(sa.insert(tables.feedback), fresh)
-    return FeedbackImport(len(fresh), len(rows) - len(fresh), refused)
+            given.append((place, feedback))
+    return given, refused
 
 
-def _without_stored(
-    connection: sa.Connection, rows: Sequence[dict[str, object]], bare: frozenset[int]
-) -> list[dict[str, object]]:
-    """The rows that are neither stored nor earlier in the list."""
-    fresh = {_identity(row): row for row in rows}
-    numbers = {row["impression_number"] for row in rows} - bare
+_Identity = tuple[Place, str, str | None, float | None, int]
+
+
+def _identity(place: Place, feedback: Feedback) -> _Identity:
+    return (place, str(feedback.signal), feedback.doc_id, feedback.value, feedback.created_us)
+
+
+def _stored(connection: sa.Connection, reading: Reading | None, places: Collection[Place]) -> Iterator[_Identity]:
+    """What was done with these lists before."""
+    numbers = [place for place in places if isinstance(place, int)]
     if numbers:
-        stored = sa.select(tables.feedback).where(_FEEDBACK.impression_number.in_(numbers))
-        for row in connection.execute(stored):
-            fresh.pop(_identity(row._mapping), None)
-    return list(fresh.values())
-
-
-def _identity(row: Mapping[str, object] | sa.RowMapping) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("impression_number", "signal", "doc_id", "value", "created_us"))
+        columns = (_FEEDBACK.signal, _FEEDBACK.doc_id, _FEEDBACK.value, _FEEDBACK.created_us)
+        these = sa.select(_FEEDBACK.impression_number, *columns).where(_FEEDBACK.impression_number.in_(numbers))
+        yield from ((row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(these))
+    keys = [place for place in places if isinstance(place, ListKey)]
+    if keys and reading:
+        yield from acts_of(reading, keys)

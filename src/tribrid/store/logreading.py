@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import ExitStack
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from tribrid.store import tables
 from tribrid.store.database import Database
+from tribrid.store.segment_reading import logged
+from tribrid.store.segments import Segment, Segments, listed
+from tribrid.store.tables_segments import log_segments
 from tribrid.types import Feedback, LoggedList, Signal
 
 # Impressions per page: with 100 documents shown each, some 40 MB.
@@ -34,6 +40,7 @@ _COLUMNS = (
 
 def logged_lists(
     database: Database,
+    segments: Segments,
     corpus_id: str,
     *,
     named: bool = False,
@@ -46,6 +53,62 @@ def logged_lists(
     in a transaction of its own, so a slow consumer holds nothing open. `named`: only lists with a client_id;
     `since_us`, `until_us`: only lists from then on, and before then.
     """
+    first = sa.select(sa.func.min(_IMPRESSION.created_us)).where(_IMPRESSION.corpus_id == corpus_id)
+    with database.read() as connection:
+        found = listed(connection, corpus_id)
+        first_us = connection.execute(first).scalar_one()
+    spans = [
+        _Span(one.first_us, one.last_us, _older(database, segments, one, named, since_us, until_us))
+        for one in found
+        if (since_us is None or one.last_us >= since_us) and (until_us is None or one.first_us < until_us)
+    ]
+    rows = _rows(database, corpus_id, named=named, since_us=since_us, until_us=until_us)
+    # A row may come in at any time, and of any time.
+    whole = _Span(_NEVER if first_us is None else first_us, _NEVER, rows)
+    yield from _in_time([*spans, whole])
+
+
+_NEVER = 2**63
+
+
+class _Span(NamedTuple):
+    """Lists in the order of time, and from when to when they are."""
+
+    first_us: int
+    last_us: int
+    lists: Iterator[LoggedList]
+
+
+def _in_time(spans: Sequence[_Span]) -> Iterator[LoggedList]:
+    """All of them in the order of time; what does not overlap is only read one after the other."""
+    together: list[_Span] = []
+    for span in sorted(spans, key=attrgetter("first_us")):
+        if together and span.first_us > max(other.last_us for other in together):
+            yield from _merged(together)
+            together = []
+        together.append(span)
+    yield from _merged(together)
+
+
+def _merged(spans: Sequence[_Span]) -> Iterator[LoggedList]:
+    lists = [span.lists for span in spans]
+    return lists[0] if len(lists) == 1 else heapq.merge(*lists, key=attrgetter("created_us"))
+
+
+def _older(
+    database: Database, segments: Segments, one: Segment, named: bool, since_us: int | None, until_us: int | None
+) -> Iterator[LoggedList]:
+    with ExitStack() as opened:
+        this = log_segments.c.segment_number == one.segment_number
+        with database.read() as connection:
+            reading = opened.enter_context(segments.reading(connection, one.corpus_id, this))
+        if reading:
+            yield from logged(reading, named=named, since_us=since_us, until_us=until_us)
+
+
+def _rows(
+    database: Database, corpus_id: str, *, named: bool, since_us: int | None, until_us: int | None
+) -> Iterator[LoggedList]:
     after = (-(2**63) if since_us is None else since_us, 0)
     while True:
         with database.read(page=True) as connection:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tribrid.store.segment_reading import ListKey
 from tribrid.types import Feedback, Impression, LegScore, ShownDoc
 
 
@@ -58,6 +59,18 @@ def feedback_row(impression_number: int, feedback: Feedback) -> dict[str, object
     """The row of a signal on the impression with this number."""
     return {
         "impression_number": impression_number,
+        "signal": str(feedback.signal),
+        "doc_id": feedback.doc_id,
+        "value": feedback.value,
+        "created_us": feedback.created_us,
+    }
+
+
+def late_row(key: ListKey, feedback: Feedback) -> dict[str, object]:
+    """The row of a signal on a list of a segment."""
+    return {
+        "segment_number": key.segment,
+        "list_number": key.list_number,
         "signal": str(feedback.signal),
         "doc_id": feedback.doc_id,
         "value": feedback.value,

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tribrid.errors import Conflict, InvalidInput, Unavailable
 from tribrid.store import tables
 from tribrid.store.database import Database, newest_revision, revisions
+from tribrid.store.tables_segments import dropped_artifacts, log_segments
 from tribrid.store.tables_shared import DERIVED
 from tribrid.types import State
 
@@ -52,6 +53,10 @@ class Snapshot:
     def artifacts(self) -> list[str]:
         """What the models' files are named."""
         return list(self._connection.execute(sa.select(tables.models.c.artifact).distinct()).scalars())
+
+    def segments(self) -> list[str]:
+        """What the files of the log are named."""
+        return list(self._connection.execute(sa.select(log_segments.c.artifact)).scalars())
 
 
 class Rows:
@@ -96,9 +101,11 @@ class Rows:
             Unavailable: as Database.
         """
         with self._database.begin() as connection:
+            named = Snapshot(connection).segments()
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(sa.delete(table))
             counts = _insert(connection, _kept(), lines)
+            _drop(connection, set(named))
             # Whoever ran them is not here: the next worker takes them up.
             runs = sa.update(tables.jobs).where(tables.jobs.c.state == State.RUNNING.value)
             connection.execute(runs.values(worker=None, lease_until_us=None, attempts=0))
@@ -182,6 +189,14 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[Mapping[str, Any]]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _drop(connection: sa.Connection, replaced: set[str]) -> None:
+    """Have the log's files removed that no row names any more."""
+    left = Snapshot(connection).segments()
+    connection.execute(sa.delete(dropped_artifacts))
+    for artifact in replaced.difference(left):
+        connection.execute(sa.insert(dropped_artifacts).values(artifact=artifact))
 
 
 def _count_on(connection: sa.Connection) -> None:

@@ -177,6 +177,8 @@ triplet_sets = sa.Table(
     # Of the corpus's log: only lists up to this one can have been read. NULL: mined before that was written down.
     sa.Column("last_impression", sa.BigInteger),
     sa.Column("erased", sa.Integer, nullable=False, server_default=sa.text("0")),
+    # As `last_impression`, of its segments (tables_segments.py). 0: it had none.
+    sa.Column("last_segment", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Index(None, "corpus_id", "set_number"),
 )
 

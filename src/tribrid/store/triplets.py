@@ -18,6 +18,7 @@ from tribrid.store.corpora import require_corpus
 from tribrid.store.database import Database, batches, now_us
 from tribrid.store.erasing import erasures_seen
 from tribrid.store.reviews import StoredTriplet, effective, status_column, triplet_id, with_reviews
+from tribrid.store.tables_segments import log_segments
 from tribrid.types import Source, Triplet, TripletSet, TripletStatus
 from tribrid.types.stored import MinedCounts
 
@@ -105,6 +106,7 @@ class Triplets:
                 counts=counts,
                 triplet_count=0,
                 last_impression=_last_impression(corpus_id),
+                last_segment=_last_segment(corpus_id),
                 erased=0,
             )
             number = connection.execute(new.returning(_SET.set_number)).scalar_one()
@@ -233,7 +235,13 @@ def _select() -> sa.Select[Any]:
 
 def _last_impression(corpus_id: str) -> sa.ScalarSelect[Any]:
     number = tables.impressions.c.impression_number
-    return sa.select(sa.func.max(number)).where(tables.impressions.c.corpus_id == corpus_id).scalar_subquery()
+    last = sa.func.coalesce(sa.func.max(number), 0)
+    return sa.select(last).where(tables.impressions.c.corpus_id == corpus_id).scalar_subquery()
+
+
+def _last_segment(corpus_id: str) -> sa.ScalarSelect[Any]:
+    last = sa.func.coalesce(sa.func.max(log_segments.c.segment_number), 0)
+    return sa.select(last).where(log_segments.c.corpus_id == corpus_id).scalar_subquery()
 
 
 def _latest(connection: sa.Connection, corpus_id: str) -> sa.Row[Any]:

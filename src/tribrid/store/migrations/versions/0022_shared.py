@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0022_shared"
-down_revision = "0020_schedules"
+down_revision = "0021_segments"
 
 ID = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
 

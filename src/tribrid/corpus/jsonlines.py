@@ -219,17 +219,17 @@ def value_fault(value: object, depth: int = 0) -> str | None:
 
 def json_fault(value: object) -> str | None:
     """Why a value of Python's is none of JSON's, or None; what was read from JSON is one."""
-    if value is None or isinstance(value, str | int):
-        return None
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"holds {value}, which JSON does not have"
     if isinstance(value, Mapping):
-        name = next((name for name in value if not isinstance(name, str)), None)
-        if name is not None:
-            return f"has a name that is no text: {name!r}"
-        return next((fault for child in value.values() if (fault := json_fault(child))), None)
+        odd = [name for name in value if not isinstance(name, str)]
+        if odd:
+            return f"has a name that is no text: {odd[0]!r}"
+        value = list(value.values())
     if isinstance(value, list):
         return next((fault for child in value if (fault := json_fault(child))), None)
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"holds {value}, which JSON does not have"
+    if value is None or isinstance(value, str | int):
+        return None
     return f"holds a {type(value).__name__}, which JSON does not have; a text, a number or a list would do"
 
 

@@ -73,7 +73,7 @@ def _record(line: int, record: Mapping[str, Any], max_document_chars: int) -> Do
     if fault is not None or not isinstance(doc_id, str):
         return Skipped(line, fault or "doc_id is not a string")
     metadata = record.get("metadata")
-    fault = _shape_fault(record) or _named("metadata", value_fault(metadata) or json_fault(metadata))
+    fault = _shape_fault(record) or _named("metadata", value_fault(metadata))
     if fault is not None:
         return Skipped(line, fault, doc_id=doc_id)
     document = make_document(
@@ -96,6 +96,8 @@ def _shape_fault(record: Mapping[str, object]) -> str | None:
             return f"{name} is not a string"
     if not isinstance(record.get("metadata"), dict | None):
         return "metadata is not an object"
+    if (fault := json_fault(record.get("metadata"))) is not None:
+        return f"metadata {fault}"
     if record.get("text") is None and not record.get("title"):
         return "text is missing"
     return None

@@ -220,15 +220,13 @@ def value_fault(value: object, depth: int = 0) -> str | None:
 def json_fault(value: object) -> str | None:
     """Why a value of Python's is none of JSON's, or None; what was read from JSON is one."""
     if isinstance(value, Mapping):
-        odd = [name for name in value if not isinstance(name, str)]
-        if odd:
-            return f"has a name that is no text: {odd[0]!r}"
-        value = list(value.values())
+        odd = next((f"has a name that is no text: {name!r}" for name in value if not isinstance(name, str)), None)
+        return odd or json_fault(list(value.values()))
     if isinstance(value, list):
-        return next((fault for child in value if (fault := json_fault(child))), None)
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"holds {value}, which JSON does not have"
-    if value is None or isinstance(value, str | int):
+        return next(filter(None, map(json_fault, value)), None)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"holds {value}, which JSON does not have"
+    if value is None or isinstance(value, str | int | float):
         return None
     return f"holds a {type(value).__name__}, which JSON does not have; a text, a number or a list would do"
 

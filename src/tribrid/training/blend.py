@@ -35,6 +35,8 @@ SURE = 1.64
 SURE_OF_LINEAR = 0.84
 """The same of the linear model without memory, on queries whose labels can be trusted: 80 %. Pulled to its start as it
 is, it cannot go far wrong with few of them, and with few of them little can be shown (decision 0017)."""
+LEAST_CHANGED = 5
+"""Such queries that it must change at all: in fewer, all of them better is chance once in sixteen times or more."""
 SURE_OF_CLICKS = 0.0
 """The same where most labels are clicks. Those were made on the ranking that they would have to prove wrong, and
 flatter it: SciFact's eval queries gained 0.02 where held-out clicks showed 0.003. What serves is the gate's to say."""
@@ -282,7 +284,8 @@ def _best(
 
     def is_better(variant: tuple[Form, bool]) -> bool:
         gains = found[variant] - found[unlearned]
-        if variant == (LINEAR, False) and _above(gains, trusted, SURE_OF_LINEAR):
+        changed = np.count_nonzero(gains[trusted > 0])
+        if variant == (LINEAR, False) and changed >= LEAST_CHANGED and _above(gains, trusted, SURE_OF_LINEAR):
             return True
         return _above(gains, weights, SURE_OF_CLICKS if by_clicks else SURE)
 

@@ -235,8 +235,7 @@ def choose(
         for variant, of in held_out.items()
     }
     clicked = np.array([item.labels.clicked for item in lists], np.float64)
-    trusted = np.where([item.weights.max(initial=0.0) >= TRUSTED for item in lists], weights, 0.0)
-    best = _best(found, weights, trusted, (start, False), by_clicks=float(clicked @ weights) > 1 / 2)
+    best = _best(found, weights, _trusted(lists, weights), (start, False), by_clicks=float(clicked @ weights) > 1 / 2)
     named = {f"{form}{'+memory' if memory else ''}": float(v @ weights) for (form, memory), v in found.items()}
     return Choice(best[0], start, best[1], named, held_out[best])
 
@@ -247,6 +246,11 @@ def _importance(lists: Sequence[TrainingList | None]) -> Vector:
     """
     sure = np.array([0.0 if item is None else item.weights.max(initial=0.0) for item in lists])
     return sure / sure.sum() if sure.sum() > 0 else np.full(len(lists), 1 / len(lists))
+
+
+def _trusted(lists: Sequence[TrainingList], weights: Vector) -> Vector:
+    """The lists' weights, 0 where no label is taken at its word."""
+    return np.where([item.weights.max(initial=0.0) >= TRUSTED for item in lists], weights, 0.0)
 
 
 def _better_start(lists: Sequence[TrainingList]) -> Form:

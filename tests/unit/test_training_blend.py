@@ -26,6 +26,7 @@ from tribrid.training.blend import (
     UNTRAINED_FORM,
     Choice,
     Fitted,
+    _best,
     choose,
     feature_names,
     fit,
@@ -136,6 +137,19 @@ def test_a_small_gain_of_few_labels_is_enough_for_the_linear_model() -> None:
         return chosen([training_list(200 + n, learnable=n % 3 == 0, weight=weight) for n in range(14)]).form
 
     assert [form(weight=1.0), form(weight=0.1)] == [LINEAR, UNTRAINED_FORM]
+
+
+@pytest.mark.parametrize(
+    ("gains", "form"),
+    [((1.0, 1.0, 1.0, -0.6), UNTRAINED_FORM), ((1.0, 1.0, 1.0, 1.0, -1.2), LINEAR), ((0.1, -0.1) * 5, UNTRAINED_FORM)],
+)
+def test_a_linear_model_that_changes_few_held_out_queries_shows_nothing(gains: tuple[float, ...], form: str) -> None:
+    """However large the changes are: the first two are 1.4 and 1.2 standard errors above the start."""
+    weights = np.full(30, 1 / 30)
+    nothing = np.zeros(30)
+    moved = np.array([*gains, *[0.0] * (30 - len(gains))])
+    found = {(UNTRAINED_FORM, False): nothing, (LINEAR, False): moved, (TREES_FORM, False): moved}
+    assert _best(found, weights, weights, (UNTRAINED_FORM, False), by_clicks=False) == (form, False)
 
 
 def test_progress_is_told_fold_by_fold() -> None:

@@ -104,6 +104,8 @@ def _fill(store: Store, corpus_id: str) -> None:
     store.logs.add_impression(mixed)
     store.experiments.join(mixed)
     store.schedules.take(corpus_id, "0 3 * * *", 1, 2, {})
+    store.publications.move(corpus_id, None, f"s-{corpus_id}")
+    store.unfinished.add(f"u-{corpus_id}", corpus_id, "upload")
 
 
 def _rows(store: Store) -> dict[str, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tribrid.config.sections import RetrievalConfig
-from tribrid.retrieval import index as index_module
+from tribrid.retrieval import snapshot as snapshot_module
 from tribrid.retrieval.metadata import Described, Metadata
 from tribrid.retrieval.search import Retriever
 from tribrid.retrieval.selection import Selection
@@ -42,7 +42,7 @@ def filled(make, index):
 @pytest.mark.parametrize("few_rows", [2000, 0], ids=["rows named", "asked for more"])
 @pytest.mark.parametrize("given", [{"n": {"$lt": 7}}, {"n": {"$gte": 30}}, {"n": 5}, {"$not": {"n": 5}}])
 def test_both_legs_find_the_best_of_what_may_be_found(make, filled, monkeypatch, few_rows, given):
-    monkeypatch.setattr(index_module, "FEW_ROWS", few_rows)
+    monkeypatch.setattr(snapshot_module, "FEW_ROWS", few_rows)
     index, passages = filled
     chosen = selection(passages, given)
     snapshot = index.snapshot()

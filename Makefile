@@ -17,8 +17,10 @@ TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
 NPM := $(shell command -v npm)
 # More arguments for pytest: make test ARGS="-k search"
 ARGS ?=
-# A process of tests for each core. More than four would lack memory, not cores.
-PARALLEL ?= --numprocesses=logical --maxprocesses=4
+# One process of tests more than there are cores, for half of them wait for a server or a clock; but in CI, where coverage
+# is measured and no test may come too late. More than four would lack memory.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PARALLEL ?= --numprocesses=$(if $(CI),$(CORES),$(shell expr $(CORES) + 1)) --maxprocesses=4
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

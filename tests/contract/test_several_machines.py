@@ -29,7 +29,7 @@ from tribrid.jobs.processes import WorkerLock
 from tribrid.workspace.corpus import open_corpus
 from waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.timeout(600)]
 KILLS = 8
 SEED = 3
 

@@ -125,6 +125,7 @@ def _ends_within(connection: socket.socket, seconds: float) -> bytes:
     return told
 
 
+@pytest.mark.heavy
 def test_a_head_and_a_body_that_never_come_end_their_connection_and_say_why(served: Served) -> None:
     with served.connected(HALVES["half a head"]) as head, served.connected(HALVES["half a body"]) as body:
         nothing = served.connected()
@@ -134,6 +135,7 @@ def test_a_head_and_a_body_that_never_come_end_their_connection_and_say_why(serv
         assert b"8 KiB a second" in _ends_within(body, SILENT_S + 5)
 
 
+@pytest.mark.heavy
 def test_a_drip_is_no_request(served: Served) -> None:
     with served.connected(HALVES["half a head"]) as head, served.connected(HALVES["half a body"]) as body:
         deadline = time.monotonic() + SILENT_S + 10
@@ -151,6 +153,7 @@ def _takes(connection: socket.socket) -> bool:
     return True
 
 
+@pytest.mark.heavy
 def test_an_upload_may_take_longer_than_any_silence(served: Served) -> None:
     """Longer than SILENT_S in all, at a little over the least rate, and with pauses."""
     line = b'{"_id": "long", "text": "%s"}\n' % (b"word " * 4000)

@@ -71,6 +71,7 @@ def living(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3 * RUN_S)
+@pytest.mark.heavy
 def test_the_demo_ends_although_it_was_killed_and_is_shown_again(tmp_path: Path) -> None:
     folder = tmp_path / ".tribrid-demo"
     killed = start(tmp_path)

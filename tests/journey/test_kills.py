@@ -25,7 +25,7 @@ from tribrid.app.health import finish_uploads
 from tribrid.store.database import Database, newest_revision
 from tribrid.types import Document
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.timeout(300)]
 
 KILLER = """
 import hashlib, json, os, shutil, signal, sys

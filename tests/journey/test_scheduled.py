@@ -22,7 +22,7 @@ from tribrid.types import State
 from waiting import until
 from webhook_server import Receiver, webhook_receiver
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.timeout(300)]
 NEW_YEAR = "0 0 1 1 *"
 
 

@@ -18,7 +18,7 @@ from tribrid.errors import Cancelled, NotRunning
 from tribrid.types import Event, Job, State
 from waiting import until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(240)]
 TIMEOUT_S = 120
 TRAINING = {
     "folds": 2,

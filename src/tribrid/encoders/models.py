@@ -255,10 +255,11 @@ def ensure_export(models_dir: Path, model: str, role: Role) -> Path:
         if made is None:
             raise
         return made
-    target = models_dir / f"{prefix}{fingerprint(source)[:12]}"
+    of_source = fingerprint(source)  # reads all weights, so once
+    target = models_dir / f"{prefix}{of_source[:12]}"
     if (target / "manifest.json").is_file():
         return target
-    if role == "encoder" and (shipped := _shipped(fingerprint(source))):
+    if role == "encoder" and (shipped := _shipped(of_source)):
         models_dir.mkdir(parents=True, exist_ok=True)
         _complete(shipped, source, target, model)
         return target

@@ -5,14 +5,11 @@ machine without torch serves what another has exported.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
 
-from tribrid.encoders.models import Role, ensure_export, export_prefix
+from tribrid.encoders.models import Role, ensure_export, export_prefix, staged
 from tribrid.encoders.variants import MANIFEST
 from tribrid.errors import MissingExtra, ModelUnavailable, StorageUnavailable
 from tribrid.store.objects import Objects
@@ -84,16 +81,11 @@ class Exports:
 
     def _fetch_one(self, name: str, files: dict[str, int], objects: Objects) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(dir=self._folder, prefix=".fetched-"))
-        try:
-            wanted = [(f"{_PREFIX}{name}/{file}", size, staged / file) for file, size in files.items()]
+        with staged(self._folder / name) as folder:
+            wanted = [(f"{_PREFIX}{name}/{file}", size, folder / file) for file, size in files.items()]
             for _, _, target in wanted:
                 target.parent.mkdir(parents=True, exist_ok=True)
             objects.fetch_all(wanted)
-            with suppress(OSError):  # another process has just fetched it
-                os.rename(staged, self._folder / name)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tribrid.encoders.budget import Budget
 from tribrid.encoders.onnx import FloatArray
+from tribrid.encoders.recent import Recent
 from tribrid.encoders.tokens import PassageEmbedder, passage_text
 from tribrid.types import Passage
 
@@ -23,9 +22,7 @@ class EmbeddedTexts:
 
     def __init__(self, embedder: PassageEmbedder) -> None:
         self._embedder = embedder
-        self._lock = threading.Lock()
-        self._known: OrderedDict[bytes, Embedded] = OrderedDict()
-        self._bytes = 0
+        self._known: Recent[bytes, Embedded] = Recent(_bytes_of)
 
     def embed(self, passages: Sequence[Passage], most_bytes: int, budget: Budget | None = None) -> list[Embedded]:
         """Vector and packed tokens of each passage.
@@ -39,32 +36,16 @@ class EmbeddedTexts:
             Cancelled: nobody waits any more.
         """
         keys = [hashlib.sha256(passage_text(p.title, p.text).encode("utf-8", "replace")).digest() for p in passages]
-        found = self._find(keys)
+        found = self._known.get(keys)
         missing = {key: p for key, p in zip(keys, passages, strict=True) if key not in found}
         check = budget.check if budget is not None else (lambda: None)
         check()
         vectors, tokens = self._embedder.embed_passages(list(missing.values()), check)
         # A row of its own: a view would keep all rows in memory.
         new = {key: (row.copy(), packed) for key, row, packed in zip(missing, vectors, tokens, strict=True)}
-        self._keep(new, most_bytes)
+        self._known.put(new, most_bytes)
         found.update(new)
         return [found[key] for key in keys]
-
-    def _find(self, keys: Sequence[bytes]) -> dict[bytes, Embedded]:
-        with self._lock:
-            found = {key: self._known[key] for key in keys if key in self._known}
-            for key in found:
-                self._known.move_to_end(key)
-        return found
-
-    def _keep(self, new: Mapping[bytes, Embedded], most_bytes: int) -> None:
-        with self._lock:
-            for key, embedded in new.items():
-                if key not in self._known:  # else somebody else embedded it meanwhile
-                    self._known[key] = embedded
-                    self._bytes += _bytes_of(embedded)
-            while self._bytes > most_bytes:
-                self._bytes -= _bytes_of(self._known.popitem(last=False)[1])
 
 
 def _bytes_of(embedded: Embedded) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
+from tribrid.encoders.recent import Recent
 from tribrid.encoders.tokens import PassageTokens
 from tribrid.types import Passage
 
@@ -26,8 +26,7 @@ class KeptTokens:
             most_bytes: of tokens that are kept.
         """
         self._fetch, self._most_bytes = fetch, most_bytes
-        self._kept: OrderedDict[tuple[str, int], PassageTokens] = OrderedDict()
-        self._bytes = 0
+        self._kept: Recent[tuple[str, int], PassageTokens] = Recent(lambda tokens: tokens.nbytes)
 
     def of(self, passages: Sequence[Passage]) -> Sequence[PassageTokens]:
         """Their tokens as a sequence that holds none of them: each use of it reads what is not kept."""
@@ -35,15 +34,12 @@ class KeptTokens:
 
     def get(self, passages: Sequence[Passage]) -> list[PassageTokens]:
         """Their tokens, now."""
-        found = {p.key: self._kept[p.key] for p in passages if p.key in self._kept}
-        for key in found:
-            self._kept.move_to_end(key)
-        wanted = list({p.key: p for p in passages if p.key not in found}.values())
-        for passage, tokens in zip(wanted, self._fetch(wanted) if wanted else (), strict=True):
-            found[passage.key] = self._kept[passage.key] = tokens
-            self._bytes += tokens.nbytes
-        while self._bytes > self._most_bytes:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        found = self._kept.get([p.key for p in passages])
+        wanted = {p.key: p for p in passages if p.key not in found}
+        if wanted:
+            read = dict(zip(wanted, self._fetch(list(wanted.values())), strict=True))
+            self._kept.put(read, self._most_bytes)
+            found |= read
         return [found[p.key] for p in passages]
 
 

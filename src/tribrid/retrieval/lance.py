@@ -23,8 +23,7 @@ from tribrid.corpus.terms import MAX_TERM_CHARS
 from tribrid.errors import Failed, StaleIndex, Unavailable
 from tribrid.retrieval.fusion import Key
 from tribrid.retrieval.publication import REBUILD
-from tribrid.retrieval.recent import Row
-from tribrid.retrieval.rows import RowBatch, RowIds, Rows, Vector
+from tribrid.retrieval.rows import Row, RowBatch, RowIds, Rows, Vector
 from tribrid.types import Passage
 
 # What a term is `corpus/terms.py` says, and the column holds terms. LanceDB's own analyser drops words from 40 bytes

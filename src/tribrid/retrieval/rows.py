@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tribrid.retrieval.fusion import Key
+from tribrid.types import Passage
 
 Vector = np.ndarray[Any, np.dtype[np.float32]]
 RowIds = np.ndarray[Any, np.dtype[np.uint64]]
@@ -20,6 +21,23 @@ Ordinals = np.ndarray[Any, np.dtype[np.int32]]
 Positions = np.ndarray[Any, np.dtype[np.intp]]
 RowBatch = tuple[RowIds, list[str], Ordinals, Vector | None]
 """A part of the table: row ids, doc_ids, ordinals, vectors."""
+
+
+_OVERHEAD_BYTES = 1_000
+"""Of the objects that hold a row, about."""
+
+
+class Row(NamedTuple):
+    """A passage, its opaque token blob, and its vector: float32 (dim,), L2-normalised."""
+
+    passage: Passage
+    tokens: bytes
+    vector: Vector
+
+    @property
+    def nbytes(self) -> int:
+        """Of memory, about; the text as if it were ASCII."""
+        return len(self.tokens) + len(self.passage.text) + self.vector.nbytes + _OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)

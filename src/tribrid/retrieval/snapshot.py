@@ -11,19 +11,21 @@ from typing import NamedTuple
 import numpy as np
 
 from tribrid.corpus.terms import query_terms
+from tribrid.encoders.recent import Recent
 from tribrid.errors import StaleIndex
 from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable
 from tribrid.retrieval.metadata import Metadata, Numbers
 from tribrid.retrieval.publication import Publication
-from tribrid.retrieval.recent import RecentRows
-from tribrid.retrieval.rows import Positions, Rows, Vector, best_positions
+from tribrid.retrieval.rows import Positions, Row, Rows, Vector, best_positions
 from tribrid.retrieval.selection import FEW_ROWS, Selection, best_among, numbered
 from tribrid.retrieval.spaces import read_space
 from tribrid.retrieval.weights import TermWeights
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.types import DENSE, SPARSE, Passage
 
+RECENT_BYTES = 48 * 2**20
+"""Of rows that were found last: some 2,000 passages of 300 tokens."""
 _COPIED = 4
 """To copy a vector takes about so many times as long as to multiply it where it stands."""
 
@@ -55,7 +57,7 @@ class Snapshot:
         self._statistics: CorpusStatistics | None = None
         self._numbered: tuple[Metadata, Numbers] | None = None
         self._of_document: dict[str, list[int]] | None = None
-        self._recent = RecentRows()
+        self._recent: Recent[Key, Row] = Recent(lambda row: row.nbytes)
 
     @property
     def rows(self) -> Rows:
@@ -158,8 +160,9 @@ class Snapshot:
         """
         rows = self._recent.get(keys)
         read = self._table.rows_at([legs.row_ids[key] for key in keys if key not in rows])
-        self._recent.put(read)
-        return {row.passage.key: row.passage for row in (*rows.values(), *read)}
+        rows |= (new := {row.passage.key: row for row in read})
+        self._recent.put(new, RECENT_BYTES)
+        return {key: row.passage for key, row in rows.items()}
 
     def bm25(self, query: str, k: int) -> list[Hit]:
         """The k best passages by BM25, best first; none when no word of the query is left after stop words.

@@ -4,8 +4,9 @@
 # Seen: `import lancedb` loads 160 and more modules of lance_namespace_urllib3_client (and urllib3 with them), more than
 # of lancedb itself, though no namespace server is named. On two cores that is about half of the import's processor time
 # (0.7 of 1.3 s). A command that reads a few rows would pay for it each time.
-# Tribrid: lancedb is imported by the functions that open a table (retrieval/lance.py), never by a module; a server loads
-# it when it warms up. tests/contract/cli/test_cli_verbs.py holds what a command may import.
+# Tribrid: the same tables are opened with pylance, which loads none of it (docs/decisions/0021-lance.md), and it is
+# imported by the functions that open a table, never by a module. tests/contract/cli/test_cli_verbs.py holds what a
+# command may import.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

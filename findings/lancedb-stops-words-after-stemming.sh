@@ -5,7 +5,7 @@
 # Seen: stop words are looked for after stemming, so "UPS" (stem "up"), "canned" ("can"), "owned" ("own") and "willing"
 # ("will") find nothing in documents that have them; nor does a SHA-1 of 40 digits (max_token_length is 40). No warning.
 # Tribrid: documents and queries are cut to terms by its own analyser, which looks for stop words before it stems and
-# keeps terms of any hash's length; lancedb gets finished terms (corpus/terms.py, retrieval/lance.py).
+# keeps terms of any hash's length; Lance gets finished terms (corpus/terms.py, retrieval/lance.py).
 # tests/unit/test_corpus_terms.py holds it.
 set -euo pipefail
 work=$(mktemp -d)

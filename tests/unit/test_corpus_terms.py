@@ -6,10 +6,12 @@ import hashlib
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tribrid.corpus.inline import inline_document
 from tribrid.corpus.jsonlines import storable
-from tribrid.corpus.stemming import stem
+from tribrid.corpus.stemming import beginnings, stem
 from tribrid.corpus.terms import STOP_WORDS, identifiers, query_terms, terms
 from tribrid.errors import InvalidInput
 
@@ -28,6 +30,14 @@ STEMS = (
 def test_a_stem(pair: str) -> None:
     word, expected = pair.split()
     assert stem(word) == expected
+
+
+@given(
+    st.from_regex("[a-z]{1,3}(ying|y|ies|ied|ing|ed|s|ly|ion)?", fullmatch=True) | st.sampled_from(STEMS.split()[::2])
+)
+@example("dying")
+def test_a_word_begins_as_its_stem_says(word: str) -> None:
+    assert word.startswith(tuple(beginnings(stem(word))))
 
 
 @pytest.mark.parametrize(

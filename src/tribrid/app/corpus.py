@@ -144,8 +144,7 @@ class Corpus(Learning):
             raise InvalidInput(f"{fault}.")
         corpus, wanted = self._open_filtered(), self._bounds.narrowed(read_filter(filter))
         found = search(corpus, Asked(query, top_k, offset, wanted, client_id, per == "passage"), budget)
-        documents = self._folder.store.documents.get_many(self.corpus_id, [c.doc_id for c in found.shown])
-        return search_answer(found, documents, counted(corpus, wanted, facets))
+        return search_answer(found, counted(corpus, wanted, facets))
 
     @staticmethod
     def _check_search(query: str, top_k: int) -> None:

@@ -63,14 +63,14 @@ def counted(corpus: OpenCorpus, wanted: Filter | None, facets: Sequence[str]) ->
     )
 
 
-def search_answer(found: Found, documents: Mapping[str, Document], counts: Counted) -> SearchAnswer:
+def search_answer(found: Found, counts: Counted) -> SearchAnswer:
     """The answer to a search."""
     impression, ranking = found.impression, found.ranking
     return SearchAnswer(
         query_id=impression.query_id if found.logged else f"{UNLOGGED}{impression.query_id}",
         logged=found.logged,
         results=tuple(
-            _result(impression.query, row, candidate, documents.get(row.doc_id))
+            _result(impression.query, row, candidate, found.documents.get(row.doc_id))
             for row, candidate in zip(found.rows, found.shown, strict=True)
         ),
         reranked=impression.reranked,

@@ -41,7 +41,7 @@ from tribrid.types.filters import Filter
 from tribrid.version import __version__
 from tribrid.workspace.data_folder import DataFolder
 
-_BACKENDS = ("lancedb", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")
+_BACKENDS = ("pylance", "onnxruntime", "lightgbm", "torch", "transformers", "ir-measures")
 
 
 class Tribrid(Reranking):
@@ -218,7 +218,7 @@ class Tribrid(Reranking):
         )
 
     def warm(self) -> None:
-        """Load what the first search would otherwise wait for: LanceDB, the encoder (exported now if it never was) and
+        """Load what the first search would otherwise wait for: Lance, the encoder (exported now if it never was) and
         the champions.
 
         Raises:

@@ -15,6 +15,7 @@ from tribrid.corpus.markdown import fenced
 from tribrid.corpus.passages import is_code
 from tribrid.corpus.pdf import PAGE_BREAK
 from tribrid.corpus.readers import ending, keeps_lines
+from tribrid.corpus.stemming import beginnings
 from tribrid.corpus.terms import FIRST_UNSPACED, query_terms, terms
 from tribrid.types import Document, Passage
 
@@ -110,8 +111,8 @@ def _sought(query: str) -> tuple[frozenset[str], re.Pattern[str]]:
     it looks at few of them.
     """
     wanted = frozenset(query_terms(query))
-    initials = "".join(sorted({term[0] for term in wanted} & _LETTERS))
-    begin = f"(?=[{initials}{initials.upper()}])" if initials else "(?!)"
+    begins = sorted({begin for term in wanted for begin in beginnings(term) if _LETTERS.issuperset(begin)})
+    begin = f"(?=(?i:{'|'.join(begins)}))" if begins else "(?!)"
     return wanted, re.compile(rf"(?<!\w)(?:{begin}|(?!{_PLAIN}))\w+")
 
 

@@ -15,6 +15,7 @@ _WHOLE = {
     "ugly": "ugli", "early": "earli", "only": "onli", "singly": "singl",
     **{word: word for word in ("sky", "news", "howe", "atlas", "cosmos", "bias", "andes")},
 }  # fmt: skip
+_BEGIN_OTHERWISE = {stem: word for word, stem in _WHOLE.items() if word[:2] != stem[:2]}
 _DONE_AFTER_PLURAL = {"inning", "outing", "canning", "herring", "earring", "proceed", "exceed", "succeed"}
 _STEP_2 = {
     "tional": "tion", "enci": "ence", "anci": "ance", "abli": "able", "entli": "ent", "izer": "ize", "ization": "ize",
@@ -55,6 +56,13 @@ def stem(word: str) -> str:
         word = word[:-1] + "i"
     word = _derived(word, r1, r2)
     return _final(word, r1, r2).replace("Y", "y")
+
+
+def beginnings(stem: str) -> frozenset[str]:
+    """What its words begin with, at most two letters of each: the rules change endings only, and the exceptions to them
+    are few.
+    """
+    return frozenset({stem[:2], _BEGIN_OTHERWISE.get(stem, stem)[:2]})
 
 
 def _regions(word: str) -> tuple[int, int]:

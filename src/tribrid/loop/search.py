@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import uuid4
 
 from tribrid.encoders.budget import Budget
 from tribrid.evaluation.notes import RETRIEVAL
-from tribrid.loop.impressions import logged
+from tribrid.loop.impressions import shown
 from tribrid.loop.serving import Candidates, Ranking, served
 from tribrid.loop.trial import Listing, tried
 from tribrid.scoring.scorer import by_document
@@ -19,6 +19,7 @@ from tribrid.store.database import now_us
 from tribrid.types import (
     FIRST_RANK,
     Candidate,
+    Document,
     Feedback,
     Impression,
     ShownDoc,
@@ -30,7 +31,7 @@ from tribrid.workspace.corpus import OpenCorpus
 
 class Found(NamedTuple):
     """A search's list as it is logged, with what it shows and the candidates in the same order, how they were ranked,
-    and whether the log took it.
+    whether the log took it, and those of its documents that exist, by doc_id.
     """
 
     impression: Impression
@@ -38,6 +39,7 @@ class Found(NamedTuple):
     shown: list[Candidate]
     ranking: Ranking
     logged: bool
+    documents: Mapping[str, Document]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,10 @@ def search(corpus: OpenCorpus, asked: Asked, budget: Budget | None = None) -> Fo
         ranking = tried(corpus, listing)
     candidates.budget.check()
     order = ranking.order[asked.offset : asked.until]
-    shown = candidates.named(order)
+    best = candidates.named(order)
     rows = tuple(
         ShownDoc(c.doc_id, rank, scored.score, c.passage.start, c.passage.end, c.legs)
-        for rank, (c, scored) in enumerate(zip(shown, order, strict=True), asked.offset + FIRST_RANK)
+        for rank, (c, scored) in enumerate(zip(best, order, strict=True), asked.offset + FIRST_RANK)
     )
     impression = Impression(
         query_id=query_id,
@@ -96,10 +98,10 @@ def search(corpus: OpenCorpus, asked: Asked, budget: Budget | None = None) -> Fo
         trial=ranking.trial,
         filter=asked.filter.given if asked.filter else None,
     )
-    is_logged = logged(corpus, impression)
+    is_logged, documents = shown(corpus, impression)
     if is_logged:
         corpus.store.experiments.join(impression)
-    return Found(impression, rows, shown, ranking, is_logged)
+    return Found(impression, rows, best, ranking, is_logged, documents)
 
 
 def _candidates(corpus: OpenCorpus, asked: Asked, budget: Budget) -> Candidates:

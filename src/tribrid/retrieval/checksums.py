@@ -1,6 +1,6 @@
 """What the files of a published index must hold: noted when it is published, compared when it is read.
 
-LanceDB never changes a data file, and checks none: bytes that are no longer what was written are read as they are. A
+Lance never changes a data file, and checks none: bytes that are no longer what was written are read as they are. A
 file's size and time tell most damage at the price of a look at it; one whose time is another is read whole, once.
 """
 
@@ -17,7 +17,7 @@ from tribrid.private import opener
 
 _FILE = "checksums.json"
 _CHUNK_BYTES = 1 << 20
-# What LanceDB writes over, and what it reads only when two write at once.
+# What Lance writes over, and what it reads only when two write at once.
 _CHANGING = ("latest_version_hint.json", ".txn")
 
 Noted = tuple[int, int, str]

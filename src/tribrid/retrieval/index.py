@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,14 +35,10 @@ class Index:
     def __init__(self, folder: Path, vectors_in_memory_bytes: int) -> None:
         self._folder = folder
         self._in_memory_bytes = vectors_in_memory_bytes
+        self._tables = Tables(folder)
         self._opening = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._inspector = Inspector(folder)
-
-    @cached_property
-    def _tables(self) -> Tables:
-        """The folder's tables, opened at the first use: that imports LanceDB, which is slow."""
-        return Tables(self._folder)
 
     @classmethod
     def open(cls, folder: Path, *, vectors_in_memory_bytes: int = VECTORS_IN_MEMORY_BYTES) -> Index:

@@ -1,20 +1,21 @@
-"""LanceDB, and nothing else: a folder of tables, a table of passages. The only file that imports lancedb.
+"""Lance, and nothing else: a folder of tables, a table of passages. The only file that imports lance.
 
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
-lancedb raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
+lance raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
 
-lancedb and pyarrow are imported inside the functions that use them: together they take over a second of processor time,
+lance and pyarrow are imported inside the functions that use them: together they take half a second of processor time,
 and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -26,7 +27,7 @@ from tribrid.retrieval.publication import REBUILD
 from tribrid.retrieval.rows import Row, RowBatch, RowIds, Rows, Vector
 from tribrid.types import Passage
 
-# What a term is `corpus/terms.py` says, and the column holds terms. LanceDB's own analyser drops words from 40 bytes
+# What a term is `corpus/terms.py` says, and the column holds terms. Lance's own analyser drops words from 40 bytes
 # on, looks for stop words among stems, and takes a sentence without spaces for a word.
 BM25_SETTINGS: Mapping[str, Any] = {
     "base_tokenizer": "whitespace",
@@ -44,7 +45,7 @@ _KEEP_ALL = timedelta(days=36_500)
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 * 2**20, 64 * 2**20
 MAX_SAID_CHARS = 300
 _FULL = "No space left on device"
-# As in `LanceError(IO): ..., PLACE/lance-io/src/local.rs:133:31`: a place on the machine that built LanceDB.
+# As in `LanceError(IO): ..., PLACE/lance-io/src/local.rs:133:31`: a place on the machine that built Lance.
 _PLACE = re.compile(r",?\s*(?:at |in )?[^\s,:]*[/\\][^\s,:]*\.rs:\d+(?::\d+)?")
 _PASSAGE = ["doc_id", "ordinal", "start", "end", "title", "text"]
 # Lance names a manifest so that the newest comes first in a listing.
@@ -57,9 +58,8 @@ Scored = tuple[RowIds, Vector]
 
 
 def load() -> None:
-    """Import LanceDB now, for a process whose first search shall not wait for it."""
-    import lancedb.expr
-    import lancedb.query  # noqa: F401
+    """Import Lance now, for a process whose first search shall not wait for it."""
+    import lance.query  # noqa: F401
 
 
 @contextmanager
@@ -106,9 +106,14 @@ def _chunks(doc_ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _among(doc_ids: Sequence[str]) -> Any:
-    from lancedb.expr import col
+    import pyarrow.compute as pc
 
-    return col("doc_id").isin(doc_ids)
+    return pc.field("doc_id").isin(list(doc_ids))
+
+
+def _of_rows(row_ids: Iterable[int]) -> str:
+    named = ",".join(map(str, map(int, row_ids)))
+    return f"_rowid IN ({named})" if named else "false"
 
 
 def _key(row: Mapping[str, Any]) -> Key:
@@ -136,36 +141,35 @@ def _row_batch(batch: Any) -> RowBatch:
 class PassageTable:
     """One table of passages, at one version when opened for reading, at the latest for the writer."""
 
-    def __init__(self, table: Any) -> None:
-        """Take an open `lancedb.table.Table`."""
-        from lancedb.table import Table
+    def __init__(self, dataset: Any) -> None:
+        """Take an open `lance.LanceDataset`."""
+        from lance import LanceDataset
 
-        self._table: Table = table
-        self._awaited = table._table  # the asynchronous one behind it
-        self.dim: int = table.schema.field("vector").type.list_size
+        self._data: LanceDataset = dataset
+        self.dim: int = dataset.schema.field("vector").type.list_size
 
     @property
     def version(self) -> int:
-        return self._table.version
+        return self._data.version
 
     @_reading()
     def count(self) -> int:
         """Passages."""
-        return self._table.count_rows()
+        return self._data.count_rows()
 
     @_reading()
     def hashes(self) -> dict[str, str]:
         """doc_id → content_sha of every document."""
-        found = self._table.search().select(["doc_id", "content_sha"]).to_arrow()
+        found = self._data.to_table(columns=["doc_id", "content_sha"])
         return dict(zip(found["doc_id"].to_pylist(), found["content_sha"].to_pylist(), strict=True))
 
     @_reading()
     def rows(self, vectors_in_memory_bytes: int) -> Rows:
         """All keys, and the vectors if they fit."""
-        count = self._table.count_rows()
+        count = self._data.count_rows()
         fits = count * self.dim * 4 <= vectors_in_memory_bytes
         columns = ["doc_id", "ordinal", "vector"] if fits else ["doc_id", "ordinal"]
-        scan = self._table.search().select(columns).with_row_id(True).to_batches()
+        scan = self._data.to_batches(columns=columns, with_row_id=True)
         return Rows.load(map(_row_batch, scan), count, self.dim if fits else None)
 
     @_reading()
@@ -176,53 +180,60 @@ class PassageTable:
         Args:
             among: row ids, the only ones that are looked at, none of them twice; the statistics stay those of all rows.
         """
-        from lancedb.background_loop import LOOP
-        from lancedb.query import MatchQuery
+        from lance.query import MatchQuery
 
-        words = MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical")  # type: ignore[call-arg]  # pydantic's defaults
-        # The synchronous table goes to its loop's thread and back for every batch of an answer, and this goes once.
-        request = self._awaited.query().nearest_to_text(words)
-        if among is not None:
-            request = request.where(f"_rowid IN ({','.join(map(str, map(int, among)))})")
-        read = request.select(["_score"]).with_row_id().limit(k).to_arrow()
-        found = LOOP.run(read)  # type: ignore[no-untyped-call]  # as lancedb's own synchronous table does
+        found = self._data.to_table(
+            columns=["_score"],
+            full_text_query=MatchQuery(_utf8(query[:MAX_QUERY_CHARS]), "lexical"),
+            filter=None if among is None else _of_rows(among),
+            prefilter=True,
+            limit=k,
+            with_row_id=True,
+        )
         return found["_rowid"].to_numpy(), found["_score"].to_numpy()
 
     @_reading()
     def nearest(self, vector: Vector, k: int) -> Scored:
         """The k rows of the highest dot product, by an exact scan."""
-        request = self._table.search(vector, vector_column_name="vector", query_type="vector")
-        request = request.distance_type("dot")  # type: ignore[attr-defined]  # typed as the builders' common base
-        found = request.select(["_distance"]).with_row_id(True).limit(k).to_arrow()
+        nearest = {"column": "vector", "q": vector, "k": k, "metric": "dot", "use_index": False}
+        found = self._data.to_table(columns=["_distance"], nearest=nearest, with_row_id=True)
         return found["_rowid"].to_numpy(), 1 - found["_distance"].to_numpy()
 
+    def _taken(self, row_ids: Iterable[int], columns: list[str]) -> Any:
+        """These rows' columns and _rowid, in the table's order: twice as fast as by key."""
+        return self._data.to_table(columns=columns, filter=_of_rows(row_ids), with_row_id=True)
+
     @_reading()
-    def rows_at(self, row_ids: Sequence[int]) -> list[Row]:
-        """Whole rows, in the table's order: twice as fast as by key, and all columns cost little more than one."""
+    def rows_at(self, row_ids: Sequence[int], vectors: Callable[[RowIds], Vector] | None = None) -> list[Row]:
+        """Whole rows, in the table's order.
+
+        Args:
+            vectors: gives those of row ids, where they need not be read.
+        """
         if not row_ids:
             return []
-        taken = self._table.take_row_ids(list(row_ids)).select([*_PASSAGE, "tokens", "vector"]).to_arrow()
+        read = [] if vectors else ["vector"]
+        taken = self._taken(row_ids, [*_PASSAGE, "tokens", *read])
+        found = vectors(taken["_rowid"].to_numpy()) if vectors else _matrix(taken["vector"])
         passages = map(Passage, *(taken[name].to_pylist() for name in _PASSAGE))
-        return list(map(Row, passages, taken["tokens"].to_pylist(), map(np.copy, _matrix(taken["vector"]))))
+        return list(map(Row, passages, taken["tokens"].to_pylist(), map(np.copy, found)))
 
     @_reading()
     def lexical_at(self, row_ids: Sequence[int]) -> list[str]:
         """What BM25 sees of these rows, in the table's order."""
-        taken = self._table.take_row_ids(list(row_ids)).select(["lexical"]).to_arrow()
-        texts: list[str] = taken["lexical"].to_pylist()
+        texts: list[str] = self._taken(row_ids, ["lexical"])["lexical"].to_pylist()
         return texts
 
     @_reading()
     def packed_at(self, row_ids: Sequence[int]) -> list[tuple[bytes, Vector]]:
         """Token blob and vector of these rows, in the table's order."""
-        taken = self._table.take_row_ids(list(row_ids)).select(["tokens", "vector"]).to_arrow()
+        taken = self._taken(row_ids, ["tokens", "vector"])
         return list(zip(taken["tokens"].to_pylist(), _matrix(taken["vector"]), strict=True))
 
     @_reading()
     def vectors_at(self, row_ids: RowIds) -> Vector:
         """float32 (n, dim) in the order of `row_ids`, which are distinct."""
-        taken = self._table.take_row_ids(row_ids.tolist()).select(["vector"]).with_row_id().to_arrow()
-        # Rows come back in the table's order.
+        taken = self._taken(row_ids.tolist(), ["vector"])
         vectors = np.empty((len(row_ids), self.dim), np.float32)
         vectors[np.argsort(row_ids)] = _matrix(taken["vector"])[np.argsort(taken["_rowid"].to_numpy())]
         return vectors
@@ -230,8 +241,8 @@ class PassageTable:
     @_reading()
     def passages_of(self, doc_ids: Collection[str]) -> list[Passage]:
         """All passages of these documents."""
-        requests = (self._table.search().where(_among(some)).select(_PASSAGE) for some in _chunks(doc_ids))
-        return [_passage(row) for request in requests for row in request.to_list()]
+        found = (self._data.to_table(columns=_PASSAGE, filter=_among(some)) for some in _chunks(doc_ids))
+        return [_passage(row) for table in found for row in table.to_pylist()]
 
     def passages(self, keys: Collection[Key]) -> dict[Key, Passage]:
         return {key: _passage(row) for key, row in self._select(keys, _PASSAGE).items()}
@@ -241,8 +252,7 @@ class PassageTable:
         """Token blob and vector of each passage."""
         wanted = set(keys)
         found: dict[Key, tuple[bytes, Vector]] = {}
-        for request in self._requests(wanted, ["doc_id", "ordinal", "tokens", "vector"]):
-            rows = request.to_arrow()
+        for rows in self._of_keys(wanted, ["doc_id", "ordinal", "tokens", "vector"]):
             names = zip(rows["doc_id"].to_pylist(), rows["ordinal"].to_pylist(), strict=True)
             found.update(zip(names, zip(rows["tokens"].to_pylist(), _matrix(rows["vector"]), strict=True), strict=True))
         return {key: found[key] for key in wanted & found.keys()}
@@ -251,17 +261,17 @@ class PassageTable:
     def _select(self, keys: Collection[Key], columns: list[str]) -> dict[Key, dict[str, Any]]:
         wanted = set(keys)
         found: dict[Key, dict[str, Any]] = {}
-        for request in self._requests(wanted, columns):
-            found.update((_key(row), row) for row in request.to_list())
+        for rows in self._of_keys(wanted, columns):
+            found.update((_key(row), row) for row in rows.to_pylist())
         return {key: found[key] for key in wanted & found.keys()}
 
-    def _requests(self, keys: Collection[Key], columns: list[str]) -> Iterator[Any]:
-        """What asks for these columns of the rows of these keys, and of some others of their documents."""
-        from lancedb.expr import col
+    def _of_keys(self, keys: Collection[Key], columns: list[str]) -> Iterator[Any]:
+        """These columns of the rows of these keys, and of some others of their documents, a table at a time."""
+        import pyarrow.compute as pc
 
-        among_ordinals = col("ordinal").isin(sorted({ordinal for _, ordinal in keys}))
+        among_ordinals = pc.field("ordinal").isin(sorted({ordinal for _, ordinal in keys}))
         for some in _chunks(doc_id for doc_id, _ in keys):
-            yield self._table.search().where(_among(some) & among_ordinals).select(columns)
+            yield self._data.to_table(columns=columns, filter=_among(some) & among_ordinals)
 
     @_writing()
     def add(
@@ -279,93 +289,88 @@ class PassageTable:
         columns |= {"lexical": list(lexical), "content_sha": list(content_shas), "tokens": list(tokens)}
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
         columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, self.dim)
-        self._table.add(pa.table(columns, schema=_schema(self.dim)))
+        self._data.insert(pa.table(columns, schema=_schema(self.dim)))
 
     @_writing()
     def delete(self, doc_ids: Collection[str]) -> None:
         """Remove these documents' rows, FILTER_IDS documents a commit."""
         for some in _chunks(doc_ids):
-            self._table.delete(_among(some))
+            self._data.delete(_among(some))
 
     @_reading()
     def files(self) -> int:
         """Data files: one a commit until they are merged."""
-        stats = cast("Mapping[str, Any]", self._table.stats())  # declared as an object, a dict in lancedb 0.40
-        return int(stats["fragment_stats"]["num_fragments"])
-
-    @_writing()
-    def set_apart(self) -> None:
-        """Write one document's rows again, in a file of their own. LanceDB rewrites a file for the sake of a few
-        deleted rows only where there is another to merge it with.
-        """
-        first = self._table.search().select(["doc_id"]).limit(1).to_arrow()["doc_id"].to_pylist()
-        if first:
-            rows = self._table.search().where(_among(first)).to_arrow()
-            self._table.delete(_among(first))
-            self._table.add(rows)
+        return len(self._data.get_fragments())
 
     @_writing()
     def merge(self) -> None:
         """Make one data file of all, without the deleted rows. Drops the indices; removes no old version."""
-        for index in self._table.list_indices():
-            self._table.drop_index(index.name)
-        self._table.optimize(cleanup_older_than=_KEEP_ALL)
+        for index in self._data.describe_indices():
+            self._data.drop_index(index.name)
+        self._data.optimize.compact_files(materialize_deletions_threshold=0.0)
 
     @_writing()
     def rebuild_indices(self) -> None:
         """Index all rows anew, so that BM25's statistics are those of the rows there are: 14 µs a passage.
 
-        LanceDB can index added rows alone, but only together with a merge, and it keeps counting deleted ones.
+        Lance can index added rows alone, but keeps counting deleted ones.
         """
-        from lancedb.index import FTS, BTree
-
-        self._table.create_index("lexical", config=FTS(**BM25_SETTINGS), replace=True)
-        self._table.create_index("doc_id", config=BTree(), replace=True)
+        self._data.create_scalar_index("lexical", "INVERTED", **BM25_SETTINGS)
+        self._data.create_scalar_index("doc_id", "BTREE")
 
     @_writing()
     def prune(self, older_than: timedelta) -> None:
-        """Remove the versions, except the latest, that were committed longer ago. Merges what is not merged yet."""
-        self._table.optimize(cleanup_older_than=older_than)
+        """Remove the versions, except the latest, that were committed longer ago."""
+        self._data.cleanup_old_versions(older_than)
 
 
 class Tables:
     """The tables of one folder."""
 
     def __init__(self, folder: Path) -> None:
-        import lancedb
-
         self._folder = folder
+
+    def _place(self, name: str) -> Path:
+        return self._folder / f"{name}.lance"
+
+    def _opened(self, name: str, version: int | None = None) -> PassageTable:
+        import lance
+
         # The caches' default limits (6 GiB and 1 GiB) are meant for one big database, not for one a corpus.
-        self._connection = lancedb.connect(folder, session=lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES))
+        dataset = lance.dataset(
+            self._place(name),
+            version,
+            index_cache_size_bytes=_INDEX_CACHE_BYTES,
+            metadata_cache_size_bytes=_METADATA_CACHE_BYTES,
+        )
+        return PassageTable(dataset)
 
     @_reading()
     def open(self, name: str, version: int) -> PassageTable:
         """A table pinned to a version, for reading."""
-        table = self._connection.open_table(name)
-        table.checkout(version)
-        return PassageTable(table)
+        return self._opened(name, version)
 
     @_writing()
     def open_or_create(self, name: str, dim: int) -> PassageTable:
         """A table at its latest state, for writing; what a killed creation left of it is replaced."""
-        place = self._folder / f"{name}.lance"
-        if any(place.glob("_versions/*.manifest")):
-            table = self._connection.open_table(name)
-        else:
-            mode = "overwrite" if place.exists() else "create"
-            table = self._connection.create_table(name, schema=_schema(dim), mode=mode)
-        return PassageTable(table)
+        place = self._place(name)
+        if not any(place.glob("_versions/*.manifest")):
+            import lance
+
+            lance.write_dataset([], place, _schema(dim), "overwrite" if place.exists() else "create")
+        return self._opened(name)
 
     @_writing()
     def drop(self, name: str) -> None:
-        self._connection.drop_table(name)
+        """Also what a killed creation left, which Lance would not call a table."""
+        shutil.rmtree(self._place(name))
 
     @_reading()
     def files(self, name: str, version: int) -> list[str]:
         """What a version needs, by the path from the folder: its manifest, and of the others those that it may name.
         Not what older versions had, nor transactions, which are read where two write at once.
         """
-        place = self._folder / f"{name}.lance"
+        place = self._place(name)
         manifest = place / "_versions" / f"{_LAST_VERSION - version:020}.manifest"
         told = manifest.read_bytes()
         kept = [manifest, *(place / "_deletions").glob("*")]

@@ -11,7 +11,7 @@ from pathlib import Path
 from tribrid.errors import StaleIndex, Unavailable
 from tribrid.private import own_folder
 from tribrid.retrieval.index import VECTORS_IN_MEMORY_BYTES, Index
-from tribrid.retrieval.lance import PassageTable, Tables
+from tribrid.retrieval.lance import PassageTable
 from tribrid.retrieval.mirror import Mirror
 from tribrid.retrieval.publication import Publication, read_publication, touch_publication, writer_lock
 from tribrid.retrieval.writer import IndexWriter
@@ -65,10 +65,7 @@ class MirroredIndex(Index):
         """
         with self._mirror.writing(), writer_lock(self._folder):
             served = self._mirror.begin(anew=anew)
-            # Tables of its own, each time: LanceDB remembers files by their path, and another machine's version may
-            # take the place of one that was written here and never published.
-            tables = Tables(self._folder)
-            yield IndexWriter(self._folder, tables, fingerprint, dim, anew=anew, shared=(self._mirror, served))
+            yield IndexWriter(self._folder, self._tables, fingerprint, dim, anew=anew, shared=(self._mirror, served))
 
     def _published(self) -> Publication | None:
         found = self._started_with() if not self._started else read_publication(self._folder)
@@ -104,4 +101,4 @@ class MirroredIndex(Index):
         except StaleIndex:  # the copy is damaged; what it is of need not be
             self._mirror.mend()
             self._inspect(publication)
-        return Tables(self._folder).open(publication.table, publication.version)
+        return self._tables.open(publication.table, publication.version)

@@ -27,7 +27,7 @@ class Publication:
     """A finished state.
 
     Attributes:
-        table: name of the LanceDB table.
+        table: name of the Lance table.
         version: the table's version.
         fingerprint: what the passages and vectors were made with (settings, model).
         passages: how many there are; None where an older version published.

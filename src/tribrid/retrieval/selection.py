@@ -17,7 +17,7 @@ from tribrid.retrieval.rows import Positions, Rows
 from tribrid.types.filters import Expression
 
 FEW_ROWS = 2000
-"""So many rows are named to LanceDB one by one. With more, it takes longer than to ask for more and leave some out."""
+"""So many rows are named to Lance one by one. With more, it takes longer than to ask for more and leave some out."""
 _MARGIN = 1.5
 _WIDEN = 4
 

@@ -17,7 +17,7 @@ from tribrid.retrieval.fusion import Hit, Key, Legs, ranked
 from tribrid.retrieval.lance import PassageTable
 from tribrid.retrieval.metadata import Metadata, Numbers
 from tribrid.retrieval.publication import Publication
-from tribrid.retrieval.rows import Positions, Row, Rows, Vector, best_positions
+from tribrid.retrieval.rows import Positions, Row, RowIds, Rows, Vector, best_positions
 from tribrid.retrieval.selection import FEW_ROWS, Selection, best_among, numbered
 from tribrid.retrieval.spaces import read_space
 from tribrid.retrieval.weights import TermWeights
@@ -159,7 +159,8 @@ class Snapshot:
         then in memory too.
         """
         rows = self._recent.get(keys)
-        read = self._table.rows_at([legs.row_ids[key] for key in keys if key not in rows])
+        missing = [legs.row_ids[key] for key in keys if key not in rows]
+        read = self._table.rows_at(missing, self._vectors_of if self.rows.vectors is not None else None)
         rows |= (new := {row.passage.key: row for row in read})
         self._recent.put(new, RECENT_BYTES)
         return {key: row.passage for key, row in rows.items()}
@@ -229,6 +230,9 @@ class Snapshot:
             return self._vectors_at(positions) @ vector
         cosines: Vector = (vectors @ vector)[positions]
         return cosines
+
+    def _vectors_of(self, row_ids: RowIds) -> Vector:
+        return self._vectors_at(self.rows.positions(row_ids))
 
     def _vectors_at(self, positions: Positions) -> Vector:
         if self.rows.vectors is None:

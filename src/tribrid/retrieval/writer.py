@@ -130,8 +130,6 @@ class IndexWriter:
             return
         before = read_publication(self._folder)
         merge = purge or self._table.files() >= MERGE_FILES
-        if purge:
-            self._table.set_apart()
         if merge:
             self._table.merge()
         self._table.rebuild_indices()

@@ -23,7 +23,7 @@ from tribrid.types import DENSE, GRAPH, SPARSE, Candidate, LegScore
 HALF = 12
 """Tokens. A window is two halves, about a sentence, and each half is in two windows."""
 BM25_K1, BM25_B = 1.2, 0.75
-"""LanceDB's constants, here and in `retrieval`: every BM25 is on one scale."""
+"""Lance's constants, here and in `retrieval`: every BM25 is on one scale."""
 _TINY = 1e-9
 GRAPH_FEATURES = ("graph", "graph_place")
 """How near a candidate is to the first ones, over the nearest, and 1 / its rank by that; 0: no edge leads to it."""

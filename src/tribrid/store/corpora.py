@@ -15,6 +15,10 @@ from tribrid.store.tables_segments import dropped_artifacts, log_segments
 
 MAX_CORPUS_ID_CHARS = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Every write to a corpus asks this. FOR NO KEY UPDATE excludes its like, and lets FOR KEY SHARE (which any reference
+# takes) pass.
+_CORPUS = sa.select(tables.corpora.c.corpus_id).where(tables.corpora.c.corpus_id == sa.bindparam("corpus_id"))
+_THERE, _ALONE = (_CORPUS.with_for_update(key_share=True, read=read) for read in (True, False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,7 @@ def require_corpus(connection: sa.Connection, corpus_id: str, *, alone: bool = F
     Raises:
         CorpusNotFound: there is no such corpus.
     """
-    corpus = sa.select(tables.corpora.c.corpus_id).where(tables.corpora.c.corpus_id == corpus_id)
-    # FOR NO KEY UPDATE excludes its like, and lets FOR KEY SHARE (which any reference takes) pass.
-    if connection.execute(corpus.with_for_update(key_share=True, read=not alone)).first() is None:
+    if connection.execute(_ALONE if alone else _THERE, {"corpus_id": corpus_id}).first() is None:
         raise CorpusNotFound(corpus_id)
 
 

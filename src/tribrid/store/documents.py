@@ -28,6 +28,10 @@ _FIELDS: tuple[sa.ColumnElement[Any], ...] = (
     _DOCUMENT.metadata,
 )
 
+_THESE = sa.select(*_FIELDS).where(
+    _DOCUMENT.corpus_id == sa.bindparam("corpus_id"), _DOCUMENT.doc_id.in_(sa.bindparam("doc_ids", expanding=True))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
@@ -78,6 +82,15 @@ def _id(parent: object) -> str | None:
 
 def _document(row: sa.Row[Any]) -> Document:
     return Document(**row._mapping)
+
+
+def read_documents(connection: sa.Connection, corpus_id: str, ids: Iterable[str]) -> dict[str, Document]:
+    """Those of the documents that exist, by doc_id."""
+    found: dict[str, Document] = {}
+    for batch in batches(ids, BATCH_ROWS):
+        rows = connection.execute(_THESE, {"corpus_id": corpus_id, "doc_ids": batch})
+        found.update((row.doc_id, _document(row)) for row in rows)
+    return found
 
 
 class Documents:
@@ -178,12 +191,8 @@ class Documents:
 
     def get_many(self, corpus_id: str, ids: Iterable[str]) -> dict[str, Document]:
         """Those of the documents that exist, by doc_id."""
-        found: dict[str, Document] = {}
         with self._database.read() as connection:
-            for batch in batches(ids, BATCH_ROWS):
-                these = sa.select(*_FIELDS).where(_DOCUMENT.corpus_id == corpus_id, _DOCUMENT.doc_id.in_(batch))
-                found.update((row.doc_id, _document(row)) for row in connection.execute(these))
-        return found
+            return read_documents(connection, corpus_id, ids)
 
     def exists(self, corpus_id: str, ids: Iterable[str]) -> set[str]:
         """Those of the ids that are documents of the corpus."""

@@ -107,7 +107,7 @@ class LogImports:
             with self._database.begin() as connection:
                 for corpus_id in sorted({impression.corpus_id for impression in batch}):
                     require_corpus(connection, corpus_id)
-                added += _insert(connection, map(impression_row, batch))
+                added += insert_impressions(connection, map(impression_row, batch))
         return added
 
     def add_feedbacks(self, corpus_id: str, feedbacks: Iterable[Feedback]) -> FeedbackImport:
@@ -145,7 +145,7 @@ class LogImports:
                 stored = _served(connection, reading, corpus_id, by_id)
                 before = connection.execute(sa.select(sa.func.max(_IMPRESSION.impression_number))).scalar_one() or 0
                 free = [new for new in by_id.values() if new.query_id not in stored]
-                added = _insert(connection, (new.row(corpus_id) for new in free))
+                added = insert_impressions(connection, (new.row(corpus_id) for new in free))
                 if added < len(free):  # another import was faster
                     served = _served(connection, reading, corpus_id, by_id)
                     return ListsImport(added, _add(connection, reading, signals, served))
@@ -260,7 +260,7 @@ def _these(corpus_id: str, query_ids: Iterable[str]) -> sa.ColumnElement[bool]:
     return sa.and_(_IMPRESSION.corpus_id == corpus_id, _IMPRESSION.query_id.in_(query_ids))
 
 
-def _insert(connection: sa.Connection, rows: Iterable[dict[str, object]]) -> int:
+def insert_impressions(connection: sa.Connection, rows: Iterable[dict[str, object]]) -> int:
     """Store the impressions whose query_id is free; how many were."""
     new = insert_into(connection, tables.impressions).on_conflict_do_nothing(index_elements=["corpus_id", "query_id"])
     # Without the option, SQLAlchemy forgets how many rows an INSERT made before one can ask.

@@ -15,14 +15,17 @@ import sqlalchemy as sa
 from tribrid.errors import NotShown, QueryNotFound
 from tribrid.observing import timed
 from tribrid.store import tables
+from tribrid.store.corpora import require_corpus
 from tribrid.store.database import batches
+from tribrid.store.documents import read_documents
 from tribrid.store.logfacts import BATCH, LogFacts
+from tribrid.store.logimport import insert_impressions
 from tribrid.store.logreading import logged_lists
-from tribrid.store.logrows import feedback_row, impression_of, late_row
+from tribrid.store.logrows import feedback_row, impression_of, impression_row, late_row
 from tribrid.store.segment_reading import Kept, find
 from tribrid.store.segments import SOURCE, lock
 from tribrid.store.tables_segments import late_feedback, log_segments
-from tribrid.types import Feedback, Impression, LoggedList
+from tribrid.types import Document, Feedback, Impression, LoggedList
 
 _IMPRESSION = tables.impressions.c
 
@@ -31,13 +34,25 @@ class Logs(LogFacts):
     """Impressions and their feedback, by query_id."""
 
     @timed("log")
-    def add_impression(self, impression: Impression) -> None:
-        """Store one served list. One that is already stored is left as it is.
+    def add_impression(self, impression: Impression) -> int:
+        """Store one served list; how many were new. One that is already stored is left as it is.
 
         Raises:
             CorpusNotFound: there is no such corpus.
         """
-        self.add_impressions([impression])
+        return self.add_impressions([impression])
+
+    @timed("log")
+    def add_shown(self, impression: Impression) -> dict[str, Document]:
+        """As add_impression, and those of the documents it shows that exist, by doc_id, read in the same transaction.
+
+        Raises:
+            CorpusNotFound: there is no such corpus.
+        """
+        with self._database.begin() as connection:
+            require_corpus(connection, impression.corpus_id)
+            insert_impressions(connection, [impression_row(impression)])
+            return read_documents(connection, impression.corpus_id, [doc.doc_id for doc in impression.shown])
 
     def add_feedback(self, feedback: Feedback) -> None:
         """Store one signal. If an imported query_id stands in several corpora, it counts for the latest list.

@@ -16,6 +16,21 @@ from tribrid.store.untrained import COMPARED, UntrainedComparison
 
 GLOBAL_SCOPE = ""
 _SETTING = tables.settings.c
+_CORPUS, _ALIAS = tables.corpora.c, tables.aliases.c
+# Every call begins with these two, so they are made once.
+_START = (
+    sa.select(*_CORPUS, _ALIAS.model_id, tables.untrained_comparisons.c.queries.is_not(None), *COMPARED)
+    .outerjoin_from(
+        tables.corpora, tables.aliases, sa.and_(_ALIAS.corpus_id == _CORPUS.corpus_id, _ALIAS.alias == "champion")
+    )
+    .outerjoin(tables.untrained_comparisons)
+    .where(_CORPUS.corpus_id == sa.bindparam("corpus_id"))
+)
+_OVERRIDES = (
+    sa.select(_SETTING.scope, _SETTING.section, _SETTING.name, _SETTING.value)
+    .where(_SETTING.scope.in_(sa.bindparam("scopes", expanding=True)))
+    .order_by(_SETTING.section, _SETTING.name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +63,12 @@ class Settings:
         Raises:
             CorpusNotFound.
         """
-        corpora, aliases, compared = tables.corpora, tables.aliases, tables.untrained_comparisons
-        champion = sa.and_(aliases.c.corpus_id == corpora.c.corpus_id, aliases.c.alias == "champion")
-        asked = (
-            sa.select(*corpora.c, aliases.c.model_id, compared.c.queries.is_not(None), *COMPARED)
-            .outerjoin_from(corpora, aliases, champion)
-            .outerjoin(compared)
-            .where(corpora.c.corpus_id == corpus_id)
-        )
-        # Every call begins here, so these are two statements and no more.
         with self._database.read() as connection:
-            found = connection.execute(asked).first()
+            found = connection.execute(_START, {"corpus_id": corpus_id}).first()
             if found is None:
                 raise CorpusNotFound(corpus_id)
             overrides = _scopes(connection, GLOBAL_SCOPE, corpus_id)
-        own = len(corpora.c)
+        own = len(_CORPUS)
         champion_id, is_compared, *comparison = found[own:]
         return CorpusSettings(
             CorpusRow(*found[:own]),
@@ -111,8 +117,7 @@ def _get(connection: sa.Connection, scope: str) -> Checked:
 
 def _scopes(connection: sa.Connection, *scopes: str) -> dict[str, Checked]:
     """The overrides of each scope."""
-    these = sa.select(_SETTING.scope, _SETTING.section, _SETTING.name, _SETTING.value).where(_SETTING.scope.in_(scopes))
     overrides: dict[str, Checked] = {scope: {} for scope in scopes}
-    for row in connection.execute(these.order_by(_SETTING.section, _SETTING.name)):
+    for row in connection.execute(_OVERRIDES, {"scopes": scopes}):
         overrides[row.scope].setdefault(row.section, {})[row.name] = row.value
     return overrides

@@ -21,7 +21,7 @@ from tribrid.encoders import bfloat16
 from tribrid.types import Scope
 
 HEAVY = [
-    "lancedb",
+    "lance",
     "pyarrow",
     "onnxruntime",
     "openvino",
@@ -78,7 +78,7 @@ def test_a_server_is_warm_before_its_first_search(data_dir: Path, corpus: str) -
     program = f"from tribrid import Tribrid\nwith Tribrid({str(data_dir)!r}) as t: t.warm()"
     # What reads the query depends on the processor.
     runtime = "openvino" if bfloat16.available() else "onnxruntime"
-    needed = {"lancedb", "pyarrow", "tokenizers", runtime}
+    needed = {"lance", "pyarrow", "tokenizers", runtime}
     assert set(loaded(program, HEAVY).split()) >= needed
 
 

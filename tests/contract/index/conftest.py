@@ -1,4 +1,4 @@
-"""Indexes on real LanceDB folders, with vectors in memory and scanned on disk: every test here holds for both."""
+"""Indexes on real Lance folders, with vectors in memory and scanned on disk: every test here holds for both."""
 
 from __future__ import annotations
 

@@ -267,12 +267,13 @@ def _window_features(query: QueryTokens, tokens: _Segments, fused: Array) -> Fea
 
 def _relative(features: Features) -> Features:
     """How each candidate stands in its list: distance to the best and standard score of the leading features."""
+    names = [*_RELATIVE, *_STANDARD]
+    scores = dict(zip(names, standard(np.stack([features[name] for name in names])), strict=True))
     out: Features = {}
     for name in _RELATIVE:
-        values = features[name]
-        out[f"{name}_gap"] = values - values.max()
-        out[f"{name}_z"] = standard(values)
-    out |= {f"{name}_z": standard(features[name]) for name in _STANDARD}
+        out[f"{name}_gap"] = features[name] - features[name].max()
+        out[f"{name}_z"] = scores[name]
+    out |= {f"{name}_z": scores[name] for name in _STANDARD}
     out["agreement"] = standard(np.sum([out[name] for name in AGREEING], axis=0))
     return out
 

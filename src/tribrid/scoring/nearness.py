@@ -31,8 +31,11 @@ Features = dict[str, FloatArray]
 
 
 def standard(values: FloatArray) -> FloatArray:
-    """Standard scores in the list (n,). The addend: in a list of equals, rounding alone is no difference."""
-    found: FloatArray = (values - values.mean()) / (values.std() + 1e-4)
+    """Standard scores in the list, of one feature (n,) or of several (features, n). The addend: in a list of equals,
+    rounding alone is no difference.
+    """
+    mean, spread = values.mean(axis=-1, keepdims=True), values.std(axis=-1, keepdims=True)
+    found: FloatArray = (values - mean) / (spread + 1e-4)
     return found
 
 

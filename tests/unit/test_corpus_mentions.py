@@ -26,6 +26,15 @@ def test_links_are_told_from_the_page_they_stand_on() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "link",
+    ["[two\nlines](b.md)", "[x](b.md 'a title')", "[x](b.md (a title))", '[x](b.md\n"over lines")', "[x](<b.md>)"],
+)
+def test_a_link_may_be_written_in_each_of_its_ways(link: str) -> None:
+    assert named("a.md", link) == [("link", "b.md")]
+    assert named("a.md", link.replace("b.md", "<b c.md>").replace("<<", "<").replace(">>", ">")) == [("link", "b c.md")]
+
+
 def test_a_link_that_stays_on_its_page_is_none() -> None:
     assert named("a.md", "[here](#part) [self](a.md) [broken]( [") == []
 

@@ -18,8 +18,11 @@ from tribrid.types.edges import Mention
 
 MOST = 200
 """Mentions of one document that are kept: a page that links to everything says nothing of what belongs together."""
-_LINK = re.compile(r"(?<!!)\[[^\[\]\n]{1,300}\]\(<?([^\s()<>]{1,300})>?(?: \"[^\"\n]{0,300}\")?\)")
-_LINK_TARGET = re.compile(r"^ {0,3}\[[^\[\]\n]{1,100}\]:[ \t]+<?([^\s<>]{1,300})>?", re.MULTILINE)
+# As CommonMark writes them: words over lines, an address with spaces in <>, a title in any of its quotes.
+_TARGET = r"(?:<([^<>\n]{1,300})>|([^\s()<>]{1,300}))"
+_TITLE = r"(?:\s{1,20}(?:\"[^\"]{0,300}\"|'[^']{0,300}'|\([^()]{0,300}\)))?"
+_LINK = re.compile(rf"(?<!!)\[[^\[\]]{{1,300}}\]\(\s{{0,20}}{_TARGET}{_TITLE}\s{{0,20}}\)")
+_LINK_TARGET = re.compile(rf"^ {{0,3}}\[[^\[\]\n]{{1,100}}\]:[ \t]{{1,20}}{_TARGET}", re.MULTILINE)
 _SCRIPT_IMPORT = re.compile(
     r"""^[ \t]*(?:import|export)\b[^'"\n;]{0,300}['"](\.[^'"\n]{1,300})['"]|\brequire\(['"](\.[^'"\n]{1,300})['"]\)""",
     re.MULTILINE,
@@ -47,7 +50,7 @@ def _links(document: Document) -> Iterator[Mention]:
     """Those of Markdown, and those that `links` of the metadata names, as a reader of web pages does."""
     listed = document.metadata.get("links")
     written = [link for link in listed if isinstance(link, str)] if isinstance(listed, list) else []
-    written += [link[1] for pattern in (_LINK, _LINK_TARGET) for link in pattern.finditer(document.text)]
+    written += [link[1] or link[2] for pattern in (_LINK, _LINK_TARGET) for link in pattern.finditer(document.text)]
     for link in written:
         if (target := _address(link, document)) not in ("", document.doc_id, document.uri):
             yield Mention("link", target)

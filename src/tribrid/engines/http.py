@@ -86,7 +86,8 @@ class Engine:
             said = said.replace(secret, "***")
         said = "".join(c if c.isprintable() else " " for c in said[:_SAID_CHARS]).strip()
         if status in (401, 403):
-            return Unavailable(f"pull: {self._host} wants another key than TRIBRID_PULL_KEY has (status {status}).")
+            wanted = "another key than TRIBRID_PULL_KEY has" if self._secrets else "a key: set TRIBRID_PULL_KEY"
+            return Unavailable(f"pull: {self._host} wants {wanted} (status {status}).")
         if status == 404:
             return NotFound(f"pull: {self._host} has none of it: {said}")
         kind = InvalidInput if 400 <= status < 500 and status not in (408, 429) else Unavailable

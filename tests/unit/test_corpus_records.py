@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tribrid.corpus.inline import inline_document
-from tribrid.corpus.jsonlines import Item, json_items
+from tribrid.corpus.jsonlines import Item, Loss, json_items
 from tribrid.corpus.records import Skipped, parse_record, parse_records
 from tribrid.errors import InvalidInput
 from tribrid.types import Document
@@ -37,8 +37,20 @@ def test_a_beir_line_is_a_document() -> None:
 
 
 def test_own_form_wins_over_beirs_id_and_keeps_the_uri() -> None:
-    [document] = parse(b'{"doc_id": "a", "_id": "b", "text": "t", "uri": "https://x.test/a", "extra": 1}')
+    [document] = parse(b'{"doc_id": "a", "_id": "b", "text": "t", "uri": "https://x.test/a"}')
     assert document == Document("a", text="t", uri="https://x.test/a")
+
+
+def test_a_field_that_nothing_reads_is_told_of_once() -> None:
+    found = parse(line(lang="de") + line(text="") + line(doc_id="b", lang="en", price=3))
+    told = "the field {!r} is not read: what documents are filtered by belongs in `metadata`"
+    assert found == [
+        Document("a", text="t"),
+        Loss(1, told.format("lang"), "a"),
+        Skipped(2, "text and title are empty", "a"),
+        Document("b", text="t"),
+        Loss(3, told.format("price"), "b"),
+    ]
 
 
 def test_an_integer_id_is_its_decimal_text_and_true_is_none() -> None:

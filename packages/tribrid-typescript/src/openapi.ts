@@ -4028,7 +4028,7 @@ export interface components {
             skipped_total: number;
             /**
              * Losses
-             * @description What is missing from documents that were taken: a page that cannot be read, pages without text, bytes that were replaced. The first 100.
+             * @description What is missing from documents that were taken: a page that cannot be read, pages without text, bytes that were replaced, a field of records that nothing reads (once each). The first 100.
              */
             losses: components["schemas"]["SkippedRecord"][];
             /** Losses Total */

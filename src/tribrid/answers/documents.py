@@ -56,7 +56,7 @@ class IndexedDocuments(Answer):
     skipped_total: int
     losses: tuple[SkippedRecord, ...] = Field(
         description="What is missing from documents that were taken: a page that cannot be read, pages without "
-        "text, bytes that were replaced. The first 100."
+        "text, bytes that were replaced, a field of records that nothing reads (once each). The first 100."
     )
     losses_total: int
     duplicates: tuple[str, ...] = Field(

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from tribrid.corpus.evalfiles import parse_jsonl, parse_topics
 from tribrid.corpus.formats import MAX_GRADE, parse_judged_queries, parse_qrels, parse_queries
 from tribrid.corpus.jsonlines import Skipped, id_fault, id_text
-from tribrid.corpus.records import parse_record
+from tribrid.corpus.records import Unread, parse_record
 from tribrid.corpus.runfiles import parse_run
 from tribrid.errors import InvalidInput
 from tribrid.types import Document, JudgedQuery, ScoredDoc
@@ -137,19 +137,23 @@ def given_documents(given: Iterable[Given] | Given, *, max_document_chars: int) 
     """
     if isinstance(given, Mapping):
         given = [{"doc_id": doc_id, "text": text} for doc_id, text in given.items()]
-    rows = rows_of(given)
-    for number, record in enumerate(given if rows is None else rows, start=1):
-        if isinstance(record, Mapping):
-            yield parse_record(_record(record), number, max_document_chars=max_document_chars)
+    rows, unread = rows_of(given), Unread()
+    for number, row in enumerate(given if rows is None else rows, start=1):
+        if isinstance(row, Mapping):
+            record = _record(row)
+            yield from unread.told(parse_record(record, number, max_document_chars=max_document_chars), record, number)
         else:
-            yield record
+            yield row
 
 
 def _record(row: Row) -> dict[str, Any]:
     """A row as a record: without its empty cells, its id a text."""
     found = {name: value for name, value in row.items() if not _is_empty(value)}
     names = [name for name in ("doc_id", "_id", "id", *DOCUMENT) if name in found]
-    return {**found, "doc_id": _id(found[names[0]], "the documents")} if names else found
+    if not names:
+        return found
+    rest = {name: value for name, value in found.items() if name not in names}
+    return {**rest, "doc_id": _id(found[names[0]], "the documents")}
 
 
 def _run_of_rows(where: str, rows: Sequence[Row]) -> dict[str, list[ScoredDoc]]:

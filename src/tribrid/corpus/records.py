@@ -1,7 +1,8 @@
 """Records to documents: NDJSON or a JSON array of {"doc_id" | "_id", "title"?, "text", "uri"?, "metadata"?}.
 
 A BEIR `corpus.jsonl` goes in as it is. A record that breaks a rule is handed back as `Skipped` with its line
-and the rest goes in; nothing in the content can raise. Fields that are not named above are ignored.
+and the rest goes in; nothing in the content can raise. A field that is not named above is not read, which is told once
+as a `Loss`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tribrid.corpus.jsonlines import Skipped, Stream, id_fault, id_text, json_fault, json_items, text_fault, value_fault
+from tribrid.corpus.jsonlines import (
+    Loss,
+    Skipped,
+    Stream,
+    id_fault,
+    id_text,
+    json_fault,
+    json_items,
+    text_fault,
+    value_fault,
+)
 from tribrid.types import Document
 
 __all__ = ["Skipped", "make_document", "parse_record", "parse_records"]
 
 RECORD_FILES = (".jsonl", ".ndjson", ".json")
 """Endings of files that hold records."""
+FIELDS = frozenset({"doc_id", "_id", "title", "text", "uri", "metadata"})
+MOST_UNREAD = 100
+"""Names of fields that are told of."""
 MAX_URI_CHARS = 4096
 # The longest JSON of one character is a surrogate pair of escapes: "\ud83d\ude00", 12 bytes.
 BYTES_PER_CHAR = 12
@@ -32,14 +46,33 @@ def parse_records(stream: Stream, *, max_document_chars: int) -> Iterator[Docume
         stream: an open binary file, or byte chunks of any size.
         max_document_chars: most characters of title and text together.
     """
-    limit = BYTES_PER_CHAR * max_document_chars + RECORD_OVERHEAD_BYTES
+    limit, unread = BYTES_PER_CHAR * max_document_chars + RECORD_OVERHEAD_BYTES, Unread()
     for item in json_items(stream, max_item_bytes=limit):
         if isinstance(item, Skipped):
             yield item
         elif not isinstance(item.value, dict):
             yield Skipped(item.line, "not a JSON object")
         else:
-            yield _record(item.line, item.value, max_document_chars)
+            yield from unread.told(_record(item.line, item.value, max_document_chars), item.value, item.line)
+
+
+class Unread:
+    """Fields of records that nothing reads, each told of once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def told(self, found: Document | Skipped, record: Mapping[str, Any], line: int) -> Iterator[Document | Skipped]:
+        """What was made of a record; if it was taken, with a `Loss` for each field of it that is met for the first
+        time and not read.
+        """
+        yield found
+        if isinstance(found, Skipped) or len(self._told) >= MOST_UNREAD:
+            return
+        for name in sorted({str(name) for name in record} - FIELDS - self._told):
+            self._told.add(name)
+            reason = f"the field {name[:100]!r} is not read: what documents are filtered by belongs in `metadata`"
+            yield Loss(line, reason, found.doc_id)
 
 
 def parse_record(record: Mapping[str, Any], line: int, *, max_document_chars: int) -> Document | Skipped:

@@ -26,7 +26,7 @@ from tribrid.scoring.features import CorpusStatistics, describe, remember
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.scorer import ranked
 from tribrid.training.blend import choose, feature_names, fit, stack
-from tribrid.training.lists import TrainingList, labels_by_query, memory_of
+from tribrid.training.lists import TrainingList, labels_by_query, memory_of, own_features
 from tribrid.types import JudgedQuery, Passage
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from workbench import indexed, judged, parser
@@ -127,11 +127,10 @@ def compare(corpus: OpenCorpus, queries: Sequence[JudgedQuery], pairs: str) -> N
     for way in ways:
         own = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in measured.items()}
         lists = [
-            TrainingList.of(
-                label, cluster, way.reading(found, asked[found.query], encoded, snippet), statistics, snippet
-            )
+            TrainingList.of(label, cluster, read, own_features(read, statistics, snippet))
             for label, cluster in zip(labels, clusters, strict=True)
             if (found := learned[label.query_id]).candidates
+            for read in (way.reading(found, asked[found.query], encoded, snippet),)
         ]
         served, without = blends(lists, statistics, own, queries, config.training)
         print(

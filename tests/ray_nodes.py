@@ -1,8 +1,8 @@
 """A Ray cluster of this machine, in a process of its own: `python ray_nodes.py NODES`. Says its address, then takes
 commands: `kill` ends the last node as a power cut would. Ends with stdin.
 
-All that Ray listens on is bound to 127.0.0.1. On Linux it takes that for the host's own address wherever it reads it, but
-for the switch by which it leaves clusters of many machines alone on other systems.
+All that Ray listens on is bound to 127.0.0.1. On Linux it takes that for the host's own address wherever it reads it,
+but for the switch by which it leaves clusters of many machines alone on other systems.
 """
 
 from __future__ import annotations

@@ -26,15 +26,31 @@ from tribrid.workspace.embedding import Embed
 pytestmark = pytest.mark.slow
 ADDRESS = "TRIBRID_COMPUTE__RAY_ADDRESS"
 needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None and not os.environ.get(STRICT), reason="Ray is not installed (the extra ray)"
+    importlib.util.find_spec("ray") is None and not os.environ.get(STRICT),
+    reason="Ray is not installed (the extra ray)",
 )
-WORDS = "index document passage query rank score model train certificate renew proxy backup soup pasta file read".split()
+WORDS = (
+    "index",
+    "passage",
+    "query",
+    "rank",
+    "score",
+    "train",
+    "certificate",
+    "proxy",
+    "backup",
+    "soup",
+    "pasta",
+    "file",
+)
 
 
 def documents() -> list[Document]:
     """Of three shards."""
     return [
-        Document(f"d{number:03}", " ".join(WORDS[(number * 7 + at * at) % len(WORDS)] for at in range(20 + number % 40)))
+        Document(
+            f"d{number:03}", " ".join(WORDS[(number * 7 + at * at) % len(WORDS)] for at in range(20 + number % 40))
+        )
         for number in range(600)
     ]
 
@@ -69,7 +85,7 @@ class TestProcesses:
     def test_one_with_another_encoder_is_refused(self, tmp_path: Path) -> None:
         with Tribrid(tmp_path) as tribrid:
             tribrid.patch_settings({"compute": {"processes": 2}})
-            shards = tribrid.folder.shards
+            shards = tribrid.folder.shards()
             assert shards is not None
             model = tribrid.folder.config().indexing.embedding_model
             with pytest.raises(ModelUnavailable, match="another than this"):
@@ -83,7 +99,7 @@ def test_only_who_starts_the_process_says_where_a_cluster_is(tmp_path: Path) -> 
         # Nor does a row that somebody wrote into the database.
         tribrid.folder.store.settings.patch(GLOBAL_SCOPE, {"compute": {"ray_address": "10.0.0.1:6379"}})
         assert tribrid.folder.config().compute.ray_address is None
-        assert tribrid.folder.shards is None
+        assert tribrid.folder.shards() is None
 
 
 @pytest.fixture

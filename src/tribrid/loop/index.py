@@ -35,7 +35,7 @@ def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False, anew: bool = F
             hashes=lambda: corpus.store.documents.hashes(corpus.corpus_id),
         ),
         index=corpus.index,
-        embedder=spread(corpus.embedder, corpus.config.indexing.embedding_model, corpus.folder.shards),
+        embedder=spread(corpus.embedder, corpus.config.indexing.embedding_model, corpus.folder.shards()),
         config=corpus.config.indexing,
         emit=told,
         count=corpus.counted,

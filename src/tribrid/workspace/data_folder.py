@@ -128,12 +128,15 @@ class DataFolder:
         """
         return self.encoders.embedder(config)
 
-    @property
-    def shards(self) -> Shards | None:
-        """Who does long work, piece by piece; None: who asks, on threads."""
+    def shards(self, *, of_state: bool = False) -> Shards | None:
+        """Who does long work, piece by piece; None: who asks, on threads.
+
+        Args:
+            of_state: it needs rows and indexes: nobody on another machine can do it if they are on this one alone.
+        """
         config = self.config()
         environ = child_environment(self.environment)
-        if config.compute.ray_address:
+        if config.compute.ray_address and not (of_state and self.objects is None):
             return ray_cluster(config.compute.ray_address, environ)
         if (count := config.compute.processes) == 1:
             return None

@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from tribrid.training.resources import Pace
 from tribrid.types import Document, JudgedQuery
 from tribrid.workspace.corpus import open_corpus
 from tribrid.workspace.embedding import Embed
+from waiting import until
 
 pytestmark = pytest.mark.slow
 ADDRESS = "TRIBRID_COMPUTE__RAY_ADDRESS"
@@ -219,8 +219,7 @@ class TestRay:
         with ray_nodes.nodes(2, dict(os.environ)) as cluster:
 
             def kill() -> None:
-                while len(work.begun()) < 6 or len(work.who()) < 2:
-                    time.sleep(0.05)
+                until(lambda: len(work.begun()) >= 6 and len(work.who()) == 2)
                 cluster.kill()
 
             killing = threading.Thread(target=kill)
@@ -231,3 +230,12 @@ class TestRay:
         begun = work.begun()
         assert sorted(set(begun)) == list(range(12))
         assert len(begun) <= 13
+
+    def test_a_cluster_that_goes_away_is_said(self, home: Path, tmp_path: Path) -> None:
+        work = Square(tmp_path, seconds=600)
+        with ray_nodes.nodes(1, dict(os.environ)) as cluster:
+            killing = threading.Thread(target=lambda: (until(lambda: bool(work.begun())), cluster.kill()))
+            killing.start()
+            with pytest.raises(Unavailable, match=r"compute\.ray_address"):
+                list(ray_cluster(cluster.address, dict(os.environ)).map(work, range(4)))
+            killing.join()

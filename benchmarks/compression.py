@@ -126,11 +126,11 @@ def compare(corpus: OpenCorpus, queries: Sequence[JudgedQuery], pairs: str) -> N
     print("| token vectors | bytes a passage | served blend | without memory | MaxSim alone |\n|---|---|---|---|---|")
     for way in ways:
         own = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in measured.items()}
+        read = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in learned.items() if r.candidates}
         lists = [
-            TrainingList.of(label, cluster, read, own_features(read, statistics, snippet))
+            TrainingList.of(label, cluster, read[name], own_features(read[name], statistics, snippet))
             for label, cluster in zip(labels, clusters, strict=True)
-            if (found := learned[label.query_id]).candidates
-            for read in (way.reading(found, asked[found.query], encoded, snippet),)
+            if (name := label.query_id) in read
         ]
         served, without = blends(lists, statistics, own, queries, config.training)
         print(

@@ -143,8 +143,7 @@ def sync_index(
         writer.delete_docs(gone := held.keys() - wanted.keys())
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
         embedded, embedded_passages, progress = 0, 0, _Progress(_documents(stale, stored.fetch), config, emit)
-        batches = _batches(_documents(stale, stored.fetch), config)
-        for documents, passages, (vectors, tokens) in _embedded(embedder, batches):
+        for documents, passages, (vectors, tokens) in _embedded(embedder, _documents(stale, stored.fetch), config):
             writer.delete_docs(held.keys() & set(documents))
             _add(writer, passages, vectors, tokens, wanted)
             embedded += len(documents)
@@ -220,13 +219,13 @@ def _batches(documents: Iterable[Document], config: IndexingConfig) -> Iterator[
 
 
 def _embedded(
-    embedder: Embedder, batches: Iterable[tuple[list[str], list[Passage]]]
+    embedder: Embedder, documents: Iterable[Document], config: IndexingConfig
 ) -> Iterator[tuple[list[str], list[Passage], tuple[Vector, Sequence[bytes]]]]:
     """Each batch with its vectors and tokens; some batches may be ahead of them."""
-    waiting, ahead = tee(batches)
+    waiting, ahead = tee(_batches(documents, config))
     made = embedder.embed_each(passages for _, passages in ahead)
-    for (documents, passages), found in zip(waiting, made, strict=True):
-        yield documents, passages, found
+    for (doc_ids, passages), found in zip(waiting, made, strict=True):
+        yield doc_ids, passages, found
 
 
 def _held(index: Index, writer: IndexWriter, wanted: Mapping[str, str], *, taken: bool) -> dict[str, str]:

@@ -234,7 +234,12 @@ class TestRay:
     def test_a_cluster_that_goes_away_is_said(self, home: Path, tmp_path: Path) -> None:
         work = Square(tmp_path, seconds=600)
         with ray_nodes.nodes(1, dict(os.environ)) as cluster:
-            killing = threading.Thread(target=lambda: (until(lambda: bool(work.begun())), cluster.kill()))
+
+            def kill() -> None:
+                until(lambda: bool(work.begun()))
+                cluster.kill()
+
+            killing = threading.Thread(target=kill)
             killing.start()
             with pytest.raises(Unavailable, match=r"compute\.ray_address"):
                 list(ray_cluster(cluster.address, dict(os.environ)).map(work, range(4)))

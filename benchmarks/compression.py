@@ -22,11 +22,11 @@ from tribrid.evaluation.measures import evaluable, means, per_query
 from tribrid.loop import index
 from tribrid.loop.frozen import read_queries
 from tribrid.mining.splits import query_clusters
-from tribrid.scoring.features import CorpusStatistics, describe, remember
+from tribrid.scoring.features import CorpusStatistics, Features, describe, remember
 from tribrid.scoring.learned import Reading, Scores
 from tribrid.scoring.scorer import ranked
 from tribrid.training.blend import choose, feature_names, fit, stack
-from tribrid.training.lists import TrainingList, labels_by_query, memory_of
+from tribrid.training.lists import Labels, TrainingList, labels_by_query, memory_of, own_features
 from tribrid.types import JudgedQuery, Passage
 from tribrid.workspace.corpus import OpenCorpus, open_corpus
 from workbench import indexed, judged, parser
@@ -103,12 +103,23 @@ def readings(corpus: OpenCorpus, queries: Mapping[str, str]) -> dict[str, Readin
     return {f.query_id: f.reading for f in read_queries(corpus, queries, lambda kind, data: None)}
 
 
+def lists_of(
+    labels: Sequence[Labels], read: Mapping[str, Reading], described: Mapping[str, Features]
+) -> list[TrainingList]:
+    """What is learned from."""
+    clusters = query_clusters([label.query for label in labels])
+    return [
+        TrainingList.of(label, cluster, read[label.query_id], described[label.query_id])
+        for label, cluster in zip(labels, clusters, strict=True)
+        if label.query_id in read
+    ]
+
+
 def compare(corpus: OpenCorpus, queries: Sequence[JudgedQuery], pairs: str) -> None:
     """Print a row for each way to keep the vectors."""
     config = corpus.config
     snippet = config.reranking.rerank_input_snippet_chars
     labels = labels_by_query(corpus.store.triplets.load(pairs))
-    clusters = query_clusters([label.query for label in labels])
     texts = {label.query_id: label.query for label in labels}
     learned = readings(corpus, texts)
     measured = readings(corpus, {q.query_id: q.text for q in queries})
@@ -126,13 +137,9 @@ def compare(corpus: OpenCorpus, queries: Sequence[JudgedQuery], pairs: str) -> N
     print("| token vectors | bytes a passage | served blend | without memory | MaxSim alone |\n|---|---|---|---|---|")
     for way in ways:
         own = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in measured.items()}
-        lists = [
-            TrainingList.of(
-                label, cluster, way.reading(found, asked[found.query], encoded, snippet), statistics, snippet
-            )
-            for label, cluster in zip(labels, clusters, strict=True)
-            if (found := learned[label.query_id]).candidates
-        ]
+        read = {i: way.reading(r, asked[r.query], encoded, snippet) for i, r in learned.items() if r.candidates}
+        described = {i: own_features(r, statistics, snippet) for i, r in read.items()}
+        lists = lists_of(labels, read, described)
         served, without = blends(lists, statistics, own, queries, config.training)
         print(
             f"| {way.name} | {way.bytes_a_token * tokens:,.0f} | {served:.4f} | {without:.4f} "

@@ -20,13 +20,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from real_clicks import Click, as_judged, read
 from tribrid.app import Tribrid
 from tribrid.corpus.lexical import normalise
 from tribrid.types import JudgedQuery
-from workbench import indexed, parser
+from workbench import indexed, parser, spread
 
 DEPTH, TARGET_RANK, TOP = 50, 40, 10
 SIGNALS = ("click", "thumbs_up")
@@ -171,6 +172,7 @@ def main() -> None:
     arguments.add_argument("--clients", type=int, nargs="+", default=[1, 3, 10])
     arguments.add_argument("--queries", type=int, default=2, help="popular queries a dose")
     arguments.add_argument("--sample", type=int, default=13, help="which searches are drawn")
+    arguments.add_argument("--processes", type=int, default=1, help="with 2, both logs are learned from at once")
     args = arguments.parse_args()
     corpus, seed, settings = args.folder.name, args.seeds[0], args.set or ["cross_encoder=false"]
     rows = (args.folder / "corpus.jsonl").read_text("utf-8").splitlines()
@@ -188,12 +190,15 @@ def main() -> None:
         clicked = log.count('"signal"')
         print(f"{len(made.sampled)} honest searches, {clicked} with a click", flush=True)
         home = tribrid.folder.data_dir
-        clean = learn(home, corpus, "", targets, seed, settings)
+        learned = partial(learn, home, corpus, targets=targets, seed=seed, settings=settings)
+        logs = ["", poison(targets, made.shown)]
+        clean, poisoned = spread(learned, logs, args.processes)
         print(f"honest alone: nDCG@10 {clean.before:.4f} -> {clean.ndcg:.4f}; {clean.told}", flush=True)
-        poisoned = learn(home, corpus, poison(targets, made.shown), targets, seed, settings)
         print(f"with all doses: nDCG@10 {poisoned.before:.4f} -> {poisoned.ndcg:.4f}; {poisoned.told}", flush=True)
     print(f"\n{table(clean, poisoned, doses)}")
 
 
 if __name__ == "__main__":
-    main()
+    from poisoning import main as by_its_name  # where other processes find what they are sent
+
+    by_its_name()

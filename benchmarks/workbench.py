@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tribrid.app import Tribrid
+from tribrid.compute.shards import processes
 from tribrid.corpus.formats import judged_queries, parse_qrels, parse_queries
 from tribrid.types import JudgedQuery
 
 SEEDS = (13, 1, 2)
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -27,6 +31,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="one training each, same data")
     made.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="training hyperparameters")
     return made
+
+
+def spread(work: Callable[[S], R], shards: Iterable[S], workers: int) -> Iterator[R]:
+    """What `work` makes of each shard, in order: here, or on so many processes that find modules as this one does."""
+    if workers == 1:
+        return map(work, shards)
+    return processes(workers, 1, {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}).map(work, shards)
 
 
 def judged(folder: Path, qrels: str) -> list[JudgedQuery]:

@@ -11,7 +11,7 @@ from tribrid.encoders.tokens import WIDTH, PassageTokens, QueryTokens
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.space import Space
-from tribrid.training.lists import BAD, GOOD, Labels, TrainingList
+from tribrid.training.lists import BAD, GOOD, Labels, TrainingList, own_features
 from tribrid.types import DENSE, SPARSE, Candidate, LegScore, Passage
 
 VOCABULARY = 50
@@ -80,4 +80,4 @@ def training_list(
     labels = Labels(f"q{seed}", f"query {seed}", grades, dict.fromkeys(names, weight))
     passages = [passage_tokens(rng, int(length)) for length in rng.integers(3, 20, n)]
     reading = Reading(labels.query, query_tokens(rng, 4), found, passages)
-    return TrainingList.of(labels, cluster or f"c{seed}", reading, STATISTICS, 10_000)
+    return TrainingList.of(labels, cluster or f"c{seed}", reading, own_features(reading, STATISTICS, 10_000))

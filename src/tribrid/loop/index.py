@@ -11,6 +11,7 @@ from tribrid.retrieval.indexer import IndexReport, Stored, sync_index, terms_are
 from tribrid.scoring.features import CorpusStatistics
 from tribrid.types import Emit, EventType
 from tribrid.workspace.corpus import OpenCorpus
+from tribrid.workspace.embedding import spread
 
 _READ_AT_ONCE = 100
 """Documents."""
@@ -34,7 +35,7 @@ def index(corpus: OpenCorpus, emit: Emit, *, purge: bool = False, anew: bool = F
             hashes=lambda: corpus.store.documents.hashes(corpus.corpus_id),
         ),
         index=corpus.index,
-        embedder=corpus.embedder,
+        embedder=spread(corpus.embedder, corpus.config.indexing.embedding_model, corpus.folder.shards()),
         config=corpus.config.indexing,
         emit=told,
         count=corpus.counted,

@@ -16,12 +16,11 @@ from tribrid.errors import Erased
 from tribrid.jobs.story import kills
 from tribrid.loop import index
 from tribrid.loop.eval_queries import kept_out, refuse_leakage
-from tribrid.loop.frozen import read_queries
+from tribrid.loop.frozen import Retrieved, read_queries
 from tribrid.loop.signals import refuse_fields, with_signals
 from tribrid.loop.untrained import keep_trained_on
 from tribrid.mining.splits import newest_clusters, query_clusters
 from tribrid.scoring.features import CorpusStatistics
-from tribrid.scoring.learned import Reading
 from tribrid.scoring.signals import Signals
 from tribrid.store.database import now_us
 from tribrid.training.lists import Labels, PastQuery, TrainingList, labels_by_query, triplets_sha256
@@ -154,16 +153,19 @@ def read_triplets(corpus: OpenCorpus, triplets: Sequence[Triplet], pace: Pace, e
         [own.observed_us for own in taught],
         1 / corpus.config.training.folds,
     )
-    statistics, snippet_chars = index.statistics(corpus, emit), corpus.config.reranking.rerank_input_snippet_chars
+    statistics = index.statistics(corpus, emit)
     known = {own.query_id: own for own in taught}
 
     def in_time() -> bool:
         return pace.within(READING_SHARE)
 
     read = [
-        (TrainingList.of(known[query_id], clusters[query_id], reading, statistics, snippet_chars), reading.described)
-        for query_id, reading in _read_in_time(corpus, known, emit, in_time)
-        if reading.candidates
+        (
+            TrainingList.of(known[found.query_id], clusters[found.query_id], found.reading, features),
+            found.reading.described,
+        )
+        for found in _read_in_time(corpus, known, emit, in_time)
+        if (features := found.features) is not None
     ]
     rest = [own for own in labels if own.query_id not in learned]
     past = list(_embedded_in_time(corpus, rest, clusters, emit, in_time))
@@ -176,11 +178,11 @@ def _read_in_time(
     known: Mapping[str, Labels],
     emit: Emit,
     in_time: Callable[[], bool],
-) -> Iterator[tuple[str, Reading]]:
+) -> Iterator[Retrieved]:
     """The queries' candidates, as many as there is time for: at least one."""
     texts = {query_id: own.query for query_id, own in known.items()}
     for number, found in enumerate(read_queries(corpus, texts, emit, teaching=True), 1):
-        yield found.query_id, found.reading
+        yield found
         if number < len(texts) and not in_time():
             _tell_cut(emit, "read", number, len(texts))
             return

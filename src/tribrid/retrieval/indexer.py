@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -60,8 +61,10 @@ class Embedder(Protocol):
     @property
     def dim(self) -> int: ...
 
-    def embed_passages(self, passages: Sequence[Passage]) -> tuple[Vector, Sequence[bytes]]:
-        """float32 (n, dim), L2-normalised rows, and n opaque token blobs."""
+    def embed_each(self, batches: Iterable[Sequence[Passage]]) -> Iterator[tuple[Vector, Sequence[bytes]]]:
+        """Of each batch, in order: float32 (n, dim), L2-normalised rows, and n opaque token blobs. They are made of the
+        batch alone, so that it does not matter where.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,9 @@ def sync_index(
         writer.delete_docs(gone := held.keys() - wanted.keys())
         stale = sorted(doc_id for doc_id, sha in wanted.items() if held.get(doc_id) != sha)
         embedded, embedded_passages, progress = 0, 0, _Progress(_documents(stale, stored.fetch), config, emit)
-        for documents, passages in _batches(_documents(stale, stored.fetch), config):
-            _replace(writer, embedder, passages, wanted, held.keys() & set(documents))
+        for documents, passages, (vectors, tokens) in _embedded(embedder, _documents(stale, stored.fetch), config):
+            writer.delete_docs(held.keys() & set(documents))
+            _add(writer, passages, vectors, tokens, wanted)
             embedded += len(documents)
             embedded_passages += len(passages)
             progress.report(passages)
@@ -214,6 +218,16 @@ def _batches(documents: Iterable[Document], config: IndexingConfig) -> Iterator[
         yield doc_ids, passages
 
 
+def _embedded(
+    embedder: Embedder, documents: Iterable[Document], config: IndexingConfig
+) -> Iterator[tuple[list[str], list[Passage], tuple[Vector, Sequence[bytes]]]]:
+    """Each batch with its vectors and tokens; some batches may be ahead of them."""
+    waiting, ahead = tee(_batches(documents, config))
+    made = embedder.embed_each(passages for _, passages in ahead)
+    for (doc_ids, passages), found in zip(waiting, made, strict=True):
+        yield doc_ids, passages, found
+
+
 def _held(index: Index, writer: IndexWriter, wanted: Mapping[str, str], *, taken: bool) -> dict[str, str]:
     """doc_id → content_sha of what the table holds; `taken`: after what the published one holds was put into it."""
     if taken:
@@ -232,19 +246,6 @@ def _take_over(index: Index, writer: IndexWriter, wanted: Mapping[str, str]) -> 
         packed = index.packed(keys)
         tokens, vectors = zip(*(packed[key] for key in keys), strict=True)
         _add(writer, passages, np.stack(vectors), tokens, wanted)
-
-
-def _replace(
-    writer: IndexWriter,
-    embedder: Embedder,
-    passages: Sequence[Passage],
-    hashes: Mapping[str, str],
-    outdated: Collection[str],
-) -> None:
-    """Put these passages in, and what the index held of their documents out. Embeds before it deletes."""
-    vectors, tokens = embedder.embed_passages(passages)
-    writer.delete_docs(outdated)
-    _add(writer, passages, vectors, tokens, hashes)
 
 
 def _add(

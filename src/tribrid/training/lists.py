@@ -116,6 +116,16 @@ def triplets_sha256(triplets: Sequence[Triplet]) -> str:
     return digest.hexdigest()
 
 
+def own_features(reading: Reading, statistics: CorpusStatistics, snippet_chars: int) -> Features:
+    """The candidates' features that do not depend on past queries.
+
+    Args:
+        snippet_chars: of a passage's text, what is read; as it will be served.
+    """
+    passages = [tokens.cut(snippet_chars) for tokens in reading.passages]
+    return describe(reading.tokens, reading.candidates, passages, statistics)
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingList:
     """One query's served list with its labels; what every learner here is given.
@@ -124,8 +134,8 @@ class TrainingList:
         cluster: near-duplicate queries share it; splits never divide one.
         candidates: as the first stage serves them, in fused order, whole.
         tokens: the query's.
-        described: the candidates' features that do not depend on past queries: the same whatever is held out. The
-            candidates' own tokens, a hundred times as much, are not kept.
+        described: their `own_features`: the same whatever is held out. The candidates' own tokens, a hundred times as
+            much, are not kept.
     """
 
     labels: Labels
@@ -135,16 +145,8 @@ class TrainingList:
     described: Features
 
     @classmethod
-    def of(
-        cls, labels: Labels, cluster: str, reading: Reading, statistics: CorpusStatistics, snippet_chars: int
-    ) -> TrainingList:
-        """From a query's candidates, which must not be none.
-
-        Args:
-            snippet_chars: of a passage's text, what is read; as it will be served.
-        """
-        passages = [tokens.cut(snippet_chars) for tokens in reading.passages]
-        described = describe(reading.tokens, reading.candidates, passages, statistics)
+    def of(cls, labels: Labels, cluster: str, reading: Reading, described: Features) -> TrainingList:
+        """From a query's candidates, which must not be none, and their `own_features`."""
         return cls(labels, cluster, reading.candidates, reading.tokens, described)
 
     @property

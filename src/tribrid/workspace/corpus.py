@@ -10,8 +10,8 @@ from tribrid.cloud.client import CloudScorer
 from tribrid.cloud.clouds import ServiceArm
 from tribrid.config import Config, with_params
 from tribrid.encoders.onnx import FloatArray
-from tribrid.encoders.token_cache import KeptTokens
-from tribrid.encoders.tokens import PassageEmbedder, PassageTokens
+from tribrid.encoders.token_cache import MOST_BYTES, KeptTokens
+from tribrid.encoders.tokens import PassageEmbedder, PassageTokens, QueryTokens
 from tribrid.errors import ModelUnavailable, StaleIndex
 from tribrid.observing import timed
 from tribrid.retrieval.index import Index
@@ -60,7 +60,11 @@ class OpenCorpus:
         Raises:
             UnknownSetting, InvalidInput: naming `section.field`.
         """
-        return OpenCorpus(self.folder, self._found, with_params(self.config, section, params))
+        return self.with_config(with_params(self.config, section, params))
+
+    def with_config(self, config: Config) -> OpenCorpus:
+        """The same with these settings."""
+        return OpenCorpus(self.folder, self._found, config)
 
     @property
     def store(self) -> Store:
@@ -149,24 +153,31 @@ class OpenCorpus:
             return False
         return not self.store.jobs.list(corpus_id, JobKind.MINE, [State.SUCCEEDED], limit=1)
 
-    def read(self, query: str, candidates: Sequence[Candidate], kept: KeptTokens | None = None) -> Reading:
+    def read(
+        self,
+        query: str,
+        candidates: Sequence[Candidate],
+        kept: KeptTokens | None = None,
+        tokens: QueryTokens | None = None,
+    ) -> Reading:
         """What a reranker reads of a search: its candidates with their tokens, which are read from the index when the
         reranker asks for them; those that read the text alone never do.
 
         Args:
             kept: for who reads many lists.
+            tokens: the query's, where they are known.
         """
         passages = (kept or self.kept_tokens()).of([c.passage for c in candidates])
-        tokens = self.embedder.query_tokens(query)
+        tokens = tokens or self.embedder.query_tokens(query)
         return Reading(query, tokens, candidates, passages, described=self.described, now_us=now_us())
 
     def described(self, doc_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         """The metadata of those of the documents that exist, by doc_id."""
         return self.store.documents.metadata_of(self.corpus_id, doc_ids)
 
-    def kept_tokens(self) -> KeptTokens:
-        """The tokens of the corpus's passages, to be read."""
-        return KeptTokens(self._tokens)
+    def kept_tokens(self, most_bytes: int = MOST_BYTES) -> KeptTokens:
+        """The tokens of the corpus's passages, to be read; so many bytes of them are kept."""
+        return KeptTokens(self._tokens, most_bytes)
 
     @timed("read")
     def _tokens(self, passages: Sequence[Passage]) -> list[PassageTokens]:

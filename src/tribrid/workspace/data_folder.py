@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tribrid.cloud.clouds import Clouds
 from tribrid.cloud.prices import Prices, load_prices
-from tribrid.config import Config, Environment, Overrides, resolve
+from tribrid.compute.shards import Shards, processes, ray_cluster
+from tribrid.config import Config, Environment, Overrides, child_environment, resolve
 from tribrid.encoders.cross_encoder import HubCrossEncoder
 from tribrid.encoders.engine import Engine, Runtime
 from tribrid.encoders.loading import LoadOnce
@@ -126,6 +127,20 @@ class DataFolder:
             ModelUnavailable, MissingExtra: it cannot be loaded or exported.
         """
         return self.encoders.embedder(config)
+
+    def shards(self, *, of_state: bool = False) -> Shards | None:
+        """Who does long work, piece by piece; None: who asks, on threads.
+
+        Args:
+            of_state: it needs rows and indexes: nobody on another machine can do it if they are on this one alone.
+        """
+        config = self.config()
+        environ = child_environment(self.environment)
+        if config.compute.ray_address and not (of_state and self.objects is None):
+            return ray_cluster(config.compute.ray_address, environ)
+        if (count := config.compute.processes) == 1:
+            return None
+        return processes(count, max(1, (config.serving.threads or cores()) // count), environ)
 
     def share_encoders(self, other: DataFolder) -> None:
         """Use the encoders that another workspace has loaded, instead of loading them again."""

@@ -53,4 +53,16 @@ class Encoders:
         self._embedders = other._embedders
 
     def _load(self, name: str) -> PassageEmbedder:
-        return PassageEmbedder(Encoder(self._exports.ensure(name, "encoder"), self._threads()))
+        return load_embedder(self._exports, name, self._threads())
+
+
+def load_embedder(exports: Exports, model: str, threads: int | None) -> PassageEmbedder:
+    """An encoder of passages and queries.
+
+    Args:
+        threads: that it may use; None: one a core.
+
+    Raises:
+        ModelUnavailable, MissingExtra: it cannot be loaded or exported.
+    """
+    return PassageEmbedder(Encoder(exports.ensure(model, "encoder"), threads))

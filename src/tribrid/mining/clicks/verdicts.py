@@ -11,9 +11,9 @@ References:
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -130,6 +130,7 @@ class Verdicts:
         self._queries, self._names = counts.queries, list(counts.doc_ids)
         self._stated, self._first, self._filtered = counts.stated, counts.first, counts.filtered
         # One by one, numbers of Python's own are read several times faster than numpy's.
+        self._acts = counts.acts.keys
         self._act_keys = counts.acts.keys.tolist()
         self._act_times = counts.acts.counts[:, 0].tolist()
         self._acted_us = counts.last_us.counts[:, 0].tolist()
@@ -241,15 +242,24 @@ class Verdicts:
         """A group for each query that has a positive."""
         if not len(self.pair):
             return
-        positives = np.add.reduceat(self._positive.astype(np.int64), self._bounds[:-1])
-        for number in np.flatnonzero(positives).tolist():
-            yield self._group(int(self._bounds[number]), int(self._bounds[number + 1]))
+        rows = np.flatnonzero(self._positive)
+        goods = self._goods(rows)
+        number = np.searchsorted(self._bounds, rows, "right") - 1
+        numbers, sizes = np.unique(number, return_counts=True)
+        starts, ends = self._bounds[numbers].tolist(), self._bounds[numbers + 1].tolist()
+        bad = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._bad)])
+        some_bad = (bad[self._bounds[numbers + 1]] > bad[self._bounds[numbers]]).tolist()
+        for start, end, size, some in zip(starts, ends, sizes.tolist(), some_bad, strict=True):
+            positives = tuple(sorted(islice(goods, size), key=lambda found: (-found.standing, found.doc_id)))
+            yield self._group(range(start, end), positives, self._worst(start, end) if some else ())
 
-    def _group(self, start: int, end: int) -> Group:
-        text, query_id = self._queries[int(self.pair[start]) >> DOC_BITS]
-        positive_at = (start + np.flatnonzero(self._positive[start:end])).tolist()
-        positives = tuple(sorted(map(self._good, positive_at), key=lambda found: (-found.standing, found.doc_id)))
-        bad = [
+    def _group(self, rows: range, positives: tuple[Positive, ...], bad: tuple[Known, ...]) -> Group:
+        text, query_id = self._queries[int(self.pair[rows.start]) >> DOC_BITS]
+        unknown = _Unknown(self, rows)
+        return Group(query_id, text, Source.LOGS, positives, bad, _Lost(self, rows, positives), unknown)
+
+    def _worst(self, start: int, end: int) -> tuple[Known, ...]:
+        return tuple(
             Known(
                 self.name(row),
                 float(self.weight[row]),
@@ -258,35 +268,32 @@ class Verdicts:
                 "explicitly_bad",
             )
             for row in (start + np.flatnonzero(self._bad[start:end])).tolist()
-        ]
-        rows = range(start, end)
-        unknown = _Unknown(self, rows)
-        return Group(query_id, text, Source.LOGS, positives, tuple(bad), _Lost(self, rows, positives), unknown)
-
-    def _good(self, row: int) -> Positive:
-        pair = int(self.pair[row])
-        said = self._stated.get(pair)
-        return Positive(
-            self.name(row),
-            float(self.weight[row]),
-            float(self.standing[row]),
-            self.words(row),
-            f"{FEW_EVIDENCE * int(self.few[row])}{self._kind(row)}{self._first[pair]}",
-            observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
         )
 
-    def _kind(self, row: int) -> str:
-        """Of the lists behind a label."""
-        if int(self.pair[row]) in self._filtered:
-            return FILTERED_EVIDENCE
-        return RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else "impression:"
+    def _goods(self, rows: Ints) -> Iterator[Positive]:
+        """The positives of these rows, all at once: one by one, numpy's numbers take most of the time."""
+        columns = (self.weight, self.standing, self.few, self.judged, self.shown, self.expected, self.rebuilt)
+        values = zip(*(column[rows].tolist() for column in columns), strict=True)
+        found = zip(self.pair[rows].tolist(), self._spans(rows), values, strict=True)
+        for pair, (start, end), (weight, standing, few, *told) in found:
+            said = self._stated.get(pair)
+            evidence = f"{FEW_EVIDENCE * few}{self._kind(pair, told[-1])}{self._first[pair]}"
+            words = self._told(pair, start, end, *told)
+            observed_us = max([said.last_us if said else 0, *self._acted_us[start:end]])
+            yield Positive(
+                self._names[pair & DOC_MASK], weight, standing, words, evidence, observed_us=observed_us
+            )
 
-    def _done(self, pair: int) -> Iterator[tuple[int, int, int]]:
-        """What was done with a document: code of the act, how often, and when last."""
-        keys, row = self._act_keys, bisect_left(self._act_keys, pair << ACT_BITS)
-        while row < len(keys) and keys[row] >> ACT_BITS == pair:
-            yield keys[row] & (2 * RECONSTRUCTED - 1), self._act_times[row], self._acted_us[row]
-            row += 1
+    def _kind(self, pair: int, rebuilt: float) -> str:
+        """Of the lists behind a label."""
+        if pair in self._filtered:
+            return FILTERED_EVIDENCE
+        return RECONSTRUCTED_EVIDENCE if rebuilt else "impression:"
+
+    def _spans(self, rows: Ints) -> Iterator[tuple[int, int]]:
+        """Where what was done with the documents of these rows begins and ends."""
+        pairs = self.pair[rows]
+        return zip(*(np.searchsorted(self._acts, of << ACT_BITS).tolist() for of in (pairs, pairs + 1)), strict=True)
 
     def name(self, row: int) -> str:
         return self._names[int(self.pair[row]) & DOC_MASK]
@@ -301,18 +308,28 @@ class Verdicts:
 
     def words(self, row: int) -> str:
         """What was done with a document, and what an average one would have had in its places."""
-        pair = int(self.pair[row])
-        if self.judged[row]:
+        pair, ((start, end),) = int(self.pair[row]), self._spans(np.array([row]))
+        columns = (self.judged, self.shown, self.expected, self.rebuilt)
+        return self._told(pair, start, end, *(column[row].item() for column in columns))
+
+    def _told(
+        self, pair: int, start: int, end: int, judged: bool, shown: int, expected: float, rebuilt: float
+    ) -> str:
+        if judged:
             said = self._stated[pair]
             return ", ".join(f"{act} {times}x" for act, times in sorted(said.acts.items()))
-        in_lists = [(code, times) for code, times, _ in self._done(pair) if code < RECONSTRUCTED]
+        codes = [key & (2 * RECONSTRUCTED - 1) for key in self._act_keys[start:end]]
+        acts = [
+            f"{_VERBS[ACTS[code]]} {times}x"
+            for code, times in zip(codes, self._act_times[start:end], strict=True)
+            if code < RECONSTRUCTED
+        ]
         parts = []
-        if in_lists or self.shown[row]:
-            acts = ", ".join(f"{_VERBS[ACTS[code]]} {times}x" for code, times in in_lists) or "not clicked"
-            shown = int(self.shown[row])
-            parts.append(f"{acts} in {shown} impression{'s' * (shown != 1)}, {self.expected[row]:.1f} expected")
-        if self.rebuilt[row]:
-            parts.append(f"clicked {self.rebuilt[row]:g}x where the list was not recorded")
+        if acts or shown:
+            done = ", ".join(acts) or "not clicked"
+            parts.append(f"{done} in {shown} impression{'s' * (shown != 1)}, {expected:.1f} expected")
+        if rebuilt:
+            parts.append(f"clicked {rebuilt:g}x where the list was not recorded")
         return "; ".join(parts)
 
 

@@ -57,13 +57,16 @@ def _merged(streams: Sequence[Iterator[LogBlock]]) -> Iterator[LogBlock]:
 
 def blocks(reading: Reading, *, named: bool, since_us: int | None, until_us: int | None) -> Iterator[LogBlock]:
     """The lists of one segment in the order of time, each with its feedback."""
-    numbers, acts = _acts(reading)
     these = ["true", *(["client_id IS NOT NULL"] if named else [])]
     these += [] if since_us is None else [f"created_us >= {since_us:d}"]
     these += [] if until_us is None else [f"created_us < {until_us:d}"]
     columns = "list_number, query_id, query, doc_ids, ranks, created_us, client_id"
     # In the order of the file, which is that of time.
-    statement = f"SELECT {columns} FROM lists WHERE {' AND '.join(these)}"
+    condition = " AND ".join(these)
+    statement = f"SELECT {columns} FROM lists WHERE {condition}"
+    if not reading.columns.rows(f"SELECT list_number FROM lists WHERE {condition} LIMIT 1"):
+        return
+    numbers, acts = _acts(reading)
     for batch in reading.columns.batches(statement, rows=BLOCK_LISTS):
         yield _block(batch, numbers, acts)
 

@@ -115,13 +115,13 @@ class Ranking:
     def relatives(self, group: Group) -> Relatives:
         """Of the group's positives."""
         if group.source not in self._relatives:
-            self._relatives[group.source] = Relatives([good.doc_id for good in group.positives], self.places)
+            self._relatives[group.source] = Relatives(group.good, self.places)
         return self._relatives[group.source]
 
     def said_by_positives(self, group: Group) -> Sequence[tuple[str, frozenset[str]]]:
         """The group's positives, each once, and what they say."""
         if group.source not in self._said:
-            names = dict.fromkeys(good.doc_id for good in group.positives)
+            names = dict.fromkeys(group.good)
             self._said[group.source] = [(name, self.shingles(name)) for name in names]
         return self._said[group.source]
 
@@ -144,7 +144,7 @@ class Ranking:
         """Looks up what choosing the negatives of any of the group's positives needs, once."""
         if group.source not in self.prepared:
             self.prepared.add(group.source)
-            self.fetch(positive.doc_id for positive in group.positives)
+            self.fetch(group.good)
             self.locate(group.documents())
 
     def locate(self, doc_ids: Iterable[str]) -> None:
@@ -254,7 +254,7 @@ class _Pair:
 
     def drawn(self, room: int, skip: Collection[str]) -> Chosen:
         """A few of the deployed top ranks, spread over them; and of all of them those that are suspected."""
-        taken = {*skip, *(other.doc_id for other in self.group.positives)}
+        taken = {*skip, *self.group.good}
         candidates = self._window() if room > 0 else ()
         siblings = self._siblings(candidates)
         pool: list[Candidate] = []

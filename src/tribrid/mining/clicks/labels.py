@@ -11,8 +11,10 @@ rank), and by a few bytes with each client's search; never with how often one re
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -98,7 +100,8 @@ def log_groups(
     """
     counted = count_log(lists, examined_below_click=examined_below_click, min_clients=min_clients, named=named)
     verdicts = Verdicts(counted.counts)
-    groups = sorted(verdicts.groups(), key=_drawn)
+    with _uncollected():
+        groups = sorted(verdicts.groups(), key=_drawn)
     return LogLabels(
         groups,
         counted.lists,
@@ -148,6 +151,18 @@ def count_log(
         counts.add(people, ballot, left.where(ballots.gives_up(left.client, left.query)))
     counts.merge()
     return CountedLog(counts, read, anonymous)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of garbage, which would look at hundreds of thousands of groups again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _drawn(group: Group) -> bytes:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -35,7 +34,7 @@ from tribrid.mining.clicks.counts import (
 from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.clicks.support import Flags, Support
-from tribrid.mining.labels import EXPLICITLY_BAD, FEW_EVIDENCE, Group, Known, Positive, Preferences
+from tribrid.mining.labels import EXPLICITLY_BAD, FEW_EVIDENCE, Group, Known, Positive, Positives, Preferences
 from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal, Source
 
 _T = TypeVar("_T")
@@ -243,17 +242,16 @@ class Verdicts:
         if not len(self.pair):
             return
         rows = np.flatnonzero(self._positive)
-        goods = self._goods(rows)
-        number = np.searchsorted(self._bounds, rows, "right") - 1
-        numbers, sizes = np.unique(number, return_counts=True)
-        starts, ends = self._bounds[numbers].tolist(), self._bounds[numbers + 1].tolist()
+        numbers, first = np.unique(np.searchsorted(self._bounds, rows, "right") - 1, return_index=True)
+        starts, ends = self._bounds[numbers], self._bounds[numbers + 1]
         bad = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._bad)])
-        some_bad = (bad[self._bounds[numbers + 1]] > bad[self._bounds[numbers]]).tolist()
-        for start, end, size, some in zip(starts, ends, sizes.tolist(), some_bad, strict=True):
-            positives = tuple(sorted(islice(goods, size), key=lambda found: (-found.standing, found.doc_id)))
-            yield self._group(range(start, end), positives, self._worst(start, end) if some else ())
+        firsts = first.tolist()
+        columns = (starts.tolist(), ends.tolist(), firsts, [*firsts[1:], len(rows)], (bad[ends] > bad[starts]).tolist())
+        good = _GoodRows(self, rows, (self.pair[rows] & DOC_MASK).tolist())
+        for start, end, low, high, some_bad in zip(*columns, strict=True):
+            yield self._group(range(start, end), _Goods(good, low, high), self._worst(start, end) if some_bad else ())
 
-    def _group(self, rows: range, positives: tuple[Positive, ...], bad: tuple[Known, ...]) -> Group:
+    def _group(self, rows: range, positives: Positives, bad: tuple[Known, ...]) -> Group:
         text, query_id = self._queries[int(self.pair[rows.start]) >> DOC_BITS]
         unknown = _Unknown(self, rows)
         return Group(query_id, text, Source.LOGS, positives, bad, _Lost(self, rows, positives), unknown)
@@ -270,8 +268,8 @@ class Verdicts:
             for row in (start + np.flatnonzero(self._bad[start:end])).tolist()
         )
 
-    def _goods(self, rows: Ints) -> Iterator[Positive]:
-        """The positives of these rows, all at once: one by one, numpy's numbers take most of the time."""
+    def goods(self, rows: Ints) -> Iterator[Positive]:
+        """The positives of these rows."""
         columns = (self.weight, self.standing, self.few, self.judged, self.shown, self.expected, self.rebuilt)
         values = zip(*(column[rows].tolist() for column in columns), strict=True)
         found = zip(self.pair[rows].tolist(), self._spans(rows), values, strict=True)
@@ -294,6 +292,9 @@ class Verdicts:
         """Where what was done with the documents of these rows begins and ends."""
         pairs = self.pair[rows]
         return zip(*(np.searchsorted(self._acts, of << ACT_BITS).tolist() for of in (pairs, pairs + 1)), strict=True)
+
+    def doc_id(self, number: int) -> str:
+        return self._names[number]
 
     def name(self, row: int) -> str:
         return self._names[int(self.pair[row]) & DOC_MASK]
@@ -338,6 +339,46 @@ def _added(row: Ints, values: Floats, size: int) -> Floats:
     return np.bincount(row, values, size).astype(np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class _GoodRows:
+    """The rows of all positives, and the number of the document of each."""
+
+    verdicts: Verdicts
+    rows: Ints
+    docs: list[int]
+
+
+class _Goods(Positives):
+    """The positives of a query: of all there are, those from one place to another."""
+
+    __slots__ = ("_all", "_first", "_last", "_made")
+
+    def __init__(self, every: _GoodRows, first: int, last: int) -> None:
+        self._all, self._first, self._last = every, first, last
+        self._made: Sequence[Positive] | None = None
+
+    @property
+    def doc_ids(self) -> Sequence[str]:
+        name = self._all.verdicts.doc_id
+        return [name(doc) for doc in self._all.docs[self._first : self._last]]
+
+    @overload
+    def __getitem__(self, place: int) -> Positive: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Positive]: ...
+
+    def __getitem__(self, place: int | slice) -> Positive | Sequence[Positive]:
+        # Made when asked for: of a hundred thousand queries in a log, mining asks for thousands.
+        if self._made is None:
+            rows = self._all.rows[self._first : self._last]
+            self._made = sorted(self._all.verdicts.goods(rows), key=lambda found: (-found.standing, found.doc_id))
+        return self._made[place]
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+
 class _Unknown(Set[str]):
     """The documents of a query that are neither good nor bad nor known to have been looked at."""
 
@@ -373,12 +414,12 @@ class _Lost(Preferences):
 
     __slots__ = ("_positives", "_rows", "_verdicts")
 
-    def __init__(self, verdicts: Verdicts, rows: range, positives: Sequence[Positive]) -> None:
+    def __init__(self, verdicts: Verdicts, rows: range, positives: Positives) -> None:
         self._verdicts, self._rows = verdicts, rows
         self._positives = positives
 
     def __iter__(self) -> Iterator[str]:
-        return (positive.doc_id for positive in self._positives)
+        return iter(self._positives.doc_ids)
 
     def __len__(self) -> int:
         return len(self._positives)

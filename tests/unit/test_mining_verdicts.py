@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tribrid.mining.clicks.ballots import Ballot
 from tribrid.mining.clicks.counts import DOC_BITS, LogCounts
-from tribrid.mining.clicks.evidence import evidence
 from tribrid.mining.clicks.labels import log_groups
+from tribrid.mining.clicks.lists import Coder
+from tribrid.mining.clicks.reformulations import Reformulations
 from tribrid.mining.clicks.verdicts import (
     IMPLICIT_CEILING,
     LEAST_LOOKS,
@@ -24,6 +27,7 @@ from tribrid.mining.clicks.verdicts import (
 )
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive
 from tribrid.types import Feedback, ImpressionSource, LoggedList, Signal
+from tribrid.types.logblocks import block_of
 
 _numbers = itertools.count()
 ENOUGH = int(LEAST_LOOKS)
@@ -39,9 +43,13 @@ def shown(query: str, docs: Sequence[str], *acts: tuple[Any, ...], source: Impre
 
 
 def counted(*lists: LoggedList, below: int = 1) -> LogCounts:
-    counts = LogCounts(examined_below_click=below)
-    for logged in lists:
-        counts.add(logged, evidence(logged))
+    """Each list counts, whoever repeats himself."""
+    coder = Coder()
+    counts = LogCounts(examined_below_click=below, coder=coder)
+    if lists:
+        block = coder.lists(block_of(lists))
+        every = Ballot(np.ones(len(block), np.bool_), np.ones(len(block.opinions.row), np.bool_))
+        counts.add(block, every, Reformulations(coder).given_up(block))
     counts.merge()
     return counts
 

@@ -74,6 +74,12 @@ class Positives(Sequence[Positive]):
     def doc_ids(self) -> Sequence[str]:
         """Of all of them, in any order."""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

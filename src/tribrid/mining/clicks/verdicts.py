@@ -239,9 +239,9 @@ class Verdicts:
 
     def groups(self) -> Iterator[Group]:
         """A group for each query that has a positive."""
-        if not len(self.pair):
-            return
         rows = np.flatnonzero(self._positive)
+        if not len(rows):
+            return
         numbers, first = np.unique(np.searchsorted(self._bounds, rows, "right") - 1, return_index=True)
         starts, ends = self._bounds[numbers], self._bounds[numbers + 1]
         bad = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._bad)])

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from row_counting import Counted, count, survey
 
+from row_counting import Counted, count, survey
 from tribrid.mining.clicks import voters as limits
 from tribrid.mining.clicks.counts import LogCounts
 from tribrid.mining.clicks.labels import CountedLog, count_log

@@ -158,7 +158,7 @@ def write(columns: Columns, statement: str, file: Path) -> None:
     Raises:
         Unavailable: the disk does not take it.
     """
-    form = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2"
+    form = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
     columns.run(f"COPY ({statement}) TO {quoted(file)} ({form})")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def _merged(streams: Sequence[Iterator[LogBlock]]) -> Iterator[LogBlock]:
         until, ends_first = min((int(block.at_us[-1]), place) for place, block in left.items())
         ready = []
         for place, block in sorted(left.items()):
-            side = "right" if place <= ends_first else "left"
+            side: Literal["left", "right"] = "right" if place <= ends_first else "left"
             size = int(np.searchsorted(block.at_us, until, side))
             ready.append(block[:size])
             rest = block[size:] if size < len(block) else next(streams[place], None)
@@ -115,5 +115,3 @@ def _texts(column: Any) -> Texts:
     coded = column.dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return Texts(coded.dictionary.to_pylist(), codes)
-
-

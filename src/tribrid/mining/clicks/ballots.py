@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tribrid.mining.clicks.lists import Coder, Flags, Ints, Lists
+from tribrid.mining.clicks.lists import Coder, Lists
 from tribrid.mining.clicks.voters import Voters
+from tribrid.types.logblocks import Flags, Ints
 
 SECONDS_US = 10_000_000
 """Time within which an anonymous list that is shown again is a repeat, microseconds."""
@@ -108,7 +109,7 @@ class Ballots:
         key = _shown(lists)[rows]
         order = np.argsort(key, kind="stable")
         close = (np.diff(key[order]) == 0) & (np.diff(at_us[order]) <= SECONDS_US)
-        doubtful = (at_us - self._last_us <= SECONDS_US) | (lists.at_us[-1] - at_us <= SECONDS_US)
+        doubtful: Flags = (at_us - self._last_us <= SECONDS_US) | (lists.at_us[-1] - at_us <= SECONDS_US)
         doubtful[order[1:][close]] = doubtful[order[:-1][close]] = True
         return doubtful
 
@@ -178,7 +179,10 @@ def _shown(lists: Lists) -> Votes:
 
 def _mixed(numbers: Any, others: Any) -> Votes:
     """A number of 64 bits for each two, by the finaliser of SplitMix64."""
-    a, b = (np.asarray(of).astype(np.int64, copy=False).view(np.uint64) if not _is_votes(of) else of for of in (numbers, others))
+    a, b = (
+        np.asarray(of).astype(np.int64, copy=False).view(np.uint64) if not _is_votes(of) else of
+        for of in (numbers, others)
+    )
     mixed = a * np.uint64(0x9E3779B97F4A7C15) + b
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

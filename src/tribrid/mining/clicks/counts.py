@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.ballots import Ballot
 from tribrid.mining.clicks.feedback import Opinion
-from tribrid.mining.clicks.lists import Coder, Flags, Lists, Numbers
+from tribrid.mining.clicks.lists import Coder, Lists, Numbers
 from tribrid.mining.clicks.reformulations import Left
 from tribrid.mining.clicks.voters import NOBODY, Voters
+from tribrid.types.logblocks import Flags
 
 Longs = NDArray[np.int64]
 Author = tuple[str | None, int]
@@ -199,7 +200,9 @@ class LogCounts:
         """Numbers what was not counted before, in the order in which it is."""
         rows, block = np.flatnonzero(counted), lists.block
         queries = [lists.query[rows], left.query]
-        self._query_number, new = _numbered(self._query_number, len(self.coder.queries), queries, [2 * rows, 2 * left.by + 1])
+        self._query_number, new = _numbered(
+            self._query_number, len(self.coder.queries), queries, [2 * rows, 2 * left.by + 1]
+        )
         for place in new.tolist():
             if place < len(rows):
                 row = int(rows[place])

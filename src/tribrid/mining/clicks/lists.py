@@ -220,10 +220,9 @@ def _opinions(block: LogBlock, acted: Ints, doc: Ints, starts: Ints, lengths: In
     first = np.argsort(act[begin])
     at = np.empty(len(first), np.int64)
     at[first] = np.arange(len(first))
-    place = cell[begin][first]
-    row = acts.row[act[begin]][first]
+    row, where = acts.row[act[begin]][first], cell[begin][first]
     stated = {int(at[place]): found for place, found in said.items()}
-    return Opinions(row, place, doc[place], strength[first], explicit[first], code[first], latest[first], stated)
+    return Opinions(row, where, doc[where], strength[first], explicit[first], code[first], latest[first], stated)
 
 
 def _items(acts: ActColumns, places: Ints) -> list[Feedback]:

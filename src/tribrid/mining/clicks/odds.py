@@ -8,7 +8,7 @@ A query counts by the distinct clients who used something for it. Bots are left 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np

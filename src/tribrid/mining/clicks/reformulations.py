@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tribrid.mining.clicks.lists import Coder, Flags, Ints, Lists
+from tribrid.mining.clicks.lists import Coder, Lists
 from tribrid.mining.splits import content_words
+from tribrid.types.logblocks import Flags, Ints
 
 SOON_US = 5 * 60 * 1_000_000
 """Longest time from a list to the query that gives it up, microseconds."""
@@ -44,8 +45,8 @@ class Left:
         ends = np.cumsum(lengths)
         cells = np.arange(lengths.sum()) + np.repeat(self.ends[rows] - ends, lengths)
         asked = list(map(self.asked.__getitem__, rows.tolist()))
-        own = (of[rows] for of in (self.query, self.client, self.at_us))
-        return Left(by, asked, *own, ends, self.doc[cells], self.rank[cells])
+        query, client, at_us = self.query[rows], self.client[rows], self.at_us[rows]
+        return Left(by, asked, query, client, at_us, ends, self.doc[cells], self.rank[cells])
 
 
 class Reformulations:
@@ -60,6 +61,8 @@ class Reformulations:
         """The lists, of these or before, that the query of one of these is a reformulation of."""
         named = np.flatnonzero((lists.client >= 0) & lists.recorded)
         waiting = self._waiting
+        if not len(named):
+            return waiting.these(named, named)
         both = _below(waiting, lists, named)
         # A list in which something was used and not left again at once cannot be given up.
         satisfied = np.concatenate([np.zeros(len(waiting.query), np.bool_), lists.satisfied[named]])
@@ -92,12 +95,16 @@ def _below(waiting: Left, lists: Lists, named: Ints) -> Left:
     every = (lists.query, lists.client, lists.at_us, ends, lists.doc[left], lists.rank[left])
     whole = Left(np.arange(len(lists)), asked, *every)
     own = whole.these(named, named)
-    size = len(waiting.doc)
-    return Left(
-        np.concatenate([np.full(len(waiting.query), -1), own.by]),
-        waiting.asked + own.asked,
-        *(np.concatenate([getattr(waiting, name), getattr(own, name)]) for name in ("query", "client", "at_us")),
-        np.concatenate([waiting.ends, own.ends + size]),
-        np.concatenate([waiting.doc, own.doc]),
-        np.concatenate([waiting.rank, own.rank]),
+    by = np.full(len(waiting.query), -1)
+    ends = own.ends + len(waiting.doc)
+    columns = (
+        (by, own.by),
+        (waiting.query, own.query),
+        (waiting.client, own.client),
+        (waiting.at_us, own.at_us),
+        (waiting.ends, ends),
+        (waiting.doc, own.doc),
+        (waiting.rank, own.rank),
     )
+    first, *rest = (np.concatenate(pair) for pair in columns)
+    return Left(first, waiting.asked + own.asked, *rest)

@@ -278,9 +278,7 @@ class Verdicts:
             evidence = f"{FEW_EVIDENCE * few}{self._kind(pair, told[-1])}{self._first[pair]}"
             words = self._told(pair, start, end, *told)
             observed_us = max([said.last_us if said else 0, *self._acted_us[start:end]])
-            yield Positive(
-                self._names[pair & DOC_MASK], weight, standing, words, evidence, observed_us=observed_us
-            )
+            yield Positive(self._names[pair & DOC_MASK], weight, standing, words, evidence, observed_us=observed_us)
 
     def _kind(self, pair: int, rebuilt: float) -> str:
         """Of the lists behind a label."""
@@ -313,9 +311,7 @@ class Verdicts:
         columns = (self.judged, self.shown, self.expected, self.rebuilt)
         return self._told(pair, start, end, *(column[row].item() for column in columns))
 
-    def _told(
-        self, pair: int, start: int, end: int, judged: bool, shown: int, expected: float, rebuilt: float
-    ) -> str:
+    def _told(self, pair: int, start: int, end: int, judged: bool, shown: int, expected: float, rebuilt: float) -> str:
         if judged:
             said = self._stated[pair]
             return ", ".join(f"{act} {times}x" for act, times in sorted(said.acts.items()))

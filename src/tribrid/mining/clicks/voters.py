@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tribrid.mining.clicks.lists import Ints, LogBlock, Numbers, places
+from tribrid.mining.clicks.lists import Numbers, places
 from tribrid.types import LoggedList
-from tribrid.types.logblocks import Log, in_blocks
+from tribrid.types.logblocks import Ints, Log, LogBlock, in_blocks
 
 NOBODY = ""
 """The client that all lists without a client_id count as, where others have one."""
@@ -77,15 +77,13 @@ class _Survey:
 
     def bots(self) -> dict[str, str]:
         """Which of them are no people, and why."""
-        lists, acts, shown, acted = self.done.T
+        lists, _, shown, acted = self.done.T
         others = (lists.sum() - lists) / max(len(lists) - 1, 1)
         broad = (shown >= BREADTH_SHOWN) & (acted >= BREADTH * shown)
         much = (lists >= SHARE_LISTS) & (lists > SHARE * lists.sum()) & (lists > TIMES_THE_OTHERS * others)
         reasons = np.select([self.fast, broad, much], [1, 2, 3])
         names = (TOO_FAST, TOO_BROAD, TOO_MUCH)
-        return {
-            self.clients.name(at): names[reasons[at] - 1] for at in np.flatnonzero(reasons).tolist()
-        }
+        return {self.clients.name(at): names[reasons[at] - 1] for at in np.flatnonzero(reasons).tolist()}
 
 
 def _summed(rows: Ints) -> Ints:

@@ -22,6 +22,7 @@ import numpy as np
 
 from tribrid.mining.clicks.ballots import Ballots
 from tribrid.mining.clicks.counts import LogCounts
+from tribrid.mining.clicks.groups import groups
 from tribrid.mining.clicks.lists import Coder
 from tribrid.mining.clicks.model import ClickModel
 from tribrid.mining.clicks.reformulations import Reformulations
@@ -101,9 +102,9 @@ def log_groups(
     counted = count_log(lists, examined_below_click=examined_below_click, min_clients=min_clients, named=named)
     verdicts = Verdicts(counted.counts)
     with _uncollected():
-        groups = sorted(verdicts.groups(), key=_drawn)
+        found = sorted(groups(verdicts), key=_drawn)
     return LogLabels(
-        groups,
+        found,
         counted.lists,
         verdicts.conflicting,
         verdicts.outnumbered,

@@ -11,9 +11,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar, overload
 
 import numpy as np
 
@@ -34,19 +33,11 @@ from tribrid.mining.clicks.counts import (
 from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.clicks.support import Flags, Support
-from tribrid.mining.labels import EXPLICITLY_BAD, FEW_EVIDENCE, Group, Known, Positive, Positives, Preferences
-from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal, Source
-
-_T = TypeVar("_T")
+from tribrid.mining.labels import FEW_EVIDENCE, Positive
+from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal
 
 LEAST_WEIGHT = 0.05
 """Evidence that disagrees until less than this remains is no label."""
-PASSED_ABOVE, PASSED_BELOW, SELDOM_USED, CLICKED_LESS = (
-    "skipped_above",
-    "next_not_clicked",
-    "seldom_used",
-    "clicked_less",
-)
 LEAST_LOOKS = 5.0
 """Expected looks from which clicks over expected clicks decide, and from which a document counts as looked at though
 nothing next to it was used."""
@@ -122,6 +113,8 @@ class Verdicts:
         few: too few clients stand behind its label, so it counts less and is not remembered.
         conflicting: how many rows have feedback that cancels out.
         outnumbered: how many labels were dropped, because few clients stand behind them and many behind another.
+        positive, bad: it has a label.
+        bounds: where each query begins, and the end.
         model: how people look.
     """
 
@@ -145,7 +138,7 @@ class Verdicts:
         acted = acts.keys >> ACT_BITS
         pair = np.sort(np.concatenate([cells.pair, acted, stated]), kind="stable")
         self.pair = pair[np.diff(pair, prepend=-1) != 0]
-        self._bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
+        self.bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
         self.model = model = fit(Counts(cells.pair, cells.rank, cells.column(SHOWN), cells.column(USED)))
         size, row = len(self.pair), np.searchsorted(self.pair, cells.pair)
 
@@ -199,7 +192,7 @@ class Verdicts:
         labelled = self.weight >= LEAST_WEIGHT
         self.conflicting = int((((total.mass > 0) | (total.rebuilt > 0) | self.judged) & ~labelled).sum())
         labelled = self._counted_by_client(labelled, total.highest)
-        self._positive, self._bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
+        self.positive, self.bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
         passed = (total.above > 0) | (total.below > 0)
         self.seen = ~self.judged & (passed | (total.looks >= LEAST_LOOKS))
         rebuilt = np.where((total.rebuilt > 0) & ~self.judged, REBUILT_DOUBT, 0.0)
@@ -232,41 +225,14 @@ class Verdicts:
         """Of the query's uses in reconstructed lists: the row's share of all, shrunk, and of the most used one's."""
         if not len(rebuilt):
             return rebuilt, rebuilt
-        starts, lengths = self._bounds[:-1], np.diff(self._bounds)
+        starts, lengths = self.bounds[:-1], np.diff(self.bounds)
         total = np.repeat(np.add.reduceat(rebuilt, starts), lengths)
         most = np.repeat(np.maximum.reduceat(rebuilt, starts), lengths)
         return rebuilt / (total + SHRINKAGE), rebuilt / np.maximum(most, 1e-9)
 
-    def groups(self) -> Iterator[Group]:
-        """A group for each query that has a positive."""
-        rows = np.flatnonzero(self._positive)
-        if not len(rows):
-            return
-        numbers, first = np.unique(np.searchsorted(self._bounds, rows, "right") - 1, return_index=True)
-        starts, ends = self._bounds[numbers], self._bounds[numbers + 1]
-        bad = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._bad)])
-        firsts = first.tolist()
-        columns = (starts.tolist(), ends.tolist(), firsts, [*firsts[1:], len(rows)], (bad[ends] > bad[starts]).tolist())
-        good = _GoodRows(self, rows, (self.pair[rows] & DOC_MASK).tolist())
-        for start, end, low, high, some_bad in zip(*columns, strict=True):
-            yield self._group(range(start, end), _Goods(good, low, high), self._worst(start, end) if some_bad else ())
-
-    def _group(self, rows: range, positives: Positives, bad: tuple[Known, ...]) -> Group:
-        text, query_id = self._queries[int(self.pair[rows.start]) >> DOC_BITS]
-        unknown = _Unknown(self, rows)
-        return Group(query_id, text, Source.LOGS, positives, bad, _Lost(self, rows, positives), unknown)
-
-    def _worst(self, start: int, end: int) -> tuple[Known, ...]:
-        return tuple(
-            Known(
-                self.name(row),
-                float(self.weight[row]),
-                EXPLICITLY_BAD,
-                f"the negative was {self.words(row)}",
-                "explicitly_bad",
-            )
-            for row in (start + np.flatnonzero(self._bad[start:end])).tolist()
-        )
+    def asked(self, row: int) -> tuple[str, str]:
+        """The query of a row, as first asked, and the query_id of its first list."""
+        return self._queries[int(self.pair[row]) >> DOC_BITS]
 
     def goods(self, rows: Ints) -> Iterator[Positive]:
         """The positives of these rows."""
@@ -303,7 +269,7 @@ class Verdicts:
         return [self._names[number] for number in (pairs & DOC_MASK).tolist()]
 
     def unknown(self, row: int) -> bool:
-        return not (self._positive[row] or self._bad[row] or self.seen[row])
+        return not (self.positive[row] or self.bad[row] or self.seen[row])
 
     def words(self, row: int) -> str:
         """What was done with a document, and what an average one would have had in its places."""
@@ -333,119 +299,3 @@ class Verdicts:
 def _added(row: Ints, values: Floats, size: int) -> Floats:
     """The sum of the values of each row; numpy's own answer for none at all is of another type."""
     return np.bincount(row, values, size).astype(np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class _GoodRows:
-    """The rows of all positives, and the number of the document of each."""
-
-    verdicts: Verdicts
-    rows: Ints
-    docs: list[int]
-
-
-class _Goods(Positives):
-    """The positives of a query: of all there are, those from one place to another."""
-
-    __slots__ = ("_all", "_first", "_last", "_made")
-
-    def __init__(self, every: _GoodRows, first: int, last: int) -> None:
-        self._all, self._first, self._last = every, first, last
-        self._made: Sequence[Positive] | None = None
-
-    @property
-    def doc_ids(self) -> Sequence[str]:
-        name = self._all.verdicts.doc_id
-        return [name(doc) for doc in self._all.docs[self._first : self._last]]
-
-    @overload
-    def __getitem__(self, place: int) -> Positive: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Positive]: ...
-
-    def __getitem__(self, place: int | slice) -> Positive | Sequence[Positive]:
-        # Made when asked for: of a hundred thousand queries in a log, mining asks for thousands.
-        if self._made is None:
-            rows = self._all.rows[self._first : self._last]
-            self._made = sorted(self._all.verdicts.goods(rows), key=lambda found: (-found.standing, found.doc_id))
-        return self._made[place]
-
-    def __len__(self) -> int:
-        return self._last - self._first
-
-
-class _Unknown(Set[str]):
-    """The documents of a query that are neither good nor bad nor known to have been looked at."""
-
-    __slots__ = ("_found", "_rows", "_verdicts")
-
-    def __init__(self, verdicts: Verdicts, rows: range) -> None:
-        self._verdicts, self._rows = verdicts, rows
-        self._found: frozenset[str] | None = None
-
-    @property
-    def _names(self) -> frozenset[str]:
-        # Made when asked for: of a hundred thousand queries in a log, mining asks for hundreds.
-        if self._found is None:
-            self._found = frozenset(self._verdicts.name(row) for row in self._rows if self._verdicts.unknown(row))
-        return self._found
-
-    def __contains__(self, doc_id: object) -> bool:
-        return doc_id in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[_T]) -> Set[_T]:  # what `unknown - others` is
-        return frozenset(it)
-
-
-class _Lost(Preferences):
-    """Each positive of a query → the documents that were looked at and have worse feedback."""
-
-    __slots__ = ("_positives", "_rows", "_verdicts")
-
-    def __init__(self, verdicts: Verdicts, rows: range, positives: Positives) -> None:
-        self._verdicts, self._rows = verdicts, rows
-        self._positives = positives
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._positives.doc_ids)
-
-    def __len__(self) -> int:
-        return len(self._positives)
-
-    def __getitem__(self, doc_id: str) -> tuple[Known, ...]:
-        standing = next((positive.standing for positive in self._positives if positive.doc_id == doc_id), None)
-        if standing is None:
-            raise KeyError(doc_id)
-        found = (self._loser(row, standing) for row in self._rows)
-        return tuple(known for known in found if known is not None)
-
-    def documents(self) -> list[str]:
-        return self._verdicts.looked_at(self._rows)
-
-    def _loser(self, row: int, standing: float) -> Known | None:
-        verdicts = self._verdicts
-        own = float(verdicts.standing[row])
-        weight = float(verdicts.worse[row]) * (1 - own / standing)
-        if weight < LEAST_WEIGHT:
-            return None
-        kind, told = self._passed(row) if verdicts.seen[row] else (CLICKED_LESS, "")
-        return Known(verdicts.name(row), weight, own, f"the negative was {told}{verdicts.words(row)}", kind)
-
-    def _passed(self, row: int) -> tuple[str, str]:
-        """How it is known that the document was looked at: the kind, and in words."""
-        above, below = int(self._verdicts.above[row]), int(self._verdicts.below[row])
-        parts = []
-        if above:
-            parts.append(f"shown above a click and passed over {above}x")
-        if below:
-            parts.append(f"shown next below one and left alone {below}x")
-        kind = PASSED_ABOVE if above else PASSED_BELOW if below else SELDOM_USED
-        return kind, "".join(f"{part}, " for part in parts)

@@ -31,12 +31,7 @@ def log(seed: int, pace: str, clients: int, size: int = 250) -> list[LoggedList]
         at_us += rng.randrange(2) * rng.randrange(3) * STEPS_US[pace]
         if pace == "days":
             at_us += 86_400_000_000 * (rng.random() < 0.02)
-        docs = rng.sample("abcdefghijkl", rng.randrange(8))
-        if rng.random() < 0.3 and lists:  # the same once more
-            docs = list(rng.choice(lists[-5:]).doc_ids)
-        if docs and rng.random() < 0.1:  # a document twice
-            docs.insert(rng.randrange(len(docs)), docs[0])
-        ranks = list(range(1, len(docs) + 1)) if rng.random() < 0.8 else [rng.randrange(1, 130) for _ in docs]
+        docs, ranks = shown(rng, lists)
         text = " ".join(rng.sample(WORDS, rng.randint(1, 3)))
         client = f"c{rng.randrange(clients)}" if clients and rng.random() < 0.9 else None
         acts = feedback(rng, f"q{number}", docs, at_us) if rng.random() < 0.5 else []
@@ -44,6 +39,16 @@ def log(seed: int, pace: str, clients: int, size: int = 250) -> list[LoggedList]
         source = rng.choices(SOURCES, (6, 3, 1))[0]
         lists.append(LoggedList(f"q{number}", query, docs, ranks, acts, at_us, source, client, rng.random() < 0.1))
     return lists
+
+
+def shown(rng: random.Random, before: Sequence[LoggedList]) -> tuple[list[str], list[int]]:
+    docs = rng.sample("abcdefghijkl", rng.randrange(8))
+    if rng.random() < 0.3 and before:  # the same once more
+        docs = list(rng.choice(before[-5:]).doc_ids)
+    if docs and rng.random() < 0.1:  # a document twice
+        docs.insert(rng.randrange(len(docs)), docs[0])
+    ranks = list(range(1, len(docs) + 1)) if rng.random() < 0.8 else [rng.randrange(1, 130) for _ in docs]
+    return docs, ranks
 
 
 def feedback(rng: random.Random, query_id: str, docs: Sequence[str], at_us: int) -> list[Feedback]:

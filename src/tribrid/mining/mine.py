@@ -128,7 +128,7 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         without(inputs.impressions, inputs.held_out),
         examined_below_click=config.examined_below_click,
         min_clients=config.min_clients,
-        named=None if inputs.named is None else without(inputs.named, inputs.held_out),
+        named=_named(inputs),
     )
     run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews), logs.checked)
     refused = {"conflicting_feedback": logs.conflicting, "too_few_clients": logs.outnumbered}
@@ -156,6 +156,10 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         run.fill_with_trivial()
     run.remember([group for source, groups in labelled.items() if source in inputs.sources for group in groups])
     return run.mined(logs)
+
+
+def _named(inputs: MiningInputs) -> Log | None:
+    return None if inputs.named is None else without(inputs.named, inputs.held_out)
 
 
 @dataclass(slots=True)

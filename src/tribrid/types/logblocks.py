@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -160,39 +162,137 @@ class LogBlock:
 
 def joined(blocks: Sequence[LogBlock]) -> LogBlock:
     """The lists of all of them in the order of time; of the same time, in the order of the blocks."""
-    counts = [len(block) for block in blocks]
-    first_row = np.cumsum([0, *counts[:-1]])
-    at_us = np.concatenate([block.at_us for block in blocks])
-    order = np.argsort(at_us, kind="stable")
     lengths = np.concatenate([np.diff(block.ends, prepend=0) for block in blocks])
-    starts = np.cumsum(lengths) - lengths
+    first = np.cumsum([0, *map(len, blocks)])
+    at_us = _below(blocks, "at_us")
+    order = np.argsort(at_us, kind="stable")
     ends = np.cumsum(lengths[order])
     # Of each document in its new place: where it stood.
-    cells = np.arange(len(ends) and ends[-1]) + np.repeat(starts[order] - ends + lengths[order], lengths[order])
+    starts = np.cumsum(lengths) - lengths
+    cells = np.arange(lengths.sum()) + np.repeat(starts[order] - ends + lengths[order], lengths[order])
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    row = place[np.concatenate([block.acts.row + first for block, first in zip(blocks, first_row, strict=True)])]
-    acts = np.argsort(row, kind="stable")
-    query_ids = [query_id for block in blocks for query_id in block.query_ids]
+    acts = list(map(attrgetter("acts"), blocks))
+    row = place[np.concatenate([of.row + start for of, start in zip(acts, first, strict=False)])]
+    kept = np.argsort(row, kind="stable")
     done = ActColumns(
-        row[acts],
-        np.concatenate([block.acts.signal for block in blocks])[acts],
-        _together([block.acts.docs for block in blocks]).kept(acts),
-        np.concatenate([block.acts.value for block in blocks])[acts],
-        np.concatenate([block.acts.at_us for block in blocks])[acts],
+        row[kept],
+        _below(acts, "signal")[kept],
+        _texts_below(acts, "docs").kept(kept),
+        _below(acts, "value")[kept],
+        _below(acts, "at_us")[kept],
     )
+    query_ids = list(chain.from_iterable(map(attrgetter("query_ids"), blocks)))
     return LogBlock(
         list(map(query_ids.__getitem__, order.tolist())),
-        _together([block.queries for block in blocks]).kept(order),
-        _together([block.clients for block in blocks]).kept(order),
-        _together([block.docs for block in blocks]).kept(cells),
-        np.concatenate([block.ranks for block in blocks])[cells],
+        _texts_below(blocks, "queries").kept(order),
+        _texts_below(blocks, "clients").kept(order),
+        _texts_below(blocks, "docs").kept(cells),
+        _below(blocks, "ranks")[cells],
         ends,
         at_us[order],
-        _together([block.sources for block in blocks]).kept(order),
-        np.concatenate([block.filtered for block in blocks])[order],
+        _texts_below(blocks, "sources").kept(order),
+        _below(blocks, "filtered")[order],
         done,
     )
+
+
+def _below(parts: Sequence[LogBlock] | Sequence[ActColumns], name: str) -> Any:
+    return np.concatenate(list(map(attrgetter(name), parts)))
+
+
+def _texts_below(parts: Sequence[LogBlock] | Sequence[ActColumns], name: str) -> Texts:
+    return _together(list(map(attrgetter(name), parts)))
+
+
+def _together(columns: Sequence[Texts]) -> Texts:
+    """One below the other."""
+    numbers: dict[str, int] = {}
+    codes = []
+    for column in columns:
+        used = np.unique(column.codes[column.codes >= 0])
+        of = np.full(len(column.texts) + 1, -1, np.int64)  # the last one is what -1 finds
+        of[used] = [numbers.setdefault(column.texts[code], len(numbers)) for code in used.tolist()]
+        codes.append(of[column.codes])
+    return Texts(list(numbers), np.concatenate(codes))
+
+
+Log = Iterable[LoggedList | LogBlock]
+"""Lists of a log, one by one or many as columns."""
+
+
+def block_of(lists: Sequence[LoggedList]) -> LogBlock:
+    """Lists as columns."""
+    query_ids, queries, docs, ranks, feedback, at_us, sources, clients, filtered = zip(*lists, strict=True)
+    return LogBlock(
+        query_ids,
+        Texts.of(queries),
+        Texts.of(clients),
+        Texts.of(chain.from_iterable(docs)),
+        np.fromiter(chain.from_iterable(ranks), np.int64),
+        np.cumsum(list(map(len, docs)), dtype=np.int64),
+        np.array(at_us, np.int64),
+        Texts.of(sources),
+        np.array(filtered, np.bool_),
+        _columns_of(feedback),
+    )
+
+
+def _columns_of(feedback: Sequence[Sequence[Feedback]]) -> ActColumns:
+    """Of each list what was done with it."""
+    acts = list(chain.from_iterable(feedback))
+    return ActColumns(
+        np.repeat(np.arange(len(feedback)), list(map(len, feedback))),
+        np.array([SIGNALS.index(act.signal) for act in acts], np.int64),
+        Texts.of(map(attrgetter("doc_id"), acts)),
+        np.array([np.nan if act.value is None else act.value for act in acts], np.float64),
+        np.fromiter(map(attrgetter("created_us"), acts), np.int64),
+    )
+
+
+def joined(blocks: Sequence[LogBlock]) -> LogBlock:
+    """The lists of all of them in the order of time; of the same time, in the order of the blocks."""
+    lengths = np.concatenate([np.diff(block.ends, prepend=0) for block in blocks])
+    first = np.cumsum([0, *map(len, blocks)])
+    at_us = _below(blocks, "at_us")
+    order = np.argsort(at_us, kind="stable")
+    ends = np.cumsum(lengths[order])
+    # Of each document in its new place: where it stood.
+    starts = np.cumsum(lengths) - lengths
+    cells = np.arange(lengths.sum()) + np.repeat(starts[order] - ends + lengths[order], lengths[order])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    acts = list(map(attrgetter("acts"), blocks))
+    row = place[np.concatenate([of.row + start for of, start in zip(acts, first, strict=False)])]
+    kept = np.argsort(row, kind="stable")
+    done = ActColumns(
+        row[kept],
+        _below(acts, "signal")[kept],
+        _texts_below(acts, "docs").kept(kept),
+        _below(acts, "value")[kept],
+        _below(acts, "at_us")[kept],
+    )
+    query_ids = list(chain.from_iterable(map(attrgetter("query_ids"), blocks)))
+    return LogBlock(
+        list(map(query_ids.__getitem__, order.tolist())),
+        _texts_below(blocks, "queries").kept(order),
+        _texts_below(blocks, "clients").kept(order),
+        _texts_below(blocks, "docs").kept(cells),
+        _below(blocks, "ranks")[cells],
+        ends,
+        at_us[order],
+        _texts_below(blocks, "sources").kept(order),
+        _below(blocks, "filtered")[order],
+        done,
+    )
+
+
+def _below(parts: Sequence[LogBlock] | Sequence[ActColumns], name: str) -> Any:
+    return np.concatenate(list(map(attrgetter(name), parts)))
+
+
+def _texts_below(parts: Sequence[LogBlock] | Sequence[ActColumns], name: str) -> Texts:
+    return _together(list(map(attrgetter(name), parts)))
 
 
 def _together(columns: Sequence[Texts]) -> Texts:

@@ -100,8 +100,8 @@ def mine_once(folder: Path) -> None:
     inputs = MiningInputs(
         known=set,
         passages_of=passages_of,
-        impressions=store.logs.iterate_with_feedback(CORPUS),
-        named=store.logs.iterate_with_feedback(CORPUS, named=True),
+        impressions=store.logs.blocks_with_feedback(CORPUS),
+        named=store.logs.blocks_with_feedback(CORPUS, named=True),
     )
     mined = mine(inputs, first_stage, MiningConfig.model_validate({}), lambda *_: None)
     took = {

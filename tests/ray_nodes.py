@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 TOKEN = "0123456789abcdef" * 4
 
@@ -70,7 +71,7 @@ def nodes(count: int, environ: dict[str, str]) -> Iterator[Nodes]:
 def main() -> None:
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster()
+    cluster: Any = Cluster()
     started = [
         cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", include_dashboard=False)
         for _ in range(int(sys.argv[1]))

@@ -103,7 +103,7 @@ def test_the_same_labels_come_out(library: Tribrid, monkeypatch: pytest.MonkeyPa
             min_clients=config.min_clients,
             named=logs.iterate_with_feedback(name, named=True),
         )
-        labels.append([(group.query_id, group.query, group.positives, group.explicit) for group in found.groups])
+        labels.append([(group.query_id, group.query, tuple(group.positives), group.explicit) for group in found.groups])
     assert labels[0] == labels[1]
     assert labels[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tribrid.mining.families import are_parent_and_child, are_siblings
+from tribrid.mining.families import Relatives
 from tribrid.types import Place
 
 PLACES = {
@@ -19,6 +19,14 @@ PLACES = {
     "part-2": Place("", "whole"),
     "plain": Place(),
 }
+
+
+def are_parent_and_child(a: str, b: str, places: dict[str, Place]) -> bool:
+    return Relatives([b], places).hold_or_are_in(a)
+
+
+def are_siblings(a: str, b: str, places: dict[str, Place]) -> bool:
+    return Relatives([b], places).have_sibling(a)
 
 
 @pytest.mark.parametrize(

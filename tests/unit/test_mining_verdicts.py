@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tribrid.mining.clicks.ballots import Ballot
 from tribrid.mining.clicks.counts import DOC_BITS, LogCounts
-from tribrid.mining.clicks.evidence import evidence
+from tribrid.mining.clicks.groups import groups
 from tribrid.mining.clicks.labels import log_groups
+from tribrid.mining.clicks.lists import Coder
+from tribrid.mining.clicks.reformulations import Reformulations
 from tribrid.mining.clicks.verdicts import (
     IMPLICIT_CEILING,
     LEAST_LOOKS,
@@ -24,6 +28,7 @@ from tribrid.mining.clicks.verdicts import (
 )
 from tribrid.mining.labels import EXPLICITLY_BAD, Group, Known, Positive
 from tribrid.types import Feedback, ImpressionSource, LoggedList, Signal
+from tribrid.types.logblocks import block_of
 
 _numbers = itertools.count()
 ENOUGH = int(LEAST_LOOKS)
@@ -39,9 +44,13 @@ def shown(query: str, docs: Sequence[str], *acts: tuple[Any, ...], source: Impre
 
 
 def counted(*lists: LoggedList, below: int = 1) -> LogCounts:
-    counts = LogCounts(examined_below_click=below)
-    for logged in lists:
-        counts.add(logged, evidence(logged))
+    """Each list counts, whoever repeats himself."""
+    coder = Coder()
+    counts = LogCounts(examined_below_click=below, coder=coder)
+    if lists:
+        block = coder.lists(block_of(lists))
+        every = Ballot(np.ones(len(block), np.bool_), np.ones(len(block.opinions.row), np.bool_))
+        counts.add(block, every, Reformulations(coder).given_up(block))
     counts.merge()
     return counts
 
@@ -88,7 +97,7 @@ def judged(log: Sequence[LoggedList], below: int = 1) -> tuple[Verdicts, dict[st
 
 
 def only_group(found: Verdicts) -> Group:
-    (group,) = found.groups()
+    (group,) = groups(found)
     return group
 
 
@@ -137,7 +146,7 @@ def test_every_number_stays_within_what_it_means(drawn: list[Any], below: int) -
 @given(LISTS, st.integers(0, 2))
 def test_a_negative_is_one_of_better_documents_only_and_only_if_it_was_looked_at(drawn: list[Any], below: int) -> None:
     found, by_query = judged(log_of(drawn), below)
-    for group in found.groups():
+    for group in groups(found):
         rows = by_query[group.query]
         assert set(group.preferred) == {good.doc_id for good in group.positives}
         for good in group.positives:
@@ -155,7 +164,7 @@ def test_a_negative_is_one_of_better_documents_only_and_only_if_it_was_looked_at
 @given(LISTS)
 def test_what_was_not_looked_at_and_has_no_feedback_is_unknown(drawn: list[Any]) -> None:
     found, by_query = judged(log_of(drawn))
-    for group in found.groups():
+    for group in groups(found):
         rows = by_query[group.query]
         labelled = {good.doc_id for good in group.positives} | {known.doc_id for known in group.explicit}
         assert set(group.unknown) == {name for name, row in rows.items() if row.unknown}
@@ -167,9 +176,9 @@ def test_what_was_not_looked_at_and_has_no_feedback_is_unknown(drawn: list[Any])
 @given(LISTS, st.randoms(use_true_random=False))
 def test_labels_do_not_depend_on_the_order_of_the_log(drawn: list[Any], shuffler: Any) -> None:
     def told(log: list[LoggedList]) -> dict[tuple[str, str], Any]:
-        groups = log_groups(log, examined_below_click=1).groups
+        labelled = log_groups(log, examined_below_click=1).groups
         return {
-            (g.query, p.doc_id): pytest.approx((p.weight, p.standing), abs=1e-6) for g in groups for p in g.positives
+            (g.query, p.doc_id): pytest.approx((p.weight, p.standing), abs=1e-6) for g in labelled for p in g.positives
         }
 
     log = log_of(drawn)
@@ -186,7 +195,7 @@ def test_queries_that_nobody_acted_on_change_nothing(drawn: list[Any], orders: l
     crawled = [shown(f"crawled {n}", order) for n, order in enumerate(orders)]
     alone, beside = judge(*log), judge(*log, *crawled)
     assert alone.model.view() == beside.model.view()
-    assert [(g.query, g.positives) for g in alone.groups()] == [(g.query, g.positives) for g in beside.groups()]
+    assert [(g.query, g.positives) for g in groups(alone)] == [(g.query, g.positives) for g in groups(beside)]
     assert alone.conflicting == beside.conflicting
 
 
@@ -205,7 +214,7 @@ def test_the_order_of_groups_has_nothing_to_do_with_what_was_clicked(clicked: li
 def test_a_log_without_an_act_has_no_rows_and_no_groups() -> None:
     for found in (judge(), judge(shown("q", "abc"), shown("r", "ab"))):
         assert not len(found.pair)
-        assert list(found.groups()) == []
+        assert list(groups(found)) == []
         assert found.conflicting == 0
 
 
@@ -359,7 +368,7 @@ def test_only_a_good_document_has_losers() -> None:
 
 def test_queries_are_judged_apart() -> None:
     found = judge(shown("q", "ab", ("b", "click")), shown("r", "ab", ("a", "click")))
-    winners = {group.query: [good.doc_id for good in group.positives] for group in found.groups()}
+    winners = {group.query: [good.doc_id for good in group.positives] for group in groups(found)}
     assert winners == {"q": ["b"], "r": ["a"]}
     assert rows_of(found, 0)["a"].seen
     assert rows_of(found, 1)["b"].seen

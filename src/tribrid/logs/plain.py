@@ -40,7 +40,7 @@ _OBJECTS = (
 """Where an object may be; a line that has others is not taken."""
 _KEYS = f"json_keys(text, {list(_OBJECTS)!r})"
 # How many objects there are, but for those that hold nothing.
-_OBJECTS_THERE = "length(text) - length(replace(text, '{', '')) - (length(text) - length(replace(text, '{}', ''))) / 2"
+_OBJECTS_THERE = "strlen(text) - strlen(replace(text, '{', '')) - (strlen(text) - strlen(replace(text, '{}', ''))) / 2"
 _TEXT = r'"[^\p{Z}\p{C}"](?:.*[^\p{Z}\p{C}"])?"'
 _ID = r'"[!#-\[\]-~]+"'
 _IDS = rf"\[{_ID}(?:,{_ID})*\]"

@@ -38,8 +38,8 @@ def mine(corpus: OpenCorpus, params: MineParams, emit: Emit) -> tuple[str, Mined
             corpus.store.documents.places, corpus.corpus_id, fields=[field.name for field in config.features.named]
         ),
         reviews=corpus.store.reviews.list(corpus.corpus_id),
-        impressions=corpus.store.logs.iterate_with_feedback(corpus.corpus_id),
-        named=corpus.store.logs.iterate_with_feedback(corpus.corpus_id, named=True),
+        impressions=corpus.store.logs.blocks_with_feedback(corpus.corpus_id),
+        named=corpus.store.logs.blocks_with_feedback(corpus.corpus_id, named=True),
         fell_back=corpus.store.logs.fallbacks_with_feedback(corpus.corpus_id),
         judged=corpus.store.judgments.list(corpus.corpus_id),
         judge_labels=labels,

@@ -92,7 +92,9 @@ def _counted(corpus: OpenCorpus) -> Popularity:
     known: dict[str, bool] = {}
 
     def learnable(lists: Iterable[LoggedList]) -> Iterator[LoggedList]:
-        for logged in without(lists, held):
+        for logged in lists:
+            if held is not None and held.holds(logged):
+                continue
             if logged.query not in known:
                 known[logged.query] = not asked.matches(logged.query)
             if known[logged.query]:
@@ -100,7 +102,7 @@ def _counted(corpus: OpenCorpus) -> Popularity:
 
     return count(
         learnable(logs.iterate_with_feedback(corpus.corpus_id)),
-        without(logs.iterate_with_feedback(corpus.corpus_id, named=True), held),
+        without(logs.blocks_with_feedback(corpus.corpus_id, named=True), held),
         min_clients=mining.min_clients,
         examined_below_click=mining.examined_below_click,
         half_life_days=corpus.config.features.clicks_half_life_days,

@@ -16,12 +16,12 @@ class Shield:
     def __init__(self, groups: Sequence[Group]) -> None:
         clusters = query_clusters([group.query for group in groups])
         self._cluster_of: dict[str, str] = {}
-        self._good: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._good: defaultdict[str, list[str]] = defaultdict(list)
         self._bad: defaultdict[str, set[str]] = defaultdict(set)
         for group, cluster in zip(groups, clusters, strict=True):
             text = normalise(group.query)
             self._cluster_of[text] = cluster
-            self._good[cluster].update(positive.doc_id for positive in group.positives)
+            self._good[cluster].extend(dict.fromkeys(group.good))
             if group.explicit:
                 self._bad[text].update(known.doc_id for known in group.explicit)
 
@@ -30,8 +30,8 @@ class Shield:
 
         Of its own positives a group itself knows which stand higher.
         """
-        good = self._good[self._cluster_of[normalise(group.query)]]
-        own = {positive.doc_id for positive in group.positives}
+        good = Counter(self._good[self._cluster_of[normalise(group.query)]])
+        own = set(group.good)
         return frozenset(doc_id for doc_id, count in good.items() if count > (doc_id in own))
 
     def disputes(self, group: Group, positive: Positive) -> bool:

@@ -7,7 +7,7 @@ Ids are read strictly: a separator that names a part, not any common beginning. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tribrid.types import Place
 
@@ -19,29 +19,42 @@ _ROUTE = ("/", "!")
 """A fragment that begins so is a page of its own: single-page applications keep their routes there."""
 
 
-def are_parent_and_child(a: str, b: str, places: Mapping[str, Place]) -> bool:
-    """Whether one of two documents holds the other, by their ids, addresses or `parent_id`."""
-    mine, other = places.get(a, Place()), places.get(b, Place())
-    if _holds(a, b) or _holds(b, a) or mine.parent_id == b or other.parent_id == a:
-        return True
-    pages = _split(mine.uri), _split(other.uri)
-    return bool(pages[0][0]) and pages[0][0] == pages[1][0] and bool(pages[0][1]) != bool(pages[1][1])
+class Relatives:
+    """Some documents, to be asked whether another one is related to any of them."""
+
+    def __init__(self, doc_ids: Collection[str], places: Mapping[str, Place]) -> None:
+        self._ids = frozenset(doc_ids)
+        self._places = places
+        self._wholes = {whole for doc_id in doc_ids for whole in _wholes(doc_id)}
+        own = [places.get(doc_id, Place()) for doc_id in doc_ids]
+        self._parents = {place.parent_id for place in own if place.parent_id}
+        self._pages = {(page, bool(part)) for page, part in (_split(place.uri) for place in own) if page}
+
+    def hold_or_are_in(self, doc_id: str) -> bool:
+        """Whether one of them holds this document, or this one holds it, by ids, addresses or `parent_id`."""
+        place = self._places.get(doc_id, Place())
+        if doc_id in self._wholes or doc_id in self._parents or place.parent_id in self._ids:
+            return True
+        page, part = _split(place.uri)
+        return (page, not part) in self._pages or not self._ids.isdisjoint(_wholes(doc_id))
+
+    def have_sibling(self, doc_id: str) -> bool:
+        """Whether this document and one of them say that they are parts of the same one."""
+        place = self._places.get(doc_id, Place())
+        page, part = _split(place.uri)
+        return place.parent_id in self._parents or (bool(part) and (page, True) in self._pages)
 
 
-def are_siblings(a: str, b: str, places: Mapping[str, Place]) -> bool:
-    """Whether two documents say that they are parts of the same one."""
-    mine, other = places.get(a, Place()), places.get(b, Place())
-    if mine.parent_id and mine.parent_id == other.parent_id:
-        return True
-    pages = _split(mine.uri), _split(other.uri)
-    return bool(pages[0][0]) and pages[0][0] == pages[1][0] and bool(pages[0][1]) and bool(pages[1][1])
+def _wholes(doc_id: str) -> Sequence[str]:
+    """What a document is a part of, by its id."""
+    if not any(mark in doc_id for mark in PART):
+        return ()
+    first = min(at for mark in PART if (at := doc_id.find(mark)) >= 0)
+    return [doc_id[:at] for at in range(max(first, 1), len(doc_id)) if _begins_part(doc_id, at, first)]
 
 
-def _holds(whole: str, part: str) -> bool:
-    if not whole or len(part) <= len(whole) or not part.startswith(whole):
-        return False
-    after = part[len(whole)]
-    return after in PART or (after == "." and any(mark in whole for mark in PART))
+def _begins_part(doc_id: str, at: int, first: int) -> bool:
+    return doc_id[at] in PART or (doc_id[at] == "." and at > first)
 
 
 def _split(uri: str) -> tuple[str, str]:

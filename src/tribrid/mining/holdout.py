@@ -8,11 +8,13 @@ those who searched before the span as well are dealt: half of them are measured 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+
+import numpy as np
 
 from tribrid.types import LoggedList
+from tribrid.types.logblocks import Log, LogBlock, in_blocks
 from tribrid.types.stored import MinedCounts
 
 
@@ -42,12 +44,15 @@ class HeldOut:
         return logged.client_id is None or logged.client_id in self.clients
 
 
-_Lists = TypeVar("_Lists", bound=Iterable[LoggedList] | None)
-
-
-def without(lists: _Lists, held: HeldOut | None) -> _Lists | Iterable[LoggedList]:
+def without(lists: Log, held: HeldOut | None) -> Log:
     """The lists that may be learned from."""
-    return lists if held is None or lists is None else (logged for logged in lists if not held.holds(logged))
+    return lists if held is None else _left(lists, held)
+
+
+def _left(lists: Log, held: HeldOut) -> Iterator[LogBlock]:
+    for block in in_blocks(lists):
+        measured = np.array([*(name in held.clients for name in block.clients.texts), False])[block.clients.codes]
+        yield block.where(~(measured | ((block.at_us >= held.since_us) & (block.at_us < held.until_us))))
 
 
 def facts_of(held: HeldOut | None) -> MinedCounts:

@@ -66,6 +66,21 @@ class Preferences(Mapping[str, tuple[Known, ...]]):
         """The documents that lost to any other, without working out how."""
 
 
+class Positives(Sequence[Positive]):
+    """Positives that are worked out only when asked for, best standing first."""
+
+    @property
+    @abstractmethod
+    def doc_ids(self) -> Sequence[str]:
+        """Of all of them, in any order."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """One query's labels from one source.
@@ -81,7 +96,7 @@ class Group:
     query_id: str
     query: str
     source: Source
-    positives: tuple[Positive, ...]
+    positives: Sequence[Positive]
     explicit: tuple[Known, ...] = ()
     preferred: Mapping[str, tuple[Known, ...]] = field(default_factory=dict)
     unknown: Set[str] = frozenset()
@@ -96,9 +111,16 @@ class Group:
         ]
         return sorted(worse, key=lambda known: (-known.weight, known.doc_id))
 
+    @property
+    def good(self) -> Sequence[str]:
+        """The documents of the positives, in any order."""
+        if isinstance(self.positives, Positives):
+            return self.positives.doc_ids
+        return [positive.doc_id for positive in self.positives]
+
     def documents(self) -> set[str]:
         """Every document that a label names."""
-        labelled = {*(p.doc_id for p in self.positives), *(known.doc_id for known in self.explicit)}
+        labelled = {*self.good, *(known.doc_id for known in self.explicit)}
         if isinstance(self.preferred, Preferences):
             return labelled.union(self.preferred.documents())
         return labelled.union(known.doc_id for found in self.preferred.values() for known in found)

@@ -48,12 +48,12 @@ from tribrid.types import (
     Document,
     Emit,
     JudgedQuery,
-    LoggedList,
     Review,
     Source,
     Triplet,
 )
 from tribrid.types.judging import JudgeLabel
+from tribrid.types.logblocks import Log
 from tribrid.types.stored import GeneratedCounts, MinedCounts, SourceCounts
 
 Retrieve = Callable[[str], Sequence[Candidate]]
@@ -96,8 +96,8 @@ class MiningInputs:
     passages_of: PassagesOf
     places_of: PlacesOf = no_places
     reviews: Iterable[Review] = ()
-    impressions: Iterable[LoggedList] = ()
-    named: Iterable[LoggedList] | None = None
+    impressions: Log = ()
+    named: Log | None = None
     fell_back: int = 0
     judged: Sequence[JudgedQuery] = ()
     judge_labels: Sequence[JudgeLabel] = ()
@@ -128,7 +128,7 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         without(inputs.impressions, inputs.held_out),
         examined_below_click=config.examined_below_click,
         min_clients=config.min_clients,
-        named=without(inputs.named, inputs.held_out),
+        named=_named(inputs),
     )
     run = _Mining(inputs, retrieve, config, emit, Reviews(inputs.reviews), logs.checked)
     refused = {"conflicting_feedback": logs.conflicting, "too_few_clients": logs.outnumbered}
@@ -156,6 +156,10 @@ def mine(inputs: MiningInputs, retrieve: Retrieve, config: MiningConfig, emit: E
         run.fill_with_trivial()
     run.remember([group for source, groups in labelled.items() if source in inputs.sources for group in groups])
     return run.mined(logs)
+
+
+def _named(inputs: MiningInputs) -> Log | None:
+    return None if inputs.named is None else without(inputs.named, inputs.held_out)
 
 
 @dataclass(slots=True)
@@ -252,8 +256,10 @@ class _Mining:
 
     def take_judge(self, people: Sequence[Group]) -> Sequence[Group]:
         """Takes what a model said, where neither people nor users said anything; returns all of that, taken or not."""
-        said = {(normalise(group.query), doc_id) for group in people for doc_id in group.documents()}
         labels, weight = self.inputs.judge_labels, self.inputs.judge_weight
+        if not labels:
+            return []
+        said = {(normalise(group.query), doc_id) for group in people for doc_id in group.documents()}
         groups = self.admitted(Source.JUDGE, judge_groups(labels, weight, said), {})
         self.shield = Shield([*people, *groups])
         if Source.JUDGE in self.inputs.sources:

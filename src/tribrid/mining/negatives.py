@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeVar
 
 from tribrid.config.sections import MiningConfig
 from tribrid.corpus.lexical import jaccard, normalise, shingles
-from tribrid.mining.families import PlacesOf, are_parent_and_child, are_siblings
+from tribrid.mining.families import PlacesOf, Relatives
 from tribrid.mining.labels import Group, Known, Positive
 from tribrid.mining.margin import Margin
 from tribrid.mining.reviews import REVIEWED, Reviews
@@ -109,6 +109,21 @@ class Ranking:
         self.kinship: dict[tuple[Source, str], str | None] = {}
         self.siblings: dict[Source, set[str]] = {}
         self.prepared: set[Source] = set()
+        self._relatives: dict[Source, Relatives] = {}
+        self._said: dict[Source, list[tuple[str, frozenset[str]]]] = {}
+
+    def relatives(self, group: Group) -> Relatives:
+        """Of the group's positives."""
+        if group.source not in self._relatives:
+            self._relatives[group.source] = Relatives(group.good, self.places)
+        return self._relatives[group.source]
+
+    def said_by_positives(self, group: Group) -> Sequence[tuple[str, frozenset[str]]]:
+        """The group's positives, each once, and what they say."""
+        if group.source not in self._said:
+            names = dict.fromkeys(group.good)
+            self._said[group.source] = [(name, self.shingles(name)) for name in names]
+        return self._said[group.source]
 
     def fetch(self, doc_ids: Iterable[str]) -> None:
         """Looks up, in one call, the passages of documents that retrieval did not return."""
@@ -129,7 +144,7 @@ class Ranking:
         """Looks up what choosing the negatives of any of the group's positives needs, once."""
         if group.source not in self.prepared:
             self.prepared.add(group.source)
-            self.fetch(positive.doc_id for positive in group.positives)
+            self.fetch(group.good)
             self.locate(group.documents())
 
     def locate(self, doc_ids: Iterable[str]) -> None:
@@ -239,7 +254,7 @@ class _Pair:
 
     def drawn(self, room: int, skip: Collection[str]) -> Chosen:
         """A few of the deployed top ranks, spread over them; and of all of them those that are suspected."""
-        taken = {*skip, *(other.doc_id for other in self.group.positives)}
+        taken = {*skip, *self.group.good}
         candidates = self._window() if room > 0 else ()
         siblings = self._siblings(candidates)
         pool: list[Candidate] = []
@@ -286,9 +301,8 @@ class _Pair:
         """Of a positive; none where they are most of the candidates."""
         known = self.ranking.siblings
         if self.group.source not in known and candidates:
-            positives = [other.doc_id for other in self.group.positives]
-            places = self.ranking.places
-            found = {c.doc_id for c in candidates if any(are_siblings(c.doc_id, other, places) for other in positives)}
+            relatives = self.ranking.relatives(self.group)
+            found = {c.doc_id for c in candidates if relatives.have_sibling(c.doc_id)}
             known[self.group.source] = found if len(found) <= MOST_SIBLINGS * len(candidates) else set()
         return known.get(self.group.source, set())
 
@@ -309,19 +323,22 @@ class _Pair:
         """What the document is to one of the positives, if that rules it out."""
         known, key = self.ranking.kinship, (self.group.source, doc_id)
         if key not in known:
-            places = self.ranking.places
-            related = any(are_parent_and_child(doc_id, other.doc_id, places) for other in self.group.positives)
+            related = self.ranking.relatives(self.group).hold_or_are_in(doc_id)
             repeats = not related and self._repeats_a_positive(doc_id)
             known[key] = "parent_or_sibling" if related else "near_duplicate" if repeats else None
         return known[key]
 
     def _repeats_a_positive(self, doc_id: str) -> bool:
-        own = self.ranking.shingles(doc_id)
-        return any(
-            _alike(own, self.ranking.shingles(other), self.rules.config.near_duplicate_threshold)
-            for other in {positive.doc_id for positive in self.group.positives} - {doc_id}
-            if self.ranking.beside(doc_id) == self.ranking.beside(other)
-        )
+        own, beside, ranking = self.ranking.shingles(doc_id), self.ranking.beside(doc_id), self.ranking
+        threshold = self.rules.config.near_duplicate_threshold
+        size = len(own)
+        for name, other in ranking.said_by_positives(self.group):
+            # Sets of such different sizes cannot reach the threshold: no need to compare them.
+            if not (size >= threshold * len(other) and len(other) >= threshold * size) or name == doc_id:
+                continue
+            if jaccard(own, other) >= threshold and ranking.beside(name) == beside:
+                return True
+        return False
 
     def _says_the_query(self, doc_id: str) -> bool:
         """By the heuristic's own reasoning such a document answers the query as well."""
@@ -347,11 +364,6 @@ def trivial(query: str, passage: Passage, ranking: Ranking) -> bool:
 def says(passage: Passage, query: str) -> bool:
     """Whether the query stands verbatim in what the reranker reads."""
     return normalise(query) in normalise(f"{passage.title}\n{passage.text}")
-
-
-def _alike(a: frozenset[str], b: frozenset[str], threshold: float) -> bool:
-    # Sets of such different sizes cannot reach the threshold: no need to compare them.
-    return min(len(a), len(b)) >= threshold * max(len(a), len(b)) and jaccard(a, b) >= threshold
 
 
 def spread(ranked: Sequence[_T], count: int, seed: str) -> list[_T]:

@@ -29,7 +29,7 @@ def remember(
     left: Sequence[Left], groups: Sequence[Group], shield: Shield, query_id: Callable[[Group], str]
 ) -> list[Triplet]:
     """One triplet a pair of `left`; none for a pair beside which `groups`, all there are, know no other document."""
-    others = sorted({positive.doc_id for group in groups for positive in group.positives}) if left else []
+    others = sorted({doc_id for group in groups for doc_id in group.good}) if left else []
     spoken_of: dict[int, set[str]] = {}
     found = []
     for group, positive in left:

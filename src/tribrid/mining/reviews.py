@@ -43,7 +43,7 @@ class Reviews:
         )
         return replace(
             group,
-            positives=group.positives + made,
+            positives=(*group.positives, *made),
             explicit=_without(group.explicit, flipped),
             preferred=preferred,
             unknown=frozenset(group.unknown) - flipped.keys(),

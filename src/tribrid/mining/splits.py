@@ -55,18 +55,25 @@ class _WordSets:
         joins for near duplicate detection, WWW 2008 (the places).
     """
 
-    def __init__(self, sets: Sequence[frozenset[str]], threshold: float) -> None:
+    def __init__(self, sets: Sequence[frozenset[str]], threshold: float, *, alone: bool = False) -> None:
+        """`sets`: all that may be stored. `alone`: and nothing else will be looked for, so that a word of one of them
+        finds no other.
+        """
         self._threshold = threshold
-        self._frequency = Counter(word for words in sets for word in words)
+        frequency = Counter(word for words in sets for word in words)
+        self._place = {word: at for at, (_, word) in enumerate(sorted((n, word) for word, n in frequency.items()))}
+        self._first = sum(times == 1 for times in frequency.values()) if alone else 0
         self._sets: list[frozenset[str]] = []
         self._numbers: dict[frozenset[str], int] = {}
-        self._postings: defaultdict[tuple[str, int], list[list[int]]] = defaultdict(list)
+        self._postings: defaultdict[tuple[int, int], list[list[int]]] = defaultdict(list)
 
     def add(self, words: frozenset[str]) -> None:
         """Stores a set that is not stored yet; it is known by the number of sets stored before it."""
         size = len(words)
         longest = size - math.ceil(self._threshold * size - _SLACK) + 1
         for place, word in enumerate(self._ordered(words)[:longest]):
+            if word < self._first:
+                continue
             places = self._postings[word, size]
             places.extend([] for _ in range(place + 1 - len(places)))
             places[place].append(len(self._sets))
@@ -82,6 +89,8 @@ class _WordSets:
         if words in self._numbers:
             yield self._numbers[words]
         size, ordered = len(words), self._ordered(words)
+        if ordered[-1] < self._first:
+            return
         smallest = math.ceil(self._threshold * size - _SLACK)
         largest = math.floor(size / self._threshold + _SLACK)
         for other_size in range(max(1, smallest), largest + 1):
@@ -91,11 +100,13 @@ class _WordSets:
                     if len(words & self._sets[number]) >= need and words != self._sets[number]:
                         yield number
 
-    def _sharing(self, ordered: Sequence[str], other_size: int, need: int) -> set[int]:
+    def _sharing(self, ordered: Sequence[int], other_size: int, need: int) -> set[int]:
         """Stored sets of one size that share a prefix word and could share `need` words in all."""
         size = len(ordered)
         found: set[int] = set()
         for place, word in enumerate(ordered[: size - need + 1]):
+            if word < self._first:
+                continue
             for other_place, numbers in enumerate(self._postings.get((word, other_size), ())):
                 if min(place, other_place) + min(size - place, other_size - other_place) >= need:
                     found.update(numbers)
@@ -105,8 +116,10 @@ class _WordSets:
         """Fewest shared words that make sets of a and b words similar: shared / (a + b - shared) >= threshold."""
         return math.ceil(self._threshold / (1 + self._threshold) * (a + b) - _SLACK)
 
-    def _ordered(self, words: frozenset[str]) -> list[str]:
-        return sorted(words, key=lambda word: (self._frequency[word], word))
+    def _ordered(self, words: frozenset[str]) -> list[int]:
+        """The places of the words in the order, rarest first; of one that no stored set has, -1."""
+        place = self._place
+        return sorted([place.get(word, -1) for word in words])
 
 
 _VIEWS: tuple[Callable[[str], frozenset[str]], ...] = (content_words, shingles)
@@ -177,7 +190,7 @@ def cluster_of(first: str) -> str:
 
 def _join_similar(parent: list[int], sets: Sequence[frozenset[str]], threshold: float) -> None:
     """Joins the trees of similar sets; the smallest number becomes the root."""
-    index = _WordSets(sets, threshold)
+    index = _WordSets(sets, threshold, alone=True)
     owners: list[int] = []
     known: dict[frozenset[str], int] = {}
     for number, words in enumerate(sets):

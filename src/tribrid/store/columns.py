@@ -89,6 +89,14 @@ class Columns:
         with _mapped():
             yield from self._connection.sql(statement, params=list(values)).to_arrow_reader(rows)
 
+    def whole(self, statement: str, *values: object) -> Any:
+        """All its rows as columns, each in one piece."""
+        import pyarrow as pa
+
+        with _mapped():
+            table = self._connection.sql(statement, params=list(values)).to_arrow_table()
+        return pa.record_batch([column.combine_chunks() for column in table.columns], names=table.column_names)
+
     def table(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
         """Let statements of this connection read these columns (type, values) under a name."""
         import pyarrow as pa
@@ -150,7 +158,7 @@ def write(columns: Columns, statement: str, file: Path) -> None:
     Raises:
         Unavailable: the disk does not take it.
     """
-    form = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2"
+    form = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
     columns.run(f"COPY ({statement}) TO {quoted(file)} ({form})")
 
 

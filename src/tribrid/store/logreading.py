@@ -1,23 +1,22 @@
-"""A corpus's log as mining reads it: every list that was served, with what was done with it, a page at a time."""
+"""A corpus's log as mining reads it: every list that was served, with what was done with it, a block at a time."""
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from tribrid.store import tables
 from tribrid.store.database import Database
-from tribrid.store.segment_reading import logged
+from tribrid.store.segment_blocks import Span, blocks, in_time
 from tribrid.store.segments import Segment, Segments, listed
 from tribrid.store.tables_segments import log_segments
 from tribrid.types import Feedback, LoggedList, Signal
+from tribrid.types.logblocks import LogBlock, in_blocks
 
 # Impressions per page: with 100 documents shown each, some 40 MB.
 PAGE_ROWS = 1000
@@ -38,7 +37,7 @@ _COLUMNS = (
 )
 
 
-def logged_lists(
+def log_blocks(
     database: Database,
     segments: Segments,
     corpus_id: str,
@@ -46,7 +45,7 @@ def logged_lists(
     named: bool = False,
     since_us: int | None = None,
     until_us: int | None = None,
-) -> Iterator[LoggedList]:
+) -> Iterator[LogBlock]:
     """Lists in the order of time, each with its feedback, oldest first.
 
     Lists with a fallback_reason are left out: users judged an order that the reranker did not make. Each page is read
@@ -58,52 +57,28 @@ def logged_lists(
         found = listed(connection, corpus_id)
         first_us = connection.execute(first).scalar_one()
     spans = [
-        _Span(one.first_us, one.last_us, _older(database, segments, one, named, since_us, until_us))
+        Span(one.first_us, one.last_us, _older(database, segments, one, named, since_us, until_us))
         for one in found
         if (since_us is None or one.last_us >= since_us) and (until_us is None or one.first_us < until_us)
     ]
-    rows = _rows(database, corpus_id, named=named, since_us=since_us, until_us=until_us)
+    rows = in_blocks(_rows(database, corpus_id, named=named, since_us=since_us, until_us=until_us))
     # A row may come in at any time, and of any time.
-    whole = _Span(_NEVER if first_us is None else first_us, _NEVER, rows)
-    yield from _in_time([*spans, whole])
+    whole = Span(_NEVER if first_us is None else first_us, _NEVER, rows)
+    yield from in_time([*spans, whole])
 
 
 _NEVER = 2**63
 
 
-class _Span(NamedTuple):
-    """Lists in the order of time, and from when to when they are."""
-
-    first_us: int
-    last_us: int
-    lists: Iterator[LoggedList]
-
-
-def _in_time(spans: Sequence[_Span]) -> Iterator[LoggedList]:
-    """All of them in the order of time; what does not overlap is only read one after the other."""
-    together: list[_Span] = []
-    for span in sorted(spans, key=attrgetter("first_us")):
-        if together and span.first_us > max(other.last_us for other in together):
-            yield from _merged(together)
-            together = []
-        together.append(span)
-    yield from _merged(together)
-
-
-def _merged(spans: Sequence[_Span]) -> Iterator[LoggedList]:
-    lists = [span.lists for span in spans]
-    return lists[0] if len(lists) == 1 else heapq.merge(*lists, key=attrgetter("created_us"))
-
-
 def _older(
     database: Database, segments: Segments, one: Segment, named: bool, since_us: int | None, until_us: int | None
-) -> Iterator[LoggedList]:
+) -> Iterator[LogBlock]:
     with ExitStack() as opened:
         this = log_segments.c.segment_number == one.segment_number
         with database.read() as connection:
             reading = opened.enter_context(segments.reading(connection, one.corpus_id, this))
         if reading:
-            yield from logged(reading, named=named, since_us=since_us, until_us=until_us)
+            yield from blocks(reading, named=named, since_us=since_us, until_us=until_us)
 
 
 def _rows(

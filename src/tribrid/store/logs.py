@@ -20,12 +20,13 @@ from tribrid.store.database import batches
 from tribrid.store.documents import read_documents
 from tribrid.store.logfacts import BATCH, LogFacts
 from tribrid.store.logimport import insert_impressions
-from tribrid.store.logreading import logged_lists
+from tribrid.store.logreading import log_blocks
 from tribrid.store.logrows import feedback_row, impression_of, impression_row, late_row
 from tribrid.store.segment_reading import Kept, find
 from tribrid.store.segments import SOURCE, lock
 from tribrid.store.tables_segments import late_feedback, log_segments
 from tribrid.types import Document, Feedback, Impression, LoggedList
+from tribrid.types.logblocks import LogBlock
 
 _IMPRESSION = tables.impressions.c
 
@@ -122,9 +123,9 @@ class Logs(LogFacts):
                 found.update((row.query, row.given_fields) for row in connection.execute(these))
         return found
 
-    def iterate_with_feedback(
+    def blocks_with_feedback(
         self, corpus_id: str, *, named: bool = False, since_us: int | None = None, until_us: int | None = None
-    ) -> Iterator[LoggedList]:
+    ) -> Iterator[LogBlock]:
         """Every list that can be learned from, in the order of time, with its feedback, if it has any.
 
         Args:
@@ -132,9 +133,14 @@ class Logs(LogFacts):
             since_us: only those from this moment on.
             until_us: only those before this moment.
         """
-        return logged_lists(
-            self._database, self._segments, corpus_id, named=named, since_us=since_us, until_us=until_us
-        )
+        return log_blocks(self._database, self._segments, corpus_id, named=named, since_us=since_us, until_us=until_us)
+
+    def iterate_with_feedback(
+        self, corpus_id: str, *, named: bool = False, since_us: int | None = None, until_us: int | None = None
+    ) -> Iterator[LoggedList]:
+        """The same, list by list."""
+        blocks = self.blocks_with_feedback(corpus_id, named=named, since_us=since_us, until_us=until_us)
+        return (logged for block in blocks for logged in block.lists())
 
 
 def _require_shown(feedback: Feedback, doc_ids: Collection[str]) -> None:

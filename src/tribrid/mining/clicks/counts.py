@@ -8,7 +8,7 @@ rank). What is kept grows with the distinct rows, never with the length of the l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribrid.corpus.lexical import normalise
-from tribrid.mining.clicks.evidence import Evidence
-from tribrid.mining.clicks.feedback import ACTS, Opinion
-from tribrid.mining.clicks.voters import Voters
-from tribrid.types import LoggedList
+from tribrid.mining.clicks.ballots import Ballot
+from tribrid.mining.clicks.feedback import Opinion
+from tribrid.mining.clicks.lists import Coder, Lists, Numbers
+from tribrid.mining.clicks.reformulations import Left
+from tribrid.mining.clicks.voters import NOBODY, Voters
+from tribrid.types.logblocks import Flags
 
 Longs = NDArray[np.int64]
 Author = tuple[str | None, int]
@@ -36,17 +38,12 @@ RECONSTRUCTED = 1 << (ACT_BITS - 1)
 BUFFERED = 1 << 19
 """Shown documents that wait, at least, until they are merged."""
 
+_UNKNOWN, _NOBODY = -1, -2
+"""Beside the numbers of clients: nobody knows who it was, and all of those together."""
+
 SHOWN, USED, ABOVE, BELOW, GIVEN_UP = range(5)
 """Columns of counts: impressions, those with a use, those passed over above a use and left alone next below one, and
 those in lists that were given up."""
-
-
-class _Numbers(dict[str, int]):
-    """A number for each distinct string, in the order of their coming."""
-
-    def __missing__(self, text: str) -> int:
-        self[text] = number = len(self)
-        return number
 
 
 @dataclass(slots=True)
@@ -81,29 +78,30 @@ class Stated:
 
 @dataclass(slots=True)
 class Sums:
-    """Rows by ascending key, each key once, with the counts of all that was merged into it."""
+    """Rows by ascending key, each key once, with the counts of all that was merged into it by `joined`."""
 
     keys: Longs
     counts: NDArray[Any]
-    joined: Callable[..., NDArray[Any]]
+    joined: np.ufunc
 
     def merge(self, keys: Longs, counts: NDArray[Any]) -> None:
         if not len(keys):
             return
-        keys = np.concatenate([self.keys, keys])
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-        self.keys = keys[starts]
-        del keys
-        merged = np.empty((len(starts), counts.shape[1]), counts.dtype)
-        for column in range(counts.shape[1]):  # one by one, to need the memory of one only
-            merged[:, column] = self.joined(np.concatenate([self.counts[:, column], counts[:, column]])[order], starts)
-        self.counts = merged
+        starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+        keys, counts = keys[starts], self.joined.reduceat(counts[order], starts, axis=0, dtype=self.counts.dtype)
+        place = np.searchsorted(self.keys, keys)
+        there = np.zeros(len(keys), np.bool_)
+        inside = place < len(self.keys)
+        there[inside] = self.keys[place[inside]] == keys[inside]
+        self.counts[place[there]] = self.joined(self.counts[place[there]], counts[there])
+        self.keys = np.insert(self.keys, place[~there], keys[~there])
+        self.counts = np.insert(self.counts, place[~there], counts[~there], axis=0)
 
 
 def _sums(columns: int) -> Sums:
-    return Sums(np.empty(0, np.int64), np.empty((0, columns), np.uint32), np.add.reduceat)
+    return Sums(np.empty(0, np.int64), np.empty((0, columns), np.uint32), np.add)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class LogCounts:
 
     Attributes:
         queries: text, as first asked, and query_id of its first list; by the query's number.
-        doc_ids: normalised query → number, and doc_id → number.
+        doc_ids: doc_id → number.
         cells: (query, document, rank) → counts in the columns above. A list that was reconstructed has none.
         acts: (query, document, act) → how often; `last_us` has the latest time of each.
         stated: (query, document) → what was said of it in so many words.
@@ -146,133 +144,162 @@ class LogCounts:
         voters: who is behind the log.
     """
 
-    def __init__(self, *, examined_below_click: int, voters: Voters | None = None) -> None:
+    def __init__(self, *, examined_below_click: int, voters: Voters | None = None, coder: Coder | None = None) -> None:
         self.queries: list[tuple[str, str]] = []
-        self.doc_ids = _Numbers()
+        self.doc_ids = Numbers()
         self.cells = _sums(5)
         self.acts = _sums(1)
-        self.last_us = Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum.reduceat)
+        self.last_us = Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum)
         self.stated: dict[int, Stated] = {}
         self.first: dict[int, str] = {}
         self.filtered: set[int] = set()
-        self.clients = _Numbers()
-        self.votes: Longs = np.empty((0, 2), np.int64)
+        self.clients = Numbers()
         self.voters = voters or Voters()
+        self.coder = coder or Coder()
         self._examined_below_click = examined_below_click
-        self._numbers = _Numbers()
-        self._begin()
+        # The number here of each of the coder's.
+        self._query_number = self._doc_number = np.empty(0, np.int64)
+        self._waiting: list[tuple[Longs, NDArray[Any]]] = []
+        self._rows = 0
+        self._votes: list[Longs] = []
 
-    def _begin(self) -> None:
-        # Lists, though they hold objects: they are filled several times faster than arrays.
-        self._docs: list[int] = []
-        self._ranks: list[int] = []
-        # Of each list: its query, its length, and the lowest rank used in it.
-        self._of: list[int] = []
-        self._lengths: list[int] = []
-        self._lowest: list[int] = []
-        # Rows of the documents acted on, and whether they were used or only touched.
-        self._touched: list[int] = []
-        self._used: list[bool] = []
-        self._acts: list[int] = []
-        self._acted_us: list[int] = []
-        self._given_up: list[int] = []
-        self._voted: list[int] = []
+    @property
+    def votes(self) -> Longs:
+        return np.concatenate([np.empty((0, 2), np.int64), *self._votes])
 
-    def add(self, logged: LoggedList, found: Evidence) -> None:
-        """Counts one list and what was done with it; who repeats himself is not looked into (see ballots.py)."""
-        if logged.source == "reconstructed":
-            if found.opinions:
-                self._act(self._query(logged), logged, found)
-            return
-        docs, ranks = logged.doc_ids, logged.ranks
-        if len(set(docs)) < len(docs):
-            docs, ranks = _once(logged)
-        start = len(self._docs)
-        self._docs.extend(map(self.doc_ids.__getitem__, docs))
-        self._ranks.extend(ranks)
-        query = self._query(logged)
-        self._of.append(query)
-        self._lengths.append(len(docs))
-        self._lowest.append(found.lowest)
-        if found.opinions:
-            self._act(query, logged, found)
-            for doc_id, opinion in found.opinions.items():
-                self._touched.append(start + docs.index(doc_id))
-                self._used.append(not opinion.explicit and opinion.strength > 0)
-        if len(self._docs) >= max(BUFFERED, len(self.cells.keys) // 4):
+    def add(self, lists: Lists, ballot: Ballot, left: Left) -> None:
+        """Counts lists, what was done with them, and those that were given up for one of them: so much the worse for
+        what was not used in those.
+        """
+        done = lists.opinions
+        # Of a list that does not count whole, the documents alone that somebody acted on for the first time.
+        counted = ballot.whole & lists.recorded
+        touched = ballot.opinions & lists.recorded[done.row]
+        cells = np.repeat(counted, lists.lengths)
+        cells[done.cell[touched]] = True
+        cells &= ~lists.again
+        counted[done.row[ballot.opinions]] = True
+        self._number(lists, counted, cells, left, np.flatnonzero(ballot.opinions & ~touched))
+        self._show(lists, ballot.whole, cells, touched)
+        self._act(lists, ballot.opinions)
+        lengths = np.diff(left.ends, prepend=0)
+        query = np.repeat(self._query_number[left.query], lengths)
+        given_up = np.zeros((len(left.doc), 5), np.uint32)
+        given_up[:, GIVEN_UP] = 1
+        self._wait(_keys(query, self._doc_number[left.doc], np.minimum(left.rank, MOST_RANKS)), given_up)
+        if self._rows >= max(BUFFERED, len(self.cells.keys) // 4):
             self.merge()
-
-    def give_up(self, logged: LoggedList, found: Evidence) -> None:
-        """Counts a list that was added before as given up: so much the worse for what was not used in it."""
-        query = self._query(logged) << DOC_BITS
-        for doc_id, rank in zip(logged.doc_ids, logged.ranks, strict=True):
-            if doc_id not in found.opinions:
-                self._given_up.append((query | self.doc_ids[doc_id]) << RANK_BITS | min(rank, MOST_RANKS))
 
     def number(self, query: str) -> int | None:
         """Of a query that was counted."""
-        return self._numbers.get(normalise(query))
+        code = self.coder.queries.get(normalise(query))
+        number = -1 if code is None or code >= len(self._query_number) else int(self._query_number[code])
+        return None if number < 0 else number
 
-    def _query(self, logged: LoggedList) -> int:
-        number = self._numbers[normalise(logged.query)]
-        if number == len(self.queries):
-            self.queries.append((logged.query, logged.query_id))
-        return number
+    def _number(self, lists: Lists, counted: Flags, cells: Flags, left: Left, rebuilt: Longs) -> None:
+        """Numbers what was not counted before, in the order in which it is."""
+        rows, block = np.flatnonzero(counted), lists.block
+        queries = [lists.query[rows], left.query]
+        self._query_number, new = _numbered(
+            self._query_number, len(self.coder.queries), queries, [2 * rows, 2 * left.by + 1]
+        )
+        for place in new.tolist():
+            if place < len(rows):
+                row = int(rows[place])
+                self.queries.append((block.queries.texts[int(block.queries.codes[row])], block.query_ids[row]))
+            else:
+                self.queries.append(left.asked[place - len(rows)])
+        done, row_of = lists.opinions, np.repeat(np.arange(len(lists)), lists.lengths)
+        given_up = np.repeat(left.by, np.diff(left.ends, prepend=0))
+        docs = [lists.doc[cells], done.doc[rebuilt], left.doc]
+        order = [2 * row_of[cells], 2 * done.row[rebuilt], 2 * given_up + 1]
+        self._doc_number, new = _numbered(self._doc_number, len(self.coder.docs), docs, order)
+        for code in np.concatenate(docs)[new].tolist():
+            self.doc_ids[self.coder.docs.name(code)]
 
-    def _act(self, query: int, logged: LoggedList, found: Evidence) -> None:
-        flag = RECONSTRUCTED if logged.source == "reconstructed" else 0
-        voter = self.voters.voter(logged)
-        for doc_id, opinion in found.opinions.items():
-            pair = query << DOC_BITS | self.doc_ids[doc_id]
-            self.first.setdefault(pair, logged.query_id)
-            if logged.filtered:
-                self.filtered.add(pair)
-            if opinion.explicit:
-                said = self.stated.setdefault(pair, Stated())
-                said.add((voter, 0 if voter is not None else len(said.said)), opinion)
-                continue
-            self._acts.append(pair << ACT_BITS | flag | ACTS.index(opinion.act))
-            self._acted_us.append(opinion.at_us)
-            if voter is not None and opinion.strength > 0:
-                self._voted += (pair, self.clients[voter])
+    def _show(self, lists: Lists, whole: Flags, cells: Flags, touched: Flags) -> None:
+        """Counts what was shown. `touched`: the opinions that count, of lists that were recorded."""
+        done, row = lists.opinions, np.repeat(np.arange(len(lists)), lists.lengths)
+        rank = np.minimum(lists.best, MOST_RANKS)
+        lowest = np.where(whole, lists.lowest, 0)[row]
+        counts = np.zeros((len(rank), 5), np.uint32)
+        counts[:, SHOWN] = 1
+        counts[:, ABOVE] = rank < lowest
+        counts[:, BELOW] = (rank >= lowest) & (rank <= lowest + self._examined_below_click) & (lowest > 0)
+        # What was rated, or opened and left, was neither used nor left alone: it counts by what was said of it.
+        at = done.cell[touched]
+        counts[at] = 0
+        counts[at, SHOWN] = counts[at, USED] = done.used[touched]
+        query = self._query_number[lists.query][row[cells]]
+        self._wait(_keys(query, self._doc_number[lists.doc[cells]], rank[cells]), counts[cells])
+
+    def _act(self, lists: Lists, counted: Flags) -> None:
+        """Counts what was done: the opinions that count."""
+        done, block = lists.opinions, lists.block
+        at = np.flatnonzero(counted)
+        row = done.row[at]
+        pair = self._query_number[lists.query[row]] << DOC_BITS | self._doc_number[done.doc[at]]
+        pairs, first = np.unique(pair, return_index=True)
+        for number, place in zip(pairs.tolist(), row[first].tolist(), strict=True):
+            if number not in self.first:
+                self.first[number] = block.query_ids[place]
+        self.filtered.update(pair[block.filtered[row]].tolist())
+        voter = np.where(lists.client[row] < 0, _NOBODY if self.voters.crowd else _UNKNOWN, lists.client[row])
+        for place in np.flatnonzero(done.explicit[at]).tolist():
+            said = self.stated.setdefault(int(pair[place]), Stated())
+            who = self._name(int(voter[place]))
+            said.add((who, 0 if who is not None else len(said.said)), done.stated[int(at[place])])
+        implicit = ~done.explicit[at]
+        flag = np.where(lists.recorded[row], 0, RECONSTRUCTED)
+        acts = (pair << ACT_BITS | flag | done.act[at])[implicit]
+        self.acts.merge(acts, np.ones((len(acts), 1), np.uint32))
+        self.last_us.merge(acts, done.at_us[at][implicit][:, None])
+        voted = done.used[at] & (voter != _UNKNOWN)
+        codes, first, place = np.unique(voter[voted], return_index=True, return_inverse=True)
+        for code in codes[np.argsort(first)].tolist():
+            self.clients[self._name(code) or ""]
+        number = np.array([self.clients[self._name(code) or ""] for code in codes.tolist()], np.int64)
+        self._votes.append(np.stack([pair[voted], number[place]], axis=1))
+
+    def _name(self, voter: int) -> str | None:
+        return None if voter == _UNKNOWN else NOBODY if voter == _NOBODY else self.coder.clients.name(voter)
+
+    def _wait(self, keys: Longs, counts: NDArray[Any]) -> None:
+        self._waiting.append((keys, counts))
+        self._rows += len(keys)
+
+    def merge(self) -> None:
+        """Takes what waits into the counts."""
+        if self._waiting:
+            keys, counts = (np.concatenate(of) for of in zip(*self._waiting, strict=True))
+            self._waiting, self._rows = [], 0
+            self.cells.merge(keys, counts)
 
     def taken_cells(self) -> Cells:
         """What is in `cells`, which is the larger part of it all and is not kept any longer."""
         cells, self.cells = self.cells, _sums(5)
         return Cells(cells.keys, cells.counts)
 
-    def merge(self) -> None:
-        """Takes what waits into the counts."""
-        rank = np.minimum(_longs(self._ranks), MOST_RANKS)
-        lengths = _longs(self._lengths)
-        counts = np.zeros((len(rank), 5), np.uint32)
-        counts[:, SHOWN] = 1
-        lowest = np.repeat(_longs(self._lowest), lengths)
-        counts[:, ABOVE] = rank < lowest
-        counts[:, BELOW] = (rank >= lowest) & (rank <= lowest + self._examined_below_click) & (lowest > 0)
-        touched = _longs(self._touched)
-        # What was rated, or opened and left, was neither used nor left alone: it counts by what was said of it.
-        counts[touched] = 0
-        counts[touched, SHOWN] = counts[touched, USED] = np.array(self._used, dtype=np.uint32)
-        keys = (np.repeat(_longs(self._of), lengths) << DOC_BITS | _longs(self._docs)) << RANK_BITS | rank
-        given_up = _longs(self._given_up)
-        extra = np.zeros((len(given_up), 5), np.uint32)
-        extra[:, GIVEN_UP] = 1
-        self.cells.merge(np.concatenate([keys, given_up]), np.concatenate([counts, extra]))
-        acts = _longs(self._acts)
-        self.acts.merge(acts, np.ones((len(acts), 1), np.uint32))
-        self.last_us.merge(acts, _longs(self._acted_us)[:, None])
-        self.votes = np.concatenate([self.votes, _longs(self._voted).reshape(-1, 2)])
-        self._begin()
+
+def _keys(query: Longs, doc: Longs, rank: Longs) -> Longs:
+    found: Longs = (query << DOC_BITS | doc) << RANK_BITS | rank
+    return found
 
 
-def _longs(numbers: list[int]) -> Longs:
-    return np.fromiter(numbers, np.int64, len(numbers))
+def _numbered(numbers: Longs, size: int, parts: Sequence[Longs], order: Sequence[Longs]) -> tuple[Longs, Longs]:
+    """Gives each code of all parts that has no number the next one, in the order said.
 
+    Args:
+        numbers: by code, -1 for none. `size`: how many codes there are.
 
-def _once(logged: LoggedList) -> tuple[list[str], list[int]]:
-    """A list with each document at its first place only."""
-    best: dict[str, int] = {}
-    for doc_id, rank in zip(logged.doc_ids, logged.ranks, strict=True):
-        best[doc_id] = min(rank, best.get(doc_id, rank))
-    return list(best), list(best.values())
+    Returns:
+        The numbers, and where in all parts together the new ones stand.
+    """
+    known = int(numbers.max(initial=-1)) + 1
+    numbers = np.concatenate([numbers, np.full(size - len(numbers), -1)])
+    codes = np.concatenate(parts)
+    new = np.flatnonzero(numbers[codes] < 0)
+    new = new[np.argsort(np.concatenate(order)[new], kind="stable")]
+    new = new[np.sort(np.unique(codes[new], return_index=True)[1])]
+    numbers[codes[new]] = np.arange(known, known + len(new))
+    return numbers, new

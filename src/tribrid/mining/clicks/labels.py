@@ -11,21 +11,27 @@ rank), and by a few bytes with each client's search; never with how often one re
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from tribrid.mining.clicks.ballots import Ballots
 from tribrid.mining.clicks.counts import LogCounts
-from tribrid.mining.clicks.evidence import evidence
+from tribrid.mining.clicks.groups import groups
+from tribrid.mining.clicks.lists import Coder
 from tribrid.mining.clicks.model import ClickModel
 from tribrid.mining.clicks.reformulations import Reformulations
 from tribrid.mining.clicks.support import Support
 from tribrid.mining.clicks.verdicts import Verdicts
 from tribrid.mining.clicks.voters import Voters, survey, told
 from tribrid.mining.labels import FEW_EVIDENCE, Group, Positive
-from tribrid.types import LoggedList, Source, Triplet
+from tribrid.types import Source, Triplet
+from tribrid.types.logblocks import Log, in_blocks
 from tribrid.types.stored import ClientFacts
 
 
@@ -78,11 +84,11 @@ class LogLabels:
 
 
 def log_groups(
-    lists: Iterable[LoggedList],
+    lists: Log,
     *,
     examined_below_click: int,
     min_clients: int = 1,
-    named: Iterable[LoggedList] | None = None,
+    named: Log | None = None,
 ) -> LogLabels:
     """Adds up a log.
 
@@ -95,9 +101,10 @@ def log_groups(
     """
     counted = count_log(lists, examined_below_click=examined_below_click, min_clients=min_clients, named=named)
     verdicts = Verdicts(counted.counts)
-    groups = sorted(verdicts.groups(), key=_drawn)
+    with _uncollected():
+        found = sorted(groups(verdicts), key=_drawn)
     return LogLabels(
-        groups,
+        found,
         counted.lists,
         verdicts.conflicting,
         verdicts.outnumbered,
@@ -117,40 +124,46 @@ class CountedLog(NamedTuple):
 
 
 def count_log(
-    lists: Iterable[LoggedList],
+    lists: Log,
     *,
     examined_below_click: int,
     min_clients: int,
-    named: Iterable[LoggedList] | None = None,
+    named: Log | None = None,
 ) -> CountedLog:
     """Counts a log. The arguments are those of `log_groups`."""
     if named is None and isinstance(lists, Iterator):
         lists = list(lists)
     voters = survey(lists if named is None else named, min_clients)
-    counts = LogCounts(examined_below_click=examined_below_click, voters=voters)
-    read, anonymous = _count(lists, counts, Ballots(voters))
+    coder = Coder()
+    counts = LogCounts(examined_below_click=examined_below_click, voters=voters, coder=coder)
+    ballots, reformulations = Ballots(voters, coder), Reformulations(coder)
+    read = anonymous = 0
+    for block in in_blocks(lists):
+        read += len(block)
+        acted = np.zeros(len(block), np.bool_)
+        acted[block.acts.row] = True
+        client = coder.client(block)
+        anonymous += int((acted & (client < 0)).sum())
+        bots = [number for name in voters.bots if (number := coder.clients.get(name)) is not None]
+        people = coder.lists(block.where(~np.isin(client, bots)))
+        if not len(people):
+            continue
+        ballot, left = ballots.counted(people), reformulations.given_up(people)
+        counts.add(people, ballot, left.where(ballots.gives_up(left.client, left.query)))
     counts.merge()
     return CountedLog(counts, read, anonymous)
 
 
-def _count(lists: Iterable[LoggedList], counts: LogCounts, ballots: Ballots) -> tuple[int, int]:
-    """Counts what is no repetition; how many lists there were, and how many of nobody that somebody acted on."""
-    reformulations = Reformulations()
-    read = anonymous = 0
-    for logged in lists:
-        read += 1
-        anonymous += bool(logged.feedback) and not logged.client_id
-        if logged.client_id in counts.voters.bots:
-            continue
-        found = evidence(logged)
-        ballot = ballots.counted(logged, found)
-        if ballot is not None:
-            counts.add(*ballot)
-        if logged.client_id is not None and logged.source != "reconstructed":
-            earlier = reformulations.given_up(logged, found.satisfied)
-            if earlier is not None and ballots.gives_up(earlier):
-                counts.give_up(earlier, evidence(earlier))
-    return read, anonymous
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of garbage, which would look at hundreds of thousands of groups again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _drawn(group: Group) -> bytes:

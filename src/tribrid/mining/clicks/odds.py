@@ -8,7 +8,7 @@ A query counts by the distinct clients who used something for it. Bots are left 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from tribrid.mining.clicks.counts import ACT_BITS, DOC_BITS, DOC_MASK, LogCounts
 from tribrid.mining.clicks.labels import count_log
 from tribrid.mining.clicks.model import Floats
 from tribrid.mining.clicks.verdicts import Verdicts
-from tribrid.types import LoggedList
+from tribrid.types.logblocks import Log
 from tribrid.types.stored import ClickModelFacts
 
 CERTAIN = 1e-3
@@ -60,7 +60,7 @@ class LogOdds:
     model: ClickModelFacts
 
 
-def log_odds(lists: Iterable[LoggedList], *, examined_below_click: int, min_clients: int) -> LogOdds:
+def log_odds(lists: Log, *, examined_below_click: int, min_clients: int) -> LogOdds:
     """Reads a log. The arguments are those of `log_groups`."""
     counts, read, _ = count_log(lists, examined_below_click=examined_below_click, min_clients=min_clients)
     verdicts = Verdicts(counts)

@@ -14,9 +14,11 @@ import numpy as np
 from tribrid.corpus.lexical import normalise
 from tribrid.mining.clicks.counts import BUFFERED, Longs, Sums
 from tribrid.mining.clicks.evidence import evidence
+from tribrid.mining.clicks.lists import Numbers
 from tribrid.mining.clicks.voters import DAY_US, Voters, survey
 from tribrid.scoring.clicks import Clicks, Counts, Tally
 from tribrid.types import LoggedList
+from tribrid.types.logblocks import Log
 
 BITS = 21
 MOST = 1 << BITS
@@ -24,16 +26,8 @@ MOST = 1 << BITS
 _USED, _TRIED, _LOOKED = range(3)
 
 
-class _Numbers(dict[str, int]):
-    """A number for each distinct string, in the order of their coming."""
-
-    def __missing__(self, text: str) -> int:
-        self[text] = number = len(self)
-        return number
-
-
 def _latest() -> Sums:
-    return Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum.reduceat)
+    return Sums(np.empty(0, np.int64), np.empty((0, 1), np.int64), np.maximum)
 
 
 class Popularity:
@@ -42,7 +36,7 @@ class Popularity:
     def __init__(self, voters: Voters, *, examined_below_click: int, half_life_days: float) -> None:
         """Starts empty; the arguments are those of `count`."""
         self._voters, self._below, self._half_life_us = voters, examined_below_click, half_life_days * DAY_US
-        self._docs, self._queries, self._clients = _Numbers(), _Numbers(), _Numbers()
+        self._docs, self._queries, self._clients = Numbers(), Numbers(), Numbers()
         self._sums = [_latest() for _ in range(3)]
         self._waiting: list[list[tuple[int, int]]] = [[], [], []]
         self._ends_us = 0
@@ -138,7 +132,7 @@ class Popularity:
 
 def count(
     lists: Iterable[LoggedList],
-    named: Iterable[LoggedList],
+    named: Log,
     *,
     min_clients: int,
     examined_below_click: int,

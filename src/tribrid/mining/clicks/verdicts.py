@@ -11,10 +11,8 @@ References:
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -35,19 +33,11 @@ from tribrid.mining.clicks.counts import (
 from tribrid.mining.clicks.feedback import ACTS, OPENED, SHORT_CLICK, STRENGTHS
 from tribrid.mining.clicks.model import Counts, Floats, Ints, fit, sigmoid
 from tribrid.mining.clicks.support import Flags, Support
-from tribrid.mining.labels import EXPLICITLY_BAD, FEW_EVIDENCE, Group, Known, Positive, Preferences
-from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal, Source
-
-_T = TypeVar("_T")
+from tribrid.mining.labels import FEW_EVIDENCE, Positive
+from tribrid.types import FILTERED_EVIDENCE, FIRST_RANK, RECONSTRUCTED_EVIDENCE, Signal
 
 LEAST_WEIGHT = 0.05
 """Evidence that disagrees until less than this remains is no label."""
-PASSED_ABOVE, PASSED_BELOW, SELDOM_USED, CLICKED_LESS = (
-    "skipped_above",
-    "next_not_clicked",
-    "seldom_used",
-    "clicked_less",
-)
 LEAST_LOOKS = 5.0
 """Expected looks from which clicks over expected clicks decide, and from which a document counts as looked at though
 nothing next to it was used."""
@@ -123,6 +113,8 @@ class Verdicts:
         few: too few clients stand behind its label, so it counts less and is not remembered.
         conflicting: how many rows have feedback that cancels out.
         outnumbered: how many labels were dropped, because few clients stand behind them and many behind another.
+        positive, bad: it has a label.
+        bounds: where each query begins, and the end.
         model: how people look.
     """
 
@@ -130,6 +122,7 @@ class Verdicts:
         self._queries, self._names = counts.queries, list(counts.doc_ids)
         self._stated, self._first, self._filtered = counts.stated, counts.first, counts.filtered
         # One by one, numbers of Python's own are read several times faster than numpy's.
+        self._acts = counts.acts.keys
         self._act_keys = counts.acts.keys.tolist()
         self._act_times = counts.acts.counts[:, 0].tolist()
         self._acted_us = counts.last_us.counts[:, 0].tolist()
@@ -145,7 +138,7 @@ class Verdicts:
         acted = acts.keys >> ACT_BITS
         pair = np.sort(np.concatenate([cells.pair, acted, stated]), kind="stable")
         self.pair = pair[np.diff(pair, prepend=-1) != 0]
-        self._bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
+        self.bounds = np.flatnonzero(np.diff(self.pair >> DOC_BITS, prepend=-1, append=-1))
         self.model = model = fit(Counts(cells.pair, cells.rank, cells.column(SHOWN), cells.column(USED)))
         size, row = len(self.pair), np.searchsorted(self.pair, cells.pair)
 
@@ -199,7 +192,7 @@ class Verdicts:
         labelled = self.weight >= LEAST_WEIGHT
         self.conflicting = int((((total.mass > 0) | (total.rebuilt > 0) | self.judged) & ~labelled).sum())
         labelled = self._counted_by_client(labelled, total.highest)
-        self._positive, self._bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
+        self.positive, self.bad = labelled & (self.standing > 0), labelled & (self.standing < 0)
         passed = (total.above > 0) | (total.below > 0)
         self.seen = ~self.judged & (passed | (total.looks >= LEAST_LOOKS))
         rebuilt = np.where((total.rebuilt > 0) & ~self.judged, REBUILT_DOUBT, 0.0)
@@ -232,61 +225,40 @@ class Verdicts:
         """Of the query's uses in reconstructed lists: the row's share of all, shrunk, and of the most used one's."""
         if not len(rebuilt):
             return rebuilt, rebuilt
-        starts, lengths = self._bounds[:-1], np.diff(self._bounds)
+        starts, lengths = self.bounds[:-1], np.diff(self.bounds)
         total = np.repeat(np.add.reduceat(rebuilt, starts), lengths)
         most = np.repeat(np.maximum.reduceat(rebuilt, starts), lengths)
         return rebuilt / (total + SHRINKAGE), rebuilt / np.maximum(most, 1e-9)
 
-    def groups(self) -> Iterator[Group]:
-        """A group for each query that has a positive."""
-        if not len(self.pair):
-            return
-        positives = np.add.reduceat(self._positive.astype(np.int64), self._bounds[:-1])
-        for number in np.flatnonzero(positives).tolist():
-            yield self._group(int(self._bounds[number]), int(self._bounds[number + 1]))
+    def asked(self, row: int) -> tuple[str, str]:
+        """The query of a row, as first asked, and the query_id of its first list."""
+        return self._queries[int(self.pair[row]) >> DOC_BITS]
 
-    def _group(self, start: int, end: int) -> Group:
-        text, query_id = self._queries[int(self.pair[start]) >> DOC_BITS]
-        positive_at = (start + np.flatnonzero(self._positive[start:end])).tolist()
-        positives = tuple(sorted(map(self._good, positive_at), key=lambda found: (-found.standing, found.doc_id)))
-        bad = [
-            Known(
-                self.name(row),
-                float(self.weight[row]),
-                EXPLICITLY_BAD,
-                f"the negative was {self.words(row)}",
-                "explicitly_bad",
-            )
-            for row in (start + np.flatnonzero(self._bad[start:end])).tolist()
-        ]
-        rows = range(start, end)
-        unknown = _Unknown(self, rows)
-        return Group(query_id, text, Source.LOGS, positives, tuple(bad), _Lost(self, rows, positives), unknown)
+    def goods(self, rows: Ints) -> Iterator[Positive]:
+        """The positives of these rows."""
+        columns = (self.weight, self.standing, self.few, self.judged, self.shown, self.expected, self.rebuilt)
+        values = zip(*(column[rows].tolist() for column in columns), strict=True)
+        found = zip(self.pair[rows].tolist(), self._spans(rows), values, strict=True)
+        for pair, (start, end), (weight, standing, few, *told) in found:
+            said = self._stated.get(pair)
+            evidence = f"{FEW_EVIDENCE * few}{self._kind(pair, told[-1])}{self._first[pair]}"
+            words = self._told(pair, start, end, *told)
+            observed_us = max([said.last_us if said else 0, *self._acted_us[start:end]])
+            yield Positive(self._names[pair & DOC_MASK], weight, standing, words, evidence, observed_us=observed_us)
 
-    def _good(self, row: int) -> Positive:
-        pair = int(self.pair[row])
-        said = self._stated.get(pair)
-        return Positive(
-            self.name(row),
-            float(self.weight[row]),
-            float(self.standing[row]),
-            self.words(row),
-            f"{FEW_EVIDENCE * int(self.few[row])}{self._kind(row)}{self._first[pair]}",
-            observed_us=max([said.last_us if said else 0, *(at_us for _, _, at_us in self._done(pair))]),
-        )
-
-    def _kind(self, row: int) -> str:
+    def _kind(self, pair: int, rebuilt: float) -> str:
         """Of the lists behind a label."""
-        if int(self.pair[row]) in self._filtered:
+        if pair in self._filtered:
             return FILTERED_EVIDENCE
-        return RECONSTRUCTED_EVIDENCE if self.rebuilt[row] else "impression:"
+        return RECONSTRUCTED_EVIDENCE if rebuilt else "impression:"
 
-    def _done(self, pair: int) -> Iterator[tuple[int, int, int]]:
-        """What was done with a document: code of the act, how often, and when last."""
-        keys, row = self._act_keys, bisect_left(self._act_keys, pair << ACT_BITS)
-        while row < len(keys) and keys[row] >> ACT_BITS == pair:
-            yield keys[row] & (2 * RECONSTRUCTED - 1), self._act_times[row], self._acted_us[row]
-            row += 1
+    def _spans(self, rows: Ints) -> Iterator[tuple[int, int]]:
+        """Where what was done with the documents of these rows begins and ends."""
+        pairs = self.pair[rows]
+        return zip(*(np.searchsorted(self._acts, of << ACT_BITS).tolist() for of in (pairs, pairs + 1)), strict=True)
+
+    def doc_id(self, number: int) -> str:
+        return self._names[number]
 
     def name(self, row: int) -> str:
         return self._names[int(self.pair[row]) & DOC_MASK]
@@ -297,101 +269,33 @@ class Verdicts:
         return [self._names[number] for number in (pairs & DOC_MASK).tolist()]
 
     def unknown(self, row: int) -> bool:
-        return not (self._positive[row] or self._bad[row] or self.seen[row])
+        return not (self.positive[row] or self.bad[row] or self.seen[row])
 
     def words(self, row: int) -> str:
         """What was done with a document, and what an average one would have had in its places."""
-        pair = int(self.pair[row])
-        if self.judged[row]:
+        pair, ((start, end),) = int(self.pair[row]), self._spans(np.array([row]))
+        columns = (self.judged, self.shown, self.expected, self.rebuilt)
+        return self._told(pair, start, end, *(column[row].item() for column in columns))
+
+    def _told(self, pair: int, start: int, end: int, judged: bool, shown: int, expected: float, rebuilt: float) -> str:
+        if judged:
             said = self._stated[pair]
             return ", ".join(f"{act} {times}x" for act, times in sorted(said.acts.items()))
-        in_lists = [(code, times) for code, times, _ in self._done(pair) if code < RECONSTRUCTED]
+        codes = [key & (2 * RECONSTRUCTED - 1) for key in self._act_keys[start:end]]
+        acts = [
+            f"{_VERBS[ACTS[code]]} {times}x"
+            for code, times in zip(codes, self._act_times[start:end], strict=True)
+            if code < RECONSTRUCTED
+        ]
         parts = []
-        if in_lists or self.shown[row]:
-            acts = ", ".join(f"{_VERBS[ACTS[code]]} {times}x" for code, times in in_lists) or "not clicked"
-            shown = int(self.shown[row])
-            parts.append(f"{acts} in {shown} impression{'s' * (shown != 1)}, {self.expected[row]:.1f} expected")
-        if self.rebuilt[row]:
-            parts.append(f"clicked {self.rebuilt[row]:g}x where the list was not recorded")
+        if acts or shown:
+            done = ", ".join(acts) or "not clicked"
+            parts.append(f"{done} in {shown} impression{'s' * (shown != 1)}, {expected:.1f} expected")
+        if rebuilt:
+            parts.append(f"clicked {rebuilt:g}x where the list was not recorded")
         return "; ".join(parts)
 
 
 def _added(row: Ints, values: Floats, size: int) -> Floats:
     """The sum of the values of each row; numpy's own answer for none at all is of another type."""
     return np.bincount(row, values, size).astype(np.float64)
-
-
-class _Unknown(Set[str]):
-    """The documents of a query that are neither good nor bad nor known to have been looked at."""
-
-    __slots__ = ("_found", "_rows", "_verdicts")
-
-    def __init__(self, verdicts: Verdicts, rows: range) -> None:
-        self._verdicts, self._rows = verdicts, rows
-        self._found: frozenset[str] | None = None
-
-    @property
-    def _names(self) -> frozenset[str]:
-        # Made when asked for: of a hundred thousand queries in a log, mining asks for hundreds.
-        if self._found is None:
-            self._found = frozenset(self._verdicts.name(row) for row in self._rows if self._verdicts.unknown(row))
-        return self._found
-
-    def __contains__(self, doc_id: object) -> bool:
-        return doc_id in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[_T]) -> Set[_T]:  # what `unknown - others` is
-        return frozenset(it)
-
-
-class _Lost(Preferences):
-    """Each positive of a query → the documents that were looked at and have worse feedback."""
-
-    __slots__ = ("_positives", "_rows", "_verdicts")
-
-    def __init__(self, verdicts: Verdicts, rows: range, positives: Sequence[Positive]) -> None:
-        self._verdicts, self._rows = verdicts, rows
-        self._positives = positives
-
-    def __iter__(self) -> Iterator[str]:
-        return (positive.doc_id for positive in self._positives)
-
-    def __len__(self) -> int:
-        return len(self._positives)
-
-    def __getitem__(self, doc_id: str) -> tuple[Known, ...]:
-        standing = next((positive.standing for positive in self._positives if positive.doc_id == doc_id), None)
-        if standing is None:
-            raise KeyError(doc_id)
-        found = (self._loser(row, standing) for row in self._rows)
-        return tuple(known for known in found if known is not None)
-
-    def documents(self) -> list[str]:
-        return self._verdicts.looked_at(self._rows)
-
-    def _loser(self, row: int, standing: float) -> Known | None:
-        verdicts = self._verdicts
-        own = float(verdicts.standing[row])
-        weight = float(verdicts.worse[row]) * (1 - own / standing)
-        if weight < LEAST_WEIGHT:
-            return None
-        kind, told = self._passed(row) if verdicts.seen[row] else (CLICKED_LESS, "")
-        return Known(verdicts.name(row), weight, own, f"the negative was {told}{verdicts.words(row)}", kind)
-
-    def _passed(self, row: int) -> tuple[str, str]:
-        """How it is known that the document was looked at: the kind, and in words."""
-        above, below = int(self._verdicts.above[row]), int(self._verdicts.below[row])
-        parts = []
-        if above:
-            parts.append(f"shown above a click and passed over {above}x")
-        if below:
-            parts.append(f"shown next below one and left alone {below}x")
-        kind = PASSED_ABOVE if above else PASSED_BELOW if below else SELDOM_USED
-        return kind, "".join(f"{part}, " for part in parts)

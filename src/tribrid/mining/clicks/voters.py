@@ -9,10 +9,13 @@ as one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from tribrid.mining.clicks.lists import Numbers, places
 from tribrid.types import LoggedList
+from tribrid.types.logblocks import Ints, Log, LogBlock, in_blocks
 
 NOBODY = ""
 """The client that all lists without a client_id count as, where others have one."""
@@ -32,46 +35,74 @@ MINUTE_US, DAY_US = 60_000_000, 86_400_000_000
 TOO_FAST, TOO_BROAD, TOO_MUCH = "too_fast", "acts_on_everything", "share_of_all"
 
 
-@dataclass(slots=True)
-class _Client:
-    """What one client did, added up."""
+_LISTS, _ACTS, _SHOWN, _ACTED = range(4)
 
-    lists: int = 0
-    acts: int = 0
-    shown: int = 0
-    acted: int = 0
-    minute: int = -1
-    lists_in_minute: int = 0
-    acts_in_minute: int = 0
-    fast: bool = False
 
-    def add(self, logged: LoggedList) -> None:
-        acted = {item.doc_id for item in logged.feedback if item.doc_id is not None}
-        self.lists += 1
-        self.acts += len(acted)
-        if len(logged.doc_ids) >= BREADTH_LENGTH:
-            self.shown += len(logged.doc_ids)
-            self.acted += len(acted.intersection(logged.doc_ids))
+class _Survey:
+    """What each client did, added up.
+
+    Attributes:
+        done: (clients, 4) lists, documents acted on, documents shown in lists of some length, and acted on of those.
+        fast: (clients,) did more in a minute than a person.
+    """
+
+    def __init__(self) -> None:
+        self.clients = Numbers()
+        self.done = np.zeros((0, 4), np.int64)
+        self.fast = np.zeros(0, np.bool_)
+        # Minutes that may go on in the next block: client, minute, lists, acts.
+        self._minutes = np.zeros((0, 4), np.int64)
+
+    def add(self, block: LogBlock) -> None:
+        """Adds lists of known clients."""
+        client = self.clients.of(block.clients)
+        new = len(self.clients) - len(self.done)
+        self.done = np.concatenate([self.done, np.zeros((new, 4), np.int64)])
+        self.fast = np.concatenate([self.fast, np.zeros(new, np.bool_)])
+        acted, inside = _acted(block)
+        lengths = np.diff(block.ends, prepend=0)
+        long = lengths >= BREADTH_LENGTH
+        counts = (np.ones(len(block), np.int64), acted, np.where(long, lengths, 0), np.where(long, inside, 0))
+        for column, values in enumerate(counts):
+            self.done[:, column] += np.bincount(client, values, len(self.done)).astype(np.int64)
         # A log that only knows days has all of a day at midnight: that is no minute with many searches.
-        if logged.created_us % DAY_US == 0:
-            return
-        minute = logged.created_us // MINUTE_US
-        if minute != self.minute:
-            self.minute, self.lists_in_minute, self.acts_in_minute = minute, 0, 0
-        self.lists_in_minute += 1
-        self.acts_in_minute += len(acted)
-        self.fast |= self.lists_in_minute > LISTS_PER_MINUTE or self.acts_in_minute > ACTS_PER_MINUTE
+        timed = block.at_us % DAY_US != 0
+        minute = block.at_us[timed] // MINUTE_US
+        rows = np.stack([client[timed], minute, np.ones(len(minute), np.int64), acted[timed]], axis=1)
+        rows = np.concatenate([self._minutes, rows])
+        if len(rows):
+            rows = _summed(rows)
+            self.fast[rows[(rows[:, 2] > LISTS_PER_MINUTE) | (rows[:, 3] > ACTS_PER_MINUTE), 0]] = True
+            self._minutes = rows[rows[:, 1] == rows[:, 1].max()]
 
-    def no_person(self, lists: int, clients: int) -> str | None:
-        """Why this is no person, beside so many lists of so many clients in all."""
-        if self.fast:
-            return TOO_FAST
-        if self.shown >= BREADTH_SHOWN and self.acted >= BREADTH * self.shown:
-            return TOO_BROAD
-        others = (lists - self.lists) / max(clients - 1, 1)
-        if self.lists >= SHARE_LISTS and self.lists > SHARE * lists and self.lists > TIMES_THE_OTHERS * others:
-            return TOO_MUCH
-        return None
+    def bots(self) -> dict[str, str]:
+        """Which of them are no people, and why."""
+        lists, _, shown, acted = self.done.T
+        others = (lists.sum() - lists) / max(len(lists) - 1, 1)
+        broad = (shown >= BREADTH_SHOWN) & (acted >= BREADTH * shown)
+        much = (lists >= SHARE_LISTS) & (lists > SHARE * lists.sum()) & (lists > TIMES_THE_OTHERS * others)
+        reasons = np.select([self.fast, broad, much], [1, 2, 3])
+        names = (TOO_FAST, TOO_BROAD, TOO_MUCH)
+        return {self.clients.name(at): names[reasons[at] - 1] for at in np.flatnonzero(reasons).tolist()}
+
+
+def _summed(rows: Ints) -> Ints:
+    """Rows of the same client and minute as one."""
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    starts = np.flatnonzero((np.diff(rows[:, 0], prepend=-1) != 0) | (np.diff(rows[:, 1], prepend=-1) != 0))
+    return np.concatenate([rows[starts, :2], np.add.reduceat(rows[:, 2:], starts, axis=0)], axis=1)
+
+
+def _acted(block: LogBlock) -> tuple[Ints, Ints]:
+    """(n,) how many documents were acted on in each list, and how many of those that it showed."""
+    numbers = Numbers()
+    doc, wanted = numbers.of(block.docs), numbers.of(block.acts.docs)
+    named = wanted >= 0
+    pairs = np.unique(np.stack([block.acts.row[named], wanted[named]], axis=1), axis=0)
+    there, _ = places(doc, pairs[:, 0], block.starts, np.diff(block.ends, prepend=0), pairs[:, 1])
+    of = (np.bincount(rows, minlength=len(block)) for rows in (pairs[:, 0], pairs[there, 0]))
+    acted, inside = of
+    return acted, inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +136,25 @@ class Voters:
         return dict(sorted(Counter(self.bots.values()).items()))
 
 
-def survey(lists: Iterable[LoggedList], min_clients: int) -> Voters:
-    """Reads a log for who is behind it.
+def survey(lists: Log, min_clients: int) -> Voters:
+    """Reads a log, in the order of time, for who is behind it.
 
     Args:
         lists: those without a client_id tell nothing here.
         min_clients: distinct clients that a label needs where there are many; 1: it needs no other.
     """
-    clients: dict[str, _Client] = {}
-    for logged in lists:
-        if logged.client_id:
-            clients.setdefault(logged.client_id, _Client()).add(logged)
-    bots = _bots(clients)
-    acting = {name for name, client in clients.items() if client.acts}
+    found = _Survey()
+    for block in in_blocks(lists):
+        named = np.array([*map(bool, block.clients.texts), False])[block.clients.codes]
+        if named.any():
+            found.add(block.where(named))
+    bots = found.bots()
+    acting = {found.clients.name(at) for at in np.flatnonzero(found.done[:, _ACTS]).tolist()}
     if acting <= bots.keys():  # a person who tries things out by script, and nobody who would suffer from it
         bots = {}
     people = len(acting - bots.keys())
     needed = 1 if people < FEW_CLIENTS else min(min_clients, max(2, people // CLIENTS_PER_VOTE))
-    return Voters(needed, people, bots, sum(clients[name].lists for name in bots))
-
-
-def _bots(clients: Mapping[str, _Client]) -> dict[str, str]:
-    """Which of them are no people, and why."""
-    total = sum(client.lists for client in clients.values())
-    found = ((name, client.no_person(total, len(clients))) for name, client in clients.items())
-    return {name: why for name, why in found if why}
+    return Voters(needed, people, bots, sum(int(found.done[found.clients[name], _LISTS]) for name in bots))
 
 
 def told(voters: Voters, anonymous: int) -> str:

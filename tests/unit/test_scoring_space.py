@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthetic import DIM, VOCABULARY, query_tokens, unit
-from tribrid.scoring.nearness import nearness, spelling
+from tribrid.scoring.nearness import nearness, smoothed, spelling
 from tribrid.scoring.space import LATENT, Space
 
 RNG = np.random.default_rng(5)
@@ -52,6 +52,16 @@ def test_a_candidate_is_lifted_by_good_neighbours() -> None:
     found = nearness(query, vectors, TEXTS[:6], fused, SPACE, IDF)
     assert found["neighbours"][5] > found["neighbours"][3]
     assert found["pulled"][5] > found["pulled"][3]
+
+
+def test_what_neighbours_score_does_not_depend_on_the_scale_of_the_scores() -> None:
+    good, bad = unit(RNG.normal(size=(2, DIM)))
+    vectors = unit(np.stack([good, good, good, bad, bad, good, bad]) + RNG.normal(size=(7, DIM)) * 0.05)
+    scores = np.array([3.0, 2.5, 2.0, -1.0, -1.5, -2.0, 2.0], np.float32)
+    found = smoothed(vectors, scores)
+    assert found[5] > 0 > found[6]
+    np.testing.assert_allclose(smoothed(vectors, 10 * scores + 7), found, atol=1e-3)
+    assert not smoothed(vectors[:1], scores[:1]).any()
 
 
 def test_spellings_are_runs_of_four_characters() -> None:

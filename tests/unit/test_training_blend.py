@@ -134,7 +134,7 @@ def test_a_small_gain_of_few_labels_is_enough_for_the_linear_model() -> None:
     """Of the linear model that is pulled to its start less certainty is asked, if the labels are no guesses."""
 
     def form(weight: float) -> str:
-        return chosen([training_list(200 + n, learnable=n % 3 == 0, weight=weight) for n in range(14)]).form
+        return chosen([training_list(100 + n, learnable=n % 3 == 0, weight=weight) for n in range(14)]).form
 
     assert [form(weight=1.0), form(weight=0.1)] == [LINEAR, UNTRAINED_FORM]
 

@@ -16,7 +16,7 @@ import numpy as np
 from tribrid.encoders.onnx import FloatArray
 from tribrid.encoders.tokens import PassageTokens, QueryTokens
 from tribrid.scoring.memory import Memory
-from tribrid.scoring.nearness import nearness, spelling, standard
+from tribrid.scoring.nearness import nearness, smoothed, spelling, standard
 from tribrid.scoring.space import Space
 from tribrid.types import DENSE, GRAPH, SPARSE, Candidate, LegScore
 
@@ -57,9 +57,10 @@ _STANDARD = (
 )
 AGREEING = ("exact_cosine_z", "word_bm25_z", "maxsim_idf_z", "white_z", "topics_z")
 """Five readings of a candidate that err apart: of what they agree in, little is chance."""
-UNTRAINED: Mapping[str, float] = {"agreement": 1.0, "pulled_z": 1.0, "rare_grams_z": 0.3, "neighbours_z": 0.3}
-"""Features of which the sum, so weighted, ranks before anything was learned. The last two weigh about as much as each
-of the five that agree."""
+_UNSMOOTHED: Mapping[str, float] = {"agreement": 1.0, "pulled_z": 1.0, "rare_grams_z": 0.3}
+UNTRAINED: Mapping[str, float] = {**_UNSMOOTHED, "smoothed_z": 0.5}
+"""Features of which the sum, so weighted, ranks before anything was learned. The last is what a candidate's nearest
+have of the others (docs/decisions/0020-neighbours-of-the-best-known-order.md)."""
 
 Features = dict[str, FloatArray]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -330,9 +331,10 @@ def describe(
     features |= _interaction_features(tokens.similar, weights, tokens)
     features |= _lexical_features(query, idf, weights, tokens, statistics.mean_tokens)
     features |= _window_features(query, tokens, features["fused"])
+    vectors = np.stack([passage.embedding for passage in passages])
     features |= nearness(
         query,
-        np.stack([passage.embedding for passage in passages]),
+        vectors,
         [passage.ids for passage in passages],
         features["fused"],
         statistics.space,
@@ -342,12 +344,17 @@ def describe(
     features["log_tokens"] = np.log1p(tokens.lengths)
     features["query_tokens"] = np.full(len(candidates), len(query.ids))
     features |= _relative(features)
+    features["smoothed_z"] = standard(smoothed(vectors, _summed(features, _UNSMOOTHED).astype(np.float32)))
     return {name: values.astype(np.float32) for name, values in features.items()}
 
 
 def untrained(features: Mapping[str, FloatArray]) -> Vector:
     """float64 (n,): the order before any label."""
-    total: Vector = np.sum([w * features[name] for name, w in UNTRAINED.items()], axis=0, dtype=np.float64)
+    return _summed(features, UNTRAINED)
+
+
+def _summed(features: Mapping[str, FloatArray], weights: Mapping[str, float]) -> Vector:
+    total: Vector = np.sum([w * features[name] for name, w in weights.items()], axis=0, dtype=np.float64)
     return total
 
 

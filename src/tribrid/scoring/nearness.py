@@ -20,7 +20,8 @@ from tribrid.encoders.onnx import FloatArray, IntArray
 from tribrid.encoders.tokens import QueryTokens
 from tribrid.scoring.space import Space, unit
 
-NEIGHBOURS = 5
+NEIGHBOURS, NEAREST = 5, 3
+"""Candidates that are asked for the fused score, and for the best known before any label."""
 HEAD_SHARPNESS = 20.0
 """How much more the first of the head counts than the next: a softmax over this many times the fused score."""
 GRAM = 4
@@ -80,17 +81,27 @@ def _pulled(query: FloatArray, vectors: FloatArray, head: IntArray, fused: Float
 
 def _neighbours(name: str, vectors: FloatArray, standing: FloatArray) -> Features:
     """What a candidate's nearest in the list score, by nearness, and how near they are."""
-    nearest = min(NEIGHBOURS, len(vectors) - 1)
+    scores, crowd = _nearest(vectors, standing, NEIGHBOURS)
+    return {f"neighbours{name}": scores, f"crowd{name}": crowd}
+
+
+def smoothed(vectors: FloatArray, scores: FloatArray) -> FloatArray:
+    """Of each candidate (n,), what its NEAREST in the list score, by nearness: `scores` (n,) as standard scores."""
+    return _nearest(vectors, standard(scores), NEAREST)[0]
+
+
+def _nearest(vectors: FloatArray, standing: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
+    nearest = min(most, len(vectors) - 1)
     if nearest < 1:
         nothing = np.zeros(len(vectors), np.float32)
-        return {f"neighbours{name}": nothing, f"crowd{name}": nothing}
+        return nothing, nothing
     similar = vectors @ vectors.T
     np.fill_diagonal(similar, -np.inf)
     at = np.argpartition(-similar, nearest - 1, axis=1)[:, :nearest]
     near = np.take_along_axis(similar, at, axis=1)
     weights = np.maximum(near, 0)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-    return {f"neighbours{name}": (weights * standing[at]).sum(axis=1), f"crowd{name}": near.mean(axis=1)}
+    return (weights * standing[at]).sum(axis=1), near.mean(axis=1)
 
 
 def spelling(query: str, texts: Sequence[str]) -> Features:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -28,10 +28,15 @@ def test_nobody_reading_is_no_error(data_dir: Path, corpus: str) -> None:
     assert done.stderr.strip() == ""
 
 
-def _at_a_terminal() -> None:
-    """Its own process group, and SIGINT heard: where tests run in the background, it is ignored from the start."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _at_a_terminal(data_dir: Path, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Started in a process group of its own, and to hear SIGINT: where tests run in the background, it is ignored from
+    the start, which a child takes over.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return start(data_dir, *words, env=env, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @pytest.mark.slow
@@ -41,7 +46,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(data_dir: Path, tmp_path:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # a generator that never answers: the job cannot end first
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         generator = {"TRIBRID_GENERATION__BASE_URL": address, "TRIBRID_GENERATION__MODEL": "silent"}
-        mining = start(data_dir, "mine", "talk", env={**os.environ, **generator}, preexec_fn=_at_a_terminal)
+        mining = _at_a_terminal(data_dir, "mine", "talk", env={**os.environ, **generator})
         silent.settimeout(60)
         asked, _ = silent.accept()
         with asked:
@@ -75,7 +80,7 @@ def test_a_folder_is_watched_until_ctrl_c(data_dir: Path, tmp_path: Path, cli: C
     folder = tmp_path / "watched"
     folder.mkdir()
     (folder / "a.md").write_text("Soup by night.")
-    watching = start(data_dir, "index", "watched", str(folder), "--watch", preexec_fn=_at_a_terminal)
+    watching = _at_a_terminal(data_dir, "index", "watched", str(folder), "--watch")
     try:
         until(lambda: cli("corpora", "watched").code == 0)
         until(lambda: documents_of(cli, "watched") == 1)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from tribrid.jobs import submit, wait
 from tribrid.store import Store
@@ -74,6 +77,40 @@ def dead(pid: int) -> bool:
     return not stat.strip() or stat.startswith("Z")  # Z: nobody has asked yet how it died
 
 
+def freeze(store: Store, worker: subprocess.Popen[bytes]) -> None:
+    """Stop a worker where it holds no lock: in the middle of a transaction it would keep it for as long as it is away.
+    Its child goes on.
+    """
+
+    def frozen() -> bool:
+        worker.send_signal(signal.SIGSTOP)
+        for _ in range(50):
+            if not is_locked(store):
+                return True
+            time.sleep(0.02)
+        worker.send_signal(signal.SIGCONT)
+        return False
+
+    until(frozen)
+
+
+def is_locked(store: Store) -> bool:
+    """Whether somebody else is in a transaction; of SQLite's, in one that writes."""
+    file = store.database.file
+    if file is None:
+        others = "datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+        with store.database.read() as connection:
+            counted = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")
+            return int(connection.execute(counted).scalar_one()) > 0
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as own:
+        try:
+            own.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        own.execute("ROLLBACK")
+    return False
+
+
 def test_no_job_twice_and_no_two_of_a_corpus_at_once(store: Store, start: Start) -> None:
     for corpus_id in ("a", "b"):
         store.corpora.create(corpus_id, "")
@@ -93,7 +130,7 @@ def test_who_was_away_does_not_finish_over_its_successors_head(store: Store, sta
     one = start("one")
     job_id = do(store, "hold_quietly")
     first = started(store, job_id)
-    one.send_signal(signal.SIGSTOP)  # its child goes on
+    freeze(store, one)
     start("two")
     second = started(store, job_id, times=2)
     assert second["worker"] != first["worker"] == one.pid
@@ -120,7 +157,7 @@ def test_who_comes_back_ends_what_is_not_its_own_any_more(store: Store, start: S
     one = start("one")
     job_id = do(store, "hold_quietly")
     first = started(store, job_id)
-    one.send_signal(signal.SIGSTOP)
+    freeze(store, one)
     start("two")
     started(store, job_id, times=2)
     assert not dead(first["pid"])

@@ -67,9 +67,9 @@ class Unread:
         time and not read.
         """
         yield found
-        if isinstance(found, Skipped) or len(self._told) >= MOST_UNREAD:
+        if isinstance(found, Skipped):
             return
-        for name in sorted({str(name) for name in record} - FIELDS - self._told):
+        for name in sorted({str(name) for name in record} - FIELDS - self._told)[: MOST_UNREAD - len(self._told)]:
             self._told.add(name)
             reason = f"the field {name[:100]!r} is not read: what documents are filtered by belongs in `metadata`"
             yield Loss(line, reason, found.doc_id)

@@ -3,7 +3,7 @@
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
 lance raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
 
-lance and pyarrow are imported inside the functions that use them: together they take half a second of processor time,
+lance and pyarrow are imported inside the functions that use them: together they take most of a second of processor time,
 and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
 """
 
@@ -41,7 +41,6 @@ BM25_SETTINGS: Mapping[str, Any] = {
 # 100,000 passages), its use does not.
 MAX_QUERY_CHARS = 4096
 FILTER_IDS = 1000
-_KEEP_ALL = timedelta(days=36_500)
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 * 2**20, 64 * 2**20
 MAX_SAID_CHARS = 300
 _FULL = "No space left on device"

@@ -3,8 +3,8 @@
 Ids and query texts are passed as values, never as parts of SQL or of a query language, so any text is safe. What
 lance raises becomes StaleIndex when reading and Failed when writing, or Unavailable on a full disk.
 
-lance and pyarrow are imported inside the functions that use them: together they take most of a second of processor time,
-and most commands open no index. Opening a folder's tables imports both, and `load` does it ahead of time.
+lance and pyarrow are imported inside the functions that use them: together they take most of a second of processor
+time, and most commands open no index. Opening a table imports both, and `load` does it ahead of time.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import parallel
 import tiny
@@ -26,6 +27,11 @@ ONE_OF_MANY = "PYTEST_XDIST_WORKER" in os.environ
 """Whether other processes run tests beside this one."""
 SLOW_FOLDERS = ("tests/contract/api/", "tests/contract/cli/", "tests/contract/studio/", "tests/journey/")
 """Their tests start servers, workers or commands."""
+
+# A clock fails no test: a busy machine is slow. Where CI is set, that is hypothesis's own default.
+if "CI" not in os.environ:
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
 
 # Before any library is imported: models come from packages and folders, never from a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
